@@ -1,0 +1,10 @@
+#pragma once
+
+namespace fcmnist::comm {
+
+struct CommOptions {
+  /// A wait for other ranks that lasts longer than this ends the run with an error, exit 5.
+  double stall_timeout_s = 300;
+};
+
+}  // namespace fcmnist::comm

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "comm/options.hpp"
+#include "data/options.hpp"
+#include "model/options.hpp"
+#include "optim/options.hpp"
+#include "store/options.hpp"
+
+namespace fcmnist::config {
+
+enum class Mode { train, eval, train_and_eval, eval_all, prepare_data };
+
+/// Section runconfig, without what belongs to a module.
+struct RunOptions {
+  Mode mode = Mode::train_and_eval;
+  std::string model_dir = "./model_dir";
+  // Length of training: the smaller of max_steps and num_epochs, of those that are given (> 0).
+  long max_steps = 0;
+  long num_epochs = 0;
+  long steps_per_epoch = 0;  ///< 0 = as many as the data gives; otherwise an epoch ends after so many steps
+  long eval_steps = 0;       ///< batches per evaluation; 0 = the whole set
+  long eval_frequency = 0;   ///< train_and_eval: evaluate every so many steps; 0 = only at the end
+  long log_steps = 50;
+  bool save_losses = true;  ///< a metrics row for every step; false: only for steps that are logged
+  std::uint64_t seed = 1;
+  int num_replicas = 0;  ///< 0 = as many as mpirun gives; otherwise must equal that
+  int blas_threads = 1;  ///< per rank
+};
+
+/// One experiment, validated.
+struct RunConfig {
+  data::InputOptions train_input;
+  data::InputOptions eval_input;
+  model::MlpOptions model;
+  optim::OptimizerOptions optimizer;
+  RunOptions run;
+  store::CheckpointOptions checkpoint;
+  comm::CommOptions comm;
+
+  RunConfig();  ///< the built-in experiment: configs/fcmnist_500_300.yaml, held equal by a test
+};
+
+}  // namespace fcmnist::config

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace fcmnist {
+
+/// What random numbers are drawn for. Part of the key, so that streams never overlap. The values are part of the
+/// checkpoint contract (a resumed run must draw the same numbers): add at the end, never renumber.
+enum class Purpose : std::uint32_t {
+  weight_init = 1,
+  epoch_order = 2,
+  dropout = 3,
+  fake_data = 4,
+};
+
+/// Counter-based random numbers: the n-th number is a pure function of (seed, purpose, a, b, n), never of who draws it or
+/// of what was drawn before. Philox 4x32-10.
+/// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11, doi 10.1145/2063384.2063405.
+class CounterRng {
+ public:
+  CounterRng(std::uint64_t seed, Purpose purpose, std::uint32_t a, std::uint32_t b)
+      : key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)},
+        purpose_(static_cast<std::uint32_t>(purpose)),
+        a_(a),
+        b_(b) {}
+
+  /// Four independent 32-bit numbers: the block with index n.
+  [[nodiscard]] std::array<std::uint32_t, 4> block(std::uint32_t n) const {
+    std::array<std::uint32_t, 4> x{n, purpose_, a_, b_};
+    std::uint32_t k0 = key_[0], k1 = key_[1];
+    for (int round = 0; round < 10; ++round) {
+      const std::uint64_t p0 = std::uint64_t{0xD2511F53U} * x[0];
+      const std::uint64_t p1 = std::uint64_t{0xCD9E8D57U} * x[2];
+      x = {static_cast<std::uint32_t>(p1 >> 32) ^ x[1] ^ k0, static_cast<std::uint32_t>(p1),
+           static_cast<std::uint32_t>(p0 >> 32) ^ x[3] ^ k1, static_cast<std::uint32_t>(p0)};
+      k0 += 0x9E3779B9U;
+      k1 += 0xBB67AE85U;
+    }
+    return x;
+  }
+
+  [[nodiscard]] std::uint32_t u32(std::uint32_t n) const { return block(n / 4)[n % 4]; }
+  /// Uniform in [0, 1), 32 bits of resolution.
+  [[nodiscard]] double uniform(std::uint32_t n) const { return u32(n) * 0x1p-32; }
+  /// Uniform integer in [0, bound), bound > 0, bias below bound / 2^64.
+  [[nodiscard]] std::uint32_t below(std::uint32_t bound, std::uint32_t n) const {
+    const auto x = block(n / 2);
+    const std::uint64_t r = (std::uint64_t{x[n % 2 * 2]} << 32) | x[n % 2 * 2 + 1];
+    return static_cast<std::uint32_t>((static_cast<unsigned __int128>(r) * bound) >> 64);
+  }
+  /// Standard normal, by Box and Muller (1958).
+  [[nodiscard]] double normal(std::uint32_t n) const;
+
+ private:
+  std::array<std::uint32_t, 2> key_;
+  std::uint32_t purpose_, a_, b_;
+};
+
+}  // namespace fcmnist

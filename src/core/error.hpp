@@ -1,0 +1,71 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace fcmnist {
+
+/// The exit codes of the program, as documented in the README.
+enum class ExitCode : int {
+  done = 0,
+  usage = 2,             ///< command line or configuration
+  data = 3,              ///< missing, damaged or unsuitable data files
+  storage = 4,           ///< checkpoints, metrics, model_dir
+  communication = 5,     ///< a rank died or stalled, shared memory could not be had
+  diverged = 6,          ///< non-finite loss
+  model_dir_in_use = 7,  ///< another run works in this model_dir
+  stopped_early = 75,    ///< stopped with a checkpoint to resume from
+};
+
+/// An error that a user or the environment caused: what, where, found against expected, and a HINT.
+///
+/// `agreed()` is true when every rank throws the same error (see comm::collectively): such an error is printed
+/// once and the program ends in order. Any other error ends the world, so that nobody waits for this rank.
+class Error : public std::runtime_error {
+ public:
+  Error(ExitCode code, std::string_view what, std::string_view hint = {});
+
+  [[nodiscard]] ExitCode code() const { return code_; }
+  [[nodiscard]] bool agreed() const { return agreed_; }
+
+  /// The same error, known to be thrown by every rank.
+  [[nodiscard]] Error as_agreed() const;
+
+ private:
+  ExitCode code_;
+  bool agreed_ = false;
+};
+
+struct UsageError : Error {
+  explicit UsageError(std::string_view what, std::string_view hint = {}) : Error(ExitCode::usage, what, hint) {}
+};
+struct DataError : Error {
+  explicit DataError(std::string_view what, std::string_view hint = {}) : Error(ExitCode::data, what, hint) {}
+};
+struct StoreError : Error {
+  explicit StoreError(std::string_view what, std::string_view hint = {}) : Error(ExitCode::storage, what, hint) {}
+};
+struct CommError : Error {
+  explicit CommError(std::string_view what, std::string_view hint = {})
+      : Error(ExitCode::communication, what, hint) {}
+};
+struct DivergedError : Error {
+  explicit DivergedError(std::string_view what, std::string_view hint = {})
+      : Error(ExitCode::diverged, what, hint) {}
+};
+
+/// "<call> <path>: <text of errno>", for messages about a failed system call.
+std::string errno_message(std::string_view call, std::string_view path, int error_number);
+
+/// Aborts with file, line, condition and message: a broken invariant is a defect of the program, not of its input.
+[[noreturn]] void invariant_failed(const char* file, int line, const char* condition, const std::string& values);
+
+}  // namespace fcmnist
+
+/// Contract check, also in release builds; `values` (a string) says what was found.
+#define FCMNIST_CHECK(condition, values)                                                      \
+  do {                                                                                        \
+    if (!(condition)) [[unlikely]]                                                            \
+      ::fcmnist::invariant_failed(__FILE__, __LINE__, #condition, (values));                  \
+  } while (false)

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fcmnist {
+
+/// One named matrix inside a flat array. A bias is a matrix of one row.
+struct Slot {
+  std::string name;
+  std::size_t rows = 0;
+  std::size_t cols = 0;
+  std::size_t offset = 0;  ///< of the first number, in numbers, a multiple of Layout::alignment
+
+  [[nodiscard]] std::size_t count() const { return rows * cols; }
+  bool operator==(const Slot&) const = default;
+};
+
+/// Ordered named slots of one flat array. Equal layouts mean interchangeable arrays.
+///
+/// Slots start at multiples of 16 numbers (64 bytes of float), so that rows of a slot are aligned for vector code and no
+/// two slots share a cache line. The gaps are never read or written.
+class Layout {
+ public:
+  static constexpr std::size_t alignment = 16;
+
+  /// Appends a slot and returns its index.
+  std::size_t add(std::string name, std::size_t rows, std::size_t cols);
+
+  [[nodiscard]] const std::vector<Slot>& slots() const { return slots_; }
+  [[nodiscard]] const Slot& operator[](std::size_t index) const { return slots_[index]; }
+  /// Length of the flat array, gaps included.
+  [[nodiscard]] std::size_t size() const { return size_; }
+  /// Numbers in all slots, gaps excluded: what is called "the number of parameters".
+  [[nodiscard]] std::size_t parameter_count() const;
+
+  bool operator==(const Layout&) const = default;
+
+ private:
+  std::vector<Slot> slots_;
+  std::size_t size_ = 0;
+};
+
+/// A contiguous piece of one slot: the unit of ownership in a sharded update and of world-independent sums.
+struct Block {
+  std::size_t slot = 0;
+  std::size_t offset = 0;  ///< in the flat array
+  std::size_t count = 0;
+};
+
+/// Cuts every slot into blocks of about `target` numbers, whole rows where a row fits, never across a slot. Depends on
+/// the layout only, not on any world.
+std::vector<Block> blocks_of(const Layout& layout, std::size_t target = 4096);
+
+}  // namespace fcmnist

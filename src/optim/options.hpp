@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace fcmnist::optim {
+
+enum class ScheduleKind { constant, linear, polynomial, cosine };
+
+/// One piece of the learning rate schedule; pieces run one after the other.
+struct SchedulePiece {
+  ScheduleKind kind = ScheduleKind::constant;
+  double initial_learning_rate = 0.1;
+  double end_learning_rate = 0.0;
+  double power = 1.0;  ///< polynomial only
+  long steps = 0;      ///< length in steps; 0 = until the end of training (last piece only)
+  bool operator==(const SchedulePiece&) const = default;
+};
+
+struct OptimizerOptions {
+  std::vector<SchedulePiece> learning_rate = {{ScheduleKind::cosine, 0.1, 0.0, 1.0, 0}};
+  double momentum = 0.9;
+  bool use_nesterov = false;
+  double weight_decay_rate = 0.0;
+  double max_gradient_norm = 0.0;   ///< > 0: scale the gradient so that its 2-norm is at most this
+  double max_gradient_value = 0.0;  ///< > 0: clamp every component of the gradient to [-this, this]
+  int grad_accum_steps = 1;         ///< batches whose mean gradient makes one step
+};
+
+}  // namespace fcmnist::optim

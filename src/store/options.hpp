@@ -1,0 +1,11 @@
+#pragma once
+
+namespace fcmnist::store {
+
+struct CheckpointOptions {
+  bool save_initial_checkpoint = false;
+  long checkpoint_steps = 0;  ///< save every so many steps; 0 = only at the end
+  int keep_checkpoints = 3;   ///< newest ones kept, besides the one with the best test accuracy
+};
+
+}  // namespace fcmnist::store
