@@ -5,6 +5,8 @@ namespace fcmnist::comm {
 struct CommOptions {
   /// A wait for other ranks that lasts longer than this ends the run with an error, exit 5.
   double stall_timeout_s = 300;
+
+  bool operator==(const CommOptions&) const = default;
 };
 
 }  // namespace fcmnist::comm

@@ -36,15 +36,15 @@ class AlignedArray {
   std::size_t size_ = 0;
 };
 
-/// A flat array shaped by a layout; owns neither. All parameters, gradients and optimizer states are such arrays, so
-/// optimizer, exchange, norm and checkpoint are loops over one array.
+/// A flat array shaped by a layout; owns neither. All parameters, gradients and optimizer states are such
+/// arrays, so optimizer, exchange, norm and checkpoint are loops over one array.
 template <class T>
 class ArenaView {
  public:
   ArenaView(const Layout& layout, T* data) : layout_(&layout), data_(data) {}
   template <class U>
-    requires(std::is_same_v<T, const U>)
-  ArenaView(const ArenaView<U>& other)  // NOLINT(google-explicit-constructor): mutable to constant
+  requires(std::is_same_v<T, const U>)
+      ArenaView(const ArenaView<U>& other)  // NOLINT(google-explicit-constructor): mutable to constant
       : ArenaView(other.layout(), other.data()) {}
 
   [[nodiscard]] const Layout& layout() const { return *layout_; }

@@ -5,8 +5,8 @@
 
 namespace fcmnist {
 
-/// What random numbers are drawn for. Part of the key, so that streams never overlap. The values are part of the
-/// checkpoint contract (a resumed run must draw the same numbers): add at the end, never renumber.
+/// What random numbers are drawn for. Part of the key, so that streams never overlap. The values are part of
+/// the checkpoint contract (a resumed run must draw the same numbers): add at the end, never renumber.
 enum class Purpose : std::uint32_t {
   weight_init = 1,
   epoch_order = 2,
@@ -14,9 +14,9 @@ enum class Purpose : std::uint32_t {
   fake_data = 4,
 };
 
-/// Counter-based random numbers: the n-th number is a pure function of (seed, purpose, a, b, n), never of who draws it or
-/// of what was drawn before. Philox 4x32-10.
-/// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11, doi 10.1145/2063384.2063405.
+/// Counter-based random numbers: the n-th number is a pure function of (seed, purpose, a, b, n), never of who
+/// draws it or of what was drawn before. Philox 4x32-10. Source: Salmon, Moraes, Dror, Shaw, "Parallel random
+/// numbers: as easy as 1, 2, 3", SC'11, doi 10.1145/2063384.2063405.
 class CounterRng {
  public:
   CounterRng(std::uint64_t seed, Purpose purpose, std::uint32_t a, std::uint32_t b)
@@ -45,9 +45,10 @@ class CounterRng {
   [[nodiscard]] double uniform(std::uint32_t n) const { return u32(n) * 0x1p-32; }
   /// Uniform integer in [0, bound), bound > 0, bias below bound / 2^64.
   [[nodiscard]] std::uint32_t below(std::uint32_t bound, std::uint32_t n) const {
+    // The high part of a 64-bit random number times bound, in two 32-bit multiplications.
     const auto x = block(n / 2);
-    const std::uint64_t r = (std::uint64_t{x[n % 2 * 2]} << 32) | x[n % 2 * 2 + 1];
-    return static_cast<std::uint32_t>((static_cast<unsigned __int128>(r) * bound) >> 64);
+    const std::uint64_t low = (std::uint64_t{x[n % 2 * 2]} * bound) >> 32;
+    return static_cast<std::uint32_t>((std::uint64_t{x[n % 2 * 2 + 1]} * bound + low) >> 32);
   }
   /// Standard normal, by Box and Muller (1958).
   [[nodiscard]] double normal(std::uint32_t n) const;

@@ -20,8 +20,9 @@ enum class ExitCode : int {
 
 /// An error that a user or the environment caused: what, where, found against expected, and a HINT.
 ///
-/// `agreed()` is true when every rank throws the same error (see comm::collectively): such an error is printed
-/// once and the program ends in order. Any other error ends the world, so that nobody waits for this rank.
+/// `agreed()` is true when every rank throws the same error (see comm::collectively): such an error is
+/// printed once and the program ends in order. Any other error ends the world, so that nobody waits for this
+/// rank.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode code, std::string_view what, std::string_view hint = {});
@@ -38,13 +39,15 @@ class Error : public std::runtime_error {
 };
 
 struct UsageError : Error {
-  explicit UsageError(std::string_view what, std::string_view hint = {}) : Error(ExitCode::usage, what, hint) {}
+  explicit UsageError(std::string_view what, std::string_view hint = {})
+      : Error(ExitCode::usage, what, hint) {}
 };
 struct DataError : Error {
   explicit DataError(std::string_view what, std::string_view hint = {}) : Error(ExitCode::data, what, hint) {}
 };
 struct StoreError : Error {
-  explicit StoreError(std::string_view what, std::string_view hint = {}) : Error(ExitCode::storage, what, hint) {}
+  explicit StoreError(std::string_view what, std::string_view hint = {})
+      : Error(ExitCode::storage, what, hint) {}
 };
 struct CommError : Error {
   explicit CommError(std::string_view what, std::string_view hint = {})
@@ -58,14 +61,16 @@ struct DivergedError : Error {
 /// "<call> <path>: <text of errno>", for messages about a failed system call.
 std::string errno_message(std::string_view call, std::string_view path, int error_number);
 
-/// Aborts with file, line, condition and message: a broken invariant is a defect of the program, not of its input.
-[[noreturn]] void invariant_failed(const char* file, int line, const char* condition, const std::string& values);
+/// Aborts with file, line, condition and message: a broken invariant is a defect of the program, not of its
+/// input.
+[[noreturn]] void invariant_failed(const char* file, int line, const char* condition,
+                                   const std::string& values);
 
 }  // namespace fcmnist
 
 /// Contract check, also in release builds; `values` (a string) says what was found.
-#define FCMNIST_CHECK(condition, values)                                                      \
-  do {                                                                                        \
-    if (!(condition)) [[unlikely]]                                                            \
-      ::fcmnist::invariant_failed(__FILE__, __LINE__, #condition, (values));                  \
+#define FCMNIST_CHECK(condition, values)                                     \
+  do {                                                                       \
+    if (!(condition)) [[unlikely]]                                           \
+      ::fcmnist::invariant_failed(__FILE__, __LINE__, #condition, (values)); \
   } while (false)

@@ -20,8 +20,8 @@ struct Slot {
 
 /// Ordered named slots of one flat array. Equal layouts mean interchangeable arrays.
 ///
-/// Slots start at multiples of 16 numbers (64 bytes of float), so that rows of a slot are aligned for vector code and no
-/// two slots share a cache line. The gaps are never read or written.
+/// Slots start at multiples of 16 numbers (64 bytes of float), so that rows of a slot are aligned for vector
+/// code and no two slots share a cache line. The gaps are never read or written.
 class Layout {
  public:
   static constexpr std::size_t alignment = 16;
@@ -50,8 +50,8 @@ struct Block {
   std::size_t count = 0;
 };
 
-/// Cuts every slot into blocks of about `target` numbers, whole rows where a row fits, never across a slot. Depends on
-/// the layout only, not on any world.
+/// Cuts every slot into blocks of about `target` numbers, whole rows where a row fits, never across a slot.
+/// Depends on the layout only, not on any world.
 std::vector<Block> blocks_of(const Layout& layout, std::size_t target = 4096);
 
 }  // namespace fcmnist

@@ -11,7 +11,8 @@ namespace fcmnist {
 using Logger = spdlog::logger;
 
 /// A logger that prints "date time level: text" and flushes every line, so that a batch log is never behind.
-/// A silent one (every rank but 0) drops everything. `level`: debug, info, warning, error; throws UsageError otherwise.
+/// A silent one (every rank but 0) drops everything. `level`: debug, info, warning, error; throws UsageError
+/// otherwise.
 std::shared_ptr<Logger> make_logger(std::string_view level, bool silent);
 
 }  // namespace fcmnist

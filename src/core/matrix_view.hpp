@@ -21,8 +21,8 @@ struct MatrixView {
 
   /// A view of mutable numbers is also a view of constant ones.
   template <class U>
-    requires(std::is_same_v<T, const U>)
-  MatrixView(const MatrixView<U>& other)  // NOLINT(google-explicit-constructor): the point of it
+  requires(std::is_same_v<T, const U>)
+      MatrixView(const MatrixView<U>& other)  // NOLINT(google-explicit-constructor): the point of it
       : MatrixView(other.data, other.rows, other.cols, other.stride) {}
 
   [[nodiscard]] std::span<T> row(std::size_t r) const { return {data + r * stride, cols}; }

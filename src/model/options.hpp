@@ -17,6 +17,8 @@ struct MlpOptions {
   double dropout = 0.0;  ///< probability that a hidden unit is dropped in training
   bool use_bias = true;
   Initializer initializer = Initializer::he_normal;
+
+  bool operator==(const MlpOptions&) const = default;
 };
 
 }  // namespace fcmnist::model

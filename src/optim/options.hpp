@@ -25,6 +25,8 @@ struct OptimizerOptions {
   double max_gradient_norm = 0.0;   ///< > 0: scale the gradient so that its 2-norm is at most this
   double max_gradient_value = 0.0;  ///< > 0: clamp every component of the gradient to [-this, this]
   int grad_accum_steps = 1;         ///< batches whose mean gradient makes one step
+
+  bool operator==(const OptimizerOptions&) const = default;
 };
 
 }  // namespace fcmnist::optim

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fcmnist::comm {
+
+/// A group of ranks that talk to each other; owns its MPI communicator unless it is the world. Every member
+/// function is collective over the group unless it says otherwise. MPI errors become CommError.
+class Communicator {
+ public:
+  struct Handle;  ///< hides MPI_Comm from headers
+  explicit Communicator(std::unique_ptr<Handle> handle);
+  ~Communicator();
+  Communicator(Communicator&&) noexcept;
+  Communicator& operator=(Communicator&&) noexcept;
+
+  [[nodiscard]] int rank() const { return rank_; }  ///< not collective
+  [[nodiscard]] int size() const { return size_; }  ///< not collective
+
+  /// Groups of ranks with equal `color`, ordered by rank in this group.
+  [[nodiscard]] Communicator split(int color) const;
+  /// Groups of ranks that share memory.
+  [[nodiscard]] Communicator split_by_node() const;
+
+  void barrier() const;
+  /// Everybody gets the root's text.
+  [[nodiscard]] std::string broadcast(std::string_view text, int root) const;
+  /// Everybody gets the root's numbers.
+  void broadcast(std::span<float> numbers, int root) const;
+  /// Element by element over all ranks, in place. Same bits on every rank.
+  void sum(std::span<double> numbers) const;
+  void sum(std::span<std::int64_t> numbers) const;
+  /// out = sum over ranks of in; the spans must not overlap.
+  void sum(std::span<const float> in, std::span<float> out) const;
+  [[nodiscard]] double max(double number) const;
+  [[nodiscard]] std::int64_t min(std::int64_t number) const;
+  /// The texts of all ranks, in rank order, on every rank.
+  [[nodiscard]] std::vector<std::string> all_gather(std::string_view text) const;
+
+  /// Lets MPI make progress, without waiting for anything. Not collective.
+  void poll() const;
+
+  [[nodiscard]] const Handle& handle() const { return *handle_; }  ///< for this module only
+
+ private:
+  std::unique_ptr<Handle> handle_;
+  int rank_ = 0;
+  int size_ = 1;
+};
+
+/// Runs `action` on the ranks that pass one, and makes its outcome common: if it threw an Error anywhere,
+/// every rank throws the error of the lowest such rank, marked as agreed. Use it around everything that can
+/// fail on one rank only (files, first of all), so that no rank goes on alone into a collective call.
+void collectively(const Communicator& group, const std::function<void()>& action);
+
+/// The text that `produce` returns on rank 0, on every rank; its error is thrown on every rank.
+std::string text_from_root(const Communicator& group, const std::function<std::string()>& produce);
+
+}  // namespace fcmnist::comm

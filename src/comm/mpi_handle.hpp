@@ -1,0 +1,28 @@
+#pragma once
+
+#include <mpi.h>
+
+#include "comm/communicator.hpp"
+
+namespace fcmnist::comm {
+
+struct Communicator::Handle {
+  MPI_Comm comm = MPI_COMM_NULL;
+  bool owned = false;
+  ~Handle();
+};
+
+/// Turns a failed MPI call into a CommError that names the call.
+void check_mpi(int status, const char* call);
+
+/// For destructors: whether a collective call that frees something may be made, which it may not while an exception is
+/// on its way or after MPI has ended.
+bool can_still_free() noexcept;
+
+/// For destructors: after MPI_Finalize, or while an exception is under way, nothing can be done about a
+/// failure.
+void check_mpi_nothrow(int status) noexcept;
+
+}  // namespace fcmnist::comm
+
+#define FCMNIST_MPI(call) ::fcmnist::comm::check_mpi((call), #call)

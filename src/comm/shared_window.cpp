@@ -1,0 +1,53 @@
+#include "comm/shared_window.hpp"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <vector>
+
+#include "comm/mpi_handle.hpp"
+#include "core/error.hpp"
+
+namespace fcmnist::comm {
+
+struct SharedWindow::Handle {
+  MPI_Win window = MPI_WIN_NULL;
+  std::vector<std::span<std::byte>> segments;
+  ~Handle() {
+    // Freeing waits for the other ranks, who may never come when an error that only this rank knows of is under way.
+    if (window != MPI_WIN_NULL && can_still_free()) check_mpi_nothrow(MPI_Win_free(&window));
+  }
+};
+
+SharedWindow::SharedWindow(const Communicator& node, std::size_t my_bytes)
+    : handle_(std::make_unique<Handle>()) {
+  MPI_Info info = MPI_INFO_NULL;
+  FCMNIST_MPI(MPI_Info_create(&info));
+  FCMNIST_MPI(MPI_Info_set(info, "alloc_shared_noncontig", "true"));
+  void* mine = nullptr;
+  const int status = MPI_Win_allocate_shared(static_cast<MPI_Aint>(my_bytes), 1, info, node.handle().comm,
+                                             &mine, &handle_->window);
+  FCMNIST_MPI(MPI_Info_free(&info));
+  check_mpi(status, "MPI_Win_allocate_shared");
+  for (int rank = 0; rank < node.size(); ++rank) {
+    MPI_Aint bytes = 0;
+    int unit = 0;
+    void* base = nullptr;
+    FCMNIST_MPI(MPI_Win_shared_query(handle_->window, rank, &bytes, &unit, &base));
+    handle_->segments.emplace_back(static_cast<std::byte*>(base), static_cast<std::size_t>(bytes));
+  }
+  // First touch by the owner places the pages on its NUMA node.
+  const std::span<std::byte> own = segment(node.rank());
+  if (!own.empty()) std::memset(own.data(), 0, own.size());
+  node.barrier();
+}
+
+SharedWindow::~SharedWindow() = default;
+SharedWindow::SharedWindow(SharedWindow&&) noexcept = default;
+SharedWindow& SharedWindow::operator=(SharedWindow&&) noexcept = default;
+
+std::span<std::byte> SharedWindow::segment(int node_rank) const {
+  return handle_->segments[static_cast<std::size_t>(node_rank)];
+}
+
+}  // namespace fcmnist::comm

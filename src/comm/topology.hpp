@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+
+namespace fcmnist::comm {
+
+/// Which ranks share a node.
+class Topology {
+ public:
+  /// `ranks_per_node` > 0 pretends that nodes have that many ranks, to try the paths between nodes on one
+  /// machine.
+  explicit Topology(const Communicator& world, int ranks_per_node = 0);
+
+  [[nodiscard]] const Communicator& world() const { return *world_; }
+  [[nodiscard]] const Communicator& node() const { return node_; }
+  /// The first ranks of all nodes; only meaningful on those.
+  [[nodiscard]] const Communicator& leaders() const { return leaders_; }
+  [[nodiscard]] bool is_leader() const { return node_.rank() == 0; }
+  [[nodiscard]] int node_count() const { return node_count_; }
+  /// The world rank of the node's n-th rank.
+  [[nodiscard]] int world_rank(int node_rank) const {
+    return world_ranks_[static_cast<std::size_t>(node_rank)];
+  }
+
+ private:
+  const Communicator* world_;
+  Communicator node_;
+  Communicator leaders_;
+  int node_count_ = 1;
+  std::vector<int> world_ranks_;
+};
+
+/// What one rank may use of its node.
+struct RankPlacement {
+  std::string host;
+  int node = 0;            ///< number of its node, by lowest rank
+  std::vector<int> cores;  ///< logical processors that it is bound to
+};
+
+/// Placement of every rank, in rank order. Collective.
+std::vector<RankPlacement> gather_placement(const Topology& topology);
+
+/// What is wrong with a placement, one line each: more threads than cores on a node, several ranks bound to
+/// one core.
+std::vector<std::string> placement_warnings(std::span<const RankPlacement> ranks, int threads_per_rank);
+
+/// "4 ranks on 2 nodes (2 per node), 2 cores per node, 1 BLAS thread per rank"
+std::string describe_placement(std::span<const RankPlacement> ranks, int threads_per_rank);
+
+/// True when some node has more ranks than cores that they may use: waiting ranks should give way at once.
+bool oversubscribed(std::span<const RankPlacement> ranks);
+
+/// Throws CommError when the node's shared memory cannot hold `bytes` more (the sum over the node's ranks of
+/// what they are about to allocate). Collective over the world.
+void check_shared_memory(const Topology& topology, std::size_t my_bytes);
+
+}  // namespace fcmnist::comm

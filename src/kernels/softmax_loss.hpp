@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "core/matrix_view.hpp"
+
+namespace fcmnist::kernels {
+
+/// Sums over the rows of a microbatch.
+struct LossSums {
+  double loss = 0.0;  ///< in nats
+  long correct = 0;   ///< rows whose arg max is the label
+  LossSums& operator+=(const LossSums& other) {
+    loss += other.loss;
+    correct += other.correct;
+    return *this;
+  }
+};
+
+/// Softmax cross-entropy of one microbatch, and its gradient in place of the logits.
+///   logits    (rows x classes) read, then written: (softmax(logits) - onehot(label)) * scale
+///   labels    (rows)           0 <= label < classes
+/// The loss is added in row order in double. A row with a non-finite logit makes the loss non-finite.
+/// Source: Goodfellow, Bengio, Courville, Deep Learning (2016), section 4.1.
+LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels,
+                                        float scale);
+
+/// The same loss without the gradient; `predicted` (rows) receives the arg max of each row, the lowest index
+/// of equals.
+LossSums softmax_cross_entropy(MatrixView<const float> logits, std::span<const std::uint8_t> labels,
+                               std::span<std::uint8_t> predicted);
+
+}  // namespace fcmnist::kernels

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <span>
+
+#include "optim/options.hpp"
+
+namespace fcmnist::optim {
+
+/// The numbers of one step's update, the same on every rank.
+struct SgdStep {
+  double learning_rate = 0.0;
+  double gradient_scale = 1.0;  ///< see clip_scale
+};
+
+/// Factor on the gradient that brings its 2-norm down to `max_norm`, at most 1: max_norm / (norm + 1e-6), as
+/// torch.nn.utils.clip_grad_norm_. 1 when max_norm is 0 (no clipping).
+double clip_scale(double norm, double max_norm);
+
+/// Stochastic gradient descent with momentum on one block of weights, as torch.optim.SGD:
+///   g = clamp(gradient * scale, max_gradient_value) + weight_decay_rate * w
+///   m = momentum * m + g
+///   w = w - learning_rate * (use_nesterov ? g + momentum * m : m)
+///   weights, momentum_buffer  (n) read and written; momentum_buffer is 0 before the first step
+///   gradient                  (n) the mean over the global batch
+/// Source: Sutskever, Martens, Dahl, Hinton, ICML 2013 (in PyTorch's form: the learning rate is applied
+/// last).
+void sgd_update(const OptimizerOptions& options, const SgdStep& step, std::span<const float> gradient,
+                std::span<float> weights, std::span<float> momentum_buffer);
+
+}  // namespace fcmnist::optim

@@ -1,0 +1,94 @@
+#include "comm/communicator.hpp"
+
+#include <gtest/gtest.h>
+
+#include "comm/shared_window.hpp"
+#include "comm/topology.hpp"
+#include "core/error.hpp"
+#include "support/mpi_test.hpp"
+
+namespace fcmnist::comm {
+namespace {
+
+using test::world;
+
+TEST(Communicator, MovesTextsOfAnyLength) {
+  const int last = world().size() - 1;
+  EXPECT_EQ(world().broadcast(world().rank() == last ? "from the last" : "ignored", last), "from the last");
+  EXPECT_EQ(world().broadcast("", 0), "");
+  const auto texts = world().all_gather(std::string(static_cast<std::size_t>(world().rank()), 'x'));
+  ASSERT_EQ(texts.size(), static_cast<std::size_t>(world().size()));
+  for (std::size_t r = 0; r < texts.size(); ++r) EXPECT_EQ(texts[r], std::string(r, 'x'));
+}
+
+TEST(Communicator, SumsAndExtremes) {
+  const int n = world().size(), r = world().rank();
+  std::int64_t counts[] = {r, 1};
+  world().sum(counts);
+  EXPECT_EQ(counts[0], n * (n - 1) / 2);
+  EXPECT_EQ(counts[1], n);
+  EXPECT_EQ(world().max(r), n - 1);
+  EXPECT_EQ(world().min(r + 5), 5);
+}
+
+TEST(Collectively, AnErrorOnOneRankIsThrownByAll) {
+  for (int failing = 0; failing < world().size(); ++failing) {
+    try {
+      collectively(world(), [&] {
+        if (world().rank() >= failing)
+          throw DataError("file of rank " + std::to_string(world().rank()), "look there");
+      });
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_TRUE(error.agreed());
+      EXPECT_EQ(error.code(), ExitCode::data);
+      EXPECT_EQ(std::string(error.what()),
+                "file of rank " + std::to_string(failing) + "\n  HINT: look there");
+    }
+  }
+  EXPECT_NO_THROW(collectively(world(), [] {}));
+  EXPECT_NO_THROW(collectively(world(), {})) << "ranks that have nothing to do";
+}
+
+TEST(TextFromRoot, ReachesAllOrFailsOnAll) {
+  EXPECT_EQ(text_from_root(world(), [] { return std::string("a: 1\n"); }), "a: 1\n");
+  EXPECT_THROW(
+      static_cast<void>(text_from_root(world(), []() -> std::string { throw UsageError("no such file"); })),
+      Error);
+}
+
+TEST(Topology, GroupsConsecutiveRanks) {
+  const Topology topology(world(), 2);
+  EXPECT_EQ(topology.node_count(), (world().size() + 1) / 2);
+  EXPECT_EQ(topology.node().rank(), world().rank() % 2);
+  EXPECT_EQ(topology.world_rank(topology.node().rank()), world().rank());
+  EXPECT_EQ(topology.is_leader(), world().rank() % 2 == 0);
+  if (topology.is_leader()) {
+    EXPECT_EQ(topology.leaders().size(), topology.node_count());
+  }
+  const auto placement = gather_placement(topology);
+  for (int r = 0; r < world().size(); ++r) EXPECT_EQ(placement[static_cast<std::size_t>(r)].node, r / 2);
+}
+
+TEST(SharedMemory, TooLittleIsFoundBeforeAnythingIsAllocated) {
+  const Topology topology(world());
+  EXPECT_NO_THROW(check_shared_memory(topology, 1 << 20));
+  if (world().size() == 1) return;  // the memory of a single rank is its own
+  EXPECT_THROW(check_shared_memory(topology, std::size_t{1} << 50), Error);
+}
+
+TEST(SharedWindow, EveryRankSeesEverySegment) {
+  const Topology topology(world());
+  const SharedWindow window(topology.node(), 100 + static_cast<std::size_t>(world().rank()));
+  window.segment(topology.node().rank())[99] = static_cast<std::byte>(world().rank() + 1);
+  world().barrier();
+  for (int r = 0; r < world().size(); ++r) {
+    EXPECT_GE(window.segment(r).size(), 100U + static_cast<std::size_t>(r));
+    EXPECT_EQ(window.segment(r)[99], static_cast<std::byte>(r + 1));
+    EXPECT_EQ(window.segment(r)[0], std::byte{0});
+  }
+  world().barrier();
+}
+
+}  // namespace
+}  // namespace fcmnist::comm

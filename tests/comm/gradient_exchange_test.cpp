@@ -1,0 +1,102 @@
+#include "comm/gradient_exchange.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/ordered_sum.hpp"
+#include "support/mpi_test.hpp"
+#include "support/random_matrix.hpp"
+
+namespace fcmnist::comm {
+namespace {
+
+using test::random_numbers;
+using test::world;
+
+Layout small_net() {
+  Layout layout;
+  layout.add("fc_layers.0.weight", 40, 784);
+  layout.add("fc_layers.0.bias", 1, 40);
+  layout.add("wide", 2, 9'001);
+  layout.add("last_layer.weight", 10, 40);
+  return layout;
+}
+
+std::vector<float> gradient_of_rank(const Layout& layout, int rank, int step) {
+  return random_numbers(layout.size(), static_cast<std::uint64_t>(1 + rank + 100 * step));
+}
+
+/// All groupings of the world into nodes of equal size but the last: one node, several, one rank each,
+/// uneven.
+class Exchange : public testing::TestWithParam<int> {
+ protected:
+  Layout layout_ = small_net();
+  Topology topology_{world(), GetParam()};
+  GradientExchange exchange_{topology_, layout_, 2, {}, true};
+  SharedArray<float> result_{topology_.node(), layout_.size()};
+
+  double one_step(int step) {
+    std::ranges::copy(gradient_of_rank(layout_, world().rank(), step), exchange_.local_gradient().data());
+    double small[] = {1.0, static_cast<double>(world().rank())};
+    exchange_.reduce(small);
+    EXPECT_EQ(small[0], world().size());
+    EXPECT_EQ(small[1], world().size() * (world().size() - 1) / 2);
+    for (const std::size_t b : exchange_.owned()) {
+      const Block& block = exchange_.blocks()[b];
+      const double squares =
+          ordered_sum(exchange_.sources(block), {result_.data() + block.offset, block.count});
+      exchange_.set_block_value(b, squares);
+    }
+    exchange_.share_block_values();
+    const double squares = exchange_.sum_of_block_values();
+    exchange_.publish();
+    return squares;
+  }
+};
+
+TEST_P(Exchange, EveryNodeGetsTheSumOfAllGradients) {
+  for (int step = 0; step < 5; ++step) {
+    const double squares = one_step(step);
+    std::vector<double> expected(layout_.size(), 0.0);
+    for (int rank = 0; rank < world().size(); ++rank) {
+      const auto gradient = gradient_of_rank(layout_, rank, step);
+      for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += gradient[i];
+    }
+    double expected_squares = 0.0;
+    for (const Slot& slot : layout_.slots()) {
+      for (std::size_t i = slot.offset; i < slot.offset + slot.count(); ++i) {
+        ASSERT_NEAR(result_.data()[i], expected[i], 1e-5) << slot.name;
+        expected_squares += expected[i] * expected[i];
+      }
+    }
+    EXPECT_NEAR(squares, expected_squares, 1e-4 * expected_squares);
+    world().barrier();  // nobody may go on to overwrite results that others still look at
+  }
+}
+
+TEST_P(Exchange, BitsAreTheSameOnAllRanksAndInASecondRun) {
+  const auto bits = [&] {
+    const double squares = one_step(7);
+    const auto* bytes = reinterpret_cast<const char*>(result_.data());
+    std::string all(bytes, bytes + layout_.size() * sizeof(float));
+    all.append(reinterpret_cast<const char*>(&squares), sizeof squares);
+    world().barrier();
+    return all;
+  };
+  const std::string first = bits();
+  EXPECT_EQ(first, world().broadcast(first, 0));
+  EXPECT_EQ(first, bits());
+}
+
+TEST_P(Exchange, BlocksOfANodeAreOwnedOnce) {
+  std::vector<std::int64_t> owners(exchange_.blocks().size(), 0);
+  for (const std::size_t b : exchange_.owned()) ++owners[b];
+  topology_.node().sum(std::span(owners));
+  for (const auto count : owners) EXPECT_EQ(count, 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(RanksPerNode, Exchange, testing::Values(0, 1, 2, 3));
+
+}  // namespace
+}  // namespace fcmnist::comm

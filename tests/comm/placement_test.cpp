@@ -1,0 +1,66 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "comm/session.hpp"
+#include "comm/topology.hpp"
+
+namespace fcmnist::comm {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST(Placement, OneCoreForEachThreadIsFine) {
+  const std::vector<RankPlacement> bound = {{"a", 0, {0}}, {"a", 0, {1}}, {"b", 1, {0}}, {"b", 1, {1}}};
+  EXPECT_THAT(placement_warnings(bound, 1), IsEmpty());
+  EXPECT_FALSE(oversubscribed(bound));
+  const std::vector<RankPlacement> unbound = {{"a", 0, {0, 1, 2, 3}}, {"a", 0, {0, 1, 2, 3}}};
+  EXPECT_THAT(placement_warnings(unbound, 2), IsEmpty());
+}
+
+TEST(Placement, MoreThreadsThanCoresIsSaidForTheNodeThatHasThem) {
+  const std::vector<RankPlacement> ranks = {
+      {"a", 0, {0, 1}}, {"a", 0, {0, 1}}, {"b", 1, {0, 1}}, {"b", 1, {0, 1}}, {"b", 1, {0, 1}}};
+  EXPECT_THAT(placement_warnings(ranks, 1), ElementsAre(HasSubstr("b: 3 ranks x 1 threads on 2 cores")));
+  EXPECT_TRUE(oversubscribed(ranks));
+  EXPECT_THAT(placement_warnings(ranks, 2), testing::SizeIs(2));
+}
+
+TEST(Placement, RanksBoundToOneCoreWhileOthersAreIdleIsSaid) {
+  const std::vector<RankPlacement> ranks = {{"a", 0, {0}}, {"a", 0, {0}}, {"a", 0, {1, 2, 3}}};
+  EXPECT_THAT(placement_warnings(ranks, 1),
+              ElementsAre(HasSubstr("2 ranks are bound to the same core(s) 0")));
+}
+
+TEST(Placement, IsDescribedInOneLine) {
+  const std::vector<RankPlacement> ranks = {{"a", 0, {0}}, {"a", 0, {1}}, {"b", 1, {0}}};
+  EXPECT_EQ(describe_placement(ranks, 1),
+            "3 ranks on 2 nodes (1 to 2 per node), 1 to 2 core(s) per node, 1 BLAS thread per rank");
+}
+
+class SlurmEnvironment : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : names) unsetenv(name);
+  }
+  void TearDown() override { SetUp(); }
+  static constexpr const char* names[] = {"SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"};
+};
+
+TEST_F(SlurmEnvironment, AWorldOfOneInAStepOfSeveralTasksIsFound) {
+  EXPECT_EQ(unjoined_slurm_tasks(1), 0) << "outside Slurm";
+  setenv("SLURM_NTASKS", "4", 1);
+  EXPECT_EQ(unjoined_slurm_tasks(1), 4);
+  EXPECT_EQ(unjoined_slurm_tasks(4), 0);
+  setenv("SLURM_STEP_NUM_TASKS", "1", 1);
+  EXPECT_EQ(unjoined_slurm_tasks(1), 0) << "srun -n 1 inside a larger job";
+  unsetenv("SLURM_STEP_NUM_TASKS");
+  setenv("OMPI_COMM_WORLD_SIZE", "1", 1);
+  EXPECT_EQ(unjoined_slurm_tasks(1), 0) << "mpirun -n 1 inside a larger job";
+}
+
+}  // namespace
+}  // namespace fcmnist::comm

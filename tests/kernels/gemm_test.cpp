@@ -1,0 +1,83 @@
+#include "kernels/gemm.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "support/random_matrix.hpp"
+
+namespace fcmnist::kernels {
+namespace {
+
+using test::random_numbers;
+
+struct Case {
+  Op op_a, op_b;
+  std::size_t m, n, k;
+  float alpha, beta;
+};
+
+double element(Op op, MatrixView<const float> x, std::size_t r, std::size_t c) {
+  return op == Op::none ? x.row(r)[c] : x.row(c)[r];
+}
+
+class Gemm : public testing::TestWithParam<Case> {};
+
+TEST_P(Gemm, AgreesWithTheNaiveProduct) {
+  const auto [op_a, op_b, m, n, k, alpha, beta] = GetParam();
+  const std::size_t padding = 3;  // strides longer than rows
+  const auto view = [&](auto& numbers, Op op, std::size_t rows, std::size_t cols) {
+    return op == Op::none ? MatrixView(numbers.data(), rows, cols, cols + padding)
+                          : MatrixView(numbers.data(), cols, rows, rows + padding);
+  };
+  const auto a_numbers = random_numbers((m + padding) * (k + padding), 1);
+  const auto b_numbers = random_numbers((k + padding) * (n + padding), 2);
+  auto c_numbers = random_numbers(m * (n + padding), 3);
+  const auto before = c_numbers;
+  const MatrixView<const float> a = view(a_numbers, op_a, m, k), b = view(b_numbers, op_b, k, n);
+  const MatrixView c(c_numbers.data(), m, n, n + padding);
+  gemm(op_a, a, op_b, b, alpha, beta, c);
+  for (std::size_t r = 0; r < m; ++r) {
+    for (std::size_t col = 0; col < n; ++col) {
+      double sum = 0.0, magnitude = 0.0;
+      for (std::size_t i = 0; i < k; ++i) {
+        const double product = element(op_a, a, r, i) * element(op_b, b, i, col);
+        sum += product;
+        magnitude += std::abs(product);
+      }
+      const double expected = alpha * sum + beta * before[r * (n + padding) + col];
+      ASSERT_NEAR(c.row(r)[col], expected, 1e-6 * (magnitude + 1.0)) << r << "," << col;
+    }
+    for (std::size_t i = n; i < n + padding && r + 1 < m; ++i) {
+      ASSERT_EQ(c.data[r * c.stride + i], before[r * c.stride + i]) << "wrote outside of its columns";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Gemm,
+                         testing::Values(Case{Op::none, Op::none, 5, 7, 3, 1, 0},
+                                         Case{Op::none, Op::transpose, 64, 50, 78, 1, 0},
+                                         Case{Op::transpose, Op::none, 30, 17, 64, 1, 1},
+                                         Case{Op::transpose, Op::transpose, 9, 8, 7, 0.5F, -2},
+                                         Case{Op::none, Op::transpose, 1, 10, 300, 1, 0},
+                                         Case{Op::transpose, Op::none, 12, 13, 1, 1, 0},
+                                         Case{Op::none, Op::none, 0, 4, 4, 1, 0},
+                                         Case{Op::none, Op::none, 4, 4, 0, 1, 0.5F},
+                                         Case{Op::transpose, Op::none, 4, 5, 0, 1, 0}));
+
+TEST(GemmContract, BetaZeroDoesNotReadTheOldContent) {
+  const std::vector<float> one = {1.0F};
+  std::vector<float> c = {std::numeric_limits<float>::quiet_NaN()};
+  gemm(Op::none, {one.data(), 1, 1}, Op::none, {one.data(), 1, 1}, 1.0F, 0.0F, {c.data(), 1, 1});
+  EXPECT_EQ(c[0], 1.0F);
+}
+
+TEST(GemmContractDeathTest, WrongShapesAbortWithTheValues) {
+  std::vector<float> x(12);
+  EXPECT_DEATH(gemm(Op::none, {x.data(), 3, 4}, Op::none, {x.data(), 3, 4}, 1.0F, 0.0F, {x.data(), 3, 4}),
+               "op\\(A\\) 3 x 4, op\\(B\\) 3 x 4");
+}
+
+}  // namespace
+}  // namespace fcmnist::kernels

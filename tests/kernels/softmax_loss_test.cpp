@@ -1,0 +1,91 @@
+#include "kernels/softmax_loss.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "support/random_matrix.hpp"
+
+namespace fcmnist::kernels {
+namespace {
+
+using test::random_numbers;
+
+double naive_loss(const std::vector<float>& logits, std::size_t classes,
+                  const std::vector<std::uint8_t>& labels) {
+  double loss = 0.0;
+  for (std::size_t r = 0; r < labels.size(); ++r) {
+    double sum = 0.0;
+    for (std::size_t c = 0; c < classes; ++c) sum += std::exp(static_cast<double>(logits[r * classes + c]));
+    loss += std::log(sum) - logits[r * classes + labels[r]];
+  }
+  return loss;
+}
+
+TEST(SoftmaxCrossEntropy, LossAndGradientAgreeWithTheDefinition) {
+  const std::size_t rows = 6, classes = 10;
+  const auto logits = random_numbers(rows * classes, 1);
+  const std::vector<std::uint8_t> labels = {0, 9, 3, 3, 7, 1};
+  auto gradient = logits;
+  const float scale = 0.25F;
+  const LossSums sums = softmax_cross_entropy_gradient({gradient.data(), rows, classes}, labels, scale);
+  EXPECT_NEAR(sums.loss, naive_loss(logits, classes, labels), 1e-5);
+  for (std::size_t i = 0; i < logits.size(); ++i) {  // central differences in double
+    auto up = logits, down = logits;
+    up[i] += 0.01F;
+    down[i] -= 0.01F;
+    const double slope =
+        (naive_loss(up, classes, labels) - naive_loss(down, classes, labels)) / (up[i] - down[i]);
+    EXPECT_NEAR(gradient[i], scale * slope, 1e-5) << i;
+  }
+}
+
+TEST(SoftmaxCrossEntropy, EvaluationGivesTheSameSumsAndThePredictions) {
+  const std::size_t rows = 50, classes = 10;
+  auto logits = random_numbers(rows * classes, 2);
+  std::vector<std::uint8_t> labels(rows), predicted(rows);
+  for (std::size_t r = 0; r < rows; ++r) labels[r] = static_cast<std::uint8_t>(r % classes);
+  const LossSums eval = softmax_cross_entropy({logits.data(), rows, classes}, labels, predicted);
+  long correct = 0;
+  for (std::size_t r = 0; r < rows; ++r) correct += predicted[r] == labels[r];
+  EXPECT_EQ(eval.correct, correct);
+  const LossSums train = softmax_cross_entropy_gradient({logits.data(), rows, classes}, labels, 1.0F);
+  EXPECT_EQ(train.loss, eval.loss);
+  EXPECT_EQ(train.correct, eval.correct);
+}
+
+TEST(SoftmaxCrossEntropy, LargeLogitsDoNotOverflow) {
+  std::vector<float> logits = {1000.0F, 0.0F, -1000.0F, 1000.0F};
+  const std::vector<std::uint8_t> labels = {0, 0};
+  const LossSums sums = softmax_cross_entropy_gradient({logits.data(), 2, 2}, labels, 1.0F);
+  EXPECT_NEAR(sums.loss, 2000.0, 1e-3);
+  EXPECT_EQ(sums.correct, 1);
+  for (const float g : logits) EXPECT_TRUE(std::isfinite(g));
+}
+
+TEST(SoftmaxCrossEntropy, NonFiniteLogitsGiveANonFiniteLoss) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                          -std::numeric_limits<float>::infinity()}) {
+    for (std::size_t place : {0U, 1U}) {
+      std::vector<float> logits = {0.0F, 0.0F};
+      logits[place] = bad;
+      const std::vector<std::uint8_t> labels = {0};
+      std::vector<std::uint8_t> predicted(1);
+      EXPECT_FALSE(std::isfinite(softmax_cross_entropy({logits.data(), 1, 2}, labels, predicted).loss));
+      EXPECT_FALSE(std::isfinite(softmax_cross_entropy_gradient({logits.data(), 1, 2}, labels, 1.0F).loss));
+    }
+  }
+}
+
+TEST(SoftmaxCrossEntropy, EqualLogitsPredictTheLowestClass) {
+  const std::vector<float> logits(10, 0.5F);
+  const std::vector<std::uint8_t> labels = {0};
+  std::vector<std::uint8_t> predicted(1);
+  EXPECT_EQ(softmax_cross_entropy({logits.data(), 1, 10}, labels, predicted).correct, 1);
+  EXPECT_EQ(predicted[0], 0);
+}
+
+}  // namespace
+}  // namespace fcmnist::kernels

@@ -1,0 +1,209 @@
+#include "model/mlp.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "kernels/softmax_loss.hpp"
+#include "support/random_matrix.hpp"
+
+namespace fcmnist::model {
+namespace {
+
+using test::random_numbers;
+
+struct Net {
+  MlpOptions options;
+  std::vector<std::size_t> widths;
+  Mlp mlp;
+  Arena<float> weights;
+  std::size_t rows = 6;
+  std::vector<float> input;
+  std::vector<std::uint8_t> labels;
+  std::vector<std::uint32_t> ids;
+
+  explicit Net(MlpOptions o)
+      : options(std::move(o)), widths(widths_of(options, 12)), mlp(widths, options), weights(mlp.layout()) {
+    mlp.initialize(5, weights.view());
+    if (options.use_bias) {  // He initialisation leaves biases at 0, where ReLU has its kink
+      for (const Slot& slot : mlp.layout().slots()) {
+        if (slot.rows != 1) continue;
+        const auto noise = random_numbers(slot.cols, slot.offset);
+        for (std::size_t i = 0; i < slot.cols; ++i) weights.view().data()[slot.offset + i] = 0.1F * noise[i];
+      }
+    }
+    input = random_numbers(rows * 12, 6);
+    for (std::size_t r = 0; r < rows; ++r) labels.push_back(static_cast<std::uint8_t>(r * 3 % widths.back()));
+    ids.resize(rows);
+    std::iota(ids.begin(), ids.end(), 100U);
+  }
+
+  [[nodiscard]] DropoutContext context() const { return {9, 2, ids}; }
+  [[nodiscard]] MatrixView<const float> batch() const { return {input.data(), rows, 12}; }
+};
+
+/// An independent forward pass in double that shares nothing with the program but the dropout draw.
+double naive_loss(const Net& net, std::span<const float> w, std::span<const std::vector<float>> kept) {
+  double loss = 0.0;
+  for (std::size_t r = 0; r < net.rows; ++r) {
+    std::vector<double> x(net.input.begin() + static_cast<long>(r * 12),
+                          net.input.begin() + static_cast<long>((r + 1) * 12));
+    std::size_t slot = 0;
+    for (std::size_t layer = 0; layer + 1 < net.widths.size(); ++layer) {
+      const bool last = layer + 2 == net.widths.size();
+      const Slot& weight = net.mlp.layout()[slot++];
+      std::vector<double> y(weight.rows, 0.0);
+      if (net.options.use_bias) {
+        const Slot& bias = net.mlp.layout()[slot++];
+        for (std::size_t o = 0; o < y.size(); ++o) y[o] = w[bias.offset + o];
+      }
+      for (std::size_t o = 0; o < y.size(); ++o) {
+        for (std::size_t i = 0; i < x.size(); ++i) y[o] += x[i] * w[weight.offset + o * weight.cols + i];
+        if (!last) y[o] = std::max(y[o], 0.0) * kept[layer][r * y.size() + o];
+      }
+      x = y;
+    }
+    double sum = 0.0;
+    for (const double v : x) sum += std::exp(v);
+    loss += std::log(sum) - x[net.labels[r]];
+  }
+  return loss;
+}
+
+/// Factor of every hidden unit: 0 where it is dropped. Read off the program's own draw on all-positive
+/// activations.
+std::vector<std::vector<float>> dropout_factors(const Net& net) {
+  std::vector<std::vector<float>> kept;
+  MlpOptions open = net.options;
+  open.use_bias = true;
+  open.initializer = Initializer::zeros;
+  const Mlp probe(net.widths, open);
+  Arena<float> ones(probe.layout());
+  for (const Slot& slot : probe.layout().slots()) {
+    if (slot.rows == 1) std::fill_n(ones.view().data() + slot.offset, slot.cols, 1.0F);
+  }
+  Workspace workspace(probe, net.rows);
+  const DropoutContext context = net.context();
+  static_cast<void>(probe.forward(ones.view(), net.batch(), &context, workspace));
+  for (std::size_t layer = 0; layer + 2 < net.widths.size(); ++layer) {
+    const auto view = workspace.activation(layer, net.rows);
+    kept.emplace_back(view.data, view.data + net.rows * view.cols);
+  }
+  return kept;
+}
+
+class Gradients : public testing::TestWithParam<MlpOptions> {};
+
+TEST_P(Gradients, AgreeWithFiniteDifferencesInDouble) {
+  const Net net(GetParam());
+  const auto kept = dropout_factors(net);
+  Workspace workspace(net.mlp, net.rows);
+  const DropoutContext context = net.context();
+  const auto logits = net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
+  const auto sums = kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F);
+  std::vector<float> w(net.weights.view().all().begin(), net.weights.view().all().end());
+  EXPECT_NEAR(sums.loss, naive_loss(net, w, kept), 1e-4);
+
+  Arena<float> gradients(net.mlp.layout());
+  net.mlp.backward(net.weights.view(), net.batch(), workspace, Accumulate::write, gradients.view());
+  for (const Slot& slot : net.mlp.layout().slots()) {
+    for (std::size_t i = slot.offset; i < slot.offset + slot.count(); ++i) {
+      const float saved = w[i];
+      const double h = 1e-3;
+      w[i] = static_cast<float>(saved + h);
+      const double up = naive_loss(net, w, kept), x_up = w[i];
+      w[i] = static_cast<float>(saved - h);
+      const double down = naive_loss(net, w, kept), x_down = w[i];
+      w[i] = saved;
+      EXPECT_NEAR(gradients.view().data()[i], (up - down) / (x_up - x_down), 2e-3)
+          << slot.name << " " << i - slot.offset;
+    }
+  }
+}
+
+TEST_P(Gradients, MicrobatchesAddUpToTheWholeBatch) {
+  const Net net(GetParam());
+  Arena<float> whole(net.mlp.layout()), parts(net.mlp.layout());
+  const auto run = [&](std::size_t begin, std::size_t end, Accumulate accumulate,
+                       ArenaView<float> gradients) {
+    Workspace workspace(net.mlp, net.rows);
+    const MatrixView<const float> input(net.input.data() + begin * 12, end - begin, 12);
+    const DropoutContext context{9, 2, std::span(net.ids).subspan(begin, end - begin)};
+    const auto logits = net.mlp.forward(net.weights.view(), input, &context, workspace);
+    kernels::softmax_cross_entropy_gradient(logits, std::span(net.labels).subspan(begin, end - begin), 1.0F);
+    net.mlp.backward(net.weights.view(), input, workspace, accumulate, gradients);
+  };
+  run(0, net.rows, Accumulate::write, whole.view());
+  run(0, 4, Accumulate::write, parts.view());
+  run(4, 4, Accumulate::add, parts.view());  // a replica's share of a small tail can be empty
+  run(4, net.rows, Accumulate::add, parts.view());
+  for (std::size_t i = 0; i < net.mlp.layout().size(); ++i) {
+    EXPECT_NEAR(parts.view().data()[i], whole.view().data()[i], 1e-5);
+  }
+}
+
+MlpOptions make(std::vector<int> hidden, bool use_bias, double dropout) {
+  MlpOptions options;
+  options.hidden_sizes = std::move(hidden);
+  options.use_bias = use_bias;
+  options.dropout = dropout;
+  options.num_classes = 4;
+  return options;
+}
+INSTANTIATE_TEST_SUITE_P(Shapes, Gradients,
+                         testing::Values(make({9, 7}, true, 0.0), make({9, 7}, false, 0.0),
+                                         make({8, 8, 8}, true, 0.4), make({}, true, 0.0),
+                                         make({5}, false, 0.5)));
+
+TEST(Mlp, NamesAndShapesAreThoseOfThePytorchModule) {
+  MlpOptions options;
+  const Mlp mlp(widths_of(options, 784), options);
+  std::string text;
+  for (const Slot& slot : mlp.layout().slots()) {
+    text += slot.name + " " + std::to_string(slot.rows) + "x" + std::to_string(slot.cols) + "\n";
+  }
+  EXPECT_EQ(text,
+            "fc_layers.0.weight 500x784\nfc_layers.0.bias 1x500\nfc_layers.1.weight "
+            "300x500\nfc_layers.1.bias 1x300\n"
+            "last_layer.weight 10x300\nlast_layer.bias 1x10\n");
+  EXPECT_EQ(mlp.layout().parameter_count(), 545'810U);
+}
+
+TEST(Mlp, TwoRunsOfLayersComputeWhatOneComputes) {
+  const Net net(make({9, 7, 5}, true, 0.3));
+  const DropoutContext context = net.context();
+  Workspace workspace(net.mlp, net.rows);
+  const auto logits = net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
+
+  const Mlp front(net.widths, net.options, {0, 2}), back(net.widths, net.options, {2, 4});
+  Arena<float> front_weights(front.layout()), back_weights(back.layout());
+  const auto copy = [&](const Mlp& part, ArenaView<float> to) {
+    for (const Slot& slot : part.layout().slots()) {
+      for (const Slot& from : net.mlp.layout().slots()) {
+        if (from.name == slot.name)
+          std::copy_n(net.weights.view().data() + from.offset, slot.count(), to.data() + slot.offset);
+      }
+    }
+  };
+  copy(front, front_weights.view());
+  copy(back, back_weights.view());
+  Workspace front_space(front, net.rows), back_space(back, net.rows);
+  const auto middle = front.forward(front_weights.view(), net.batch(), &context, front_space);
+  const auto same = back.forward(back_weights.view(), middle, &context, back_space);
+  for (std::size_t i = 0; i < net.rows * 4; ++i) ASSERT_EQ(same.data[i], logits.data[i]);
+
+  kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F);
+  kernels::softmax_cross_entropy_gradient(same, net.labels, 1.0F);
+  Arena<float> whole(net.mlp.layout()), front_gradient(front.layout()), back_gradient(back.layout());
+  net.mlp.backward(net.weights.view(), net.batch(), workspace, Accumulate::write, whole.view());
+  back.backward(back_weights.view(), middle, back_space, Accumulate::write, back_gradient.view(),
+                front_space.delta(1, net.rows));
+  front.backward(front_weights.view(), net.batch(), front_space, Accumulate::write, front_gradient.view());
+  for (std::size_t i = 0; i < front.layout().size(); ++i) {
+    ASSERT_EQ(front_gradient.view().data()[i], whole.view().data()[i]);
+  }
+}
+
+}  // namespace
+}  // namespace fcmnist::model

@@ -1,0 +1,83 @@
+#include "optim/sgd.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "support/random_matrix.hpp"
+
+namespace fcmnist::optim {
+namespace {
+
+using test::random_numbers;
+
+struct Numbers {
+  std::vector<float> gradient = random_numbers(100, 1);
+  std::vector<float> weights = random_numbers(100, 2);
+  std::vector<float> momentum = random_numbers(100, 3);
+};
+
+// The textbook form in double, written independently: one branch for each variant.
+void reference(const OptimizerOptions& o, double lr, double scale, double g, double& w, double& m) {
+  g *= scale;
+  if (o.max_gradient_value > 0) g = std::fmin(std::fmax(g, -o.max_gradient_value), o.max_gradient_value);
+  if (o.weight_decay_rate > 0) g += o.weight_decay_rate * w;
+  if (o.momentum > 0) {
+    m = o.momentum * m + g;
+    g = o.use_nesterov ? g + o.momentum * m : m;
+  } else {
+    m = g;
+  }
+  w -= lr * g;
+}
+
+TEST(Sgd, EveryVariantAgreesWithTheTextbook) {
+  for (const double momentum : {0.0, 0.9}) {
+    for (const bool nesterov : {false, true}) {
+      for (const double decay : {0.0, 0.01}) {
+        for (const double limit : {0.0, 0.5}) {
+          if (nesterov && momentum == 0.0) continue;
+          OptimizerOptions options;
+          options.momentum = momentum;
+          options.use_nesterov = nesterov;
+          options.weight_decay_rate = decay;
+          options.max_gradient_value = limit;
+          Numbers n;
+          const Numbers before;
+          sgd_update(options, {0.1, 0.5}, n.gradient, n.weights, n.momentum);
+          for (std::size_t i = 0; i < n.weights.size(); ++i) {
+            double w = before.weights[i], m = before.momentum[i];
+            reference(options, 0.1, 0.5, before.gradient[i], w, m);
+            EXPECT_NEAR(n.weights[i], w, 1e-6);
+            EXPECT_NEAR(n.momentum[i], m, 1e-6);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Sgd, DoesNotDependOnHowTheArrayIsCutIntoBlocks) {
+  OptimizerOptions options;
+  options.weight_decay_rate = 1e-4;
+  Numbers whole, parts;
+  sgd_update(options, {0.1, 1.0}, whole.gradient, whole.weights, whole.momentum);
+  for (const auto& [begin, count] : {std::pair{0, 37}, {37, 1}, {38, 62}}) {
+    sgd_update(options, {0.1, 1.0}, std::span(parts.gradient).subspan(begin, count),
+               std::span(parts.weights).subspan(begin, count),
+               std::span(parts.momentum).subspan(begin, count));
+  }
+  EXPECT_EQ(whole.weights, parts.weights);
+  EXPECT_EQ(whole.momentum, parts.momentum);
+}
+
+TEST(ClipScale, BringsTheNormDownAndNeverUp) {
+  EXPECT_EQ(clip_scale(5.0, 0.0), 1.0) << "0 is off";
+  EXPECT_EQ(clip_scale(0.5, 1.0), 1.0);
+  EXPECT_NEAR(clip_scale(5.0, 1.0) * 5.0, 1.0, 1e-6);
+  EXPECT_EQ(clip_scale(0.0, 1.0), 1.0);
+}
+
+}  // namespace
+}  // namespace fcmnist::optim
