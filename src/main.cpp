@@ -1,0 +1,27 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "comm/session.hpp"
+#include "config/command_line.hpp"
+#include "core/error.hpp"
+#include "train/run.hpp"
+
+int main(int argc, char** argv) {
+  using fcmnist::ExitCode;
+  // Before MPI starts only the launcher knows ranks; what all ranks would say alike, one says.
+  const bool speaks = fcmnist::comm::launcher_rank() == 0;
+  try {
+    const auto arguments = fcmnist::config::parse_command_line(argc, argv);
+    if (arguments.text_to_print.empty()) return static_cast<int>(fcmnist::train::run(arguments));
+    if (speaks) fmt::print("{}", arguments.text_to_print);
+    return static_cast<int>(ExitCode::done);
+  } catch (const fcmnist::Error& error) {
+    if (speaks) fmt::print(stderr, "fcmnist_mpi: error: {}\n", error.what());
+    return static_cast<int>(error.code());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "fcmnist_mpi: error: {}\n", error.what());
+    return static_cast<int>(ExitCode::communication);
+  }
+}

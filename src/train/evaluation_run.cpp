@@ -1,0 +1,118 @@
+#include "train/evaluation_run.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "core/error.hpp"
+#include "store/metrics_file.hpp"
+#include "store/model_dir.hpp"
+#include "store/sealed_file.hpp"
+#include "train/evaluator.hpp"
+#include "train/model_state.hpp"
+#include "train/run_log.hpp"
+#include "train/shared_dataset.hpp"
+#include "train/start_point.hpp"
+
+namespace fcmnist::train {
+
+namespace {
+
+/// The checkpoints to score, read by rank 0 one after the other; the other ranks follow its count.
+class CheckpointQueue {
+ public:
+  CheckpointQueue(const RunContext& context, const store::ModelDir& model_dir)
+      : context_(&context), model_dir_(model_dir) {
+    on_root(context, [&] {
+      if (context.config.run.mode == config::Mode::eval_all) {
+        steps_ = model_dir_.checkpoint_steps();
+      } else if (!context.arguments->checkpoint_path.empty()) {
+        single_ = store::Checkpoint::read(context.arguments->checkpoint_path);
+      } else {
+        single_ = newest_intact_checkpoint(model_dir_, *context.log);
+      }
+      if (steps_.empty() && !single_) {
+        throw StoreError(fmt::format("{}: no checkpoint to evaluate", model_dir_.path().string()),
+                         "train first, or name a file with --checkpoint_path or a run with -o/--model_dir");
+      }
+    });
+  }
+
+  /// Advances to the next intact checkpoint. Collective; the same answer on every rank.
+  bool next() {
+    std::string found = "no";
+    on_root(*context_, [&] {
+      current_ = std::exchange(single_, std::nullopt);
+      while (!current_ && next_ < steps_.size()) current_ = read(steps_[next_++]);
+      if (current_) found = "yes";
+    });
+    return context_->world().broadcast(found, 0) == "yes";
+  }
+
+  /// On rank 0 the checkpoint, elsewhere nullptr.
+  [[nodiscard]] const store::Checkpoint* current() const { return current_ ? &*current_ : nullptr; }
+
+ private:
+  std::optional<store::Checkpoint> read(std::int64_t step) {
+    try {
+      return store::Checkpoint::read(model_dir_.checkpoint_file(step));
+    } catch (const store::UnusableFileError& error) {
+      context_->log->warn("{}; left out", error.what());
+      return std::nullopt;
+    }
+  }
+
+  const RunContext* context_;
+  store::ModelDir model_dir_;
+  std::vector<std::int64_t> steps_;
+  std::size_t next_ = 0;
+  std::optional<store::Checkpoint> single_, current_;
+};
+
+/// The results in a file of the metrics format. The scores are printed already, so a place that cannot be
+/// written to, such as somebody else's model_dir, is only worth a warning.
+void write_results(const RunContext& context, const std::filesystem::path& path, std::size_t classes,
+                   const std::vector<store::EvalRow>& rows) {
+  try {
+    std::filesystem::remove(path);
+    auto file = store::MetricsFile::open_or_create(path, classes, context.config_yaml, context.manifest,
+                                                   *context.log);
+    for (const store::EvalRow& row : rows) file.append(row);
+    file.write();
+    context.log->info("files: {}", path.string());
+  } catch (const StoreError& error) {
+    context.log->warn("results are not saved: {}", error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    context.log->warn("results are not saved: {}", error.what());
+  }
+}
+
+}  // namespace
+
+void run_evaluation(RunContext& context) {
+  const store::ModelDir model_dir(context.config.run.model_dir);
+  CheckpointQueue queue(context, model_dir);
+  const data::DatasetShape shape = find_dataset(context.topology, context.config.eval_input, *context.log);
+  const model::Mlp mlp(model::widths_of(context.config.model, shape.features()), context.config.model);
+  comm::check_shared_memory(
+      context.topology,
+      context.topology.is_leader() ? SharedDataset::bytes(shape) + ModelState::bytes(mlp.layout()) : 0);
+  const SharedDataset dataset(context.topology, context.config.eval_input, shape,
+                              context.config.model.num_classes);
+  const data::Dataset view = dataset.view();
+  ModelState state(context.topology, mlp);
+  Evaluator evaluator(context.config, context.topology, view, mlp);
+  std::vector<store::EvalRow> rows;
+  while (queue.next()) {
+    Stopwatch watch;
+    state.load_weights(queue.current());
+    const EvaluationResult result = evaluator.evaluate(state.weights());
+    if (!context.is_root()) continue;
+    const store::TrainState& at = queue.current()->header().state;
+    context.log->info("{}", eval_line(at.step, result));
+    rows.push_back({at.step, at.epoch, result.loss, result.accuracy, watch.lap_s(), result.confusion});
+  }
+  if (context.is_root()) write_results(context, model_dir.path() / "evaluation.h5", mlp.outputs(), rows);
+}
+
+}  // namespace fcmnist::train

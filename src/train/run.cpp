@@ -1,0 +1,94 @@
+#include "train/run.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "comm/session.hpp"
+#include "config/load.hpp"
+#include "data/prepare.hpp"
+#include "train/evaluation_run.hpp"
+#include "train/run_context.hpp"
+#include "train/training_run.hpp"
+
+namespace fcmnist::train {
+
+namespace {
+
+void print_error(const char* what) {
+  std::fflush(stdout);
+  fmt::print(stderr, "fcmnist_mpi: error: {}\n", what);
+}
+
+bool wants_prepare_data(const config::CommandLine& arguments) {
+  bool wanted = false;
+  for (const config::Override& override : arguments.overrides) {
+    if (override.key == "runconfig.mode") wanted = override.value == "prepare_data";
+  }
+  return wanted;
+}
+
+/// Without MPI, so that it runs on a login node where MPI may not start.
+void prepare_data(const config::CommandLine& arguments) {
+  const auto log = make_logger(arguments.logging, false);
+  config::Sources sources;
+  if (!arguments.params_file.empty()) sources.yaml = read_text_file(arguments.params_file, "-p/--params");
+  sources.yaml_name = arguments.params_file;
+  sources.config_name = arguments.config_name;
+  sources.overrides = arguments.overrides;
+  const config::Loaded loaded = config::load(sources);
+  for (const std::string& line : loaded.warnings) log->warn("{}", line);
+  data::prepare(loaded.config.train_input, loaded.config.eval_input, loaded.config.model.num_classes, *log);
+}
+
+ExitCode run_prepare_data(const config::CommandLine& arguments) {
+  if (comm::launcher_rank() != 0) return ExitCode::done;
+  try {
+    prepare_data(arguments);
+    return ExitCode::done;
+  } catch (const Error& error) {
+    print_error(error.what());
+    return error.code();
+  }
+}
+
+void run_mode(RunContext& context) {
+  switch (context.config.run.mode) {
+    case config::Mode::train:
+    case config::Mode::train_and_eval:
+      return run_training(context);
+    case config::Mode::eval:
+    case config::Mode::eval_all:
+      return run_evaluation(context);
+    case config::Mode::prepare_data:  // chosen in a file
+      return on_root(context, [&] {
+        data::prepare(context.config.train_input, context.config.eval_input, context.config.model.num_classes,
+                      *context.log);
+      });
+  }
+}
+
+}  // namespace
+
+ExitCode run(const config::CommandLine& arguments) {
+  if (wants_prepare_data(arguments)) return run_prepare_data(arguments);
+  const comm::Session session;
+  try {
+    RunContext context(session, arguments);
+    run_mode(context);
+    return ExitCode::done;
+  } catch (const Error& error) {
+    if (!error.agreed()) {
+      print_error(fmt::format("[rank {}] {}", session.world().rank(), error.what()).c_str());
+      session.abort_all(error.code());
+    }
+    if (session.world().rank() == 0) print_error(error.what());
+    return error.code();
+  } catch (const std::exception& error) {
+    print_error(fmt::format("[rank {}] {}", session.world().rank(), error.what()).c_str());
+    session.abort_all(ExitCode::communication);
+  }
+}
+
+}  // namespace fcmnist::train

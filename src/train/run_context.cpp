@@ -1,0 +1,153 @@
+#include "train/run_context.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <fstream>
+#include <functional>
+#include <optional>
+
+#include "config/load.hpp"
+#include "config/relations.hpp"
+#include "core/build_info.hpp"
+#include "core/error.hpp"
+#include "kernels/gemm.hpp"
+#include "store/checkpoint.hpp"
+#include "store/model_dir.hpp"
+#include "train/manifest.hpp"
+
+namespace fcmnist::train {
+
+namespace {
+
+std::filesystem::path model_dir_of(const config::CommandLine& arguments) {
+  std::string path = config::RunOptions().model_dir;
+  for (const config::Override& override : arguments.overrides) {
+    if (override.key == "runconfig.model_dir") path = override.value;
+  }
+  return path;
+}
+
+/// Where the settings come from besides the command line: the file of -p; else the checkpoint that is to be
+/// evaluated or continued; else the run that is in the model_dir; else nothing, so the built-in ones. Rank 0
+/// looks, all ranks know.
+struct SettingsFile {
+  std::string name;  ///< empty: none
+  std::string text;
+};
+SettingsFile find_settings(const comm::Communicator& world, const config::CommandLine& arguments) {
+  SettingsFile found;
+  comm::collectively(world, [&] {
+    if (world.rank() != 0) return;
+    const store::ModelDir model_dir(model_dir_of(arguments));
+    if (!arguments.params_file.empty()) {
+      found = {arguments.params_file, read_text_file(arguments.params_file, "-p/--params")};
+    } else if (!arguments.checkpoint_path.empty() && !arguments.is_pretrained_checkpoint) {
+      found = {"configuration in " + arguments.checkpoint_path,
+               store::Checkpoint::read(arguments.checkpoint_path).header().config_yaml};
+    } else if (std::filesystem::exists(model_dir.params_file())) {
+      found = {model_dir.params_file().string(),
+               read_text_file(model_dir.params_file(), "settings of model_dir")};
+    }
+  });
+  return {world.broadcast(found.name, 0), world.broadcast(found.text, 0)};
+}
+
+config::Loaded load_settings(const comm::Communicator& world, const config::CommandLine& arguments,
+                             const SettingsFile& file) {
+  config::Sources sources;
+  if (!file.name.empty()) sources.yaml = file.text;
+  sources.yaml_name = file.name;
+  sources.config_name = arguments.config_name;
+  sources.multireplica = arguments.multireplica;
+  // Settings that were found in a model_dir or checkpoint may name the place where it once was.
+  if (arguments.params_file.empty()) {
+    sources.overrides.push_back(
+        {"runconfig.model_dir", fmt::format("\"{}\"", model_dir_of(arguments).string())});
+  }
+  sources.overrides.insert(sources.overrides.end(), arguments.overrides.begin(), arguments.overrides.end());
+  config::Loaded loaded;
+  comm::collectively(world, [&] { loaded = config::load(sources); });
+  return loaded;
+}
+
+void check_launch(const comm::Communicator& world) {
+  comm::collectively(world, [&] {
+    const int tasks = comm::unjoined_slurm_tasks(world.size());
+    if (tasks == 0) return;
+    throw UsageError(
+        fmt::format("this Slurm step has {} tasks, but MPI sees a world of 1: {} separate runs would fight",
+                    tasks, tasks),
+        "start with `srun --mpi=pmix` or mpirun, with the MPI that the program was built with; for one "
+        "process on "
+        "purpose: srun -n 1");
+  });
+}
+
+void describe_start(const RunContext& context) {
+  const BuildInfo build = build_info();
+  const kernels::BlasInfo blas = kernels::blas_info();
+  Logger& log = *context.log;
+  log.info("fcmnist_mpi {} ({}, {}, {})", build.version, build.git_revision, build.build_type,
+           build.architecture);
+  log.info("{}", comm::describe_placement(context.placement, context.config.run.blas_threads));
+  log.info("BLAS: OpenBLAS with {} kernels", blas.core);
+  if (const std::string faster = kernels::faster_core_type(); !faster.empty()) {
+    log.warn(
+        "OpenBLAS does not know this processor and uses {} kernels; HINT: OPENBLAS_CORETYPE={} uses its "
+        "AVX-512 "
+        "units and is up to twice as fast (mpirun -x OPENBLAS_CORETYPE={})",
+        blas.core, faster, faster);
+  }
+  for (const std::string& line :
+       comm::placement_warnings(context.placement, context.config.run.blas_threads)) {
+    log.warn("{}", line);
+  }
+}
+
+}  // namespace
+
+RunContext::RunContext(const comm::Session& session, const config::CommandLine& arguments_)
+    : arguments(&arguments_),
+      log(make_logger(arguments_.logging, session.world().rank() != 0)),
+      topology(session.world()) {
+  check_launch(world());
+  const SettingsFile file = find_settings(world(), arguments_);
+  config::Loaded loaded = load_settings(world(), arguments_, file);
+  config = std::move(loaded.config);
+  comm::collectively(world(), [&] { config::check_world(config, world().size()); });
+  config_yaml = config::to_yaml(config);
+  kernels::set_blas_threads(config.run.blas_threads);
+  placement = comm::gather_placement(topology);
+  give_way = comm::oversubscribed(placement);
+  manifest = make_manifest(config, placement);
+
+  describe_start(*this);
+  log->info("settings: {}", file.name.empty() ? "built-in" : file.name);
+  for (const std::string& line : loaded.notes) log->info("{}", line);
+  for (const std::string& line : loaded.warnings) log->warn("{}", line);
+}
+
+void on_root(const RunContext& context, const std::function<void()>& action) {
+  comm::collectively(context.world(), context.is_root() ? action : std::function<void()>());
+}
+
+std::string read_text_file(const std::filesystem::path& path, const std::string& what_for) {
+  constexpr std::size_t limit = std::size_t{1} << 20;
+  if (std::filesystem::is_directory(path)) {
+    throw UsageError(fmt::format("{} {}: is a directory, expected a YAML file", what_for, path.string()));
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw UsageError(errno_message(what_for, path.string(), errno));
+  std::string text(limit + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (file.bad()) throw UsageError(errno_message(what_for, path.string(), errno));
+  if (text.size() > limit) {
+    throw UsageError(
+        fmt::format("{} {}: larger than 1 MiB, expected a YAML file of settings", what_for, path.string()));
+  }
+  return text;
+}
+
+}  // namespace fcmnist::train

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/session.hpp"
+#include "comm/topology.hpp"
+#include "config/command_line.hpp"
+#include "config/run_config.hpp"
+#include "core/log.hpp"
+#include "store/manifest.hpp"
+
+namespace fcmnist::train {
+
+/// What every mode that uses MPI starts from. Collective to make; all ranks throw the same errors.
+struct RunContext {
+  RunContext(const comm::Session& session, const config::CommandLine& arguments);
+
+  const config::CommandLine* arguments;
+  std::shared_ptr<Logger> log;  ///< silent on every rank but 0
+  comm::Topology topology;
+  config::RunConfig config;
+  std::string config_yaml;  ///< the resolved configuration
+  std::vector<comm::RankPlacement> placement;
+  bool give_way = false;  ///< more ranks than cores
+  store::Manifest manifest;
+
+  [[nodiscard]] const comm::Communicator& world() const { return topology.world(); }
+  [[nodiscard]] bool is_root() const { return world().rank() == 0; }
+};
+
+/// Runs `action` on rank 0 only; its error is thrown on every rank. Collective.
+void on_root(const RunContext& context, const std::function<void()>& action);
+
+/// Reads a whole text file of at most 1 MiB. Throws UsageError that names `what_for`.
+std::string read_text_file(const std::filesystem::path& path, const std::string& what_for);
+
+}  // namespace fcmnist::train

@@ -1,0 +1,96 @@
+#include "train/run_log.hpp"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+
+namespace fcmnist::train {
+
+void Progress::add(const StepResult& step) {
+  const auto samples = static_cast<double>(step.samples);
+  last_ = step;
+  loss_sum_ += step.loss * samples;
+  correct_ += step.accuracy * samples;
+  interval_samples_ += samples;
+  samples_ += samples;
+  interval_time_ += step.time;
+  total_time_ += step.time;
+}
+
+StepResult Progress::interval() const {
+  StepResult mean = last_;
+  mean.loss = loss_sum_ / interval_samples_;
+  mean.accuracy = correct_ / interval_samples_;
+  return mean;
+}
+
+void Progress::start_interval() {
+  loss_sum_ = correct_ = interval_samples_ = 0.0;
+  interval_time_ = {};
+}
+
+double Progress::rate() const { return interval_samples_ / interval_time_.total_s(); }
+
+double Progress::global_rate() const { return samples_ / total_time_.total_s(); }
+
+double Progress::time_remaining_s() const {
+  const auto done = static_cast<double>(last_.step - first_step_);
+  return total_time_.total_s() / done * static_cast<double>(total_steps_ - last_.step);
+}
+
+std::string Progress::line() const {
+  const StepResult mean = interval();
+  return fmt::format(
+      "| Train Device=cpu Step={} Loss={:.5f} Accuracy={:.4f} LearningRate={:.5g} Rate={:.0f} samples/s "
+      "GlobalRate={:.0f} samples/s TimeRemaining={}",
+      mean.step, mean.loss, mean.accuracy, mean.learning_rate, rate(), global_rate(),
+      format_duration(time_remaining_s()));
+}
+
+std::string eval_line(std::int64_t step, const EvaluationResult& result) {
+  return fmt::format("| Eval Device=cpu Step={} Loss={:.5f} Accuracy={:.4f} Samples={}", step, result.loss,
+                     result.accuracy, result.samples);
+}
+
+std::string format_duration(double seconds) {
+  const auto total = static_cast<long>(std::lround(seconds));
+  return fmt::format("{}:{:02}:{:02}", total / 3600, total / 60 % 60, total % 60);
+}
+
+std::string format_time_split(const TimeSplit& time) {
+  const double percent = 100.0 / std::max(time.total_s(), 1e-12);
+  return fmt::format("compute {:.1f} % | exchange {:.1f} % | data {:.1f} % | files {:.1f} %",
+                     time.compute_s * percent, time.exchange_s * percent, time.data_s * percent,
+                     time.files_s * percent);
+}
+
+std::size_t peak_memory_bytes() {
+  struct rusage usage = {};
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<std::size_t>(usage.ru_maxrss) * 1024 : 0;
+}
+
+ProgressBar::ProgressBar(bool enabled) : enabled_(enabled && isatty(STDERR_FILENO) == 1) {}
+
+ProgressBar::~ProgressBar() { clear(); }
+
+void ProgressBar::show(std::int64_t step, std::int64_t total_steps) {
+  if (!enabled_) return;
+  const auto permille = static_cast<int>(1000 * step / std::max<std::int64_t>(total_steps, 1));
+  if (permille == shown_permille_) return;
+  shown_permille_ = permille;
+  const std::string bar(static_cast<std::size_t>(permille / 25), '#');
+  fmt::print(stderr, "\r[{:<40}] {:5.1f} %", bar, permille / 10.0);
+  std::fflush(stderr);
+}
+
+void ProgressBar::clear() {
+  if (!enabled_ || shown_permille_ < 0) return;
+  fmt::print(stderr, "\r{:60}\r", "");
+  std::fflush(stderr);
+  shown_permille_ = -1;
+}
+
+}  // namespace fcmnist::train

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "train/evaluator.hpp"
+#include "train/time_split.hpp"
+#include "train/trainer.hpp"
+
+namespace fcmnist::train {
+
+/// Means over the steps since the last log line, and the rates. Counts training time only: evaluations and
+/// checkpoints in between do not slow the rate down.
+class Progress {
+ public:
+  Progress(std::int64_t steps_done, std::int64_t total_steps)
+      : first_step_(steps_done), total_steps_(total_steps) {}
+
+  void add(const StepResult& step);
+  /// "| Train Device=cpu Step=50 Loss=0.35123 ..."
+  [[nodiscard]] std::string line() const;
+  /// Mean of the steps since the last start_interval(), as one metrics row would hold it.
+  [[nodiscard]] StepResult interval() const;
+  void start_interval();
+
+  [[nodiscard]] double rate() const;         ///< samples/s since the last line
+  [[nodiscard]] double global_rate() const;  ///< samples/s since the start of this process
+  [[nodiscard]] double time_remaining_s() const;
+  [[nodiscard]] const TimeSplit& total_time() const { return total_time_; }
+
+ private:
+  std::int64_t first_step_;
+  std::int64_t total_steps_;
+  StepResult last_;
+  double loss_sum_ = 0.0, correct_ = 0.0, interval_samples_ = 0.0, samples_ = 0.0;
+  TimeSplit interval_time_, total_time_;
+};
+
+/// "| Eval Device=cpu Step=4690 Loss=.. Accuracy=.. Samples=10000"
+std::string eval_line(std::int64_t step, const EvaluationResult& result);
+
+/// "1:02:03"
+std::string format_duration(double seconds);
+
+/// "compute 80.1 % | exchange 15.0 % | data 3.9 % | files 1.0 %"
+std::string format_time_split(const TimeSplit& time);
+
+/// Largest memory that this process has had, in bytes, shared windows that it touched included.
+std::size_t peak_memory_bytes();
+
+/// A bar on standard error, redrawn in place; only when that is a terminal, and gone when the run ends.
+class ProgressBar {
+ public:
+  explicit ProgressBar(bool enabled);
+  ~ProgressBar();
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+  void show(std::int64_t step, std::int64_t total_steps);
+  void clear();
+
+ private:
+  bool enabled_;
+  int shown_permille_ = -1;
+};
+
+}  // namespace fcmnist::train

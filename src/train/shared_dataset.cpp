@@ -1,0 +1,67 @@
+#include "train/shared_dataset.hpp"
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <sstream>
+
+#include "core/error.hpp"
+#include "data/dataset_files.hpp"
+#include "data/fake_dataset.hpp"
+#include "data/fetch.hpp"
+
+namespace fcmnist::train {
+
+namespace {
+
+/// Nodes may see different file systems: all must hold a set of the same sizes.
+data::DatasetShape shape_on_all_nodes(const comm::Topology& topology, const data::InputOptions& input) {
+  data::DatasetShape shape;
+  comm::collectively(topology.world(), topology.is_leader()
+                                           ? [&] { shape = data::read_shape(data::locate(input)); }
+                                           : std::function<void()>());
+  const std::string mine = fmt::format("{} {} {}", shape.samples, shape.rows, shape.cols);
+  const std::string first = topology.world().broadcast(mine, 0);
+  comm::collectively(topology.world(), [&] {
+    if (topology.is_leader() && mine != first) {
+      throw DataError(
+          fmt::format("{}: {} here, but the node of rank 0 has other sizes (samples rows cols: {})",
+                      input.data_dir, data::to_string(shape), first),
+          "use a data_dir that all nodes share, or put the same files on each");
+    }
+  });
+  std::istringstream(first) >> shape.samples >> shape.rows >> shape.cols;
+  return shape;
+}
+
+}  // namespace
+
+data::DatasetShape find_dataset(const comm::Topology& topology, const data::InputOptions& input,
+                                Logger& log) {
+  if (input.use_fake_data) return data::fake_dataset_shape(input.split);
+  comm::collectively(topology.world(), topology.world().rank() == 0 ? [&] { data::fetch_missing(input, log); }
+                                                                    : std::function<void()>());
+  return shape_on_all_nodes(topology, input);
+}
+
+SharedDataset::SharedDataset(const comm::Topology& topology, const data::InputOptions& input,
+                             const data::DatasetShape& shape, int num_classes)
+    : shape_(shape),
+      num_classes_(num_classes),
+      images_(topology.node(), shape.image_bytes()),
+      labels_(topology.node(), shape.samples) {
+  comm::collectively(topology.world(), [&] {
+    if (!topology.is_leader()) return;
+    if (input.use_fake_data) {
+      data::fill_fake(input.split, shape_, num_classes_, images_.all(), labels_.all());
+    } else {
+      data::read_samples(data::locate(input), shape_, num_classes_, images_.all(), labels_.all());
+    }
+  });
+}
+
+data::Dataset SharedDataset::view() const {
+  return data::make_dataset(shape_, num_classes_, images_.all(), labels_.all());
+}
+
+}  // namespace fcmnist::train

@@ -1,0 +1,88 @@
+#include "train/start_point.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "config/load.hpp"
+#include "config/resume.hpp"
+#include "core/error.hpp"
+#include "store/sealed_file.hpp"
+
+namespace fcmnist::train {
+
+namespace {
+
+void move_old_run_aside(const RunContext& context, const store::ModelDir& model_dir) {
+  if (const auto place = model_dir.move_aside()) {
+    context.log->info("--restart: the files of the old run are now in {}", place->string());
+  }
+}
+
+/// A run that goes on must be the run that was begun.
+void check_same_run(const RunContext& context, const store::Checkpoint& checkpoint) {
+  config::Sources sources;
+  sources.yaml = checkpoint.header().config_yaml;
+  sources.yaml_name = "configuration in the checkpoint";
+  for (const std::string& line : config::check_resume(config::load(sources).config, context.config)) {
+    context.log->info("{}", line);
+  }
+}
+
+/// Going back to an older checkpoint of a run would leave its newer ones in the way of the next resume.
+void check_not_older(const store::Checkpoint& given, const std::string& path, std::int64_t newest,
+                     const store::ModelDir& model_dir) {
+  if (given.header().state.step >= newest) return;
+  throw UsageError(
+      fmt::format("--checkpoint_path {}: step {}, but {} has a newer {}", path, given.header().state.step,
+                  model_dir.path().string(), model_dir.checkpoint_file(newest).filename().string()),
+      "use another -o/--model_dir for a run that branches off, or --restart to move the old run aside");
+}
+
+bool lies_in(const std::filesystem::path& file, const std::filesystem::path& directory) {
+  std::error_code ignored;
+  return std::filesystem::equivalent(file.has_parent_path() ? file.parent_path() : ".", directory, ignored);
+}
+
+}  // namespace
+
+std::optional<store::Checkpoint> newest_intact_checkpoint(const store::ModelDir& model_dir, Logger& log) {
+  std::vector<std::int64_t> steps = model_dir.checkpoint_steps();
+  std::ranges::reverse(steps);
+  for (const std::int64_t step : steps) {
+    try {
+      return store::Checkpoint::read(model_dir.checkpoint_file(step));
+    } catch (const store::UnusableFileError& error) {
+      log.warn("{}; the one before it is tried", error.what());
+    }
+  }
+  if (steps.empty()) return std::nullopt;
+  throw StoreError(
+      fmt::format("{}: none of its {} checkpoints is intact", model_dir.path().string(), steps.size()),
+      "--restart moves them aside and starts over");
+}
+
+StartPoint find_start_point(const RunContext& context, const store::ModelDir& model_dir) {
+  const config::CommandLine& arguments = *context.arguments;
+  model_dir.ensure_writable();
+  std::optional<store::Checkpoint> given;
+  if (!arguments.checkpoint_path.empty()) given = store::Checkpoint::read(arguments.checkpoint_path);
+  if (arguments.restart) move_old_run_aside(context, model_dir);
+
+  std::optional<store::Checkpoint> own = newest_intact_checkpoint(model_dir, *context.log);
+  if (own && given && !arguments.is_pretrained_checkpoint &&
+      lies_in(arguments.checkpoint_path, model_dir.path())) {
+    check_not_older(*given, arguments.checkpoint_path, own->header().state.step, model_dir);
+  }
+  if (own) {
+    if (given)
+      context.log->info("the run in {} goes on; --checkpoint_path was where it began",
+                        model_dir.path().string());
+    check_same_run(context, *own);
+    return {std::move(own), false};
+  }
+  if (given && !arguments.is_pretrained_checkpoint) check_same_run(context, *given);
+  return {std::move(given), arguments.is_pretrained_checkpoint};
+}
+
+}  // namespace fcmnist::train

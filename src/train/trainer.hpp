@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "comm/gradient_exchange.hpp"
+#include "comm/topology.hpp"
+#include "config/run_config.hpp"
+#include "core/arena.hpp"
+#include "data/batch_loader.hpp"
+#include "data/epoch_order.hpp"
+#include "data/epoch_plan.hpp"
+#include "model/mlp.hpp"
+#include "train/model_state.hpp"
+#include "train/time_split.hpp"
+
+namespace fcmnist::train {
+
+/// Samples of one step: the global batch of the configuration on this many replicas, times grad_accum_steps.
+std::size_t step_batch(const config::RunConfig& config, int replicas);
+
+/// What one step did; the same on every rank, but for the time split.
+struct StepResult {
+  std::int64_t step = 0;   ///< steps done, this one included
+  std::int64_t epoch = 0;  ///< that the step belongs to, from 0
+  std::size_t samples = 0;
+  double loss = 0.0;      ///< mean over the step's samples, before the update
+  double accuracy = 0.0;  ///< same
+  double learning_rate = 0.0;
+  double gradient_norm = 0.0;  ///< before clipping
+  TimeSplit time;              ///< of this rank
+};
+
+/// One replica of the model and its share of every step.
+class Trainer {
+ public:
+  /// Collective. All arguments must outlive it. `total_steps` is the length of training, for the learning
+  /// rate.
+  Trainer(const config::RunConfig& config, const comm::Topology& topology, const data::Dataset& dataset,
+          const data::EpochPlan& plan, const model::Mlp& mlp, ModelState& state, std::int64_t total_steps,
+          bool give_way);
+
+  /// One optimizer step. Collective. Throws DivergedError on all ranks, before any weight has changed, when
+  /// the loss is not finite.
+  StepResult step();
+
+  [[nodiscard]] std::int64_t steps_done() const { return steps_done_; }
+  /// Continues after `step` steps.
+  void resume_at(std::int64_t step) { steps_done_ = step; }
+
+ private:
+  struct Sums;  // of the samples of a step
+
+  [[nodiscard]] std::span<const std::uint32_t> my_sample_ids(const data::StepSamples& samples);
+  void accumulate_gradient(std::span<const std::uint32_t> ids, const data::StepSamples& samples, bool first,
+                           Sums& sums, Stopwatch& watch, TimeSplit& time);
+  void check_finite(double loss, double learning_rate) const;
+  double update(double learning_rate);
+
+  const config::RunConfig* config_;
+  const comm::Topology* topology_;
+  const data::Dataset* dataset_;
+  const data::EpochPlan* plan_;
+  const model::Mlp* mlp_;
+  ModelState* state_;
+  std::int64_t total_steps_;
+  std::int64_t steps_done_ = 0;
+
+  data::EpochOrder order_;
+  comm::GradientExchange exchange_;
+  model::Workspace workspace_;
+  AlignedArray<float> features_;
+  std::vector<std::uint8_t> labels_;
+};
+
+}  // namespace fcmnist::train

@@ -1,0 +1,315 @@
+#include "train/training_run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "core/error.hpp"
+#include "data/epoch_plan.hpp"
+#include "store/atomic_file.hpp"
+#include "store/metrics_file.hpp"
+#include "train/evaluator.hpp"
+#include "train/model_state.hpp"
+#include "train/run_log.hpp"
+#include "train/shared_dataset.hpp"
+#include "train/start_point.hpp"
+#include "train/trainer.hpp"
+
+namespace fcmnist::train {
+
+namespace {
+
+constexpr double metrics_write_interval_s = 10.0;
+
+bool due(std::int64_t step, long every) { return every > 0 && step % every == 0; }
+
+std::int64_t training_length(const config::RunOptions& run, std::uint64_t steps_per_epoch) {
+  const std::int64_t by_epochs = run.num_epochs * static_cast<std::int64_t>(steps_per_epoch);
+  if (run.max_steps == 0) return by_epochs;
+  return run.num_epochs == 0 ? run.max_steps : std::min<std::int64_t>(run.max_steps, by_epochs);
+}
+
+/// The data sets that the mode needs; the second only when it is evaluated.
+struct Shapes {
+  data::DatasetShape train;
+  std::optional<data::DatasetShape> eval;
+};
+
+Shapes find_datasets(const RunContext& context) {
+  Shapes shapes{find_dataset(context.topology, context.config.train_input, *context.log), {}};
+  if (context.config.run.mode != config::Mode::train_and_eval) return shapes;
+  shapes.eval = find_dataset(context.topology, context.config.eval_input, *context.log);
+  comm::collectively(context.world(), [&] {
+    if (shapes.eval->features() == shapes.train.features()) return;
+    throw DataError(fmt::format("images to train on: {}; images to evaluate on: {}",
+                                data::to_string(shapes.train), data::to_string(*shapes.eval)),
+                    "train_input.data_dir and eval_input.data_dir must hold images of one size");
+  });
+  return shapes;
+}
+
+/// Everything that lives in shared memory must fit, before any of it is made.
+void check_memory(const RunContext& context, const Shapes& shapes, const model::Mlp& mlp) {
+  std::size_t bytes = comm::GradientExchange::bytes_per_rank(context.topology, mlp.layout(), 0);
+  if (context.topology.is_leader()) {
+    bytes += SharedDataset::bytes(shapes.train) + ModelState::bytes(mlp.layout());
+    if (shapes.eval) bytes += SharedDataset::bytes(*shapes.eval);
+  }
+  comm::check_shared_memory(context.topology, bytes);
+}
+
+/// One run: the loop, and what it writes. All ranks walk through it together; rank 0 alone has files.
+class TrainingRun {
+ public:
+  TrainingRun(RunContext& context, const Shapes& shapes, const model::Mlp& mlp, StartPoint start);
+  void run();
+
+ private:
+  void begin(const StartPoint& start);
+  void train_loop();
+  void record(const StepResult& step, bool logged);
+  void log(std::int64_t step);
+  void evaluate();
+  void save();
+  void write_metrics_now_and_then();
+  void say_finished();
+  void summarise();
+  [[nodiscard]] store::CheckpointHeader header() const;
+  [[nodiscard]] std::optional<std::int64_t> best_step() const;
+  [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
+
+  RunContext* context_;
+  const config::RunConfig* config_;
+  Logger* log_;
+  store::ModelDir model_dir_;
+  const model::Mlp* mlp_;
+  SharedDataset train_set_;
+  std::optional<SharedDataset> eval_set_;
+  data::Dataset train_view_, eval_view_;
+  data::EpochPlan plan_;
+  std::int64_t total_steps_;
+  ModelState state_;
+  Trainer trainer_;
+  std::optional<Evaluator> evaluator_;
+  std::optional<store::MetricsFile> metrics_;  ///< rank 0 only
+  Progress progress_;
+  ProgressBar bar_;
+  double elapsed_before_s_ = 0.0;  ///< training time of earlier processes of this run
+  double files_s_ = 0.0;           ///< spent on files since the last step
+  double last_metrics_write_s_ = comm::now_s();
+};
+
+TrainingRun::TrainingRun(RunContext& context, const Shapes& shapes, const model::Mlp& mlp, StartPoint start)
+    : context_(&context),
+      config_(&context.config),
+      log_(context.log.get()),
+      model_dir_(context.config.run.model_dir),
+      mlp_(&mlp),
+      train_set_(context.topology, config_->train_input, shapes.train, config_->model.num_classes),
+      train_view_(train_set_.view()),
+      plan_(shapes.train.samples, step_batch(*config_, context.world().size()),
+            config_->train_input.drop_last_batch, static_cast<std::uint64_t>(config_->run.steps_per_epoch)),
+      total_steps_(training_length(config_->run, plan_.steps_per_epoch())),
+      state_(context.topology, mlp),
+      trainer_(*config_, context.topology, train_view_, plan_, mlp, state_, total_steps_, context.give_way),
+      progress_(0, total_steps_),
+      bar_(context.is_root()) {
+  if (shapes.eval) {
+    eval_set_.emplace(context.topology, config_->eval_input, *shapes.eval, config_->model.num_classes);
+    eval_view_ = eval_set_->view();
+    evaluator_.emplace(*config_, context.topology, eval_view_, mlp);
+  }
+  begin(start);
+}
+
+/// Weights, position and files of a new run, or of the one that goes on.
+void TrainingRun::begin(const StartPoint& start) {
+  const store::Checkpoint* checkpoint = start.checkpoint ? &*start.checkpoint : nullptr;
+  const std::string from = context_->world().broadcast(checkpoint == nullptr ? "nothing"
+                                                       : start.weights_only  ? "weights"
+                                                                             : "all",
+                                                       0);
+  state_.initialize(config_->run.seed);
+  if (from == "weights") state_.load_weights(checkpoint);
+  if (from == "all") {
+    state_.load_weights_and_optimizer(checkpoint);
+    const std::int64_t mine = checkpoint != nullptr ? checkpoint->header().state.step : 0;
+    trainer_.resume_at(std::stoll(context_->world().broadcast(std::to_string(mine), 0)));
+  }
+  progress_ = Progress(trainer_.steps_done(), total_steps_);
+
+  on_root(*context_, [&] {
+    store::remove_stale_temporaries(model_dir_.path());
+    store::write_atomically(model_dir_.params_file(), context_->config_yaml);
+    metrics_.emplace(store::MetricsFile::open_or_create(model_dir_.metrics_file(), mlp_->outputs(),
+                                                        context_->config_yaml, context_->manifest, *log_));
+    metrics_->truncate_after(trainer_.steps_done());
+    if (!metrics_->train().empty()) elapsed_before_s_ = metrics_->train().back().elapsed_s;
+  });
+  log_->info("training on {}, {} steps of {} samples per epoch, {} steps in all",
+             data::to_string({train_view_.samples(), train_view_.features(), 1}), plan_.steps_per_epoch(),
+             step_batch(*config_, context_->world().size()), total_steps_);
+  if (from == "all") log_->info("resuming at step {}", trainer_.steps_done());
+  if (from == "weights") log_->info("starting from the weights of {}", context_->arguments->checkpoint_path);
+}
+
+void TrainingRun::run() {
+  if (trainer_.steps_done() >= total_steps_) return say_finished();
+  if (config_->checkpoint.save_initial_checkpoint && trainer_.steps_done() == 0) save();
+  train_loop();
+  bar_.clear();
+  summarise();
+}
+
+void TrainingRun::train_loop() {
+  while (trainer_.steps_done() < total_steps_) {
+    StepResult step = trainer_.step();
+    step.time.files_s = std::exchange(files_s_, 0.0);
+    progress_.add(step);
+    const bool last = step.step == total_steps_;
+    const bool logged = last || due(step.step, config_->run.log_steps);
+    Stopwatch watch;
+    record(step, logged);
+    if (logged) log(step.step);
+    files_s_ += watch.lap_s();
+    if (evaluates() && (last || due(step.step, config_->run.eval_frequency))) evaluate();
+    watch.lap_s();
+    if (last || due(step.step, config_->checkpoint.checkpoint_steps)) save();
+    files_s_ += watch.lap_s();
+  }
+}
+
+/// A metrics row: of every step, or of the mean since the last log line.
+void TrainingRun::record(const StepResult& step, bool logged) {
+  if (!metrics_ || !(config_->run.save_losses || logged)) return;
+  const StepResult row = config_->run.save_losses ? step : progress_.interval();
+  const double step_s = step.time.total_s();
+  metrics_->append(store::TrainRow{
+      row.step, row.epoch, row.loss, row.accuracy, row.learning_rate, row.gradient_norm,
+      config_->run.save_losses ? static_cast<double>(step.samples) / step_s : progress_.rate(),
+      elapsed_before_s_ + progress_.total_time().total_s(), step.time.compute_s, step.time.exchange_s,
+      step.time.data_s, step.time.files_s});
+}
+
+void TrainingRun::log(std::int64_t step) {
+  bar_.clear();
+  log_->info("{}", progress_.line());
+  bar_.show(step, total_steps_);
+  progress_.start_interval();
+  write_metrics_now_and_then();
+}
+
+/// Between checkpoints, for who looks on. A failure here loses nothing: the next write holds the same rows.
+void TrainingRun::write_metrics_now_and_then() {
+  if (!metrics_ || comm::now_s() - last_metrics_write_s_ < metrics_write_interval_s) return;
+  last_metrics_write_s_ = comm::now_s();
+  try {
+    metrics_->write();
+  } catch (const StoreError& error) {
+    log_->warn("{}; tried again later", error.what());
+  }
+}
+
+void TrainingRun::evaluate() {
+  const EvaluationResult result = evaluator_->evaluate(state_.weights());
+  bar_.clear();
+  log_->info("{}", eval_line(trainer_.steps_done(), result));
+  if (!metrics_) return;
+  const auto epoch =
+      static_cast<std::int64_t>(plan_.at(static_cast<std::uint64_t>(trainer_.steps_done() - 1)).epoch);
+  metrics_->append(store::EvalRow{trainer_.steps_done(), epoch, result.loss, result.accuracy,
+                                  elapsed_before_s_ + progress_.total_time().total_s(), result.confusion});
+}
+
+store::CheckpointHeader TrainingRun::header() const {
+  const std::int64_t step = trainer_.steps_done();
+  const auto per_epoch = static_cast<std::int64_t>(plan_.steps_per_epoch());
+  const data::StepSamples next = plan_.at(static_cast<std::uint64_t>(step));
+  const auto epoch = static_cast<std::int64_t>(next.epoch);
+  store::CheckpointHeader header;
+  header.state = {step, epoch, step % per_epoch,
+                  epoch * static_cast<std::int64_t>(plan_.samples_per_epoch()) +
+                      static_cast<std::int64_t>(next.positions.begin),
+                  config_->run.seed};
+  const auto& evaluations = metrics_->eval();
+  if (!evaluations.empty() && evaluations.back().step == step) {
+    header.evaluation = store::Evaluation{evaluations.back().loss, evaluations.back().accuracy};
+  }
+  header.config_yaml = context_->config_yaml;
+  header.manifest = context_->manifest;
+  return header;
+}
+
+/// The metrics are written first: a checkpoint never knows more than they do.
+void TrainingRun::save() {
+  on_root(*context_, [&] {
+    metrics_->write();
+    last_metrics_write_s_ = comm::now_s();
+    const store::OptimizerArray optimizer[] = {{"momentum_buffer", state_.momentum_buffer()}};
+    const auto path = model_dir_.checkpoint_file(trainer_.steps_done());
+    store::write_checkpoint(path, header(), state_.weights(), optimizer);
+    log_->info("saved {}", path.string());
+    model_dir_.prune(config_->checkpoint.keep_checkpoints, best_step(), *log_);
+  });
+}
+
+/// The checkpoint with the best test accuracy, the latest of equals.
+std::optional<std::int64_t> TrainingRun::best_step() const {
+  const std::vector<std::int64_t> saved = model_dir_.checkpoint_steps();
+  const store::EvalRow* best = nullptr;
+  for (const store::EvalRow& row : metrics_->eval()) {
+    if (!std::ranges::binary_search(saved, row.step)) continue;
+    if (best == nullptr || row.accuracy >= best->accuracy) best = &row;
+  }
+  return best != nullptr ? std::optional(best->step) : std::nullopt;
+}
+
+void TrainingRun::say_finished() {
+  log_->info(
+      "the run in {} is finished: {} of {} steps are done; a larger --max_steps or --num_epochs goes on, "
+      "--restart "
+      "starts over",
+      model_dir_.path().string(), trainer_.steps_done(), total_steps_);
+  const bool scored =
+      metrics_ && !metrics_->eval().empty() && metrics_->eval().back().step == trainer_.steps_done();
+  const std::string known = context_->world().broadcast(scored ? "yes" : "no", 0);
+  if (!evaluates() || trainer_.steps_done() == 0) return;
+  if (known == "yes") {
+    if (metrics_) log_->info("its test accuracy is {:.4f}", metrics_->eval().back().accuracy);
+    return;
+  }
+  evaluate();
+  on_root(*context_, [&] { metrics_->write(); });
+}
+
+void TrainingRun::summarise() {
+  const double peak_bytes = context_->world().max(static_cast<double>(peak_memory_bytes()));
+  if (!metrics_) return;
+  const TimeSplit& time = progress_.total_time();
+  log_->info("done: {} steps in {} of training, {:.0f} samples/s", total_steps_,
+             format_duration(time.total_s()), progress_.global_rate());
+  log_->info("time of rank 0: {}", format_time_split(time));
+  log_->info("peak memory of a rank: {:.0f} MB, data shared by its node included", peak_bytes / 1e6);
+  if (evaluates()) {
+    const store::EvalRow& last = metrics_->eval().back();
+    log_->info("test accuracy {:.4f} (error {:.2f} %), loss {:.5f}", last.accuracy,
+               100.0 * (1.0 - last.accuracy), last.loss);
+  }
+  log_->info("files: {} {} {}", model_dir_.checkpoint_file(total_steps_).string(),
+             model_dir_.metrics_file().string(), model_dir_.params_file().string());
+}
+
+}  // namespace
+
+void run_training(RunContext& context) {
+  StartPoint start;
+  on_root(context, [&] { start = find_start_point(context, store::ModelDir(context.config.run.model_dir)); });
+  const Shapes shapes = find_datasets(context);
+  const model::Mlp mlp(model::widths_of(context.config.model, shapes.train.features()), context.config.model);
+  context.log->info("model: {} parameters in {} layers", mlp.layout().parameter_count(), mlp.layer_count());
+  check_memory(context, shapes, mlp);
+  TrainingRun(context, shapes, mlp, std::move(start)).run();
+}
+
+}  // namespace fcmnist::train
