@@ -28,6 +28,8 @@ struct RunOptions {
   std::uint64_t seed = 1;
   int num_replicas = 0;  ///< 0 = as many as mpirun gives; otherwise must equal that
   int blas_threads = 1;  ///< per rank
+
+  bool operator==(const RunOptions&) const = default;
 };
 
 /// One experiment, validated.
@@ -41,6 +43,8 @@ struct RunConfig {
   comm::CommOptions comm;
 
   RunConfig();  ///< the built-in experiment: configs/fcmnist_500_300.yaml, held equal by a test
+
+  bool operator==(const RunConfig&) const = default;
 };
 
 }  // namespace fcmnist::config

@@ -17,10 +17,12 @@ struct InputOptions {
   std::vector<std::string> mirrors = {"https://ossci-datasets.s3.amazonaws.com/mnist",
                                       "https://storage.googleapis.com/cvdf-datasets/mnist"};
 
-  int batch_size = 128;            ///< samples of the global batch, divided among the replicas
+  int batch_size = 128;            ///< samples of the global batch, divided among replicas; 0 = see next
   int batch_size_per_replica = 0;  ///< > 0: the global batch is this times the number of replicas
   bool drop_last_batch = false;    ///< training only: leave out the tail of an epoch that fills no batch
   bool shuffle = true;             ///< training only: a new order every epoch, a function of (seed, epoch)
+
+  bool operator==(const InputOptions&) const = default;
 };
 
 }  // namespace fcmnist::data

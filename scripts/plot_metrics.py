@@ -1,0 +1,157 @@
+#!/usr/bin/python3
+"""Draws the curves of a run: loss, accuracy, learning rate, confusion matrix, where the time went.
+
+    plot_metrics.py MODEL_DIR_OR_FILE [-o PNG]      (default: metrics.png beside metrics.h5)
+"""
+import argparse
+import os
+import sys
+
+try:
+    import matplotlib
+    import numpy as np
+    import pandas  # noqa: F401 (used by fcmnist_files.metrics)
+
+    import fcmnist_files
+except ImportError as error:
+    sys.exit(f"{error}. On Debian: apt install python3-h5py python3-pandas python3-matplotlib, "
+             "and run this with /usr/bin/python3")
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402 (after the choice of the backend)
+
+TRAIN, EVAL, OTHER = "#4477aa", "#cc3311", "#666666"  # distinguishable for all readers, and in print
+TIMES = {"compute_s": "compute", "exchange_s": "exchange", "data_s": "data", "files_s": "files"}
+TIME_COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44")
+
+
+def smoothed(values):
+    """Mean over a centred window of 2 % of the rows, narrower at the ends; missing numbers are left out."""
+    window = max(1, len(values) // 50) | 1
+    return values.rolling(window, center=True, min_periods=1).mean()
+
+
+def draw_curve(axes, train, evaluated, column, train_label):
+    """Raw numbers pale, their smoothed curve strong, evaluations as points."""
+    axes.plot(train.index, train[column], color=TRAIN, alpha=0.2, linewidth=0.6)
+    axes.plot(train.index, smoothed(train[column]), color=TRAIN, label=train_label)
+    axes.plot(evaluated.index, evaluated[column], "o-", color=EVAL, markersize=4, linewidth=1, label="test")
+    axes.set_xlabel("step")
+    axes.legend(frameon=False)
+
+
+def draw_loss(axes, train, evaluated):
+    draw_curve(axes, train, evaluated, "loss", "training, smoothed")
+    axes.set_ylabel("loss (nats)")
+    if (smoothed(train["loss"]) > 0).any():
+        axes.set_yscale("log")
+    axes.set_title("Loss")
+
+
+def draw_accuracy(axes, train, evaluated):
+    draw_curve(axes, 100 * train, 100 * evaluated, "accuracy", "training, smoothed")
+    # train and evaluated were scaled as a whole, their index was not.
+    best = [frame["accuracy"].max() for frame in (train, evaluated) if len(frame)]
+    worst = [smoothed(train["accuracy"]).quantile(0.05)] if len(train) else []
+    worst += [evaluated["accuracy"].min()] if len(evaluated) else []
+    low = 100 * min(worst, default=0)
+    axes.set_ylim(max(0, low - 0.3 * (100 - low)), 100 + 0.05 * (100 - low) if max(best, default=1) > 0.5 else None)
+    axes.set_ylabel("accuracy (%)")
+    axes.set_title(f"Accuracy (last test: {100 * evaluated['accuracy'].iloc[-1]:.2f} %)" if len(evaluated) else "Accuracy")
+    axes.legend(frameon=False, loc="lower right")
+
+
+def draw_learning_rate(axes, train):
+    axes.plot(train.index, train["learning_rate"], color=OTHER)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("step")
+    axes.set_ylabel("learning rate")
+    axes.set_title("Learning rate")
+
+
+def draw_grad_norm(axes, train):
+    axes.plot(train.index, train["grad_norm"], color=TRAIN, alpha=0.2, linewidth=0.6)
+    axes.plot(train.index, smoothed(train["grad_norm"]), color=TRAIN)
+    if (train["grad_norm"] > 0).any():
+        axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_ylabel("2-norm of the gradient")
+    axes.set_title("Gradient norm, smoothed")
+
+
+def draw_confusion(axes, steps, matrices):
+    """Counts; the shade is the share of the true class, so that errors show beside the large diagonal."""
+    if not len(steps):
+        axes.text(0.5, 0.5, "no evaluation", ha="center", va="center", transform=axes.transAxes, color=OTHER)
+        axes.set_axis_off()
+        return
+    counts = matrices[-1]
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", norm=matplotlib.colors.PowerNorm(0.4, 0, 1))
+    classes = len(counts)
+    if classes <= 12:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                color = "white" if share[row, column] > 0.2 else "black"
+                axes.text(column, row, count, ha="center", va="center", fontsize=7, color=color)
+        axes.set_xticks(range(classes))
+        axes.set_yticks(range(classes))
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    axes.set_title(f"Confusion at step {steps[-1]} (images)")
+
+
+def draw_times(axes, train):
+    """Where a step's time goes, as the run went on: means of at most 40 spans of rows."""
+    if not len(train):
+        axes.set_axis_off()
+        return
+    spans = np.array_split(np.arange(len(train)), min(40, len(train)))
+    steps = [train.index[span].to_numpy().mean() for span in spans]
+    columns = [[1e3 * train[name].iloc[span].mean() for span in spans] for name in TIMES]
+    axes.stackplot(steps, columns, labels=TIMES.values(), colors=TIME_COLORS)
+    total = [sum(column) for column in zip(*columns)]
+    axes.set_ylim(0, 1.3 * np.nanpercentile(total, 90) or 1)
+    axes.margins(x=0)
+    axes.set_xlabel("step")
+    axes.set_ylabel("ms per step, rank 0")
+    axes.set_title("Time split")
+    axes.legend(frameon=False, ncol=2, loc="upper right")
+
+
+def draw(path):
+    tables = fcmnist_files.metrics(path)
+    train, evaluated = tables["train"], tables["eval"]
+    plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+                         "grid.alpha": 0.25, "axes.titlesize": 10, "axes.axisbelow": True})
+    figure, axes = plt.subplots(2, 3, figsize=(13, 7.5), constrained_layout=True)
+    draw_loss(axes[0, 0], train, evaluated)
+    draw_accuracy(axes[0, 1], train, evaluated)
+    draw_learning_rate(axes[0, 2], train)
+    draw_grad_norm(axes[1, 0], train)
+    draw_times(axes[1, 1], train)
+    axes[1, 2].grid(False)
+    draw_confusion(axes[1, 2], *fcmnist_files.confusion(path))
+    figure.suptitle(path)
+    return figure
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Draws the curves of a run of fcmnist_mpi.")
+    parser.add_argument("source", metavar="MODEL_DIR_OR_FILE")
+    parser.add_argument("-o", "--output", metavar="PNG", help="default: metrics.png beside the metrics file")
+    arguments = parser.parse_args()
+    path = arguments.source
+    if os.path.isdir(path):
+        path = os.path.join(path, "metrics.h5")
+    output = arguments.output or os.path.join(os.path.dirname(path), "metrics.png")
+    try:
+        if fcmnist_files.verify(path) != "metrics":
+            sys.exit(f"{path}: a checkpoint; curves are drawn from metrics.h5")
+        draw(path).savefig(output, dpi=150)
+    except (fcmnist_files.DamagedFile, OSError) as error:
+        sys.exit(str(error))
+    print(output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+#include "config/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "config/keys.hpp"
+#include "config/nearest.hpp"
+#include "core/build_info.hpp"
+#include "core/error.hpp"
+
+namespace fcmnist::config {
+
+namespace {
+
+constexpr const char* description =
+    "Trains and evaluates the fully-connected MNIST classifier on the ranks that mpirun or srun starts.\n"
+    "Without arguments: 784-500-300-10, built-in settings, data in ./data/mnist, results in ./model_dir.\n"
+    "A repeated run in the same model_dir goes on from its newest checkpoint.\n";
+
+constexpr const char* footer = R"(
+Settings:
+  section.key value, section.key=value
+        Overrides one key of the configuration; several may be given, anywhere. Sections: train_input, eval_input,
+        model, optimizer, runconfig. Order: built-in settings, then the file, then the command line.
+        configs/fcmnist_500_300.yaml shows the keys with their meaning and default; the README lists all.
+
+Examples:
+  mpirun -n 8 fcmnist_mpi
+  mpirun -n 8 fcmnist_mpi -p configs/params.yaml -o runs/ten_by_fifty
+  mpirun -n 4 fcmnist_mpi -o runs/wide model.hidden_sizes "[1000, 500]" optimizer.learning_rate=0.05 --num_epochs 20
+  mpirun -n 4 fcmnist_mpi -m eval -o runs/wide
+  fcmnist_mpi -m prepare_data train_input.data_dir /scratch/mnist
+
+Exit codes:
+   0  done                              5  communication: a rank died or stalled
+   2  command line or configuration     6  training diverged: a loss was not finite
+   3  data files                        7  another run works in this model_dir
+   4  checkpoints, metrics, model_dir  75  stopped early, with a checkpoint to resume from
+)";
+
+/// A flag that is another way to write a key.
+struct KeyFlag {
+  const char* names;
+  const char* placeholder;
+  const char* key;
+  const char* help;
+};
+constexpr KeyFlag key_flags[] = {
+    {"-m,--mode", "MODE", "runconfig.mode",
+     "train, eval (one checkpoint), train_and_eval (default),\n"
+     "eval_all (every checkpoint of the model_dir),\n"
+     "prepare_data (fetch and verify the data; needs no mpirun)"},
+    {"-o,--model_dir", "DIR", "runconfig.model_dir", "Where results go; default ./model_dir"},
+    {"--max_steps", "N", "runconfig.max_steps",
+     "Train until this step; replaces the lengths that the file gives"},
+    {"--num_epochs", "N", "runconfig.num_epochs", "Train so many passes over the data; likewise"},
+    {"--eval_steps", "N", "runconfig.eval_steps", "Batches per evaluation; 0 (default): the whole set"},
+};
+
+std::string version_text() {
+  const BuildInfo build = build_info();
+  return fmt::format("fcmnist_mpi {} (git {}, {} build for {}, {})\n", build.version, build.git_revision,
+                     build.build_type, build.architecture, build.compiler);
+}
+
+/// The parser with its flags, and where the values of key flags arrive.
+struct Parser {
+  CLI::App app{description, "fcmnist_mpi"};
+  CommandLine result;
+  std::vector<std::string> key_values = std::vector<std::string>(std::size(key_flags));
+
+  Parser() {
+    app.allow_extras();  // overrides; read_overrides() takes them
+    app.set_help_flag("-h,--help", "Prints this text");
+    app.set_version_flag("--version", version_text(), "Prints version, git revision and build");
+    add("-p,--params", "FILE", result.params_file,
+        "YAML file with the configuration; default: built-in settings");
+    add("--config", "NAME", result.config_name, "Top-level key of the file that holds the sections to use");
+    for (std::size_t i = 0; i < std::size(key_flags); ++i) {
+      add(key_flags[i].names, key_flags[i].placeholder, key_values[i], key_flags[i].help);
+    }
+    add("--checkpoint_path", "FILE", result.checkpoint_path,
+        "Checkpoint to start from or to evaluate; default: the newest");
+    app.add_flag("--is_pretrained_checkpoint", result.is_pretrained_checkpoint,
+                 "Take only the weights of --checkpoint_path and start at step 0");
+    app.add_flag("--restart", result.restart, "Start over; the earlier run is moved aside, not deleted");
+    app.add_flag("--multireplica", result.multireplica, "Accepted: the ranks are the replicas already");
+    add("--logging", "LEVEL", result.logging, "debug, info (default), warning, error");
+    app.get_formatter()->column_width(34);
+    // The usage line shows this label in brackets.
+    app.get_formatter()->label("OPTIONS", "flags] [section.key value ...");
+    for (CLI::Option* option : app.get_options()) option->group("Flags");
+    app.footer(footer);
+  }
+
+  void add(const char* names, const char* placeholder, std::string& value, const char* help) {
+    // The last one counts, so that a job script can pass "$@" after its own flags.
+    app.add_option(names, value, help)
+        ->option_text(placeholder)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  }
+
+  [[nodiscard]] std::vector<std::string> flag_names() const {
+    std::vector<std::string> names;
+    for (const CLI::Option* option : app.get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+    return names;
+  }
+};
+
+[[noreturn]] void refuse_flag(const Parser& parser, const std::string& argument) {
+  const std::string name = argument.substr(0, argument.find('='));
+  const std::string bare = name.substr(std::min(name.find_first_not_of('-'), name.size()));
+  const Key* dashed = find_key(bare);
+  const Key* runconfig = find_key("runconfig." + bare);
+  std::string hint = "fcmnist_mpi --help lists the flags";
+  if (dashed != nullptr) {
+    hint = fmt::format("settings are written without dashes: {} VALUE", bare);
+  } else if (const std::string meant = nearest("--" + bare, parser.flag_names()); !meant.empty()) {
+    hint = fmt::format("did you mean {}?", meant);
+  } else if (runconfig != nullptr && runconfig->sentence.empty()) {
+    hint = fmt::format("write it as a setting: {} VALUE", runconfig->full_name());
+  } else if (runconfig != nullptr) {
+    hint = fmt::format("{}: {}", bare, runconfig->sentence);
+  }
+  throw UsageError(fmt::format("unknown flag {}", name), hint);
+}
+
+/// "-max_steps 5" would be read as "-m ax_steps" and a stray 5.
+void refuse_single_dashes(const Parser& parser, int argc, const char* const* argv) {
+  const std::vector<std::string> flags = parser.flag_names();
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const std::string name = argument.substr(0, argument.find('='));
+    if (!name.starts_with("--") && std::ranges::find(flags, "-" + name) != flags.end()) {
+      throw UsageError(fmt::format("unknown flag {}", name), fmt::format("did you mean -{}?", name));
+    }
+  }
+}
+
+[[noreturn]] void refuse_argument(const std::string& argument) {
+  std::string hint = "settings are written section.key value; quote a value that contains spaces";
+  if (const std::string meant = nearest_key(argument.substr(0, argument.find('='))); !meant.empty()) {
+    hint = fmt::format("did you mean {}?", meant);
+  }
+  throw UsageError(fmt::format("unexpected argument '{}'", argument), hint);
+}
+
+/// Arguments that are no flags: "section.key=value" or "section.key" and its value.
+void read_overrides(const Parser& parser, const std::vector<std::string>& arguments,
+                    std::vector<Override>& overrides) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (argument.starts_with('-')) refuse_flag(parser, argument);
+    const std::size_t equals = argument.find('=');
+    const std::string key = argument.substr(0, equals);
+    if (key.find('.') == std::string::npos) refuse_argument(argument);
+    if (equals != std::string::npos) {
+      overrides.push_back({key, argument.substr(equals + 1)});
+    } else if (i + 1 < arguments.size() && !arguments[i + 1].starts_with("--")) {
+      overrides.push_back({key, arguments[++i]});  // one dash may begin a negative number
+    } else {
+      throw UsageError(fmt::format("{}: no value", key), fmt::format("write {} VALUE or {}=VALUE", key, key));
+    }
+  }
+}
+
+void check_combinations(const CommandLine& line) {
+  if (line.is_pretrained_checkpoint && line.checkpoint_path.empty()) {
+    throw UsageError("--is_pretrained_checkpoint without --checkpoint_path",
+                     "name the file that holds the weights");
+  }
+  if (!line.config_name.empty() && line.params_file.empty()) {
+    throw UsageError("--config without -p/--params", "name the file that holds this configuration");
+  }
+}
+
+}  // namespace
+
+CommandLine parse_command_line(int argc, const char* const* argv) {
+  Parser parser;
+  refuse_single_dashes(parser, argc, argv);
+  try {
+    parser.app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    parser.result.text_to_print = parser.app.help();
+    return parser.result;
+  } catch (const CLI::CallForVersion& version) {
+    parser.result.text_to_print = version.what();
+    return parser.result;
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(error.what(), "fcmnist_mpi --help lists the flags");
+  }
+  for (std::size_t i = 0; i < std::size(key_flags); ++i) {
+    const std::string names = key_flags[i].names;
+    const std::string origin = names.substr(names.find("--"));
+    if (parser.app.count(origin) > 0) {
+      parser.result.overrides.push_back({key_flags[i].key, parser.key_values[i], origin});
+    }
+  }
+  read_overrides(parser, parser.app.remaining(), parser.result.overrides);
+  check_combinations(parser.result);
+  return parser.result;
+}
+
+}  // namespace fcmnist::config

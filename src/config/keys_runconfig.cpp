@@ -1,0 +1,159 @@
+// Section runconfig.
+
+#include "config/key_rows.hpp"
+
+namespace fcmnist::config {
+
+namespace {
+
+constexpr Choice<Mode> modes[] = {
+    {"train", Mode::train},
+    {"eval", Mode::eval},
+    {"train_and_eval", Mode::train_and_eval},
+    {"eval_all", Mode::eval_all},
+    {"prepare_data", Mode::prepare_data},
+};
+
+constexpr auto section = "runconfig";
+
+std::vector<Key> active_keys() {
+  constexpr Resume keeps = Resume::keeps;
+  constexpr Resume may_change = Resume::may_change;
+  return {
+      choice_key(
+          section, "mode", may_change, [](auto& c) -> auto& { return c.run.mode; }, modes),
+      text_key(
+          section, "model_dir", may_change, [](auto& c) -> auto& { return c.run.model_dir; }),
+      optional_integer_key(
+          section, "max_steps", may_change, [](auto& c) -> auto& { return c.run.max_steps; }, 1L, most_steps),
+      active(
+          section, "num_steps", may_change,
+          [](const Value& v, const std::string& key, Draft& draft) {
+            draft.num_steps = read_integer(v, key, 1L, most_steps);
+          },
+          nullptr),
+      optional_integer_key(
+          section, "num_epochs", may_change, [](auto& c) -> auto& { return c.run.num_epochs; }, 1L,
+          most_steps),
+      integer_key(
+          section, "steps_per_epoch", keeps, [](auto& c) -> auto& { return c.run.steps_per_epoch; }, 0L,
+          most_steps),
+      integer_key(
+          section, "eval_steps", may_change, [](auto& c) -> auto& { return c.run.eval_steps; }, 0L,
+          most_steps),
+      integer_key(
+          section, "eval_frequency", may_change, [](auto& c) -> auto& { return c.run.eval_frequency; }, 0L,
+          most_steps),
+      integer_key(
+          section, "log_steps", may_change, [](auto& c) -> auto& { return c.run.log_steps; }, 1L, most_steps),
+      bool_key(
+          section, "save_losses", may_change, [](auto& c) -> auto& { return c.run.save_losses; }),
+      bool_key(
+          section, "save_initial_checkpoint", may_change,
+          [](auto& c) -> auto& { return c.checkpoint.save_initial_checkpoint; }),
+      integer_key(
+          section, "checkpoint_steps", may_change,
+          [](auto& c) -> auto& { return c.checkpoint.checkpoint_steps; }, 0L, most_steps),
+      integer_key(
+          section, "keep_checkpoints", may_change,
+          [](auto& c) -> auto& { return c.checkpoint.keep_checkpoints; }, 1, 1'000'000),
+      integer_key(
+          section, "seed", keeps, [](auto& c) -> auto& { return c.run.seed; }, std::uint64_t{0}),
+      integer_key(
+          section, "num_replicas", may_change, [](auto& c) -> auto& { return c.run.num_replicas; }, 0,
+          1'000'000),
+      integer_key(
+          section, "blas_threads", may_change, [](auto& c) -> auto& { return c.run.blas_threads; }, 1, 1024),
+      number_key(
+          section, "stall_timeout", may_change, [](auto& c) -> auto& { return c.comm.stall_timeout_s; },
+          NumberRange{0, 1e6, false, true, "a number of seconds above 0, at most 1000000"}),
+  };
+}
+
+std::vector<Key> inert_keys() {
+  const std::string machine =
+      "belongs to the machine of the reference; mpirun or Slurm decide where ranks run";
+  const std::string compiler =
+      "belongs to the compiler of the reference; nothing is compiled at run time here";
+  std::vector<Key> keys = {
+      inert_key(section, "check_loss_values", "a non-finite loss always stops the run here", any_bool),
+      inert_key(section, "max_checkpoints", "use runconfig.keep_checkpoints, which also keeps the best"),
+      inert_key(section, "logging", "use the flag --logging"),
+      inert_key(section, "precision_opt_level", "arithmetic is float32"),
+      inert_key(section, "enable_distributed", "data-parallel whenever mpirun starts several ranks",
+                any_bool),
+      inert_key(section, "dist_addr", machine),
+      inert_key(section, "dist_backend", machine),
+      inert_key(section, "init_method", machine),
+      inert_key(section, "sync_batchnorm", "the model has no batch normalisation"),
+      inert_key(section, "steps_per_increase", "float32 needs no loss scaling, so it changes nothing"),
+      inert_key(section, "enable_summaries", "metrics go to <model_dir>/metrics.h5"),
+      inert_key(section, "save_summary_steps",
+                "metrics go to <model_dir>/metrics.h5; see runconfig.save_losses"),
+      inert_key(section, "summary_dir", "metrics go to <model_dir>/metrics.h5"),
+      inert_key(section, "show_debug_metrics", "metrics go to <model_dir>/metrics.h5"),
+  };
+  for (const char* name : {"cs_ip",
+                           "num_csx",
+                           "num_wgt_servers",
+                           "num_act_servers",
+                           "num_workers_per_csx",
+                           "mount_dirs",
+                           "python_paths",
+                           "credentials_path",
+                           "mgmt_address",
+                           "mgmt_namespace",
+                           "job_labels",
+                           "job_time_sec",
+                           "job_priority",
+                           "debug_args",
+                           "debug_args_path",
+                           "execute_crd_memory_gi",
+                           "compile_crd_memory_gi",
+                           "wrk_memory_gi",
+                           "act_memory_gi",
+                           "transfer_processes",
+                           "fabric_type_blacklist",
+                           "disable_version_check",
+                           "target_device"}) {
+    keys.push_back(inert_key(section, name, machine));
+  }
+  for (const char* name : {"compile_dir", "use_cstorch_optimizer_step", "drop_data", "use_appliance_data",
+                           "op_profiler_config", "ini", "lazy_initialization", "num_steps_per_compile"}) {
+    keys.push_back(inert_key(section, name, compiler));
+  }
+  return keys;
+}
+
+std::vector<Key> refused_keys() {
+  const auto later = [](const char* name, const char* why) { return refused_key(section, name, why); };
+  return {
+      later("execution", "pipelined execution comes in a later release; every rank holds the whole model"),
+      later("pipeline_stages",
+            "pipelined execution comes in a later release; every rank holds the whole model"),
+      later("plan", "pipelined execution comes in a later release; every rank holds the whole model"),
+      later("microbatch",
+            "microbatches come in a later release; a rank computes its share of a batch at once"),
+      later("reproducible", "sums that are equal on any number of ranks come in a later release"),
+      later("validate_only", "validating without running comes in a later release"),
+      later("compile_only", "planning without running comes in a later release"),
+      later("gemm", "there is one matrix multiplication, OpenBLAS; a choice comes in a later release"),
+      later("wire_type", "gradients are exchanged in float32; a choice comes in a later release"),
+      later("max_time", "stopping by the clock comes in a later release; use runconfig.max_steps"),
+      later("checkpoint_interval_s",
+            "checkpoints by the clock come in a later release; use runconfig.checkpoint_steps"),
+      later("nan_policy", "a non-finite loss always stops the run; a choice comes in a later release"),
+  };
+}
+
+}  // namespace
+
+std::vector<Key> runconfig_keys() {
+  std::vector<Key> keys = active_keys();
+  for (const auto& rows : {inert_keys, refused_keys}) {
+    for (Key& key : rows()) keys.push_back(std::move(key));
+  }
+  return keys;
+}
+
+}  // namespace fcmnist::config

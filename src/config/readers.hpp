@@ -1,0 +1,77 @@
+#pragma once
+
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/value.hpp"
+
+namespace fcmnist::config {
+
+// Values to C++ types, and back. The readers throw UsageError "<place>: <key>: expected ..., found ...".
+
+/// Which numbers a key takes, and how that is said.
+struct NumberRange {
+  double least = 0;
+  double limit = std::numeric_limits<double>::max();
+  bool least_included = true;
+  bool limit_included = true;
+  std::string_view text = "a number, at least 0";
+};
+inline constexpr NumberRange not_negative{};
+inline constexpr NumberRange fraction{0, 1, true, false, "a number from 0 up to but not including 1"};
+
+/// One of the words that a key takes; several words may mean the same, the first of them is the one we write.
+template <class T>
+struct Choice {
+  std::string_view word;
+  T meaning;
+};
+
+[[noreturn]] void unexpected(const Value& value, const std::string& key, std::string_view expected,
+                             std::string_view hint = {});
+
+bool read_bool(const Value& value, const std::string& key);
+/// Whole number in [least, most]; T = int, long, std::uint64_t. "1.5", "1e3" and "0x10" are no whole numbers.
+template <class T>
+T read_integer(const Value& value, const std::string& key, T least, T most = std::numeric_limits<T>::max());
+double read_number(const Value& value, const std::string& key, const NumberRange& range);
+/// One line of text that is not empty.
+std::string read_text(const Value& value, const std::string& key);
+/// List of whole numbers; a single number is a list of one.
+std::vector<int> read_integers(const Value& value, const std::string& key, int least, int most);
+std::vector<std::string> read_texts(const Value& value, const std::string& key);
+
+/// Index of the word that the value names, in any case.
+std::size_t read_word(const Value& value, const std::string& key, std::span<const std::string> words);
+
+template <class T, std::size_t n>
+T read_choice(const Value& value, const std::string& key, const Choice<T> (&choices)[n]) {
+  std::vector<std::string> words;
+  for (const Choice<T>& choice : choices) words.emplace_back(choice.word);
+  return choices[read_word(value, key, words)].meaning;
+}
+
+std::string write(bool value);                      ///< "True" or "False", as the reference's files
+std::string write(double value);                    ///< shortest text that reads back exactly, with a point
+std::string write(const std::string& value);        ///< in double quotes
+std::string write(const std::vector<int>& values);  ///< "[500, 300]"
+std::string write(const std::vector<std::string>& values);
+template <class T>
+std::string write_integer(T value) {
+  return std::to_string(value);
+}
+
+template <class T, std::size_t n>
+std::string write_choice(T value, const Choice<T> (&choices)[n]) {
+  for (const Choice<T>& choice : choices) {
+    if (choice.meaning == value) return std::string(choice.word);
+  }
+  return {};
+}
+
+std::string lower_case(std::string_view text);
+
+}  // namespace fcmnist::config

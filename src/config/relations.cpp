@@ -1,0 +1,128 @@
+#include "config/relations.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "core/error.hpp"
+
+namespace fcmnist::config {
+
+namespace {
+
+void settle_hidden_sizes(const Given& given, Draft& draft, std::vector<std::string>& notes) {
+  const std::string sizes = "model.hidden_sizes", depth = "model.depth", width = "model.hidden_size";
+  if (!draft.depth && !draft.hidden_size) return;
+  const Layer pair = std::max(given.layer(depth), given.layer(width));
+  if (given.has(sizes) && given.layer(sizes) >= pair) {
+    if (given.layer(sizes) == pair) {
+      notes.push_back(
+          fmt::format("{}: model.hidden_sizes is given, so model.depth and model.hidden_size do not count",
+                      given.where(sizes)));
+    }
+    return;
+  }
+  if (!draft.depth || !draft.hidden_size) {
+    const std::string& present = draft.depth ? depth : width;
+    const std::string& missing = draft.depth ? width : depth;
+    throw UsageError(fmt::format("{}: {} without {}", given.where(present), present, missing),
+                     "give both (depth hidden layers of hidden_size units), or model.hidden_sizes");
+  }
+  draft.config.model.hidden_sizes.assign(static_cast<std::size_t>(*draft.depth), *draft.hidden_size);
+}
+
+void settle_batch_size(const Given& given, const std::string& section, data::InputOptions& input) {
+  const std::string global = section + ".batch_size", per_replica = section + ".batch_size_per_replica";
+  if (!given.has(per_replica) || given.layer(global) > given.layer(per_replica)) {
+    input.batch_size_per_replica = 0;
+    return;
+  }
+  if (given.layer(global) == given.layer(per_replica)) {
+    throw UsageError(
+        fmt::format("{}: {} and {} are both given", given.where(per_replica), global, per_replica),
+        "batch_size is divided among the replicas, batch_size_per_replica is multiplied: keep one");
+  }
+  input.batch_size = 0;
+}
+
+void settle_length(const Given& given, Draft& draft) {
+  const std::string max_steps = "runconfig.max_steps", num_steps = "runconfig.num_steps";
+  RunOptions& run = draft.config.run;
+  const Layer alias = given.layer(num_steps);
+  if (draft.num_steps && alias == given.layer(max_steps) && *draft.num_steps != run.max_steps) {
+    throw UsageError(
+        fmt::format("{}: runconfig.num_steps {} and runconfig.max_steps {} mean the same and differ",
+                    given.where(num_steps), *draft.num_steps, run.max_steps),
+        "keep one of them");
+  }
+  if (draft.num_steps && alias > given.layer(max_steps)) run.max_steps = *draft.num_steps;
+  const Layer steps = std::max(alias, given.layer(max_steps));
+  const Layer epochs = given.layer("runconfig.num_epochs");
+  if (steps > epochs) run.num_epochs = 0;
+  if (epochs > steps) run.max_steps = 0;
+}
+
+void settle_eval_data(const Given& given, RunConfig& config) {
+  const data::InputOptions& train = config.train_input;
+  data::InputOptions& eval = config.eval_input;
+  if (!given.has("eval_input.data_dir")) eval.data_dir = train.data_dir;
+  if (!given.has("eval_input.download")) eval.download = train.download;
+  if (!given.has("eval_input.mirrors")) eval.mirrors = train.mirrors;
+  if (!given.has("eval_input.use_fake_data")) eval.use_fake_data = train.use_fake_data;
+}
+
+void check_optimizer(const Given& given, const optim::OptimizerOptions& optimizer) {
+  if (optimizer.max_gradient_norm > 0 && optimizer.max_gradient_value > 0) {
+    throw UsageError(
+        fmt::format("{}: optimizer.max_gradient_norm {} and optimizer.max_gradient_value {} are both given",
+                    given.where("optimizer.max_gradient_value"), optimizer.max_gradient_norm,
+                    optimizer.max_gradient_value),
+        "clip by one of them; 0 switches the other off");
+  }
+  if (optimizer.use_nesterov && optimizer.momentum == 0) {
+    throw UsageError(fmt::format("{}: optimizer.use_nesterov True needs optimizer.momentum above 0, found 0",
+                                 given.where("optimizer.use_nesterov")),
+                     "set optimizer.momentum 0.9, or optimizer.use_nesterov False");
+  }
+}
+
+}  // namespace
+
+void settle_relations(const Given& given, Draft& draft, std::vector<std::string>& notes) {
+  RunConfig& config = draft.config;
+  settle_hidden_sizes(given, draft, notes);
+  settle_batch_size(given, "train_input", config.train_input);
+  settle_batch_size(given, "eval_input", config.eval_input);
+  settle_length(given, draft);
+  settle_eval_data(given, config);
+  check_optimizer(given, config.optimizer);
+}
+
+void check_world(const RunConfig& config, int replicas) {
+  FCMNIST_CHECK(replicas >= 1, fmt::format("replicas = {}", replicas));
+  if (config.run.mode != Mode::train && config.run.mode != Mode::train_and_eval) return;
+  const int wanted = config.run.num_replicas;
+  if (wanted > 0 && wanted != replicas) {
+    throw UsageError(fmt::format("runconfig.num_replicas is {}, but mpirun started {}", wanted, replicas),
+                     fmt::format("mpirun -n {} fcmnist_mpi ..., or leave num_replicas out", wanted));
+  }
+  const data::InputOptions& input = config.train_input;
+  if (input.batch_size_per_replica > 0) {
+    const long global_batch = static_cast<long>(input.batch_size_per_replica) * replicas;
+    if (global_batch <= std::numeric_limits<int>::max()) return;
+    throw UsageError(
+        fmt::format("train_input.batch_size_per_replica {} x {} replicas = {} samples; a global batch has "
+                    "at most {}",
+                    input.batch_size_per_replica, replicas, global_batch, std::numeric_limits<int>::max()));
+  }
+  if (input.batch_size < replicas) {
+    throw UsageError(
+        fmt::format("train_input.batch_size {} is divided among {} replicas: {} of them would get no sample",
+                    input.batch_size, replicas, replicas - input.batch_size),
+        fmt::format("mpirun -n {} or fewer, a larger batch_size, or batch_size_per_replica",
+                    input.batch_size));
+  }
+}
+
+}  // namespace fcmnist::config

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/run_config.hpp"
+
+namespace fcmnist::config {
+
+/// A key whose value differs; "not given" where another key says it.
+struct Difference {
+  std::string key;  ///< "section.key"
+  std::string checkpointed;
+  std::string now;
+};
+
+struct ResumeDifference {
+  std::vector<Difference> forbidden;  ///< the run would no longer be the one that was checkpointed
+  std::vector<Difference> allowed;
+};
+
+/// What differs between the configuration of a checkpoint and the one of the run that wants to go on from it.
+ResumeDifference resume_difference(const RunConfig& checkpointed, const RunConfig& now);
+
+/// Throws one UsageError that names every forbidden difference, with old and new value; returns one line for
+/// each allowed one.
+std::vector<std::string> check_resume(const RunConfig& checkpointed, const RunConfig& now);
+
+/// The keys that a resume may change, as "section.key", in the order of the table.
+std::vector<std::string> resumable_keys();
+
+}  // namespace fcmnist::config

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/arena.hpp"
+#include "store/manifest.hpp"
+
+namespace fcmnist::store {
+
+/// Where training stands: all that, with weights and optimizer arrays, is needed to go on as if never
+/// interrupted.
+struct TrainState {
+  std::int64_t step = 0;           ///< optimizer steps done
+  std::int64_t epoch = 0;          ///< of the next sample, from 0
+  std::int64_t step_in_epoch = 0;  ///< steps done in that epoch
+  std::int64_t samples_seen = 0;   ///< training samples used so far, all epochs
+  std::uint64_t seed = 0;          ///< of the run; random numbers are functions of it and of the position
+  bool operator==(const TrainState&) const = default;
+};
+
+/// How the stored weights did on the test set.
+struct Evaluation {
+  double loss = 0;      ///< mean over samples, nats
+  double accuracy = 0;  ///< 0 to 1
+  bool operator==(const Evaluation&) const = default;
+};
+
+/// A checkpoint without its arrays.
+struct CheckpointHeader {
+  TrainState state;
+  std::optional<Evaluation> evaluation;  ///< nothing if these weights were not evaluated
+  std::string config_yaml;               ///< the resolved configuration
+  Manifest manifest;
+};
+
+/// An optimizer array of the weights' layout, e.g. "momentum_buffer".
+struct OptimizerArray {
+  std::string name;
+  ArenaView<const float> values;
+};
+
+/// The bytes of a checkpoint file, complete and sealed (see sealed_file.hpp). A few milliseconds for a
+/// million numbers; the arrays may change as soon as it returns. write_atomically() puts the bytes in place,
+/// from any thread: it uses neither HDF5 nor MPI.
+///   weights, optimizer   equal layouts; a slot named "*.bias" (one row) is stored 1-D, as PyTorch shapes it
+std::vector<std::byte> checkpoint_bytes(const std::filesystem::path& path, const CheckpointHeader& header,
+                                        ArenaView<const float> weights,
+                                        std::span<const OptimizerArray> optimizer);
+
+/// checkpoint_bytes and write_atomically. Throws StoreError; an existing file is then untouched.
+void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
+                      ArenaView<const float> weights, std::span<const OptimizerArray> optimizer);
+
+/// A checkpoint that was read and verified to the last byte.
+class Checkpoint {
+ public:
+  /// Throws UnusableFileError if the file is not an intact checkpoint, StoreError if it cannot be read.
+  static Checkpoint read(const std::filesystem::path& path);
+
+  [[nodiscard]] const CheckpointHeader& header() const { return header_; }
+  /// Names of the optimizer arrays in the file, sorted.
+  [[nodiscard]] const std::vector<std::string>& optimizer_arrays() const { return optimizer_arrays_; }
+
+  /// Fill an arena whose layout must be the stored one: same names, shapes and type, nothing missing, nothing
+  /// left over. Throws StoreError that lists the differences; then `values` may be partly filled.
+  void load_weights(ArenaView<float> values) const;
+  void load_optimizer(std::string_view name, ArenaView<float> values) const;
+
+ private:
+  std::filesystem::path path_;
+  std::vector<std::byte> bytes_;
+  CheckpointHeader header_;
+  std::vector<std::string> optimizer_arrays_;
+};
+
+}  // namespace fcmnist::store

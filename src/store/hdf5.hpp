@@ -1,0 +1,138 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+/// The few things this program does with HDF5, each call checked. Internal to `store`; no type of the C
+/// library shows.
+///
+/// Files live in memory only (core driver without backing store): HDF5 never touches the file system, so it
+/// needs no file locks (which NFS and Lustre may not have) and can never leave half a file behind.
+namespace fcmnist::store::hdf5 {
+
+/// Types of numbers in our files, all little-endian.
+enum class Type { float32, float64, int64, uint64 };
+
+template <class T>
+constexpr Type type_of() {
+  if constexpr (std::is_same_v<T, float>) {
+    return Type::float32;
+  } else if constexpr (std::is_same_v<T, double>) {
+    return Type::float64;
+  } else if constexpr (std::is_same_v<T, std::int64_t>) {
+    return Type::int64;
+  } else {
+    static_assert(std::is_same_v<T, std::uint64_t>);
+    return Type::uint64;
+  }
+}
+
+using Shape = std::vector<std::size_t>;
+
+/// "float32 500 x 784", as used in messages and returned by Group::describe.
+std::string describe(Type type, const Shape& shape);
+
+/// What an attribute may hold; strings are UTF-8 of any length.
+using Attribute = std::variant<std::string, std::int64_t, std::uint64_t, double, std::vector<std::string>>;
+
+/// An open HDF5 object, closed when the last copy goes.
+class Handle {
+ public:
+  using Id = std::int64_t;
+  using Close = int (*)(Id);
+  Handle() = default;
+  Handle(Id id, Close close);
+  [[nodiscard]] Id id() const;
+
+ private:
+  struct Owner;
+  std::shared_ptr<const Owner> owner_;
+};
+
+/// A group of an open file. Every failure is a StoreError that names file and object.
+class Group {
+ public:
+  Group(Handle file, Handle group, std::string file_name, std::string path);
+
+  Group create_group(std::string_view name) const;
+  [[nodiscard]] Group group(std::string_view name) const;
+  /// "<file>: <path of this group>/<name>", for messages.
+  [[nodiscard]] std::string where(std::string_view name) const;
+  [[nodiscard]] bool has(std::string_view name) const;
+  /// Names of groups and datasets directly in this group, sorted.
+  [[nodiscard]] std::vector<std::string> names() const;
+
+  /// A dataset of fixed shape.
+  template <class T>
+  void write(std::string_view name, const Shape& shape, const T* data) const {
+    write_dataset(name, type_of<T>(), shape, data, 0);
+  }
+  /// A dataset that can be extended along its first dimension, stored in chunks of `chunk_rows` rows.
+  template <class T>
+  void write_extendible(std::string_view name, const Shape& shape, const T* data,
+                        std::size_t chunk_rows) const {
+    write_dataset(name, type_of<T>(), shape, data, chunk_rows);
+  }
+  /// "float32 500 x 784", "absent", "a group", ...
+  [[nodiscard]] std::string describe(std::string_view name) const;
+  /// Shape of a dataset.
+  [[nodiscard]] Shape shape(std::string_view name) const;
+  /// Reads a dataset that must have exactly this type and shape.
+  template <class T>
+  void read(std::string_view name, const Shape& shape, T* data) const {
+    read_dataset(name, type_of<T>(), shape, data);
+  }
+
+  void set(std::string_view name, const Attribute& value) const;
+  /// Attribute of a dataset in this group.
+  void set_on(std::string_view dataset, std::string_view name, const Attribute& value) const;
+  [[nodiscard]] std::vector<std::string> attribute_names() const;
+  [[nodiscard]] bool has_attribute(std::string_view name) const;
+  [[nodiscard]] Attribute attribute(std::string_view name) const;
+
+  /// Makes a 1-D dataset the coordinate of a dimension (HDF5 dimension scale), ...
+  void make_scale(std::string_view dataset) const;
+  /// ... and attaches it to a dimension of another dataset of this group.
+  void attach_scale(std::string_view dataset, std::string_view scale, unsigned dimension) const;
+
+ private:
+  void write_dataset(std::string_view name, Type, const Shape&, const void* data,
+                     std::size_t chunk_rows) const;
+  void read_dataset(std::string_view name, Type, const Shape&, void* data) const;
+
+  Handle file_;
+  Handle group_;
+  std::string file_name_;  ///< for messages
+  std::string path_;
+};
+
+/// Bytes that HDF5 leaves to us at the start of a file ("user block"; its size is a power of two from 512).
+inline constexpr std::size_t user_block_bytes = 512;
+
+/// A file in memory. `name` is for messages.
+class File {
+ public:
+  /// A new file in the old format (readable by HDF5 1.8 and later), with a user block.
+  static File create(std::string name);
+  /// `bytes` are a whole file, user block included; they are copied.
+  static File open(std::string name, std::span<const std::byte> bytes);
+
+  [[nodiscard]] Group root() const;
+  /// The whole file: user block (zeros) and HDF5 image. The same content gives the same bytes.
+  [[nodiscard]] std::vector<std::byte> bytes() const;
+
+ private:
+  File(Handle file, std::string name) : file_(std::move(file)), name_(std::move(name)) {}
+
+  Handle file_;
+  std::string name_;
+};
+
+}  // namespace fcmnist::store::hdf5

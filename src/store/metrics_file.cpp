@@ -1,0 +1,209 @@
+#include "store/metrics_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <span>
+#include <system_error>
+
+#include "store/atomic_file.hpp"
+#include "store/hdf5.hpp"
+#include "store/root_attributes.hpp"
+#include "store/sealed_file.hpp"
+
+namespace fcmnist::store {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t chunk_rows = 1024;
+
+/// The columns of a table: one list for writing and reading. visit(name, member, units, long name).
+template <class Visit>
+void for_each_column(const TrainRow*, Visit visit) {
+  visit("step", &TrainRow::step, "1", "optimizer steps done");
+  visit("epoch", &TrainRow::epoch, "1", "epoch of the step, from 0");
+  visit("loss", &TrainRow::loss, "nat", "cross-entropy, mean over the samples of the global batch");
+  visit("accuracy", &TrainRow::accuracy, "1",
+        "fraction of the samples of the global batch classified correctly");
+  visit("learning_rate", &TrainRow::learning_rate, "1", "learning rate of the step");
+  visit("grad_norm", &TrainRow::grad_norm, "1", "2-norm of the global gradient before clipping");
+  visit("samples_per_s", &TrainRow::samples_per_s, "s-1", "training samples per second, all ranks together");
+  visit("elapsed_s", &TrainRow::elapsed_s, "s", "time since the start of training");
+  visit("compute_s", &TrainRow::compute_s, "s", "time of forward, backward and update on rank 0");
+  visit("exchange_s", &TrainRow::exchange_s, "s",
+        "time of the gradient exchange on rank 0, waiting included");
+  visit("data_s", &TrainRow::data_s, "s", "time to get the batch on rank 0");
+  visit("files_s", &TrainRow::files_s, "s", "time of writing files on rank 0");
+}
+
+template <class Visit>
+void for_each_column(const EvalRow*, Visit visit) {
+  visit("step", &EvalRow::step, "1", "optimizer steps done");
+  visit("epoch", &EvalRow::epoch, "1", "epoch at the evaluation, from 0");
+  visit("loss", &EvalRow::loss, "nat", "cross-entropy, mean over the evaluated samples");
+  visit("accuracy", &EvalRow::accuracy, "1", "fraction of the evaluated samples classified correctly");
+  visit("elapsed_s", &EvalRow::elapsed_s, "s", "time since the start of training");
+}
+
+void label(const hdf5::Group& group, const char* dataset, const char* units, const char* long_name) {
+  group.set_on(dataset, "units", std::string(units));
+  group.set_on(dataset, "long_name", std::string(long_name));
+}
+
+/// `step` becomes the coordinate of the other columns, so that xarray and ncview index by it.
+template <class Row>
+void write_table(const hdf5::Group& group, const std::vector<Row>& rows) {
+  for_each_column(static_cast<const Row*>(nullptr),
+                  [&](const char* name, auto member, const char* units, const char* text) {
+                    std::vector<std::decay_t<decltype(std::declval<Row>().*member)>> column;
+                    for (const Row& row : rows) column.push_back(row.*member);
+                    group.write_extendible(name, {rows.size()}, column.data(), chunk_rows);
+                    label(group, name, units, text);
+                    if (std::string_view(name) == "step") {
+                      group.make_scale(name);
+                    } else {
+                      group.attach_scale(name, "step", 0);
+                    }
+                  });
+}
+
+std::size_t column_length(const hdf5::Group& group, const char* name) {
+  const hdf5::Shape shape = group.shape(name);
+  return shape.empty() ? 0 : shape.front();  // of another shape: reading it will say so
+}
+
+template <class Row>
+std::vector<Row> read_table(const hdf5::Group& group) {
+  std::vector<Row> rows;
+  for_each_column(static_cast<const Row*>(nullptr),
+                  [&](const char* name, auto member, const char*, const char*) {
+                    if (std::string_view(name) == "step") rows.resize(column_length(group, name));
+                    std::vector<std::decay_t<decltype(std::declval<Row>().*member)>> column(rows.size());
+                    group.read(name, {rows.size()}, column.data());
+                    for (std::size_t i = 0; i < rows.size(); ++i) rows[i].*member = column[i];
+                  });
+  return rows;
+}
+
+void write_confusion(const hdf5::Group& group, const std::vector<EvalRow>& rows, std::size_t classes) {
+  std::vector<std::int64_t> labels(classes);
+  std::iota(labels.begin(), labels.end(), 0);
+  for (const char* name : {"true_class", "predicted_class"}) {
+    group.write(name, {classes}, labels.data());
+    group.make_scale(name);
+  }
+  label(group, "true_class", "1", "class that the sample is labelled with");
+  label(group, "predicted_class", "1", "class that the model gives it");
+
+  std::vector<std::int64_t> all;
+  for (const EvalRow& row : rows) all.insert(all.end(), row.confusion.begin(), row.confusion.end());
+  group.write_extendible("confusion", {rows.size(), classes, classes}, all.data(), /*chunk_rows=*/8);
+  label(group, "confusion", "1", "number of evaluated samples by true and predicted class");
+  group.attach_scale("confusion", "step", 0);
+  group.attach_scale("confusion", "true_class", 1);
+  group.attach_scale("confusion", "predicted_class", 2);
+}
+
+void read_confusion(const hdf5::Group& group, std::vector<EvalRow>& rows, std::size_t classes) {
+  const std::size_t count = classes * classes;
+  std::vector<std::int64_t> all(rows.size() * count);
+  group.read("confusion", {rows.size(), classes, classes}, all.data());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto one = std::span(all).subspan(i * count, count);
+    rows[i].confusion.assign(one.begin(), one.end());
+  }
+}
+
+/// The first free "<path>.damaged-<n>".
+fs::path free_name(const fs::path& path) {
+  for (int n = 1;; ++n) {
+    fs::path candidate = fmt::format("{}.damaged-{}", path.string(), n);
+    std::error_code error;
+    if (!fs::exists(fs::symlink_status(candidate, error))) return candidate;
+  }
+}
+
+void set_aside(const fs::path& path, const Error& why, Logger& log) {
+  const fs::path aside = free_name(path);
+  std::error_code error;
+  fs::rename(path, aside, error);
+  if (error) {
+    throw StoreError(errno_message("rename", path.native(), error.value()),
+                     hint_for_errno(error.value(), path));
+  }
+  log.warn("{}\n  moved to {}; metrics start anew, training is not affected", why.what(), aside.string());
+}
+
+}  // namespace
+
+MetricsFile::MetricsFile(fs::path path, std::size_t classes, std::string config_yaml, Manifest manifest)
+    : path_(std::move(path)),
+      classes_(classes),
+      config_yaml_(std::move(config_yaml)),
+      manifest_(std::move(manifest)) {}
+
+MetricsFile MetricsFile::open_or_create(const fs::path& path, std::size_t classes, std::string config_yaml,
+                                        Manifest manifest, Logger& log) {
+  MetricsFile file(path, classes, std::move(config_yaml), std::move(manifest));
+  std::error_code error;
+  if (fs::exists(path, error) || error) {
+    try {
+      file.read_rows();
+    } catch (const UnusableFileError& why) {
+      set_aside(path, why, log);
+    }
+  }
+  return file;
+}
+
+void MetricsFile::read_rows() {
+  const std::vector<std::byte> bytes = read_sealed(path_, FileKind::metrics);
+  try {
+    const hdf5::Group root = hdf5::File::open(path_.string(), bytes).root();
+    std::vector<TrainRow> train = read_table<TrainRow>(root.group("train"));
+    std::vector<EvalRow> eval = read_table<EvalRow>(root.group("eval"));
+    read_confusion(root.group("eval"), eval, classes_);
+    train_ = std::move(train);
+    eval_ = std::move(eval);
+  } catch (const StoreError& why) {
+    throw UnusableFileError(why.what());  // intact, but its content is not that of this run
+  }
+}
+
+void MetricsFile::append(const TrainRow& row) {
+  FCMNIST_CHECK(train_.empty() || train_.back().step < row.step,
+                fmt::format("step {} after step {}", row.step, train_.back().step));
+  train_.push_back(row);
+}
+
+void MetricsFile::append(const EvalRow& row) {
+  FCMNIST_CHECK(eval_.empty() || eval_.back().step <= row.step,
+                fmt::format("step {} after step {}", row.step, eval_.back().step));
+  FCMNIST_CHECK(row.confusion.size() == classes_ * classes_,
+                fmt::format("{} numbers, {} classes", row.confusion.size(), classes_));
+  if (!eval_.empty() && eval_.back().step == row.step) eval_.pop_back();
+  eval_.push_back(row);
+}
+
+void MetricsFile::truncate_after(std::int64_t step) {
+  std::erase_if(train_, [&](const TrainRow& row) { return row.step > step; });
+  std::erase_if(eval_, [&](const EvalRow& row) { return row.step > step; });
+}
+
+void MetricsFile::write() const {
+  const hdf5::File file = hdf5::File::create(path_.string());
+  const hdf5::Group root = file.root();
+  write_root_attributes(root, FileKind::metrics, config_yaml_, manifest_);
+  write_table(root.create_group("train"), train_);
+  const hdf5::Group eval = root.create_group("eval");
+  write_table(eval, eval_);
+  write_confusion(eval, eval_, classes_);
+  std::vector<std::byte> bytes = file.bytes();
+  seal(FileKind::metrics, bytes);
+  write_atomically(path_, bytes);
+}
+
+}  // namespace fcmnist::store

@@ -1,0 +1,136 @@
+#include "store/model_dir.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <system_error>
+
+#include "core/error.hpp"
+#include "store/atomic_file.hpp"
+
+namespace fcmnist::store {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view prefix = "checkpoint_";
+constexpr std::string_view suffix = ".h5";
+
+[[noreturn]] void fail(std::string_view call, const fs::path& path, const std::error_code& error) {
+  throw StoreError(errno_message(call, path.native(), error.value()), hint_for_errno(error.value(), path));
+}
+
+/// The step in "checkpoint_<step>.h5", written as this program writes it (no sign, no leading zeros).
+std::optional<std::int64_t> step_of(std::string_view name) {
+  if (!name.starts_with(prefix) || !name.ends_with(suffix) || name.size() <= prefix.size() + suffix.size())
+    return {};
+  const std::string_view digits = name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
+  std::int64_t step = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), step);
+  if (error != std::errc{} || end != digits.data() + digits.size() || fmt::format("{}", step) != digits ||
+      step < 0)
+    return {};
+  return step;
+}
+
+/// Names in a directory, sorted; none if there is no such directory.
+std::vector<std::string> names_in(const fs::path& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  fs::directory_iterator entry(directory, error);
+  if (error == std::errc::no_such_file_or_directory) return names;
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  if (error) fail("list", directory, error);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool belongs_to_a_run(std::string_view name) {
+  return name == "params.yaml" || name == "metrics.h5" || name.starts_with("metrics.h5.damaged-") ||
+         step_of(name);
+}
+
+/// Makes the first previous_<k> that is not there yet.
+fs::path make_previous(const fs::path& parent) {
+  for (int k = 1;; ++k) {
+    const fs::path candidate = parent / fmt::format("previous_{}", k);
+    std::error_code error;
+    if (fs::create_directory(candidate, error)) return candidate;
+    if (error && error != std::errc::file_exists) fail("create directory", candidate, error);
+  }
+}
+
+}  // namespace
+
+fs::path ModelDir::checkpoint_file(std::int64_t step) const {
+  return path_ / fmt::format("{}{}{}", prefix, step, suffix);
+}
+
+void ModelDir::ensure_writable() const {
+  std::error_code error;
+  if (fs::exists(path_, error) && !fs::is_directory(path_, error)) {
+    throw StoreError(fmt::format("model_dir {}: found a file, expected a directory", path_.string()),
+                     "move the file away or set another runconfig.model_dir");
+  }
+  fs::create_directories(path_, error);
+  if (error) fail("create model_dir", path_, error);
+  check_writable(path_);
+}
+
+std::vector<std::int64_t> ModelDir::checkpoint_steps() const {
+  std::vector<std::int64_t> steps;
+  for (const std::string& name : names_in(path_)) {
+    if (const auto step = step_of(name)) steps.push_back(*step);
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+std::optional<std::int64_t> ModelDir::newest_checkpoint() const {
+  const auto steps = checkpoint_steps();
+  if (steps.empty()) return std::nullopt;
+  return steps.back();
+}
+
+std::vector<std::int64_t> ModelDir::prune(int keep, std::optional<std::int64_t> best_step,
+                                          Logger& log) const {
+  std::vector<std::int64_t> deleted;
+  for (const std::int64_t step : checkpoints_to_delete(checkpoint_steps(), keep, best_step)) {
+    std::error_code error;
+    if (fs::remove(checkpoint_file(step), error)) deleted.push_back(step);
+    if (error)
+      log.warn("old checkpoint not deleted: {}",
+               errno_message("delete", checkpoint_file(step).native(), error.value()));
+  }
+  return deleted;
+}
+
+std::optional<fs::path> ModelDir::move_aside() const {
+  std::vector<std::string> names = names_in(path_);
+  std::erase_if(names, [](const std::string& name) { return !belongs_to_a_run(name); });
+  if (names.empty()) return std::nullopt;
+  const fs::path previous = make_previous(path_);
+  for (const std::string& name : names) {
+    std::error_code error;
+    fs::rename(path_ / name, previous / name, error);
+    if (error) fail("move to " + previous.string() + ":", path_ / name, error);
+  }
+  return previous;
+}
+
+std::vector<std::int64_t> checkpoints_to_delete(std::vector<std::int64_t> steps, int keep,
+                                                std::optional<std::int64_t> best_step) {
+  FCMNIST_CHECK(keep >= 1, fmt::format("keep {}", keep));
+  std::sort(steps.begin(), steps.end());
+  const std::size_t newest = std::min(steps.size(), static_cast<std::size_t>(keep));
+  steps.resize(steps.size() - newest);
+  std::erase_if(steps, [&](std::int64_t step) { return step == best_step; });
+  return steps;
+}
+
+}  // namespace fcmnist::store

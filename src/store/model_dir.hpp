@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/log.hpp"
+
+namespace fcmnist::store {
+
+/// The directory of one run, and the names of what is in it:
+///   params.yaml             resolved configuration
+///   metrics.h5              see MetricsFile
+///   checkpoint_<step>.h5    see Checkpoint
+///   previous_<k>/           what move_aside() put there
+class ModelDir {
+ public:
+  explicit ModelDir(std::filesystem::path path) : path_(std::move(path)) {}
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::filesystem::path params_file() const { return path_ / "params.yaml"; }
+  [[nodiscard]] std::filesystem::path metrics_file() const { return path_ / "metrics.h5"; }
+  [[nodiscard]] std::filesystem::path checkpoint_file(std::int64_t step) const;
+
+  /// Creates the directory if needed and proves that files can be written into it. Throws StoreError (a file
+  /// in the way, no permission, read-only, full).
+  void ensure_writable() const;
+
+  /// Steps of the checkpoints, increasing; by name only, so a file may still prove damaged when read. None if
+  /// there is no such directory. Throws StoreError if it cannot be listed.
+  [[nodiscard]] std::vector<std::int64_t> checkpoint_steps() const;
+  [[nodiscard]] std::optional<std::int64_t> newest_checkpoint() const;
+
+  /// Deletes the checkpoints that checkpoints_to_delete() names, oldest first, and returns their steps. A
+  /// file that cannot be deleted is a warning: training is not affected.
+  std::vector<std::int64_t> prune(int keep, std::optional<std::int64_t> best_step, Logger& log) const;
+
+  /// Moves the files of a run into a new directory previous_<k> inside this one and returns its path; nothing
+  /// if there are none. Other files stay. Throws StoreError.
+  [[nodiscard]] std::optional<std::filesystem::path> move_aside() const;
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Which checkpoints may go when the newest `keep` (at least 1) and the best one are kept.
+std::vector<std::int64_t> checkpoints_to_delete(std::vector<std::int64_t> steps, int keep,
+                                                std::optional<std::int64_t> best_step);
+
+}  // namespace fcmnist::store

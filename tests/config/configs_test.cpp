@@ -1,0 +1,69 @@
+// The files in configs/, as users run them.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "config/keys.hpp"
+#include "config/support.hpp"
+
+namespace fcmnist::config {
+namespace {
+
+std::string text_of(const std::string& name) {
+  std::ifstream file(std::filesystem::path(FCMNIST_CONFIGS_DIR) / name);
+  EXPECT_TRUE(file) << name;
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST(Configs, AllLoadWithoutWarning) {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(FCMNIST_CONFIGS_DIR)) {
+    const Loaded loaded = load_text(text_of(entry.path().filename()));
+    EXPECT_TRUE(loaded.warnings.empty()) << entry.path();
+    ++files;
+  }
+  EXPECT_GE(files, 3);
+}
+
+TEST(Configs, The500By300FileIsTheBuiltInExperiment) {
+  const Loaded loaded = load_text(text_of("fcmnist_500_300.yaml"));
+  EXPECT_EQ(loaded.config, RunConfig());
+  EXPECT_EQ(to_yaml(loaded.config), to_yaml(RunConfig()));
+  EXPECT_TRUE(loaded.notes.empty());
+}
+
+TEST(Configs, The500By300FileNamesEveryKeyThatSetsSomething) {
+  const std::string text = text_of("fcmnist_500_300.yaml");
+  for (const Key& key : all_keys()) {
+    if (key.kind == KeyKind::active) {
+      EXPECT_TRUE(contains(text, key.name)) << key.full_name();
+    }
+  }
+}
+
+TEST(Configs, ParamsIsTheReferencesTenByFifty) {
+  const RunConfig c = load_text(text_of("params.yaml")).config;
+  EXPECT_EQ(c.model.hidden_sizes, std::vector<int>(10, 50));
+  EXPECT_EQ(c.optimizer.learning_rate,
+            (std::vector<optim::SchedulePiece>{{optim::ScheduleKind::constant, 0.001, 0.0, 1.0, 0}}));
+  EXPECT_EQ(c.run.max_steps, 10000);
+  EXPECT_EQ(c.run.num_epochs, 0);
+  EXPECT_EQ(c.checkpoint.checkpoint_steps, 2000);
+  EXPECT_TRUE(c.train_input.drop_last_batch);
+}
+
+TEST(Configs, SmokeNeedsNoFiles) {
+  const RunConfig c = load_text(text_of("smoke.yaml")).config;
+  EXPECT_TRUE(c.train_input.use_fake_data);
+  EXPECT_TRUE(c.eval_input.use_fake_data);
+  EXPECT_LE(c.run.max_steps, 500);
+}
+
+}  // namespace
+}  // namespace fcmnist::config

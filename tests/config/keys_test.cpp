@@ -1,0 +1,209 @@
+#include "config/keys.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "config/support.hpp"
+
+namespace fcmnist::config {
+namespace {
+
+/// A value of every active key that differs from the built-in one, or the only one there is.
+const std::map<std::string, std::string>& other_values() {
+  static const std::map<std::string, std::string> values = {
+      {"train_input.data_dir", "\"/d a/#1\""},
+      {"train_input.split", "test"},
+      {"train_input.use_fake_data", "True"},
+      {"train_input.download", "False"},
+      {"train_input.mirrors", "[\"http://localhost:1\", \"file:///m\"]"},
+      {"train_input.batch_size", "96"},
+      {"train_input.batch_size_per_replica", "32"},
+      {"train_input.drop_last_batch", "True"},
+      {"train_input.shuffle", "False"},
+      {"eval_input.data_dir", "\"/e\""},
+      {"eval_input.split", "train"},
+      {"eval_input.use_fake_data", "True"},
+      {"eval_input.download", "False"},
+      {"eval_input.mirrors", "[\"https://localhost/x\"]"},
+      {"eval_input.batch_size", "100"},
+      {"eval_input.batch_size_per_replica", "50"},
+      {"model.name", "\"fc_mnist\""},
+      {"model.hidden_sizes", "[20, 30, 40]"},
+      {"model.num_classes", "47"},
+      {"model.dropout", "0.25"},
+      {"model.activation_fn", "\"relu\""},
+      {"model.use_bias", "False"},
+      {"model.initializer", "xavier_uniform"},
+      {"optimizer.optimizer_type", "\"SGD\""},
+      {"optimizer.learning_rate", "0.001"},
+      {"optimizer.momentum", "0.5"},
+      {"optimizer.use_nesterov", "True"},
+      {"optimizer.weight_decay_rate", "0.0005"},
+      {"optimizer.max_gradient_norm", "1.5"},
+      {"optimizer.max_gradient_value", "0.1"},
+      {"optimizer.grad_accum_steps", "4"},
+      {"runconfig.mode", "eval"},
+      {"runconfig.model_dir", "\"runs/\\\"a\\\"\""},
+      {"runconfig.max_steps", "12345"},
+      {"runconfig.num_epochs", "3"},
+      {"runconfig.steps_per_epoch", "100"},
+      {"runconfig.eval_steps", "10"},
+      {"runconfig.eval_frequency", "200"},
+      {"runconfig.log_steps", "1"},
+      {"runconfig.save_losses", "False"},
+      {"runconfig.save_initial_checkpoint", "True"},
+      {"runconfig.checkpoint_steps", "2000"},
+      {"runconfig.keep_checkpoints", "1"},
+      {"runconfig.seed", "18446744073709551615"},
+      {"runconfig.num_replicas", "4"},
+      {"runconfig.blas_threads", "2"},
+      {"runconfig.stall_timeout", "0.5"},
+  };
+  return values;
+}
+
+TEST(Keys, AreNamedOnceAndComplete) {
+  std::set<std::string> names;
+  for (const Key& key : all_keys()) {
+    EXPECT_TRUE(names.insert(key.full_name()).second) << key.full_name() << " twice";
+    const bool sets = key.kind == KeyKind::active || key.kind == KeyKind::alias;
+    EXPECT_EQ(sets, static_cast<bool>(key.read)) << key.full_name();
+    EXPECT_EQ(key.kind == KeyKind::active, static_cast<bool>(key.write)) << key.full_name();
+    EXPECT_EQ(sets, key.sentence.empty()) << key.full_name();
+    EXPECT_EQ(find_key(key.full_name()), &key);
+  }
+  EXPECT_EQ(find_key("model.nothing"), nullptr);
+  EXPECT_EQ(find_key(""), nullptr);
+}
+
+TEST(Keys, EveryActiveKeyIsWrittenAsItWasRead) {
+  for (const Key& key : all_keys()) {
+    if (key.kind != KeyKind::active) continue;
+    ASSERT_TRUE(other_values().contains(key.full_name())) << "no value to try for " << key.full_name();
+    const std::string& value = other_values().at(key.full_name());
+    const RunConfig config = load_overrides({{key.full_name(), value}}).config;
+    EXPECT_EQ(key.write(config), value) << key.full_name();
+    EXPECT_EQ(load_text(to_yaml(config)).config, config) << to_yaml(config);
+  }
+}
+
+TEST(Keys, EveryActiveKeyChangesTheConfiguration) {
+  const std::set<std::string> one_value_only = {"model.name", "model.activation_fn",
+                                                "optimizer.optimizer_type"};
+  for (const auto& [name, value] : other_values()) {
+    const bool changes = !(load_overrides({{name, value}}).config == RunConfig());
+    EXPECT_EQ(changes, !one_value_only.contains(name)) << name;
+  }
+}
+
+TEST(Keys, EveryActiveKeyRefusesNoValueAndAMapping) {
+  for (const Key& key : all_keys()) {
+    if (!key.read) continue;
+    const std::string none = usage_error_of([&] { load_overrides({{key.full_name(), ""}}); });
+    EXPECT_TRUE(contains(none, "command line: " + key.full_name() + ": expected")) << none;
+    EXPECT_TRUE(contains(none, "found no value")) << none;
+    const std::string mapping = usage_error_of([&] { load_overrides({{key.full_name(), "{a: 1}"}}); });
+    EXPECT_TRUE(contains(mapping, key.full_name())) << mapping;
+  }
+}
+
+TEST(Keys, KeysWithoutEffectAreAcceptedAndSaySo) {
+  for (const Key& key : all_keys()) {
+    if (key.kind != KeyKind::inert && key.kind != KeyKind::warning) continue;
+    std::string spoken;
+    for (const char* value : {"True", "2"}) {  // the first one that its type allows
+      try {
+        const Loaded loaded = load_overrides({{key.full_name(), value}});
+        EXPECT_EQ(loaded.config, RunConfig()) << key.full_name();
+        const auto& lines = key.kind == KeyKind::inert ? loaded.notes : loaded.warnings;
+        ASSERT_EQ(lines.size(), 1U) << key.full_name();
+        spoken = lines[0];
+        break;
+      } catch (const UsageError&) {
+        continue;
+      }
+    }
+    EXPECT_EQ(spoken, key.full_name() + ": " + key.sentence);
+  }
+}
+
+TEST(Keys, RefusedKeysSayWhy) {
+  for (const Key& key : all_keys()) {
+    if (key.kind != KeyKind::refused) continue;
+    const std::string message = usage_error_of([&] { load_overrides({{key.full_name(), "True"}}); });
+    EXPECT_TRUE(contains(message, key.full_name() + ": " + key.sentence)) << message;
+    EXPECT_TRUE(contains(key.sentence, "later release")) << key.full_name();
+  }
+}
+
+TEST(Keys, TheReferencesKeysAreAllInTheTable) {
+  for (const std::string section : {"train_input", "eval_input"}) {
+    for (const char* name : {"data_dir", "batch_size", "drop_last_batch", "shuffle", "num_workers",
+                             "to_float16", "use_fake_data", "split", "data_processor"}) {
+      EXPECT_NE(find_key(section + "." + name), nullptr) << section << "." << name;
+    }
+  }
+  for (const char* name : {"model.name",
+                           "model.mixed_precision",
+                           "model.depth",
+                           "model.hidden_size",
+                           "model.hidden_sizes",
+                           "model.dropout",
+                           "model.activation_fn",
+                           "model.use_bias",
+                           "model.compute_eval_metrics",
+                           "model.disable_softmax",
+                           "model.to_float16",
+                           "optimizer.optimizer_type",
+                           "optimizer.learning_rate",
+                           "optimizer.momentum",
+                           "optimizer.use_nesterov",
+                           "optimizer.weight_decay_rate",
+                           "optimizer.beta1",
+                           "optimizer.beta2",
+                           "optimizer.eps",
+                           "optimizer.correct_bias",
+                           "optimizer.exclude_from_weight_decay",
+                           "optimizer.max_gradient_norm",
+                           "optimizer.max_gradient_value",
+                           "optimizer.loss_scaling_factor",
+                           "optimizer.initial_loss_scale",
+                           "optimizer.steps_per_increase",
+                           "optimizer.min_loss_scale",
+                           "optimizer.max_loss_scale",
+                           "optimizer.grad_accum_steps",
+                           "runconfig.max_steps",
+                           "runconfig.num_epochs",
+                           "runconfig.num_steps",
+                           "runconfig.steps_per_epoch",
+                           "runconfig.eval_steps",
+                           "runconfig.eval_frequency",
+                           "runconfig.log_steps",
+                           "runconfig.checkpoint_steps",
+                           "runconfig.seed",
+                           "runconfig.save_losses",
+                           "runconfig.save_initial_checkpoint",
+                           "runconfig.check_loss_values",
+                           "runconfig.model_dir",
+                           "runconfig.num_replicas",
+                           "runconfig.mode"}) {
+    EXPECT_NE(find_key(name), nullptr) << name;
+  }
+}
+
+TEST(NearestKey, FindsSlipsInNameAndSection) {
+  EXPECT_EQ(nearest_key("train_input.batchsize"), "train_input.batch_size");
+  EXPECT_EQ(nearest_key("eval_inpt.batch_size"), "eval_input.batch_size");
+  EXPECT_EQ(nearest_key("model.learning_rate"), "optimizer.learning_rate");
+  EXPECT_EQ(nearest_key("optimiser.momentm"), "optimizer.momentum");
+  EXPECT_EQ(nearest_key("seed"), "runconfig.seed");
+  EXPECT_EQ(nearest_key("runconfig.zzzzzzzzzzzz"), "");
+  EXPECT_EQ(nearest_key(""), "");
+  EXPECT_EQ(nearest_key("."), "");
+}
+
+}  // namespace
+}  // namespace fcmnist::config

@@ -1,0 +1,132 @@
+#include "config/relations.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "config/support.hpp"
+
+namespace fcmnist::config {
+namespace {
+
+using Sizes = std::vector<int>;
+
+TEST(HiddenSizes, OfTheHighestLayerCount) {
+  const auto sizes = [](const char* yaml, std::vector<Override> overrides) {
+    return load_text(yaml, std::move(overrides)).config.model.hidden_sizes;
+  };
+  EXPECT_EQ(sizes("model: {depth: 2, hidden_size: 7}", {}), (Sizes{7, 7}));
+  EXPECT_EQ(sizes("model: {depth: 0, hidden_size: 7}", {}), Sizes{});
+  EXPECT_EQ(sizes("model: {depth: 2, hidden_size: 7}", {{"model.depth", "3"}}), (Sizes{7, 7, 7}));
+  EXPECT_EQ(sizes("model: {depth: 2, hidden_size: 7}", {{"model.hidden_sizes", "[300,100]"}}),
+            (Sizes{300, 100}));
+  EXPECT_EQ(sizes("model: {hidden_sizes: [9], depth: 2, hidden_size: 7}", {}), Sizes{9});
+  EXPECT_EQ(sizes("model: {hidden_sizes: [9], depth: 2, hidden_size: 7}", {{"model.depth", "1"}}), Sizes{7});
+  EXPECT_EQ(sizes("model: {hidden_sizes: 9}", {}), Sizes{9});
+}
+
+TEST(HiddenSizes, ThatWinInTheSameLayerAreNoted) {
+  EXPECT_EQ(load_text("model: {hidden_sizes: [9], depth: 2, hidden_size: 7}").notes.size(), 1U);
+  EXPECT_TRUE(load_text("model: {depth: 2, hidden_size: 7}", {{"model.hidden_sizes", "[9]"}}).notes.empty());
+}
+
+TEST(HiddenSizes, NeedBothNumbers) {
+  const std::string message = usage_error_of([] {
+    load_text("model:\n  hidden_sizes: [9]\n", {{"model.depth", "3"}});
+  });
+  EXPECT_TRUE(contains(message, "command line: model.depth without model.hidden_size")) << message;
+}
+
+TEST(BatchSize, OfTheHighestLayerCounts) {
+  const auto train = [](const char* yaml, std::vector<Override> overrides) {
+    return load_text(yaml, std::move(overrides)).config.train_input;
+  };
+  EXPECT_EQ(train("train_input: {batch_size_per_replica: 8}", {}).batch_size, 0);
+  EXPECT_EQ(train("train_input: {batch_size_per_replica: 8}", {}).batch_size_per_replica, 8);
+  const auto global = train("train_input: {batch_size_per_replica: 8}", {{"train_input.batch_size", "32"}});
+  EXPECT_EQ(global.batch_size, 32);
+  EXPECT_EQ(global.batch_size_per_replica, 0);
+  const auto local = train("train_input: {batch_size: 8}", {{"train_input.batch_size_per_replica", "32"}});
+  EXPECT_EQ(local.batch_size, 0);
+  EXPECT_EQ(local.batch_size_per_replica, 32);
+}
+
+TEST(Length, OfTheHighestLayerCounts) {
+  const auto length = [](const char* yaml, std::vector<Override> overrides) {
+    const RunOptions run = load_text(yaml, std::move(overrides)).config.run;
+    return std::pair(run.max_steps, run.num_epochs);
+  };
+  using Length = std::pair<long, long>;
+  EXPECT_EQ(length("model: {dropout: 0.0}", {}), Length(0, 10));
+  EXPECT_EQ(length("runconfig: {max_steps: 5}", {}), Length(5, 0));
+  EXPECT_EQ(length("runconfig: {num_steps: 5}", {}), Length(5, 0));
+  EXPECT_EQ(length("runconfig: {num_steps: 5, max_steps: 5}", {}), Length(5, 0));
+  EXPECT_EQ(length("runconfig: {max_steps: 5, num_epochs: 2}", {}), Length(5, 2));
+  EXPECT_EQ(length("runconfig: {max_steps: 5}", {{"runconfig.num_epochs", "3"}}), Length(0, 3));
+  EXPECT_EQ(length("runconfig: {num_steps: 5}", {{"runconfig.num_epochs", "3"}}), Length(0, 3));
+  EXPECT_EQ(length("runconfig: {num_epochs: 5}", {{"runconfig.max_steps", "3"}}), Length(3, 0));
+  EXPECT_EQ(length("runconfig: {num_steps: 5}", {{"runconfig.max_steps", "3"}}), Length(3, 0));
+  EXPECT_EQ(length("runconfig: {max_steps: 5}", {{"runconfig.num_steps", "3"}}), Length(3, 0));
+}
+
+TEST(EvalInput, ReadsTheDataOfTrainInputUnlessItNamesItsOwn) {
+  const RunConfig shared = load_text(
+                               "train_input: {data_dir: /a, download: False, use_fake_data: True, mirrors: "
+                               "['http://m/'], batch_size: 7}")
+                               .config;
+  EXPECT_EQ(shared.eval_input.data_dir, "/a");
+  EXPECT_FALSE(shared.eval_input.download);
+  EXPECT_TRUE(shared.eval_input.use_fake_data);
+  EXPECT_EQ(shared.eval_input.mirrors, std::vector<std::string>{"http://m"});
+  EXPECT_EQ(shared.eval_input.batch_size, 128);
+  EXPECT_EQ(shared.eval_input.split, data::Split::test);
+
+  const RunConfig own = load_text(
+                            "train_input: {data_dir: /a, use_fake_data: True}\neval_input: {data_dir: /b, "
+                            "use_fake_data: False}")
+                            .config;
+  EXPECT_EQ(own.eval_input.data_dir, "/b");
+  EXPECT_FALSE(own.eval_input.use_fake_data);
+}
+
+TEST(Optimizer, ZeroSwitchesAClipOff) {
+  EXPECT_EQ(load_text("optimizer: {max_gradient_norm: 1, max_gradient_value: 0}")
+                .config.optimizer.max_gradient_norm,
+            1);
+  EXPECT_TRUE(load_text("optimizer: {use_nesterov: True}")
+                  .config.optimizer.use_nesterov);  // momentum 0.9 is built in
+}
+
+TEST(CheckWorld, CountsSamplesPerReplica) {
+  RunConfig config;
+  config.train_input.batch_size = 4;
+  EXPECT_NO_THROW(check_world(config, 4));
+  const std::string message = usage_error_of([&] { check_world(config, 7); });
+  EXPECT_TRUE(contains(message, "batch_size 4 is divided among 7 replicas: 3 of them would get no sample"))
+      << message;
+  config.run.mode = Mode::eval;
+  EXPECT_NO_THROW(check_world(config, 7));
+}
+
+TEST(CheckWorld, RefusesAGlobalBatchThatOverflows) {
+  RunConfig config;
+  config.train_input.batch_size = 0;
+  config.train_input.batch_size_per_replica = 1'000'000;
+  EXPECT_NO_THROW(check_world(config, 2147));
+  EXPECT_TRUE(contains(usage_error_of([&] { check_world(config, 2148); }), "= 2148000000 samples"));
+}
+
+TEST(CheckWorld, HoldsMpirunToNumReplicas) {
+  RunConfig config;
+  config.run.num_replicas = 4;
+  EXPECT_NO_THROW(check_world(config, 4));
+  const std::string message = usage_error_of([&] { check_world(config, 2); });
+  EXPECT_TRUE(contains(message, "runconfig.num_replicas is 4, but mpirun started 2")) << message;
+  EXPECT_TRUE(contains(message, "HINT: mpirun -n 4")) << message;
+  config.run.mode = Mode::prepare_data;
+  EXPECT_NO_THROW(check_world(config, 1));
+}
+
+}  // namespace
+}  // namespace fcmnist::config

@@ -1,0 +1,104 @@
+#include "store/model_dir.hpp"
+
+#include <sys/stat.h>
+
+#include "core/error.hpp"
+#include "store/support.hpp"
+
+namespace fcmnist::store {
+namespace {
+
+using Steps = std::vector<std::int64_t>;
+using Names = std::vector<std::string>;
+
+TEST(CheckpointsToDelete, KeepsTheNewestAndTheBest) {
+  const Steps steps = {0, 100, 200, 300, 400};
+  EXPECT_EQ(checkpoints_to_delete(steps, 2, std::nullopt), (Steps{0, 100, 200}));
+  EXPECT_EQ(checkpoints_to_delete(steps, 2, 100), (Steps{0, 200}));
+  EXPECT_EQ(checkpoints_to_delete(steps, 2, 400), (Steps{0, 100, 200}));  // the best is among the newest
+  EXPECT_EQ(checkpoints_to_delete(steps, 2, 777), (Steps{0, 100, 200}));  // the best is not there any more
+  EXPECT_EQ(checkpoints_to_delete({400, 0, 300}, 1, std::nullopt), (Steps{0, 300}));  // order does not matter
+}
+
+TEST(CheckpointsToDelete, NeverLeavesFewerThanAsked) {
+  for (int count = 0; count <= 5; ++count) {
+    Steps steps;
+    for (int i = 0; i < count; ++i) steps.push_back(i);
+    for (int keep = 1; keep <= 4; ++keep) {
+      const std::size_t left = steps.size() - checkpoints_to_delete(steps, keep, 0).size();
+      EXPECT_GE(left, std::min<std::size_t>(keep, steps.size()));
+      EXPECT_LE(left, static_cast<std::size_t>(keep) + 1);
+    }
+  }
+}
+
+struct ModelDirTest : testing::Test {
+  TemporaryDirectory directory;
+  ModelDir model_dir{directory.path()};
+  std::shared_ptr<Logger> log = make_logger("error", true);
+
+  void put_all(const Names& names) const {
+    for (const std::string& name : names) put(directory / name, name);
+  }
+};
+
+TEST_F(ModelDirTest, KnowsItsCheckpoints) {
+  EXPECT_EQ(model_dir.newest_checkpoint(), std::nullopt);
+  put_all({"checkpoint_5.h5", "checkpoint_100.h5", "checkpoint_0.h5"});
+  put_all({"checkpoint_.h5", "checkpoint_07.h5", "checkpoint_-1.h5", "checkpoint_8.h5.bak",
+           "checkpoint_9x.h5", "checkpoint_99999999999999999999.h5", ".checkpoint_6.h5.tmp.host.1",
+           "checkpoint_h5"});
+  EXPECT_EQ(model_dir.checkpoint_steps(), (Steps{0, 5, 100}));
+  EXPECT_EQ(model_dir.newest_checkpoint(), 100);
+  EXPECT_EQ(content(model_dir.checkpoint_file(100)), "checkpoint_100.h5");
+  EXPECT_TRUE(ModelDir(directory / "absent").checkpoint_steps().empty());
+}
+
+TEST_F(ModelDirTest, PrunesOnlyCheckpoints) {
+  put_all({"checkpoint_1.h5", "checkpoint_2.h5", "checkpoint_3.h5", "checkpoint_4.h5", "metrics.h5",
+           "notes.txt"});
+  EXPECT_EQ(model_dir.prune(2, 1, *log), Steps{2});
+  EXPECT_EQ(names_in(directory.path()),
+            (Names{"checkpoint_1.h5", "checkpoint_3.h5", "checkpoint_4.h5", "metrics.h5", "notes.txt"}));
+}
+
+TEST_F(ModelDirTest, MovesARunAsideAndNothingElse) {
+  EXPECT_EQ(model_dir.move_aside(), std::nullopt);
+  const Names run = {"checkpoint_1.h5", "checkpoint_2.h5", "metrics.h5", "metrics.h5.damaged-1",
+                     "params.yaml"};
+  put_all(run);
+  put_all({"notes.txt"});
+  EXPECT_EQ(model_dir.move_aside(), directory / "previous_1");
+  EXPECT_EQ(names_in(directory / "previous_1"), run);
+  EXPECT_EQ(names_in(directory.path()), (Names{"notes.txt", "previous_1"}));
+
+  put_all({"params.yaml"});
+  EXPECT_EQ(model_dir.move_aside(), directory / "previous_2");
+  EXPECT_EQ(names_in(directory / "previous_1"), run);
+}
+
+TEST_F(ModelDirTest, IsCreatedAndProvedWritable) {
+  const ModelDir deep(directory / "a/b/c");
+  deep.ensure_writable();
+  deep.ensure_writable();
+  EXPECT_TRUE(names_in(directory / "a/b/c").empty());
+}
+
+TEST_F(ModelDirTest, AFileInTheWayIsAnError) {
+  put(directory / "file", "mine");
+  EXPECT_TRUE(contains(message_of<StoreError>([&] { ModelDir(directory / "file").ensure_writable(); }),
+                       "found a file, expected a directory\n  HINT"));
+  EXPECT_TRUE(contains(message_of<StoreError>([&] { ModelDir(directory / "file/below").ensure_writable(); }),
+                       "Not a directory\n  HINT"));
+  EXPECT_EQ(content(directory / "file"), "mine");
+}
+
+TEST_F(ModelDirTest, NoPermissionIsAnError) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+  ASSERT_EQ(::chmod(directory.path().c_str(), 0500), 0);
+  EXPECT_TRUE(contains(message_of<StoreError>([&] { model_dir.ensure_writable(); }), "Permission denied"));
+  ASSERT_EQ(::chmod(directory.path().c_str(), 0700), 0);
+}
+
+}  // namespace
+}  // namespace fcmnist::store

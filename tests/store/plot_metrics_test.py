@@ -1,0 +1,44 @@
+"""Draws the metrics of store_write_example, and those of a run without any row yet.
+
+    plot_metrics_test.py WRITE_EXAMPLE SCRIPTS_DIRECTORY       exit code 77: a module is missing, skipped
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+WRITE_EXAMPLE, SCRIPTS = sys.argv[1:]
+try:
+    import h5py  # noqa: F401
+    import matplotlib  # noqa: F401
+    import pandas  # noqa: F401
+except ImportError as error:
+    print(f"skipped: {error}")
+    sys.exit(77)
+
+
+def plot(*arguments):
+    program = [sys.executable, "-B", os.path.join(SCRIPTS, "plot_metrics.py"), *arguments]
+    return subprocess.run(program, capture_output=True, text=True)
+
+
+def check(condition, result):
+    assert condition, f"exit code {result.returncode}\n{result.stdout}{result.stderr}"
+
+
+with tempfile.TemporaryDirectory() as directory:
+    subprocess.run([WRITE_EXAMPLE, directory], check=True)
+    done = plot(directory)
+    png = os.path.join(directory, "metrics.png")
+    check(done.returncode == 0 and done.stdout.strip() == png and not done.stderr, done)
+    with open(png, "rb") as file:
+        check(file.read(4) == b"\x89PNG", done)
+
+    subprocess.run([WRITE_EXAMPLE, directory, "no-rows"], check=True)
+    done = plot(directory, "-o", os.path.join(directory, "empty.png"))
+    check(done.returncode == 0 and not done.stderr and os.path.getsize(os.path.join(directory, "empty.png")) > 0, done)
+
+    wrong = plot(os.path.join(directory, "checkpoint_1234.h5"))
+    check(wrong.returncode == 1 and "curves are drawn from metrics.h5" in wrong.stderr, wrong)
+    absent = plot(os.path.join(directory, "absent"))
+    check(absent.returncode == 1 and "No such file" in absent.stderr and "Traceback" not in absent.stderr, absent)

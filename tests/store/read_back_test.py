@@ -1,0 +1,162 @@
+"""Reads the files of store_write_example by programs of others: h5py, pandas, xarray with netCDF4, h5dump, PyTorch.
+
+    read_back_test.py WRITE_EXAMPLE SCRIPTS_DIRECTORY       exit code 77: a module is missing, skipped
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+WRITE_EXAMPLE, SCRIPTS = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+sys.dont_write_bytecode = True
+sys.path.insert(0, SCRIPTS)
+try:
+    import h5py
+    import numpy as np
+    import pandas  # noqa: F401
+except ImportError as error:
+    print(f"skipped: {error}")
+    sys.exit(77)
+import fcmnist_files  # noqa: E402
+
+try:
+    import netCDF4  # noqa: F401
+    import xarray
+except ImportError:
+    xarray = None
+try:
+    import torch
+except ImportError:
+    torch = None
+
+DIRECTORY = tempfile.mkdtemp(prefix="fcmnist_read_back_")
+CHECKPOINT = os.path.join(DIRECTORY, "checkpoint_1234.h5")
+METRICS = os.path.join(DIRECTORY, "metrics.h5")
+WIDTHS = (784, 30, 20, 10)
+
+
+def setUpModule():
+    subprocess.run([WRITE_EXAMPLE, DIRECTORY], check=True)
+
+
+def tearDownModule():
+    shutil.rmtree(DIRECTORY)
+
+
+class Checkpoint(unittest.TestCase):
+    def test_h5py_finds_pytorchs_names_and_shapes(self):
+        with h5py.File(CHECKPOINT) as file:
+            self.assertEqual(file.userblock_size, 512)
+            shapes = {name: dataset.shape for name, dataset in file["model"].items()}
+            types = {dataset.dtype for dataset in file["model"].values()}
+            self.assertEqual(set(file["optimizer/momentum_buffer"]), set(shapes))
+            bias = file["optimizer/momentum_buffer/fc_layers.1.bias"][...]
+        self.assertEqual(shapes, {"fc_layers.0.weight": (30, 784), "fc_layers.0.bias": (30,),
+                                  "fc_layers.1.weight": (20, 30), "fc_layers.1.bias": (20,),
+                                  "last_layer.weight": (10, 20), "last_layer.bias": (10,)})
+        self.assertEqual(types, {np.dtype("<f4")})
+        np.testing.assert_array_equal(bias, np.arange(20) / 8)
+
+    def test_rows_are_outputs(self):
+        with h5py.File(CHECKPOINT) as file:
+            momentum = file["optimizer/momentum_buffer/fc_layers.0.weight"][...]
+        np.testing.assert_array_equal(momentum, np.arange(30 * 784).reshape(30, 784) / 8)
+
+    def test_state_evaluation_and_manifest(self):
+        self.assertEqual(fcmnist_files.state(CHECKPOINT), {"step": 1234, "epoch": 3, "step_in_epoch": 17,
+                                                           "samples_seen": 157952, "seed": 2**64 - 2})
+        self.assertEqual(fcmnist_files.evaluation(CHECKPOINT), {"loss": 0.0625, "accuracy": 0.9857})
+        manifest = fcmnist_files.manifest(CHECKPOINT)
+        self.assertEqual(manifest["format"], "fcmnist_mpi checkpoint")
+        self.assertEqual(manifest["format_version"], 1)
+        self.assertEqual(manifest["ranks"], 8)
+        self.assertEqual(manifest["start_unix_s"], 1700000000.5)
+        self.assertEqual(manifest["host_names"], ["node01", "node02"])
+        self.assertIn("Zürich", manifest["config_yaml"])
+
+    @unittest.skipIf(torch is None, "no PyTorch")
+    def test_pytorch_loads_it_strictly(self):
+        class FcMnist(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc_layers = torch.nn.ModuleList(torch.nn.Linear(a, b) for a, b in zip(WIDTHS[:-2], WIDTHS[1:-1]))
+                self.last_layer = torch.nn.Linear(WIDTHS[-2], WIDTHS[-1])
+
+        weights = fcmnist_files.state_dict(CHECKPOINT)
+        FcMnist().load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()}, strict=True)
+
+
+class Metrics(unittest.TestCase):
+    def test_pandas_frames(self):
+        tables = fcmnist_files.metrics(METRICS)
+        train, evaluated = tables["train"], tables["eval"]
+        np.testing.assert_array_equal(train.index, np.arange(1, 1501))
+        np.testing.assert_array_equal(train["loss"], 1 / train.index.to_numpy())
+        np.testing.assert_array_equal(train["files_s"], -train.index.to_numpy())
+        self.assertEqual(list(evaluated.index), [500, 1000, 1500])
+        self.assertEqual(set(evaluated), {"epoch", "loss", "accuracy", "elapsed_s"})
+        self.assertEqual(set(train), {"epoch", "loss", "accuracy", "learning_rate", "grad_norm", "samples_per_s",
+                                      "elapsed_s", "compute_s", "exchange_s", "data_s", "files_s"})
+
+    def test_every_column_has_units_and_can_be_extended(self):
+        with h5py.File(METRICS) as file:
+            for group in ("train", "eval"):
+                for name, dataset in file[group].items():
+                    self.assertTrue(dataset.attrs["units"], name)
+                    self.assertTrue(dataset.attrs["long_name"], name)
+                    if name not in ("true_class", "predicted_class"):
+                        self.assertIsNone(dataset.maxshape[0], name)
+
+    @unittest.skipIf(xarray is None, "no xarray or netCDF4")
+    def test_xarray_has_step_as_coordinate(self):
+        with xarray.open_dataset(METRICS, group="train", engine="netcdf4") as train:
+            self.assertEqual(dict(train.sizes), {"step": 1500})
+            self.assertEqual(float(train["loss"].sel(step=4)), 0.25)
+            self.assertEqual(train["elapsed_s"].attrs["long_name"], "time since the start of training")
+        with xarray.open_dataset(METRICS, group="eval", engine="netcdf4") as evaluated:
+            self.assertEqual(evaluated["confusion"].dims, ("step", "true_class", "predicted_class"))
+            one = evaluated["confusion"].sel(step=1000, true_class=2, predicted_class=7)
+            self.assertEqual(int(one), 1000 * 1000 + 27)
+
+    @unittest.skipIf(shutil.which("h5dump") is None, "no h5dump")
+    def test_h5dump(self):
+        dump = subprocess.run(["h5dump", "-d", "/eval/loss", METRICS], check=True, capture_output=True, text=True).stdout
+        self.assertIn("DATASPACE  SIMPLE { ( 3 ) / ( H5S_UNLIMITED ) }", dump)
+
+
+class Verification(unittest.TestCase):
+    def test_intact_files_and_their_kinds(self):
+        self.assertEqual(fcmnist_files.verify(CHECKPOINT), "checkpoint")
+        self.assertEqual(fcmnist_files.verify(METRICS), "metrics")
+
+    def test_damage_anywhere_is_found(self):
+        with open(METRICS, "rb") as file:
+            good = file.read()
+        path = os.path.join(DIRECTORY, "damaged.h5")
+        for at in [*range(0, 512, 7), 512, 513, len(good) // 2, len(good) - 1]:
+            with open(path, "wb") as file:
+                file.write(good[:at] + bytes([good[at] ^ 4]) + good[at + 1:])
+            with self.assertRaises(fcmnist_files.DamagedFile, msg=f"byte {at}"):
+                fcmnist_files.verify(path)
+        for bytes_ in (b"", good[:100], good[:-1], good + b"\n"):
+            with open(path, "wb") as file:
+                file.write(bytes_)
+            with self.assertRaises(fcmnist_files.DamagedFile):
+                fcmnist_files.verify(path)
+
+    def test_summary_says_what_it_is_and_fails_for_damage(self):
+        program = [sys.executable, "-B", os.path.join(SCRIPTS, "fcmnist_files.py")]
+        good = subprocess.run([*program, CHECKPOINT, METRICS], capture_output=True, text=True)
+        self.assertEqual(good.returncode, 0, good.stderr)
+        self.assertIn("step 1234, epoch 3", good.stdout)
+        self.assertIn("24,380 parameters", good.stdout)
+        self.assertIn("eval: 3 rows, last: step 1500", good.stdout)
+        bad = subprocess.run([*program, WRITE_EXAMPLE], capture_output=True, text=True)
+        self.assertEqual(bad.returncode, 1)
+        self.assertIn("not a file of fcmnist_mpi", bad.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=1)

@@ -1,0 +1,42 @@
+// Writes a checkpoint and a metrics file of known content into a directory, for programs that read them back:
+//   store_write_example DIRECTORY [no-rows]
+#include <cstdio>
+
+#include "store/checkpoint.hpp"
+#include "store/metrics_file.hpp"
+#include "store/model_dir.hpp"
+#include "store/support.hpp"
+
+int main(int argc, char** argv) {
+  using namespace fcmnist;
+  using namespace fcmnist::store;
+  if (argc < 2) return 2;
+  const bool with_rows = argc == 2;
+  try {
+    const ModelDir model_dir(argv[1]);
+    model_dir.ensure_writable();
+    const CheckpointHeader header = example_header();
+
+    const Layout layout = mlp_layout({784, 30, 20, 10});
+    Arena<float> weights(layout), momentum(layout);
+    fill(weights.view(), 1);
+    for (const Slot& slot : layout.slots()) {  // numbers that a reader can compute again
+      for (std::size_t i = 0; i < slot.count(); ++i) {
+        momentum.view().data()[slot.offset + i] = static_cast<float>(i) / 8;
+      }
+    }
+    write_checkpoint(model_dir.checkpoint_file(header.state.step), header, weights.view(),
+                     std::vector<OptimizerArray>{{"momentum_buffer", momentum.view()}});
+
+    const auto log = make_logger("info", false);
+    MetricsFile metrics =
+        MetricsFile::open_or_create(model_dir.metrics_file(), 10, header.config_yaml, header.manifest, *log);
+    metrics.truncate_after(0);
+    for (long step = 1; with_rows && step <= 1500; ++step) metrics.append(train_row(step));
+    for (long step = 500; with_rows && step <= 1500; step += 500) metrics.append(eval_row(step, 10));
+    metrics.write();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
