@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "core/matrix_view.hpp"
+#include "data/dataset_files.hpp"
+
+namespace fcmnist::data {
+
+/// Sizes of one split. Whoever makes the storage asks for them first.
+struct DatasetShape {
+  std::size_t samples = 0;
+  std::size_t rows = 0;  ///< of one image
+  std::size_t cols = 0;
+
+  /// Numbers of one image: the width of the first layer's input.
+  [[nodiscard]] std::size_t features() const { return rows * cols; }
+  [[nodiscard]] std::size_t image_bytes() const { return samples * features(); }
+  bool operator==(const DatasetShape&) const = default;
+};
+
+/// "60000 samples of 28 x 28"
+std::string to_string(const DatasetShape& shape);
+
+/// The samples of one split, in storage that somebody else owns: one copy per node, in a shared window.
+struct Dataset {
+  MatrixView<const std::uint8_t> images;  ///< (samples x features), 0 = background, 255 = ink
+  std::span<const std::uint8_t> labels;   ///< (samples), 0 <= label < num_classes
+  int num_classes = 10;
+
+  [[nodiscard]] std::size_t samples() const { return images.rows; }
+  [[nodiscard]] std::size_t features() const { return images.cols; }
+};
+
+/// The view of storage that `read_samples` or `fill_fake` filled.
+Dataset make_dataset(const DatasetShape& shape, int num_classes, std::span<const std::uint8_t> images,
+                     std::span<const std::uint8_t> labels);
+
+/// Reads the headers of both files only. DataError for a wrong header or if there are not as many labels as
+/// images.
+DatasetShape read_shape(const DatasetFiles& files);
+
+/// Reads and checks both files completely.
+///   images  (samples x features)  written, row-major
+///   labels  (samples)             written; DataError names the first one outside 0 .. num_classes - 1
+/// DataError also for everything that IdxFile checks, and if the files no longer have this shape.
+/// num_classes must be 1 to 256.
+void read_samples(const DatasetFiles& files, const DatasetShape& shape, int num_classes,
+                  std::span<std::uint8_t> images, std::span<std::uint8_t> labels);
+
+}  // namespace fcmnist::data

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/log.hpp"
+
+namespace fcmnist::data {
+
+/// When a transfer is given up, and how often it is heard of.
+struct DownloadLimits {
+  long connect_timeout_s = 10;
+  long stall_timeout_s = 15;  ///< given up after so many seconds below stall_bytes_per_s
+  long stall_bytes_per_s = 1000;
+  std::int64_t max_bytes = std::int64_t{64} << 20;             ///< of a file as transferred
+  std::uint64_t max_content_bytes = std::uint64_t{128} << 20;  ///< of a file, uncompressed
+  double log_interval_s = 5;                                   ///< between two lines of progress
+};
+
+/// Owner of libcurl's process-wide state. Make it while the process has one thread.
+class CurlLibrary {
+ public:
+  CurlLibrary();
+  ~CurlLibrary();
+  CurlLibrary(const CurlLibrary&) = delete;
+  CurlLibrary& operator=(const CurlLibrary&) = delete;
+};
+
+/// What came of a transfer: bytes written, or why it failed.
+struct Transfer {
+  std::int64_t bytes = 0;
+  double elapsed_s = 0;
+  std::optional<std::string> failure;
+};
+
+/// Appends the content of `url` (http, https or file; redirects are followed, but never to a file) to an open
+/// file and logs progress. Proxies are taken from the environment, as by curl (http_proxy, https_proxy,
+/// no_proxy). DataError only if the file cannot be written: everything else is the server's or the network's
+/// failure.
+Transfer download(const CurlLibrary& library, const std::string& url, int descriptor,
+                  const DownloadLimits& limits, Logger& logger);
+
+}  // namespace fcmnist::data

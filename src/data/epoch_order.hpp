@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace fcmnist::data {
+
+/// In which order the samples of a split are seen: a pure function of (seed, epoch), the same on every rank
+/// of any world.
+class EpochOrder {
+ public:
+  /// Without `shuffle` every epoch has the order of the file. 0 < samples < 2^32.
+  EpochOrder(std::size_t samples, std::uint64_t seed, bool shuffle);
+
+  /// A permutation of the sample ids 0 .. samples - 1. Valid until the next call; asking for the same epoch
+  /// again is free. Source: Fisher and Yates's shuffle in the form of Durstenfeld, "Algorithm 235", CACM 7
+  /// (1964).
+  std::span<const std::uint32_t> order(std::uint64_t epoch);
+
+ private:
+  void shuffle_for(std::uint64_t epoch);
+
+  std::vector<std::uint32_t> sample_ids_;
+  std::uint64_t seed_;
+  bool shuffle_;
+  bool is_shuffled_ = false;
+  std::uint64_t epoch_ = 0;  ///< of sample_ids_, once is_shuffled_
+};
+
+}  // namespace fcmnist::data

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/share.hpp"
+
+namespace fcmnist::data {
+
+/// What one optimizer step takes from the data: positions in the order of an epoch.
+struct StepSamples {
+  std::uint64_t epoch = 0;
+  Range positions;  ///< in EpochOrder::order(epoch)
+  bool operator==(const StepSamples&) const = default;
+};
+
+/// Which samples each step takes; pure arithmetic, so that any step can be resumed without running the ones
+/// before.
+///
+/// The samples of a step are cut for the replicas, and those of a replica for its microbatches, by
+/// share_of().
+class EpochPlan {
+ public:
+  /// step_batch       > 0, samples of one step: global batch x grad_accum_steps
+  /// drop_last_batch  leave out the tail of an epoch that fills no step; otherwise the last step of an epoch
+  /// is shorter max_steps        > 0: an epoch ends after so many steps, if the data gives as many; 0: no
+  /// such limit UsageError if an epoch would have no step: drop_last_batch and fewer samples than step_batch.
+  EpochPlan(std::size_t samples, std::size_t step_batch, bool drop_last_batch, std::uint64_t max_steps = 0);
+
+  [[nodiscard]] std::uint64_t steps_per_epoch() const { return steps_per_epoch_; }
+  /// Distinct samples seen in one epoch.
+  [[nodiscard]] std::size_t samples_per_epoch() const;
+  /// Step 0 is the first of epoch 0.
+  [[nodiscard]] StepSamples at(std::uint64_t step) const;
+
+ private:
+  std::size_t samples_;
+  std::size_t step_batch_;
+  std::uint64_t steps_per_epoch_;
+};
+
+}  // namespace fcmnist::data

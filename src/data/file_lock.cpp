@@ -1,0 +1,55 @@
+#include "data/file_lock.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "core/error.hpp"
+
+namespace fcmnist::data {
+
+namespace {
+
+// Polling, not a wait in the kernel, so that a batch log shows that the program lives.
+constexpr auto poll_interval = std::chrono::milliseconds(50);
+constexpr int polls_per_log_line = 600;
+
+}  // namespace
+
+FileLock::FileLock(const std::filesystem::path& path, Logger& logger) {
+  descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) {
+    throw DataError(
+        errno_message("cannot write in data_dir: open", path.string(), errno),
+        "name a directory that this user may write, or one that already holds the files, as data_dir");
+  }
+  for (int polls = 0; !try_lock(path, logger); ++polls) {
+    if (polls % polls_per_log_line == 0) {
+      logger.info("waiting for another process that is fetching data (it holds {})", path.string());
+    }
+    std::this_thread::sleep_for(poll_interval);
+  }
+}
+
+bool FileLock::try_lock(const std::filesystem::path& path, Logger& logger) {
+  // flock and not fcntl: it belongs to this descriptor, so no other close() in this process can drop it. On
+  // NFS both are the same lock on the server.
+  if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) {
+    is_held_ = true;
+    return true;
+  }
+  const int reason = errno;
+  if (reason == EWOULDBLOCK || reason == EINTR) return false;
+  logger.warn("{}: this file system has no locks ({}); going on without", path.string(),
+              std::strerror(reason));
+  return true;
+}
+
+FileLock::~FileLock() { close(descriptor_); }
+
+}  // namespace fcmnist::data
