@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 
@@ -10,6 +11,8 @@
 
 int main(int argc, char** argv) {
   using fcmnist::ExitCode;
+  // A file size limit (ulimit -f) shall be an error with a message, not a death.
+  std::signal(SIGXFSZ, SIG_IGN);
   // Before MPI starts only the launcher knows ranks; what all ranks would say alike, one says.
   const bool speaks = fcmnist::comm::launcher_rank() == 0;
   try {

@@ -28,6 +28,9 @@ bool holds_sections(const Value& value) {
 /// The settings while they are read, layer by layer.
 class Reader {
  public:
+  /// `unset`: what a key means that is not given.
+  explicit Reader(RunConfig unset) { draft_.config = std::move(unset); }
+
   void read_file(const Value& root) {
     for (const Value::Entry& section : root.entries) {
       if (!is_section(section.key)) refuse_section(section);
@@ -147,7 +150,7 @@ Loaded load(const Sources& sources) {
     throw UsageError(fmt::format("--config {} without a file to find it in", sources.config_name),
                      "name the file with -p/--params");
   }
-  Reader reader;
+  Reader reader(sources.yaml ? RunConfig() : built_in_experiment());
   if (sources.yaml) {
     const Value root = parse_yaml(*sources.yaml, sources.yaml_name);
     reader.read_file(sections_of(root, sources));

@@ -31,10 +31,10 @@ struct Loaded {
   std::vector<std::string> warnings;  ///< one warning line each
 };
 
-/// Built-in settings, overridden by the file, overridden by the command line; checked as far as it can be
-/// without data and without knowing the number of ranks (that is check_world). The same texts give the same
-/// result on every rank. Throws UsageError for the first thing that is wrong, with place, key, found,
-/// expected.
+/// Without a file the built-in experiment, with a file its values over plain ones; overridden by the command
+/// line; checked as far as it can be without data and without knowing the number of ranks (that is
+/// check_world). The same texts give the same result on every rank. Throws UsageError for the first thing
+/// that is wrong, with place, key, found, expected.
 Loaded load(const Sources& sources);
 
 /// The resolved configuration in the style of the reference's file: loading it gives an equal RunConfig.

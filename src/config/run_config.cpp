@@ -8,4 +8,14 @@ RunConfig::RunConfig() {
   run.num_epochs = 10;
 }
 
+RunConfig built_in_experiment() {
+  RunConfig config;
+  config.model.dropout = 0.2;
+  config.optimizer.learning_rate = {{optim::ScheduleKind::cosine, 0.1, 0.0, 1.0, 0}};
+  config.optimizer.momentum = 0.9;
+  config.optimizer.weight_decay_rate = 5e-4;
+  config.run.num_epochs = 20;
+  return config;
+}
+
 }  // namespace fcmnist::config

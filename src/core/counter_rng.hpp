@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace fcmnist {
@@ -47,8 +48,9 @@ class CounterRng {
   [[nodiscard]] std::uint32_t below(std::uint32_t bound, std::uint32_t n) const {
     // The high part of a 64-bit random number times bound, in two 32-bit multiplications.
     const auto x = block(n / 2);
-    const std::uint64_t low = (std::uint64_t{x[n % 2 * 2]} * bound) >> 32;
-    return static_cast<std::uint32_t>((std::uint64_t{x[n % 2 * 2 + 1]} * bound + low) >> 32);
+    const std::size_t first = n % 2 == 0 ? 0 : 2;
+    const std::uint64_t low = (std::uint64_t{x[first]} * bound) >> 32;
+    return static_cast<std::uint32_t>((std::uint64_t{x[first + 1]} * bound + low) >> 32);
   }
   /// Standard normal, by Box and Muller (1958).
   [[nodiscard]] double normal(std::uint32_t n) const;

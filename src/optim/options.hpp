@@ -18,8 +18,8 @@ struct SchedulePiece {
 };
 
 struct OptimizerOptions {
-  std::vector<SchedulePiece> learning_rate = {{ScheduleKind::cosine, 0.1, 0.0, 1.0, 0}};
-  double momentum = 0.9;
+  std::vector<SchedulePiece> learning_rate = {SchedulePiece{}};
+  double momentum = 0.0;
   bool use_nesterov = false;
   double weight_decay_rate = 0.0;
   double max_gradient_norm = 0.0;   ///< > 0: scale the gradient so that its 2-norm is at most this

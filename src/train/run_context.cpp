@@ -20,12 +20,16 @@ namespace fcmnist::train {
 
 namespace {
 
-std::filesystem::path model_dir_of(const config::CommandLine& arguments) {
-  std::string path = config::RunOptions().model_dir;
+/// The model_dir of the command line, if it names one.
+std::optional<std::string> model_dir_argument(const config::CommandLine& arguments) {
   for (const config::Override& override : arguments.overrides) {
-    if (override.key == "runconfig.model_dir") path = override.value;
+    if (override.key == "runconfig.model_dir") return override.value;
   }
-  return path;
+  return std::nullopt;
+}
+
+std::filesystem::path model_dir_of(const config::CommandLine& arguments) {
+  return model_dir_argument(arguments).value_or(config::RunOptions().model_dir);
 }
 
 /// Where the settings come from besides the command line: the file of -p; else the checkpoint that is to be
@@ -60,12 +64,11 @@ config::Loaded load_settings(const comm::Communicator& world, const config::Comm
   sources.yaml_name = file.name;
   sources.config_name = arguments.config_name;
   sources.multireplica = arguments.multireplica;
+  sources.overrides = arguments.overrides;
   // Settings that were found in a model_dir or checkpoint may name the place where it once was.
-  if (arguments.params_file.empty()) {
-    sources.overrides.push_back(
-        {"runconfig.model_dir", fmt::format("\"{}\"", model_dir_of(arguments).string())});
+  if (arguments.params_file.empty() && !model_dir_argument(arguments)) {
+    sources.overrides.push_back({"runconfig.model_dir", config::RunOptions().model_dir, "built-in"});
   }
-  sources.overrides.insert(sources.overrides.end(), arguments.overrides.begin(), arguments.overrides.end());
   config::Loaded loaded;
   comm::collectively(world, [&] { loaded = config::load(sources); });
   return loaded;

@@ -84,6 +84,7 @@ class TrainingRun {
   Logger* log_;
   store::ModelDir model_dir_;
   const model::Mlp* mlp_;
+  data::DatasetShape train_shape_;
   SharedDataset train_set_;
   std::optional<SharedDataset> eval_set_;
   data::Dataset train_view_, eval_view_;
@@ -106,6 +107,7 @@ TrainingRun::TrainingRun(RunContext& context, const Shapes& shapes, const model:
       log_(context.log.get()),
       model_dir_(context.config.run.model_dir),
       mlp_(&mlp),
+      train_shape_(shapes.train),
       train_set_(context.topology, config_->train_input, shapes.train, config_->model.num_classes),
       train_view_(train_set_.view()),
       plan_(shapes.train.samples, step_batch(*config_, context.world().size()),
@@ -140,7 +142,9 @@ void TrainingRun::begin(const StartPoint& start) {
   progress_ = Progress(trainer_.steps_done(), total_steps_);
 
   on_root(*context_, [&] {
-    store::remove_stale_temporaries(model_dir_.path());
+    for (const std::string& name : store::remove_stale_temporaries(model_dir_.path())) {
+      log_->info("removed {}, left by a run that died while writing it", name);
+    }
     store::write_atomically(model_dir_.params_file(), context_->config_yaml);
     metrics_.emplace(store::MetricsFile::open_or_create(model_dir_.metrics_file(), mlp_->outputs(),
                                                         context_->config_yaml, context_->manifest, *log_));
@@ -148,7 +152,7 @@ void TrainingRun::begin(const StartPoint& start) {
     if (!metrics_->train().empty()) elapsed_before_s_ = metrics_->train().back().elapsed_s;
   });
   log_->info("training on {}, {} steps of {} samples per epoch, {} steps in all",
-             data::to_string({train_view_.samples(), train_view_.features(), 1}), plan_.steps_per_epoch(),
+             data::to_string(train_shape_), plan_.steps_per_epoch(),
              step_batch(*config_, context_->world().size()), total_steps_);
   if (from == "all") log_->info("resuming at step {}", trainer_.steps_done());
   if (from == "weights") log_->info("starting from the weights of {}", context_->arguments->checkpoint_path);

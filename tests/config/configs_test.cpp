@@ -33,8 +33,8 @@ TEST(Configs, AllLoadWithoutWarning) {
 
 TEST(Configs, The500By300FileIsTheBuiltInExperiment) {
   const Loaded loaded = load_text(text_of("fcmnist_500_300.yaml"));
-  EXPECT_EQ(loaded.config, RunConfig());
-  EXPECT_EQ(to_yaml(loaded.config), to_yaml(RunConfig()));
+  EXPECT_EQ(loaded.config, built_in_experiment());
+  EXPECT_EQ(to_yaml(loaded.config), to_yaml(built_in_experiment()));
   EXPECT_TRUE(loaded.notes.empty());
 }
 

@@ -94,7 +94,7 @@ TEST(Keys, EveryActiveKeyChangesTheConfiguration) {
   const std::set<std::string> one_value_only = {"model.name", "model.activation_fn",
                                                 "optimizer.optimizer_type"};
   for (const auto& [name, value] : other_values()) {
-    const bool changes = !(load_overrides({{name, value}}).config == RunConfig());
+    const bool changes = !(load_overrides({{name, value}}).config == built_in_experiment());
     EXPECT_EQ(changes, !one_value_only.contains(name)) << name;
   }
 }
@@ -117,7 +117,7 @@ TEST(Keys, KeysWithoutEffectAreAcceptedAndSaySo) {
     for (const char* value : {"True", "2"}) {  // the first one that its type allows
       try {
         const Loaded loaded = load_overrides({{key.full_name(), value}});
-        EXPECT_EQ(loaded.config, RunConfig()) << key.full_name();
+        EXPECT_EQ(loaded.config, built_in_experiment()) << key.full_name();
         const auto& lines = key.kind == KeyKind::inert ? loaded.notes : loaded.warnings;
         ASSERT_EQ(lines.size(), 1U) << key.full_name();
         spoken = lines[0];

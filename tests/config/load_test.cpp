@@ -49,7 +49,7 @@ runconfig:
 
 TEST(Load, NothingGivenIsTheBuiltInExperiment) {
   const Loaded loaded = load({});
-  EXPECT_EQ(loaded.config, RunConfig());
+  EXPECT_EQ(loaded.config, built_in_experiment());
   EXPECT_TRUE(loaded.notes.empty());
   EXPECT_TRUE(loaded.warnings.empty());
 }

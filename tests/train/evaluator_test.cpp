@@ -1,0 +1,67 @@
+#include "train/evaluator.hpp"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "support/mpi_test.hpp"
+#include "train/model_state.hpp"
+#include "train/small_problem.hpp"
+
+namespace fcmnist::train {
+namespace {
+
+using test::small_config;
+using test::SmallProblem;
+using test::world;
+
+EvaluationResult evaluate(const comm::Communicator& group, const config::RunConfig& config,
+                          std::size_t samples) {
+  const SmallProblem problem(samples);
+  const data::Dataset dataset = problem.view();
+  const comm::Topology topology(group);
+  const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model);
+  ModelState state(topology, mlp);
+  state.initialize(3);
+  return Evaluator(config, topology, dataset, mlp).evaluate(state.weights());
+}
+
+TEST(Evaluator, ScoresEverySampleOnceOnAnyWorld) {
+  for (const std::size_t samples : {1U, 3U, 101U}) {  // fewer than ranks, and never a multiple of the batch
+    for (const int batch : {1, 8, 500}) {
+      config::RunConfig config = small_config();
+      config.eval_input.batch_size = batch;
+      const EvaluationResult result = evaluate(world(), config, samples);
+      EXPECT_EQ(result.samples, samples);
+      EXPECT_EQ(std::accumulate(result.confusion.begin(), result.confusion.end(), std::int64_t{0}),
+                static_cast<std::int64_t>(samples));
+      const comm::Communicator alone = world().split(world().rank());
+      const EvaluationResult serial = evaluate(alone, config, samples);
+      EXPECT_EQ(result.confusion, serial.confusion);
+      EXPECT_EQ(result.accuracy, serial.accuracy);
+      EXPECT_NEAR(result.loss, serial.loss, 1e-6);
+    }
+  }
+}
+
+TEST(Evaluator, ConfusionHasTrueLabelsInRows) {
+  const SmallProblem problem(101);
+  std::vector<std::int64_t> of_label(10, 0);
+  for (const std::uint8_t label : problem.view().labels) ++of_label[label];
+  const EvaluationResult result = evaluate(world(), small_config(), 101);
+  for (std::size_t label = 0; label < 10; ++label) {
+    const auto row = result.confusion.begin() + static_cast<long>(10 * label);
+    EXPECT_EQ(std::accumulate(row, row + 10, std::int64_t{0}), of_label[label]);
+  }
+}
+
+TEST(Evaluator, EvalStepsLimitsTheBatches) {
+  config::RunConfig config = small_config();
+  config.eval_input.batch_size = 8;
+  config.run.eval_steps = 3;
+  EXPECT_EQ(evaluate(world(), config, 101).samples, 24U);
+  EXPECT_EQ(evaluate(world(), config, 20).samples, 20U);
+}
+
+}  // namespace
+}  // namespace fcmnist::train

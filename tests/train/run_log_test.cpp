@@ -1,0 +1,58 @@
+#include "train/run_log.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace fcmnist::train {
+namespace {
+
+StepResult step_of(std::int64_t step, std::size_t samples, double loss, double accuracy, double seconds) {
+  StepResult result;
+  result.step = step;
+  result.samples = samples;
+  result.loss = loss;
+  result.accuracy = accuracy;
+  result.time.compute_s = seconds;
+  return result;
+}
+
+TEST(Progress, WeighsStepsByTheirSamples) {
+  Progress progress(100, 200);
+  progress.add(step_of(101, 300, 1.0, 0.5, 1.0));
+  progress.add(step_of(102, 100, 2.0, 1.0, 1.0));  // the short last batch of an epoch
+  EXPECT_DOUBLE_EQ(progress.interval().loss, 1.25);
+  EXPECT_DOUBLE_EQ(progress.interval().accuracy, 0.625);
+  EXPECT_DOUBLE_EQ(progress.rate(), 200.0);
+  EXPECT_DOUBLE_EQ(progress.time_remaining_s(), 98.0)
+      << "steps of an earlier process say nothing about speed";
+}
+
+TEST(Progress, AnIntervalForgetsTheOneBefore) {
+  Progress progress(0, 10);
+  progress.add(step_of(1, 100, 4.0, 0.0, 1.0));
+  progress.start_interval();
+  progress.add(step_of(2, 100, 1.0, 1.0, 4.0));
+  EXPECT_DOUBLE_EQ(progress.interval().loss, 1.0);
+  EXPECT_DOUBLE_EQ(progress.rate(), 25.0);
+  EXPECT_DOUBLE_EQ(progress.global_rate(), 40.0);
+  EXPECT_THAT(progress.line(),
+              testing::StartsWith("| Train Device=cpu Step=2 Loss=1.00000 Accuracy=1.0000 "));
+  EXPECT_THAT(progress.line(),
+              testing::HasSubstr("Rate=25 samples/s GlobalRate=40 samples/s TimeRemaining=0:00:20"));
+}
+
+TEST(Format, DurationsAndTimeSplit) {
+  EXPECT_EQ(format_duration(0.4), "0:00:00");
+  EXPECT_EQ(format_duration(3723), "1:02:03");
+  EXPECT_EQ(format_duration(360000), "100:00:00");
+  EXPECT_EQ(format_time_split({0.05, 0.8, 0.1, 0.05}),
+            "compute 80.0 % | exchange 10.0 % | data 5.0 % | files 5.0 %");
+}
+
+TEST(PeakMemory, IsOfThisProcess) {
+  EXPECT_GT(peak_memory_bytes(), std::size_t{1} << 20);
+  EXPECT_LT(peak_memory_bytes(), std::size_t{1} << 40);
+}
+
+}  // namespace
+}  // namespace fcmnist::train
