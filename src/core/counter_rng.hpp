@@ -41,6 +41,31 @@ class CounterRng {
     return x;
   }
 
+  /// Blocks n, n + 1, ... n + lanes - 1 at once, in vector code: words[w][l] is number w of block n + l.
+  template <std::size_t lanes>
+  void blocks(std::uint32_t n, std::array<std::array<std::uint32_t, lanes>, 4>& words) const {
+    auto& [x0, x1, x2, x3] = words;
+    for (std::size_t l = 0; l < lanes; ++l) {
+      x0[l] = n + static_cast<std::uint32_t>(l);
+      x1[l] = purpose_;
+      x2[l] = a_;
+      x3[l] = b_;
+    }
+    std::uint32_t k0 = key_[0], k1 = key_[1];
+    for (int round = 0; round < 10; ++round) {
+      for (std::size_t l = 0; l < lanes; ++l) {
+        const std::uint64_t p0 = std::uint64_t{0xD2511F53U} * x0[l];
+        const std::uint64_t p1 = std::uint64_t{0xCD9E8D57U} * x2[l];
+        x0[l] = static_cast<std::uint32_t>(p1 >> 32) ^ x1[l] ^ k0;
+        x2[l] = static_cast<std::uint32_t>(p0 >> 32) ^ x3[l] ^ k1;
+        x1[l] = static_cast<std::uint32_t>(p1);
+        x3[l] = static_cast<std::uint32_t>(p0);
+      }
+      k0 += 0x9E3779B9U;
+      k1 += 0xBB67AE85U;
+    }
+  }
+
   [[nodiscard]] std::uint32_t u32(std::uint32_t n) const { return block(n / 4)[n % 4]; }
   /// Uniform in [0, 1), 32 bits of resolution.
   [[nodiscard]] double uniform(std::uint32_t n) const { return u32(n) * 0x1p-32; }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "core/error.hpp"
 
@@ -35,24 +36,42 @@ void add_bias_relu(MatrixView<float> x, std::span<const float> bias) {
   }
 }
 
+namespace {
+
+constexpr std::size_t rng_lanes = 16;
+constexpr std::size_t units_per_draw = 8 * rng_lanes;  // each unit takes 16 of the 128 bits of a block
+
+/// 16 random bits for each of the units [group * units_per_draw, ...) of one sample.
+void draw_units(const CounterRng& rng, std::size_t group, std::array<std::uint32_t, units_per_draw>& draws) {
+  std::array<std::array<std::uint32_t, rng_lanes>, 4> words;
+  rng.blocks<rng_lanes>(static_cast<std::uint32_t>(group * rng_lanes), words);
+  for (std::size_t w = 0; w < words.size(); ++w) {
+    for (std::size_t l = 0; l < rng_lanes; ++l) {
+      draws[2 * w * rng_lanes + l] = words[w][l] & 0xffffU;
+      draws[(2 * w + 1) * rng_lanes + l] = words[w][l] >> 16;
+    }
+  }
+}
+
+}  // namespace
+
 void dropout(MatrixView<float> x, std::span<const std::uint32_t> sample_ids, double probability,
              DropoutKey key) {
   FCMNIST_CHECK(sample_ids.size() == x.rows, fmt::format("{} ids, {} rows", sample_ids.size(), x.rows));
   FCMNIST_CHECK(probability >= 0.0 && probability < 1.0, fmt::format("probability {}", probability));
   const auto threshold = static_cast<std::uint32_t>(probability * 65536.0);
   const auto scale = static_cast<float>(1.0 / (1.0 - probability));
-  constexpr std::size_t units_per_block = 8;  // 16 of the 128 bits of a block for each unit
+  std::array<std::uint32_t, units_per_draw> draws;
   for (std::size_t r = 0; r < x.rows; ++r) {
     // Epoch and layer share one word of the key: 2^24 epochs, 256 layers.
     const CounterRng rng(key.seed, Purpose::dropout, key.epoch << 8 | key.layer, sample_ids[r]);
-    const std::span<float> row = x.row(r);
-    for (std::size_t c = 0; c < x.cols; c += units_per_block) {
-      const auto bits = rng.block(static_cast<std::uint32_t>(c / units_per_block));
-      const std::size_t end = std::min(c + units_per_block, x.cols);
-      for (std::size_t i = c; i < end; ++i) {
-        const std::size_t lane = i - c;
-        const std::uint32_t draw = (bits[lane / 2] >> (lane % 2 * 16)) & 0xffffU;
-        row[i] = draw < threshold ? 0.0F : row[i] * scale;
+    float* __restrict row = x.row(r).data();
+    for (std::size_t begin = 0; begin < x.cols; begin += units_per_draw) {
+      draw_units(rng, begin / units_per_draw, draws);
+      const std::size_t count = std::min(units_per_draw, x.cols - begin);
+      for (std::size_t i = 0; i < count; ++i) {
+        const float kept = row[begin + i] * scale;
+        row[begin + i] = draws[i] < threshold ? 0.0F : kept;
       }
     }
   }
@@ -64,7 +83,10 @@ void relu_dropout_backward(MatrixView<float> d, MatrixView<const float> activati
   for (std::size_t r = 0; r < d.rows; ++r) {
     float* __restrict out = d.row(r).data();
     const float* __restrict a = activation.row(r).data();
-    for (std::size_t c = 0; c < d.cols; ++c) out[c] = a[c] > 0.0F ? out[c] * scale : 0.0F;
+    for (std::size_t c = 0; c < d.cols; ++c) {
+      const float passed = out[c] * scale;  // always computed, so that the loop becomes vector code
+      out[c] = a[c] > 0.0F ? passed : 0.0F;
+    }
   }
 }
 

@@ -19,6 +19,15 @@ TEST(CounterRng, AgreesWithThePublishedKnownAnswers) {
             (std::array<std::uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
 }
 
+TEST(CounterRng, ManyBlocksAtOnceAreTheSameBlocks) {
+  const CounterRng rng(12345, Purpose::dropout, 6, 7);
+  std::array<std::array<std::uint32_t, 16>, 4> words;
+  rng.blocks<16>(1000, words);
+  for (std::uint32_t l = 0; l < 16; ++l) {
+    for (std::size_t w = 0; w < 4; ++w) EXPECT_EQ(words[w][l], rng.block(1000 + l)[w]);
+  }
+}
+
 TEST(CounterRng, EveryPartOfTheKeyMatters) {
   std::set<std::uint32_t> seen;
   seen.insert(CounterRng(1, Purpose::dropout, 2, 3).u32(4));
