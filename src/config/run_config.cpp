@@ -15,6 +15,8 @@ RunConfig built_in_experiment() {
   config.optimizer.momentum = 0.9;
   config.optimizer.weight_decay_rate = 5e-4;
   config.run.num_epochs = 20;
+  config.run.eval_frequency = 469;  // an epoch
+  config.checkpoint.checkpoint_steps = 2345;
   return config;
 }
 

@@ -32,7 +32,7 @@ void for_each_column(const TrainRow*, Visit visit) {
   visit("grad_norm", &TrainRow::grad_norm, "1", "2-norm of the global gradient before clipping");
   visit("samples_per_s", &TrainRow::samples_per_s, "s-1", "training samples per second, all ranks together");
   visit("elapsed_s", &TrainRow::elapsed_s, "s", "time since the start of training");
-  visit("compute_s", &TrainRow::compute_s, "s", "time of forward, backward and update on rank 0");
+  visit("compute_s", &TrainRow::compute_s, "s", "time of forward, loss and backward on rank 0");
   visit("exchange_s", &TrainRow::exchange_s, "s",
         "time of the gradient exchange on rank 0, waiting included");
   visit("data_s", &TrainRow::data_s, "s", "time to get the batch on rank 0");

@@ -21,8 +21,8 @@ struct TrainRow {
   double grad_norm = 0;  ///< 2-norm of the global gradient, before clipping
   double samples_per_s = 0;
   double elapsed_s = 0;   ///< since the start of training, all restarts together
-  double compute_s = 0;   ///< of this step on rank 0: forward, backward, update
-  double exchange_s = 0;  ///< ... exchange of gradients, waiting included
+  double compute_s = 0;   ///< of this step on rank 0: forward, loss, backward
+  double exchange_s = 0;  ///< ... waiting for other ranks, summing gradients, updating weights
   double data_s = 0;      ///< ... getting the batch
   double files_s = 0;     ///< ... writing checkpoints and metrics
   bool operator==(const TrainRow&) const = default;

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <sstream>
 #include <string>
 
 #include "config/keys.hpp"
@@ -51,6 +54,19 @@ TEST(Resume, OneErrorNamesEveryForbiddenDifference) {
   EXPECT_FALSE(contains(message, "log_steps")) << message;
   EXPECT_TRUE(contains(message, "HINT: train in another -o/--model_dir, or start over with --restart"))
       << message;
+}
+
+TEST(Resume, TheReadmeListsExactlyTheKeysThatMayChange) {
+  std::ifstream file(FCMNIST_README);
+  ASSERT_TRUE(file) << FCMNIST_README;
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t begin = text.find("<!-- resumable keys -->");
+  const std::size_t end = text.find("<!-- end -->");
+  ASSERT_LT(begin, end);
+  std::istringstream list(text.substr(begin + 23, end - begin - 23));
+  std::vector<std::string> listed;
+  for (std::string word; list >> word;) listed.push_back(word.substr(1, word.size() - 2));  // without `
+  EXPECT_EQ(listed, resumable_keys());
 }
 
 TEST(Resume, TheListNamesWhatMayChange) {
