@@ -41,7 +41,7 @@ const std::map<std::string, std::string>& other_values() {
       {"optimizer.learning_rate", "0.001"},
       {"optimizer.momentum", "0.5"},
       {"optimizer.use_nesterov", "True"},
-      {"optimizer.weight_decay_rate", "0.0005"},
+      {"optimizer.weight_decay_rate", "0.001"},
       {"optimizer.max_gradient_norm", "1.5"},
       {"optimizer.max_gradient_value", "0.1"},
       {"optimizer.grad_accum_steps", "4"},

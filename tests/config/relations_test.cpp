@@ -94,8 +94,13 @@ TEST(Optimizer, ZeroSwitchesAClipOff) {
   EXPECT_EQ(load_text("optimizer: {max_gradient_norm: 1, max_gradient_value: 0}")
                 .config.optimizer.max_gradient_norm,
             1);
-  EXPECT_TRUE(load_text("optimizer: {use_nesterov: True}")
-                  .config.optimizer.use_nesterov);  // momentum 0.9 is built in
+}
+
+TEST(Optimizer, NesterovNeedsMomentumWhereverThatComesFrom) {
+  EXPECT_TRUE(load_overrides({{"optimizer.use_nesterov", "True"}}).config.optimizer.use_nesterov);
+  EXPECT_TRUE(load_text("optimizer: {use_nesterov: True, momentum: 0.9}").config.optimizer.use_nesterov);
+  EXPECT_TRUE(contains(usage_error_of([] { load_text("optimizer: {use_nesterov: True}"); }), "found 0"))
+      << "a file that names no momentum has none";
 }
 
 TEST(CheckWorld, CountsSamplesPerReplica) {
