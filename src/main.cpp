@@ -7,6 +7,7 @@
 #include "comm/session.hpp"
 #include "config/command_line.hpp"
 #include "core/error.hpp"
+#include "train/blas_kernels.hpp"
 #include "train/run.hpp"
 
 int main(int argc, char** argv) {
@@ -17,9 +18,12 @@ int main(int argc, char** argv) {
   const bool speaks = fcmnist::comm::launcher_rank() == 0;
   try {
     const auto arguments = fcmnist::config::parse_command_line(argc, argv);
-    if (arguments.text_to_print.empty()) return static_cast<int>(fcmnist::train::run(arguments));
-    if (speaks) fmt::print("{}", arguments.text_to_print);
-    return static_cast<int>(ExitCode::done);
+    if (!arguments.text_to_print.empty()) {
+      if (speaks) fmt::print("{}", arguments.text_to_print);
+      return static_cast<int>(ExitCode::done);
+    }
+    fcmnist::train::choose_blas_kernels(argv);
+    return static_cast<int>(fcmnist::train::run(arguments));
   } catch (const fcmnist::Error& error) {
     if (speaks) fmt::print(stderr, "fcmnist_mpi: error: {}\n", error.what());
     return static_cast<int>(error.code());

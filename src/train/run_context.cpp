@@ -95,13 +95,6 @@ void describe_start(const RunContext& context) {
            build.architecture);
   log.info("{}", comm::describe_placement(context.placement, context.config.run.blas_threads));
   log.info("BLAS: OpenBLAS with {} kernels", blas.core);
-  if (const std::string faster = kernels::faster_core_type(); !faster.empty()) {
-    log.warn(
-        "OpenBLAS does not know this processor and uses {} kernels; HINT: OPENBLAS_CORETYPE={} uses its "
-        "AVX-512 "
-        "units and is up to twice as fast (mpirun -x OPENBLAS_CORETYPE={})",
-        blas.core, faster, faster);
-  }
   for (const std::string& line :
        comm::placement_warnings(context.placement, context.config.run.blas_threads)) {
     log.warn("{}", line);
