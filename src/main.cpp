@@ -7,7 +7,6 @@
 #include "comm/session.hpp"
 #include "config/command_line.hpp"
 #include "core/error.hpp"
-#include "train/blas_kernels.hpp"
 #include "train/run.hpp"
 
 int main(int argc, char** argv) {
@@ -22,11 +21,9 @@ int main(int argc, char** argv) {
       if (speaks) fmt::print("{}", arguments.text_to_print);
       return static_cast<int>(ExitCode::done);
     }
-    fcmnist::train::choose_blas_kernels(argv);
     return static_cast<int>(fcmnist::train::run(arguments));
   } catch (const fcmnist::Error& error) {
-    if (speaks) fmt::print(stderr, "fcmnist_mpi: error: {}\n", error.what());
-    return static_cast<int>(error.code());
+    return static_cast<int>(fcmnist::train::refuse(error));
   } catch (const std::exception& error) {
     fmt::print(stderr, "fcmnist_mpi: error: {}\n", error.what());
     return static_cast<int>(ExitCode::communication);

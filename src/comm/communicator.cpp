@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <numeric>
 #include <optional>
@@ -135,8 +136,10 @@ void collectively(const Communicator& group, const std::function<void()>& action
     if (action) action();
   } catch (const Error& error) {
     mine = error;
+  } catch (const std::filesystem::filesystem_error& error) {
+    mine = StoreError(error.what());
   } catch (const std::bad_alloc&) {
-    mine = Error(ExitCode::communication, "out of memory");
+    mine = CommError("out of memory");
   }
   const int nobody = group.size();
   const auto first = static_cast<int>(group.min(mine ? group.rank() : nobody));

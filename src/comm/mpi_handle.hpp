@@ -15,8 +15,8 @@ struct Communicator::Handle {
 /// Turns a failed MPI call into a CommError that names the call.
 void check_mpi(int status, const char* call);
 
-/// For destructors: whether a collective call that frees something may be made, which it may not while an exception is
-/// on its way or after MPI has ended.
+/// For destructors: whether a collective call that frees something may be made, which it may not while an
+/// exception is on its way or after MPI has ended.
 bool can_still_free() noexcept;
 
 /// For destructors: after MPI_Finalize, or while an exception is under way, nothing can be done about a

@@ -49,6 +49,10 @@ int launcher_rank() {
   return 0;
 }
 
+bool launched_by_mpi() {
+  return std::getenv("OMPI_COMM_WORLD_RANK") != nullptr || std::getenv("PMIX_RANK") != nullptr;
+}
+
 int unjoined_slurm_tasks(int world_size) {
   // mpirun says how many it started, also when it is asked for one inside a larger job.
   if (world_size > 1 || std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) return 0;

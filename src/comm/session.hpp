@@ -35,6 +35,9 @@ std::string mpi_version();
 /// what is said before MPI starts.
 int launcher_rank();
 
+/// Whether a launcher that speaks this MPI's language started the process.
+bool launched_by_mpi();
+
 /// Number of tasks of the Slurm job step in which this process was started without an MPI that joins them, or
 /// 0 when all is well. `world_size` is what MPI sees. A world of 1 inside a step of N tasks means N separate
 /// runs by mistake.

@@ -14,7 +14,8 @@ struct SharedWindow::Handle {
   MPI_Win window = MPI_WIN_NULL;
   std::vector<std::span<std::byte>> segments;
   ~Handle() {
-    // Freeing waits for the other ranks, who may never come when an error that only this rank knows of is under way.
+    // Freeing waits for the other ranks, who may never come when an error that only this rank knows of is
+    // under way.
     if (window != MPI_WIN_NULL && can_still_free()) check_mpi_nothrow(MPI_Win_free(&window));
   }
 };

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 
 #include "core/error.hpp"
@@ -41,14 +42,8 @@ void gemm(Op op_a, MatrixView<const float> a, Op op_b, MatrixView<const float> b
 
 void set_blas_threads(int threads) { openblas_set_num_threads(threads); }
 
-BlasInfo blas_info() { return {openblas_get_config(), openblas_get_corename()}; }
-
-std::string faster_core_type() {
-  const std::string core = openblas_get_corename();
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-  const bool avx512_kernels = core == "SkylakeX" || core == "Cooperlake" || core == "SapphireRapids";
-  return avx512 && !avx512_kernels ? "SkylakeX" : "";
+BlasInfo blas_info() {
+  return {openblas_get_config(), openblas_get_corename(), std::getenv("OPENBLAS_CORETYPE") != nullptr};
 }
 
 }  // namespace fcmnist::kernels

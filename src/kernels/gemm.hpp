@@ -21,14 +21,10 @@ void gemm(Op op_a, MatrixView<const float> a, Op op_b, MatrixView<const float> b
 void set_blas_threads(int threads);
 
 struct BlasInfo {
-  std::string config;  ///< version and build options, e.g. "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..."
-  std::string core;    ///< kernels chosen for this processor, e.g. "SkylakeX"; the bits depend on it
+  std::string config;   ///< version and build options, e.g. "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..."
+  std::string core;     ///< kernels chosen for this processor, e.g. "SkylakeX"; the bits depend on it
+  bool forced = false;  ///< by the environment variable OPENBLAS_CORETYPE
 };
 BlasInfo blas_info();
-
-/// The OPENBLAS_CORETYPE that would run faster on this processor than the kernels OpenBLAS chose by itself,
-/// or "". OpenBLAS 0.3.21 does not know AVX-512 processors that came after it and falls back to AVX2 kernels
-/// at half the speed.
-std::string faster_core_type();
 
 }  // namespace fcmnist::kernels

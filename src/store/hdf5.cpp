@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "store/hdf5_calls.hpp"
 
 namespace fcmnist::store::hdf5 {
 
@@ -26,61 +27,6 @@ Handle::Handle(Id id, Close close) : owner_(std::make_shared<Owner>(id, close)) 
 Handle::Id Handle::id() const { return owner_->id; }
 
 namespace {
-
-/// The innermost entry of HDF5's error stack: the cause.
-std::string error_stack_text() {
-  std::string text;
-  const auto take_first = [](unsigned n, const H5E_error2_t* entry, void* out) -> herr_t {
-    if (n == 0 && entry->desc != nullptr) *static_cast<std::string*>(out) = entry->desc;
-    return 0;
-  };
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, &text);
-  H5Eclear2(H5E_DEFAULT);
-  return text.empty() ? "no further information" : text;
-}
-
-template <class Status>
-Status check(Status status, std::string_view call, std::string_view where) {
-  if (status < 0) {
-    throw StoreError(
-        fmt::format("{}: {} failed: {}", where, call, error_stack_text()),
-        "the file may come from another program or version; if it was written by this run, report it");
-  }
-  return status;
-}
-
-/// Opens or creates: `call` names the function whose result `id` is.
-Handle own(hid_t id, herr_t (*close)(hid_t), std::string_view call, std::string_view where) {
-  return {check(id, call, where), close};
-}
-
-hid_t native(Type type) {
-  switch (type) {
-    case Type::float32:
-      return H5T_NATIVE_FLOAT;
-    case Type::float64:
-      return H5T_NATIVE_DOUBLE;
-    case Type::int64:
-      return H5T_NATIVE_INT64;
-    case Type::uint64:
-      return H5T_NATIVE_UINT64;
-  }
-  return H5I_INVALID_HID;
-}
-
-hid_t stored(Type type) {
-  switch (type) {
-    case Type::float32:
-      return H5T_IEEE_F32LE;
-    case Type::float64:
-      return H5T_IEEE_F64LE;
-    case Type::int64:
-      return H5T_STD_I64LE;
-    case Type::uint64:
-      return H5T_STD_U64LE;
-  }
-  return H5I_INVALID_HID;
-}
 
 const char* name_of(Type type) {
   switch (type) {
@@ -102,32 +48,6 @@ std::string with_shape(std::string_view type, const Shape& shape) {
   return shape.empty() ? fmt::format("{} scalar", type) : fmt::format("{} {}", type, fmt::join(shape, " x "));
 }
 
-Handle text_type(std::string_view where) {
-  Handle type = own(H5Tcopy(H5T_C_S1), H5Tclose, "H5Tcopy", where);
-  check(H5Tset_size(type.id(), H5T_VARIABLE), "H5Tset_size", where);
-  check(H5Tset_cset(type.id(), H5T_CSET_UTF8), "H5Tset_cset", where);
-  return type;
-}
-
-Handle dataspace(const Shape& shape, bool extendible, std::string_view where) {
-  const std::vector<hsize_t> now(shape.begin(), shape.end());
-  std::vector<hsize_t> most = now;
-  if (extendible) most.at(0) = H5S_UNLIMITED;
-  const int rank = static_cast<int>(shape.size());
-  return own(H5Screate_simple(rank, now.data(), most.data()), H5Sclose, "H5Screate_simple", where);
-}
-
-Shape shape_of_space(const Handle& space, std::string_view where) {
-  const int rank = check(H5Sget_simple_extent_ndims(space.id()), "H5Sget_simple_extent_ndims", where);
-  std::vector<hsize_t> dims(rank);
-  check(H5Sget_simple_extent_dims(space.id(), dims.data(), nullptr), "H5Sget_simple_extent_dims", where);
-  return {dims.begin(), dims.end()};
-}
-
-Handle open_dataset(const Handle& group, std::string_view name, std::string_view where) {
-  return own(H5Dopen2(group.id(), std::string(name).c_str(), H5P_DEFAULT), H5Dclose, "H5Dopen2", where);
-}
-
 bool stored_as(const Handle& dataset, Type type, std::string_view where) {
   const Handle found = own(H5Dget_type(dataset.id()), H5Tclose, "H5Dget_type", where);
   return check(H5Tequal(found.id(), stored(type)), "H5Tequal", where) > 0;
@@ -140,62 +60,6 @@ std::string describe_dataset(const Handle& dataset, std::string_view where) {
     if (stored_as(dataset, type, where)) return with_shape(name_of(type), shape);
   }
   return with_shape("another type", shape);
-}
-
-void write_attribute(hid_t object, const std::string& name, const Handle& type, const Handle& space,
-                     const void* data, std::string_view where) {
-  const Handle attribute =
-      own(H5Acreate2(object, name.c_str(), type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose,
-          "H5Acreate2", where);
-  check(H5Awrite(attribute.id(), type.id(), data), "H5Awrite", where);
-}
-
-struct AttributeWriter {
-  hid_t object;
-  const std::string& name;
-  std::string_view where;
-
-  void operator()(const std::string& text) const {
-    const char* pointer = text.c_str();
-    write_attribute(object, name, text_type(where), scalar(), &pointer, where);
-  }
-  void operator()(const std::vector<std::string>& texts) const {
-    std::vector<const char*> pointers;
-    for (const std::string& text : texts) pointers.push_back(text.c_str());
-    pointers.push_back(nullptr);  // H5Awrite wants an address even for an empty list
-    write_attribute(object, name, text_type(where), dataspace({texts.size()}, false, where), pointers.data(),
-                    where);
-  }
-  template <class Number>
-  void operator()(Number number) const {
-    const Handle type = own(H5Tcopy(stored(type_of<Number>())), H5Tclose, "H5Tcopy", where);
-    write_attribute(object, name, type, scalar(), &number, where);
-  }
-  [[nodiscard]] Handle scalar() const { return own(H5Screate(H5S_SCALAR), H5Sclose, "H5Screate", where); }
-};
-
-template <class Number>
-Number read_number(const Handle& attribute, Type type, std::string_view where) {
-  Number number{};
-  check(H5Aread(attribute.id(), native(type), &number), "H5Aread", where);
-  return number;
-}
-
-Attribute read_text(const Handle& attribute, std::string_view where) {
-  const Handle space = own(H5Aget_space(attribute.id()), H5Sclose, "H5Aget_space", where);
-  const Shape shape = shape_of_space(space, where);
-  if (shape.size() > 1)
-    throw StoreError(fmt::format("{}: a text attribute of {} dimensions", where, shape.size()));
-  const Handle type = text_type(where);
-  const std::size_t count = shape.empty() ? 1 : shape[0];
-  std::vector<char*> pointers(count + 1);  // one more, so that there is an address for an empty list
-  check(H5Aread(attribute.id(), type.id(), pointers.data()), "H5Aread", where);
-  std::vector<std::string> texts;
-  for (const char* pointer : std::span(pointers).first(count))
-    texts.emplace_back(pointer != nullptr ? pointer : "");
-  check(H5Dvlen_reclaim(type.id(), space.id(), H5P_DEFAULT, pointers.data()), "H5Dvlen_reclaim", where);
-  if (shape.empty()) return texts.front();
-  return texts;
 }
 
 Handle in_memory_access() {
@@ -308,49 +172,6 @@ void Group::read_dataset(std::string_view name, Type type, const Shape& shape, v
   if (found != expected) throw StoreError(fmt::format("{}: found {}, expected {}", at, found, expected));
   const Handle dataset = open_dataset(group_, name, at);
   check(H5Dread(dataset.id(), native(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, data), "H5Dread", at);
-}
-
-void Group::set(std::string_view name, const Attribute& value) const {
-  std::visit(AttributeWriter{group_.id(), std::string(name), where(name)}, value);
-}
-
-void Group::set_on(std::string_view dataset, std::string_view name, const Attribute& value) const {
-  const std::string at = where(dataset);
-  const Handle object = open_dataset(group_, dataset, at);
-  std::visit(AttributeWriter{object.id(), std::string(name), at}, value);
-}
-
-std::vector<std::string> Group::attribute_names() const {
-  std::vector<std::string> names;
-  const auto take = [](hid_t, const char* name, const H5A_info_t*, void* out) -> herr_t {
-    static_cast<std::vector<std::string>*>(out)->emplace_back(name);
-    return 0;
-  };
-  check(H5Aiterate2(group_.id(), H5_INDEX_NAME, H5_ITER_NATIVE, nullptr, take, &names), "H5Aiterate2",
-        where(""));
-  return names;
-}
-
-bool Group::has_attribute(std::string_view name) const {
-  return check(H5Aexists(group_.id(), std::string(name).c_str()), "H5Aexists", where(name)) > 0;
-}
-
-Attribute Group::attribute(std::string_view name) const {
-  const std::string at = where(name);
-  if (!has_attribute(name)) throw StoreError(fmt::format("{}: the attribute is absent", at));
-  const Handle attribute =
-      own(H5Aopen(group_.id(), std::string(name).c_str(), H5P_DEFAULT), H5Aclose, "H5Aopen", at);
-  const Handle type = own(H5Aget_type(attribute.id()), H5Tclose, "H5Aget_type", at);
-  if (check(H5Tis_variable_str(type.id()), "H5Tis_variable_str", at) > 0) return read_text(attribute, at);
-
-  const Handle space = own(H5Aget_space(attribute.id()), H5Sclose, "H5Aget_space", at);
-  if (shape_of_space(space, at).empty()) {
-    const auto is = [&](Type t) { return check(H5Tequal(type.id(), stored(t)), "H5Tequal", at) > 0; };
-    if (is(Type::int64)) return read_number<std::int64_t>(attribute, Type::int64, at);
-    if (is(Type::uint64)) return read_number<std::uint64_t>(attribute, Type::uint64, at);
-    if (is(Type::float64)) return read_number<double>(attribute, Type::float64, at);
-  }
-  throw StoreError(fmt::format("{}: an attribute of a type that this program does not write", at));
 }
 
 void Group::make_scale(std::string_view dataset) const {

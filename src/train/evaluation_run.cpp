@@ -112,6 +112,11 @@ void run_evaluation(RunContext& context) {
     context.log->info("{}", eval_line(at.step, result));
     rows.push_back({at.step, at.epoch, result.loss, result.accuracy, watch.lap_s(), result.confusion});
   }
+  on_root(context, [&] {
+    if (!rows.empty()) return;
+    throw StoreError(fmt::format("{}: none of its checkpoints is intact, nothing was evaluated",
+                                 model_dir.path().string()));
+  });
   if (context.is_root()) write_results(context, model_dir.path() / "evaluation.h5", mlp.outputs(), rows);
 }
 

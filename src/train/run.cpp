@@ -71,7 +71,19 @@ void run_mode(RunContext& context) {
 
 }  // namespace
 
+ExitCode refuse(const Error& error) {
+  if (!comm::launched_by_mpi()) {
+    if (comm::launcher_rank() == 0) print_error(error.what());
+    return error.code();
+  }
+  const comm::Session session;
+  if (session.world().rank() == 0) print_error(error.what());
+  session.world().barrier();
+  return error.code();
+}
+
 ExitCode run(const config::CommandLine& arguments) {
+  static_cast<void>(make_logger(arguments.logging, true));  // refuses a wrong level
   if (wants_prepare_data(arguments)) return run_prepare_data(arguments);
   const comm::Session session;
   try {

@@ -9,4 +9,8 @@ namespace fcmnist::train {
 /// returns the exit code of the process.
 ExitCode run(const config::CommandLine& arguments);
 
+/// Reports an error that every rank has found in its arguments: rank 0 prints it, and no rank ends before it
+/// has. (A rank that ends with an error makes mpirun kill the others.) Returns the exit code.
+ExitCode refuse(const Error& error);
+
 }  // namespace fcmnist::train

@@ -32,6 +32,11 @@ std::filesystem::path model_dir_of(const config::CommandLine& arguments) {
   return model_dir_argument(arguments).value_or(config::RunOptions().model_dir);
 }
 
+bool has_settings(const store::ModelDir& model_dir) {
+  std::error_code unknown;  // a model_dir that cannot be looked at is refused when it is to be written
+  return std::filesystem::exists(model_dir.params_file(), unknown);
+}
+
 /// Where the settings come from besides the command line: the file of -p; else the checkpoint that is to be
 /// evaluated or continued; else the run that is in the model_dir; else nothing, so the built-in ones. Rank 0
 /// looks, all ranks know.
@@ -49,7 +54,7 @@ SettingsFile find_settings(const comm::Communicator& world, const config::Comman
     } else if (!arguments.checkpoint_path.empty() && !arguments.is_pretrained_checkpoint) {
       found = {"configuration in " + arguments.checkpoint_path,
                store::Checkpoint::read(arguments.checkpoint_path).header().config_yaml};
-    } else if (std::filesystem::exists(model_dir.params_file())) {
+    } else if (has_settings(model_dir)) {
       found = {model_dir.params_file().string(),
                read_text_file(model_dir.params_file(), "settings of model_dir")};
     }
@@ -94,7 +99,7 @@ void describe_start(const RunContext& context) {
   log.info("fcmnist_mpi {} ({}, {}, {})", build.version, build.git_revision, build.build_type,
            build.architecture);
   log.info("{}", comm::describe_placement(context.placement, context.config.run.blas_threads));
-  log.info("BLAS: OpenBLAS with {} kernels", blas.core);
+  log.info("BLAS: OpenBLAS with {} kernels{}", blas.core, blas.forced ? ", as OPENBLAS_CORETYPE says" : "");
   for (const std::string& line :
        comm::placement_warnings(context.placement, context.config.run.blas_threads)) {
     log.warn("{}", line);
@@ -130,7 +135,8 @@ void on_root(const RunContext& context, const std::function<void()>& action) {
 
 std::string read_text_file(const std::filesystem::path& path, const std::string& what_for) {
   constexpr std::size_t limit = std::size_t{1} << 20;
-  if (std::filesystem::is_directory(path)) {
+  std::error_code unknown;
+  if (std::filesystem::is_directory(path, unknown)) {
     throw UsageError(fmt::format("{} {}: is a directory, expected a YAML file", what_for, path.string()));
   }
   std::ifstream file(path, std::ios::binary);

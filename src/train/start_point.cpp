@@ -13,12 +13,6 @@ namespace fcmnist::train {
 
 namespace {
 
-void move_old_run_aside(const RunContext& context, const store::ModelDir& model_dir) {
-  if (const auto place = model_dir.move_aside()) {
-    context.log->info("--restart: the files of the old run are now in {}", place->string());
-  }
-}
-
 /// A run that goes on must be the run that was begun.
 void check_same_run(const RunContext& context, const store::Checkpoint& checkpoint) {
   config::Sources sources;
@@ -67,9 +61,9 @@ StartPoint find_start_point(const RunContext& context, const store::ModelDir& mo
   model_dir.ensure_writable();
   std::optional<store::Checkpoint> given;
   if (!arguments.checkpoint_path.empty()) given = store::Checkpoint::read(arguments.checkpoint_path);
-  if (arguments.restart) move_old_run_aside(context, model_dir);
 
-  std::optional<store::Checkpoint> own = newest_intact_checkpoint(model_dir, *context.log);
+  std::optional<store::Checkpoint> own;
+  if (!arguments.restart) own = newest_intact_checkpoint(model_dir, *context.log);
   if (own && given && !arguments.is_pretrained_checkpoint &&
       lies_in(arguments.checkpoint_path, model_dir.path())) {
     check_not_older(*given, arguments.checkpoint_path, own->header().state.step, model_dir);

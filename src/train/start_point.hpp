@@ -21,7 +21,7 @@ struct StartPoint {
 /// Decides where to begin, for rank 0:
 ///   - a model_dir with checkpoints continues from its newest intact one, whose configuration must agree
 ///   - else --checkpoint_path, as a whole or (--is_pretrained_checkpoint) its weights only
-///   - --restart first moves the old run aside
+///   - --restart ignores the checkpoints of the model_dir
 /// Makes sure that the model_dir can be written. Throws StoreError, UsageError.
 StartPoint find_start_point(const RunContext& context, const store::ModelDir& model_dir);
 

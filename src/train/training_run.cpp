@@ -49,6 +49,16 @@ Shapes find_datasets(const RunContext& context) {
   return shapes;
 }
 
+data::EpochPlan make_plan(const RunContext& context, const data::DatasetShape& shape) {
+  std::optional<data::EpochPlan> plan;
+  comm::collectively(context.world(), [&] {
+    plan.emplace(shape.samples, step_batch(context.config, context.world().size()),
+                 context.config.train_input.drop_last_batch,
+                 static_cast<std::uint64_t>(context.config.run.steps_per_epoch));
+  });
+  return *plan;
+}
+
 /// Everything that lives in shared memory must fit, before any of it is made.
 void check_memory(const RunContext& context, const Shapes& shapes, const model::Mlp& mlp) {
   std::size_t bytes = comm::GradientExchange::bytes_per_rank(context.topology, mlp.layout(), 0);
@@ -62,11 +72,13 @@ void check_memory(const RunContext& context, const Shapes& shapes, const model::
 /// One run: the loop, and what it writes. All ranks walk through it together; rank 0 alone has files.
 class TrainingRun {
  public:
-  TrainingRun(RunContext& context, const Shapes& shapes, const model::Mlp& mlp, StartPoint start);
+  TrainingRun(RunContext& context, const Shapes& shapes, const data::EpochPlan& plan, const model::Mlp& mlp,
+              const StartPoint& start);
   void run();
 
  private:
   void begin(const StartPoint& start);
+  void move_old_run_aside();
   void train_loop();
   void record(const StepResult& step, bool logged);
   void log(std::int64_t step);
@@ -101,7 +113,8 @@ class TrainingRun {
   double last_metrics_write_s_ = comm::now_s();
 };
 
-TrainingRun::TrainingRun(RunContext& context, const Shapes& shapes, const model::Mlp& mlp, StartPoint start)
+TrainingRun::TrainingRun(RunContext& context, const Shapes& shapes, const data::EpochPlan& plan,
+                         const model::Mlp& mlp, const StartPoint& start)
     : context_(&context),
       config_(&context.config),
       log_(context.log.get()),
@@ -110,8 +123,7 @@ TrainingRun::TrainingRun(RunContext& context, const Shapes& shapes, const model:
       train_shape_(shapes.train),
       train_set_(context.topology, config_->train_input, shapes.train, config_->model.num_classes),
       train_view_(train_set_.view()),
-      plan_(shapes.train.samples, step_batch(*config_, context.world().size()),
-            config_->train_input.drop_last_batch, static_cast<std::uint64_t>(config_->run.steps_per_epoch)),
+      plan_(plan),
       total_steps_(training_length(config_->run, plan_.steps_per_epoch())),
       state_(context.topology, mlp),
       trainer_(*config_, context.topology, train_view_, plan_, mlp, state_, total_steps_, context.give_way),
@@ -145,9 +157,10 @@ void TrainingRun::begin(const StartPoint& start) {
     for (const std::string& name : store::remove_stale_temporaries(model_dir_.path())) {
       log_->info("removed {}, left by a run that died while writing it", name);
     }
-    store::write_atomically(model_dir_.params_file(), context_->config_yaml);
+    if (context_->arguments->restart) move_old_run_aside();
     metrics_.emplace(store::MetricsFile::open_or_create(model_dir_.metrics_file(), mlp_->outputs(),
                                                         context_->config_yaml, context_->manifest, *log_));
+    store::write_atomically(model_dir_.params_file(), context_->config_yaml);
     metrics_->truncate_after(trainer_.steps_done());
     if (!metrics_->train().empty()) elapsed_before_s_ = metrics_->train().back().elapsed_s;
   });
@@ -156,6 +169,13 @@ void TrainingRun::begin(const StartPoint& start) {
              step_batch(*config_, context_->world().size()), total_steps_);
   if (from == "all") log_->info("resuming at step {}", trainer_.steps_done());
   if (from == "weights") log_->info("starting from the weights of {}", context_->arguments->checkpoint_path);
+}
+
+/// Only now, when nothing that was asked for can be wrong any more.
+void TrainingRun::move_old_run_aside() {
+  if (const auto place = model_dir_.move_aside()) {
+    log_->info("--restart: the files of the old run are now in {}", place->string());
+  }
 }
 
 void TrainingRun::run() {
@@ -312,8 +332,9 @@ void run_training(RunContext& context) {
   const Shapes shapes = find_datasets(context);
   const model::Mlp mlp(model::widths_of(context.config.model, shapes.train.features()), context.config.model);
   context.log->info("model: {} parameters in {} layers", mlp.layout().parameter_count(), mlp.layer_count());
+  const data::EpochPlan plan = make_plan(context, shapes.train);
   check_memory(context, shapes, mlp);
-  TrainingRun(context, shapes, mlp, std::move(start)).run();
+  TrainingRun(context, shapes, plan, mlp, start).run();
 }
 
 }  // namespace fcmnist::train

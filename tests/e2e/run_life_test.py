@@ -1,0 +1,346 @@
+"""The life of a run in its model_dir: stop, resume, restart, finish, prune, evaluate, begin from other weights."""
+import os
+import pathlib
+import shutil
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support import runs  # noqa: E402 (exits with 77 when a module is missing)
+from support.runs import np, settings  # noqa: E402
+
+# 37 samples a step divide neither the 300 images nor the ranks; a step of the schedule does not depend on the length.
+BASE = {"model__hidden_sizes": "[16,12]", "model__num_classes": 6, "model__dropout": 0.1, "train_input__batch_size": 37,
+        "optimizer__learning_rate": 0.02, "optimizer__momentum": 0.9}
+
+
+class Life(runs.TestCase):
+    def setUp(self):
+        super().setUp()
+        train, test = (runs.patterns(count, 10, 6, seed) for count, seed in ((300, 1), (90, 2)))
+        self.data = runs.write_set(self.directory / "data", train, test)
+        self.model_dir = self.directory / "run"
+
+    def arguments(self, *more, model_dir=None, **values):
+        return ["-o", model_dir or self.model_dir, *runs.data_settings(self.data), *settings(**{**BASE, **values}), *more]
+
+    def train(self, *more, ranks=2, model_dir=None, **values):
+        return self.run_to_end(*self.arguments(*more, model_dir=model_dir, **values), ranks=ranks)
+
+    def refuse(self, code, *parts, ranks=2, arguments):
+        before = runs.snapshot(self.model_dir)
+        finished = runs.run(*arguments, ranks=ranks)
+        self.assertEqual(finished.code, code, str(finished))
+        self.assertEqual(finished.errors.count(runs.ERROR_MARK), 1, str(finished))
+        for part in parts:
+            self.assertIn(part, finished.errors)
+        self.assertEqual(runs.snapshot(self.model_dir), before)
+
+    def damage(self, path):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+
+
+class Resume(Life):
+    def test_equals_the_run_that_was_not_interrupted(self):
+        whole = self.directory / "whole"
+        self.train("--max_steps", 60, model_dir=whole)
+        self.train("--max_steps", 30)
+        second = self.train("--max_steps", 60)
+        self.assertEqual(len(second.lines("resuming at step 30")), 1, str(second))
+        self.assertTrue(runs.same_arrays(runs.weights(whole, 60), runs.weights(self.model_dir, 60)))
+        self.assertTrue(runs.same_arrays(runs.momentum_buffer(whole, 60), runs.momentum_buffer(self.model_dir, 60)))
+        expected, found = runs.metrics(whole), runs.metrics(self.model_dir)
+        np.testing.assert_array_equal(found["step"], np.arange(1, 61))
+        self.assertEqual(found["loss"].tobytes(), expected["loss"].tobytes())
+        self.assertTrue((np.diff(found["elapsed_s"]) > 0).all())  # restarts are added up
+        np.testing.assert_array_equal(runs.metrics(self.model_dir, "eval")["step"], [30, 60])
+
+    def test_on_another_number_of_ranks(self):
+        self.train("--max_steps", 30, ranks=4)
+        self.train("--max_steps", 40, ranks=3)
+        whole = self.directory / "whole"
+        self.train("--max_steps", 40, model_dir=whole)
+        np.testing.assert_allclose(runs.metrics(self.model_dir)["loss"], runs.metrics(whole)["loss"], rtol=1e-3)
+
+    def test_forgets_the_rows_behind_the_checkpoint(self):
+        self.train("--max_steps", 40, runconfig__checkpoint_steps=10, runconfig__eval_frequency=10,
+                   runconfig__keep_checkpoints=9)
+        whole = runs.weights(self.model_dir, 40)
+        for step in (30, 40):
+            (self.model_dir / f"checkpoint_{step}.h5").unlink()
+        resumed = self.train("--max_steps", 40, runconfig__eval_frequency=10)
+        self.assertEqual(len(resumed.lines("resuming at step 20")), 1, str(resumed))
+        np.testing.assert_array_equal(runs.metrics(self.model_dir)["step"], np.arange(1, 41))
+        np.testing.assert_array_equal(runs.metrics(self.model_dir, "eval")["step"], [10, 20, 30, 40])
+        self.assertTrue(runs.same_arrays(whole, runs.weights(self.model_dir, 40)))
+
+    def test_the_settings_of_the_run_are_remembered(self):
+        self.train("--max_steps", 20)
+        self.run_to_end("-o", self.model_dir, "--max_steps", 30, ranks=2)
+        whole = self.directory / "whole"
+        self.train("--max_steps", 30, model_dir=whole)
+        self.assertTrue(runs.same_arrays(runs.weights(whole), runs.weights(self.model_dir)))
+
+    def test_finished_run_says_so_and_changes_nothing(self):
+        self.train("--max_steps", 20)
+        accuracy = runs.metrics(self.model_dir, "eval")["accuracy"][-1]
+        before = runs.snapshot(self.model_dir)
+        again = self.train("--max_steps", 20)
+        self.assertEqual(len(again.lines("is finished: 20 of 20 steps are done")), 1, str(again))
+        self.assertEqual(len(again.lines(f"test accuracy is {accuracy:.4f}")), 1, str(again))
+        self.assertEqual(runs.snapshot(self.model_dir), before)
+
+    def test_forbidden_changes_are_named(self):
+        self.train("--max_steps", 20)
+        for key, value, parts in (("optimizer__momentum", 0.5, ["optimizer.momentum: 0.9 in the checkpoint, 0.5 now"]),
+                                  ("train_input__batch_size", 64, ["train_input.batch_size: 37 in the checkpoint, 64 now"]),
+                                  ("model__hidden_sizes", "[5]", ["model.hidden_sizes: [16, 12] in the checkpoint"]),
+                                  ("runconfig__seed", 2, ["runconfig.seed: 1 in the checkpoint, 2 now"])):
+            self.refuse(2, *parts, "HINT", "--restart", arguments=self.arguments("--max_steps", 30, **{key: value}))
+
+    def test_harmless_changes_pass(self):
+        self.train("--max_steps", 20)
+        moved = self.directory / "moved_data"
+        self.data.rename(moved)
+        self.data = moved
+        resumed = self.train("--max_steps", 30, runconfig__log_steps=5, runconfig__checkpoint_steps=5,
+                             runconfig__keep_checkpoints=1, runconfig__eval_frequency=10, eval_input__batch_size=17)
+        self.assertEqual(len(resumed.lines("runconfig.log_steps: 50 in the checkpoint, 5 from here on")), 1, str(resumed))
+        self.assertEqual(runs.checkpoint_steps(self.model_dir)[-1], 30)
+
+    def test_damaged_newest_checkpoint_falls_back_to_the_one_before(self):
+        self.train("--max_steps", 20, runconfig__checkpoint_steps=10)
+        expected = runs.weights(self.model_dir, 20)
+        self.damage(self.model_dir / "checkpoint_20.h5")
+        resumed = self.train("--max_steps", 20)
+        warnings = resumed.lines("warning:")
+        self.assertTrue(any("checkpoint_20.h5" in line and "damaged" in line for line in warnings), str(resumed))
+        self.assertEqual(len(resumed.lines("resuming at step 10")), 1, str(resumed))
+        self.assertTrue(runs.same_arrays(expected, runs.weights(self.model_dir, 20)))
+
+    def test_damaged_metrics_are_set_aside(self):
+        self.train("--max_steps", 20)
+        self.damage(self.model_dir / "metrics.h5")
+        damaged = (self.model_dir / "metrics.h5").read_bytes()
+        resumed = self.train("--max_steps", 30)
+        self.assertTrue(resumed.lines("warning:"), str(resumed))
+        self.assertEqual((self.model_dir / "metrics.h5.damaged-1").read_bytes(), damaged)
+        np.testing.assert_array_equal(runs.metrics(self.model_dir)["step"], np.arange(21, 31))
+
+
+class Restart(Life):
+    def test_moves_the_old_run_aside(self):
+        self.train("--max_steps", 20)
+        before = runs.snapshot(self.model_dir)
+        (self.model_dir / "notes.txt").write_text("mine")
+        restarted = self.train("--max_steps", 10, "--restart", optimizer__momentum=0.5)
+        self.assertEqual(len(restarted.lines("previous_1")), 1, str(restarted))
+        self.assertEqual(runs.snapshot(self.model_dir / "previous_1"), before)
+        self.assertEqual((self.model_dir / "notes.txt").read_text(), "mine")
+        self.assertEqual(runs.checkpoint_steps(self.model_dir), [10])
+        np.testing.assert_array_equal(runs.metrics(self.model_dir)["step"], np.arange(1, 11))
+
+    def test_of_an_empty_model_dir_just_starts(self):
+        self.train("--max_steps", 5, "--restart")
+        self.assertFalse((self.model_dir / "previous_1").exists())
+
+    def test_params_yaml_repeats_the_run_elsewhere(self):
+        self.train("--max_steps", 25, runconfig__eval_frequency=10, optimizer__use_nesterov=True)
+        elsewhere = self.directory / "elsewhere"
+        self.run_to_end("-p", self.model_dir / "params.yaml", "-o", elsewhere, ranks=2)
+        self.assertTrue(runs.same_arrays(runs.weights(self.model_dir), runs.weights(elsewhere)))
+        for group in ("train", "eval"):
+            found, expected = runs.metrics(elsewhere, group), runs.metrics(self.model_dir, group)
+            for column in ("step", "epoch", "loss", "accuracy"):
+                self.assertEqual(found[column].tobytes(), expected[column].tobytes(), column)
+
+
+class Checkpoints(Life):
+    def test_newest_and_best_are_kept(self):
+        # The step is so large behind step 10 that the accuracy falls: the best checkpoint is the oldest.
+        schedule = ("[{scheduler: Constant, initial_learning_rate: 0.02, steps: 10}, "
+                    "{scheduler: Constant, initial_learning_rate: 0.0, steps: 1}, "
+                    "{scheduler: Constant, initial_learning_rate: 3.0}]")
+        self.train("--max_steps", 16, runconfig__checkpoint_steps=2, runconfig__eval_frequency=2,
+                   runconfig__keep_checkpoints=2, optimizer__learning_rate=schedule, optimizer__max_gradient_norm=1.0)
+        evaluated = runs.metrics(self.model_dir, "eval")
+        best = evaluated["step"][len(evaluated["step"]) - 1 - evaluated["accuracy"][::-1].argmax()]
+        self.assertNotIn(best, (14, 16), evaluated)
+        self.assertEqual(runs.checkpoint_steps(self.model_dir), [best, 14, 16])
+
+    def test_initial_checkpoint(self):
+        self.train("--max_steps", 5, runconfig__save_initial_checkpoint=True)
+        self.assertEqual(runs.checkpoint_steps(self.model_dir), [0, 5])
+        self.assertFalse(any(array.any() for array in runs.momentum_buffer(self.model_dir, 0).values()))
+
+    def test_nothing_else_is_left_in_the_model_dir(self):
+        self.train("--max_steps", 5)
+        self.assertEqual(set(runs.snapshot(self.model_dir)), {"checkpoint_5.h5", "metrics.h5", "params.yaml"})
+
+    def test_divergence_keeps_the_last_checkpoint(self):
+        self.train("--max_steps", 10)
+        before = (self.model_dir / "checkpoint_10.h5").read_bytes()
+        branch = self.directory / "branch"
+        finished = runs.run(*self.arguments("--checkpoint_path", self.model_dir / "checkpoint_10.h5",
+                                            "--is_pretrained_checkpoint", "--max_steps", 200, model_dir=branch,
+                                            optimizer__learning_rate="1e30", runconfig__save_initial_checkpoint=True),
+                            ranks=4)
+        self.assertEqual(finished.code, 6, str(finished))
+        self.assertEqual(finished.errors.count(runs.ERROR_MARK), 1, str(finished))
+        self.assertIn("HINT: lower optimizer.learning_rate", finished.errors)
+        self.assertEqual(runs.checkpoint_steps(branch), [0])
+        self.assertTrue(runs.same_arrays(runs.weights(branch, 0), runs.weights(self.model_dir, 10)))
+        self.assertEqual((self.model_dir / "checkpoint_10.h5").read_bytes(), before)
+
+
+class Evaluation(Life):
+    def setUp(self):
+        super().setUp()
+        self.train("--max_steps", 20, runconfig__checkpoint_steps=10, runconfig__eval_frequency=10)
+        self.evaluated = runs.metrics(self.model_dir, "eval")
+
+    def eval_line(self, row):
+        return (f"| Eval Device=cpu Step={self.evaluated['step'][row]} Loss={self.evaluated['loss'][row]:.5f} "
+                f"Accuracy={self.evaluated['accuracy'][row]:.4f} Samples=90")
+
+    def check_lines(self, finished, rows):
+        found = [line[line.index("| Eval"):] for line in finished.lines("| Eval")]
+        self.assertEqual(found, [self.eval_line(row) for row in rows], str(finished))
+
+    def test_newest_checkpoint_on_any_world(self):
+        for ranks in (1, 3, 8):
+            self.check_lines(self.run_to_end("-m", "eval", "-o", self.model_dir, ranks=ranks), [1])
+
+    def test_named_checkpoint(self):
+        finished = self.run_to_end("-m", "eval", "-o", self.directory / "other", "--checkpoint_path",
+                                   self.model_dir / "checkpoint_10.h5", ranks=2)
+        self.check_lines(finished, [0])
+
+    def test_all_checkpoints(self):
+        self.check_lines(self.run_to_end("-m", "eval_all", "-o", self.model_dir, ranks=2), [0, 1])
+        found = runs.metrics(self.model_dir, "eval", "evaluation.h5")
+        np.testing.assert_array_equal(found["step"], [10, 20])
+        np.testing.assert_array_equal(found["confusion"], self.evaluated["confusion"])
+
+    def test_all_checkpoints_without_the_damaged_one(self):
+        self.damage(self.model_dir / "checkpoint_10.h5")
+        finished = self.run_to_end("-m", "eval_all", "-o", self.model_dir, ranks=2)
+        self.check_lines(finished, [1])
+        self.assertTrue(any("checkpoint_10.h5" in line for line in finished.lines("warning:")), str(finished))
+
+    def test_changes_nothing_of_the_run(self):
+        before = runs.snapshot(self.model_dir)
+        self.run_to_end("-m", "eval", "-o", self.model_dir, ranks=2)
+        after = runs.snapshot(self.model_dir)
+        after.pop("evaluation.h5")
+        self.assertEqual(after, before)
+
+    def test_so_many_batches(self):
+        finished = self.run_to_end("-m", "eval", "-o", self.model_dir, "--eval_steps", 2, "eval_input.batch_size", 25,
+                                   ranks=3)
+        self.assertIn("Samples=50", finished.lines("| Eval")[0])
+
+    def test_read_only_model_dir(self):
+        """Root may write where nobody else may, so a read-only mount stands in for the permission where possible."""
+        before = runs.snapshot(self.model_dir)
+        if os.geteuid() == 0:
+            mount = "mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\" && shift && exec \"$@\""
+            command = ["unshare", "-m", "sh", "-c", mount, "sh", self.model_dir]
+            if runs.execute([*command, "true"]).code != 0:
+                self.skipTest("root, and mounts are not allowed here")
+        else:
+            command = []
+            self.model_dir.chmod(0o555)
+            self.addCleanup(self.model_dir.chmod, 0o755)
+        finished = runs.execute([*command, *runs.mpi_command(2, "-m", "eval", "-o", self.model_dir)])
+        self.assertEqual((finished.code, finished.errors), (0, ""), str(finished))
+        self.check_lines(finished, [1])
+        self.assertEqual(len(finished.lines("results are not saved")), 1, str(finished))
+        self.assertEqual(runs.snapshot(self.model_dir), before)
+
+
+class Pretrained(Life):
+    def setUp(self):
+        super().setUp()
+        self.train("--max_steps", 10)
+        self.checkpoint = self.model_dir / "checkpoint_10.h5"
+        self.branch = self.directory / "branch"
+
+    def test_checkpoint_path_goes_on_with_optimizer_and_position(self):
+        self.run_to_end("-o", self.branch, "--checkpoint_path", self.checkpoint, "--max_steps", 20, ranks=2)
+        whole = self.directory / "whole"
+        self.train("--max_steps", 20, model_dir=whole)
+        self.assertTrue(runs.same_arrays(runs.weights(whole), runs.weights(self.branch)))
+        np.testing.assert_array_equal(runs.metrics(self.branch)["step"], np.arange(11, 21))
+
+    def test_checkpoint_path_demands_the_same_settings(self):
+        finished = runs.run(*self.arguments("--checkpoint_path", self.checkpoint, "--max_steps", 20, model_dir=self.branch,
+                                            optimizer__momentum=0.1), ranks=2)
+        self.assertEqual(finished.code, 2, str(finished))
+        self.assertIn("optimizer.momentum: 0.9 in the checkpoint, 0.1 now", finished.errors)
+
+    def test_pretrained_takes_the_weights_only(self):
+        self.train("--checkpoint_path", self.checkpoint, "--is_pretrained_checkpoint", "--max_steps", 5,
+                   model_dir=self.branch, optimizer__momentum=0.1, runconfig__save_initial_checkpoint=True)
+        self.assertTrue(runs.same_arrays(runs.weights(self.model_dir, 10), runs.weights(self.branch, 0)))
+        self.assertFalse(any(array.any() for array in runs.momentum_buffer(self.branch, 0).values()))
+        np.testing.assert_array_equal(runs.metrics(self.branch)["step"], np.arange(1, 6))
+
+    def test_repeated_command_with_checkpoint_path_resumes(self):
+        arguments = ["--checkpoint_path", self.checkpoint, "--is_pretrained_checkpoint"]
+        self.train(*arguments, "--max_steps", 5, model_dir=self.branch)
+        again = self.train(*arguments, "--max_steps", 8, model_dir=self.branch)
+        self.assertEqual(len(again.lines("resuming at step 5")), 1, str(again))
+
+    def test_going_back_inside_a_run_is_refused(self):
+        self.train("--max_steps", 20)
+        self.refuse(2, "checkpoint_10.h5: step 10", "checkpoint_20.h5", "HINT",
+                    arguments=self.arguments("--checkpoint_path", self.checkpoint, "--max_steps", 30))
+
+
+class Modes(Life):
+    def test_train_without_evaluation_needs_no_test_set(self):
+        for path in self.data.glob("t10k-*"):
+            path.unlink()
+        self.train("-m", "train", "--max_steps", 5)
+        self.assertEqual(len(runs.metrics(self.model_dir, "eval")["step"]), 0)
+
+    def test_prepare_data_needs_no_mpirun(self):
+        finished = runs.execute([runs.PROGRAM, "-m", "prepare_data", *runs.data_settings(self.data), "model.num_classes=6"])
+        self.assertEqual((finished.code, finished.errors), (0, ""), str(finished))
+        self.assertEqual(len(finished.lines("verified")), 4, str(finished))
+
+    def test_prepare_data_speaks_once_under_mpirun(self):
+        finished = self.run_to_end("-m", "prepare_data", *runs.data_settings(self.data), "model.num_classes=6", ranks=4)
+        self.assertEqual(len(finished.lines("verified")), 4, str(finished))
+
+    def test_config_names_a_part_of_the_file(self):
+        params = self.directory / "several.yaml"
+        params.write_text("small:\n  model: {hidden_sizes: [5]}\nlarge:\n  model: {hidden_sizes: [9]}\n")
+        self.run_to_end("-p", params, "--config", "large", "-o", self.model_dir, *runs.data_settings(self.data),
+                        "model.num_classes=6", "--max_steps", 2, ranks=2)
+        self.assertEqual(runs.weights(self.model_dir)["fc_layers.0.bias"].shape, (9,))
+
+    def test_num_epochs(self):
+        self.train("--num_epochs", 3)
+        self.assertEqual(runs.checkpoint_steps(self.model_dir), [27])  # 300 images: 9 steps of up to 37
+
+    def test_version_and_help_are_printed_once(self):
+        for argument, part in (("--version", "fcmnist_mpi "), ("--help", "Exit codes:")):
+            finished = self.run_to_end(argument, ranks=3)
+            self.assertEqual(len(finished.lines(part)), 1, str(finished))
+
+    def test_built_in_settings_without_any_argument(self):
+        """A bare run in a directory where ./data/mnist is: only its length is cut short here."""
+        data, _ = runs.real_data()
+        if data is None:
+            self.skipTest("no real images")
+        (self.directory / "data" / "mnist").symlink_to(data)
+        finished = self.run_to_end("--max_steps", 20, ranks=2, cwd=self.directory)
+        self.assertEqual(len(finished.lines("545810 parameters")), 1, str(finished))
+        self.assertEqual(runs.checkpoint_steps(self.directory / "model_dir"), [20])
+
+
+if __name__ == "__main__":
+    runs.main()

@@ -1,0 +1,99 @@
+"""The same training on 1, 2, 3, 4 and 8 ranks: the same losses within rounding, the same bits from run to run."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support import runs  # noqa: E402 (exits with 77 when a module is missing)
+from support.runs import np, settings  # noqa: E402
+
+WORLDS = (1, 2, 3, 4, 8)
+
+
+class Worlds(runs.TestCase):
+    def train(self, name, ranks, *arguments):
+        self.run_to_end("-o", self.directory / name, *arguments, ranks=ranks)
+        return self.directory / name
+
+    def train_on_worlds(self, *arguments, worlds=WORLDS):
+        return {ranks: self.train(f"ranks_{ranks}", ranks, *arguments) for ranks in worlds}
+
+    def check_first_losses(self, model_dirs, steps=20):
+        first = runs.metrics(model_dirs[1])["loss"][:steps]
+        self.assertEqual(len(first), steps)
+        for ranks, model_dir in model_dirs.items():
+            np.testing.assert_allclose(runs.metrics(model_dir)["loss"][:steps], first, rtol=1e-4, err_msg=f"{ranks} ranks")
+
+    def check_same_bits(self, one, other):
+        self.assertTrue(runs.same_arrays(runs.weights(one), runs.weights(other)))
+        self.assertTrue(runs.same_arrays(runs.momentum_buffer(one), runs.momentum_buffer(other)))
+        left, right = runs.metrics(one), runs.metrics(other)
+        for column in ("step", "epoch", "loss", "accuracy", "learning_rate", "grad_norm"):
+            self.assertEqual(left[column].tobytes(), right[column].tobytes(), column)
+
+
+class FakeData(Worlds):
+    ARGUMENTS = ["--max_steps", 150, *settings(train_input__use_fake_data=True, train_input__batch_size=64,
+                                               model__hidden_sizes="[64,32]", model__dropout=0.0, optimizer__momentum=0.9,
+                                               optimizer__learning_rate="{scheduler: CosineDecay, "
+                                               "initial_learning_rate: 0.02, end_learning_rate: 0.0}")]
+
+    def test_learns_the_same_on_all_worlds(self):
+        model_dirs = self.train_on_worlds(*self.ARGUMENTS)
+        self.check_first_losses(model_dirs)
+        accuracies = {}
+        for ranks, model_dir in model_dirs.items():
+            loss = runs.metrics(model_dir)["loss"]
+            self.assertLess(loss[-10:].mean(), 0.25 * loss[:10].mean(), f"{ranks} ranks")
+            accuracies[ranks] = runs.metrics(model_dir, "eval")["accuracy"][-1]
+        self.assertGreater(min(accuracies.values()), 0.9)
+        self.assertLess(max(accuracies.values()) - min(accuracies.values()), 0.01, accuracies)
+
+    def test_same_bits_from_run_to_run(self):
+        for ranks in (2, 8):
+            again = [self.train(f"ranks_{ranks}_{i}", ranks, *self.ARGUMENTS) for i in range(2)]
+            self.check_same_bits(*again)
+
+
+class HardCases(Worlds):
+    """Shares that differ by a sample, tails of epochs, dropout, accumulation: all at once and one by one."""
+
+    BASE = {"model__hidden_sizes": "[40,30]", "model__num_classes": 6, "model__dropout": 0.0,
+            "optimizer__learning_rate": 0.02, "optimizer__momentum": 0.9, "runconfig__max_steps": 40}
+
+    def setUp(self):
+        super().setUp()
+        train, test = (runs.patterns(count, 10, 6, seed) for count, seed in ((333, 1), (101, 2)))
+        self.data = runs.data_settings(runs.write_set(self.directory / "data", train, test))
+
+    def arguments(self, **values):
+        return [*self.data, *settings(**{**self.BASE, **values})]
+
+    def test_dropout_uneven_shares_tail_accumulation_clipping(self):
+        arguments = self.arguments(train_input__batch_size=29, optimizer__grad_accum_steps=3, model__dropout=0.2,
+                                   optimizer__max_gradient_norm=1.0, optimizer__weight_decay_rate=0.001)
+        model_dirs = self.train_on_worlds(*arguments)
+        self.check_first_losses(model_dirs)
+        confusions = [runs.metrics(model_dir, "eval")["confusion"] for model_dir in model_dirs.values()]
+        for confusion in confusions:
+            self.assertEqual(confusion.sum(), 101)  # every image once, on any world
+        self.check_same_bits(model_dirs[3], self.train("again", 3, *arguments))
+
+    def test_tail_with_fewer_samples_than_ranks(self):
+        # 333 = 10 x 33 + 3: of 8 ranks, 5 have nothing in the last step of an epoch
+        self.check_first_losses(self.train_on_worlds(*self.arguments(train_input__batch_size=33), worlds=(1, 4, 8)))
+
+    def test_batch_size_per_replica_is_a_share_of_the_global_batch(self):
+        model_dirs = {1: self.train("global", 1, *self.arguments(train_input__batch_size=36))}
+        for ranks in (2, 4):
+            model_dirs[ranks] = self.train(f"ranks_{ranks}", ranks,
+                                           *self.arguments(train_input__batch_size_per_replica=36 // ranks))
+        self.check_first_losses(model_dirs)
+
+    def test_accumulated_batches_are_one_large_batch(self):
+        whole = self.train("whole", 2, *self.arguments(train_input__batch_size=60))
+        parts = self.train("parts", 2, *self.arguments(train_input__batch_size=20, optimizer__grad_accum_steps=3))
+        self.check_first_losses({1: whole, 2: parts})
+
+
+if __name__ == "__main__":
+    runs.main()
