@@ -23,19 +23,19 @@ GradientExchange::GradientExchange(const Topology& topology, const Layout& layou
       blocks_(blocks_of(layout)),
       gradients_(topology.node(), gradient_bytes(layout) + small_count * sizeof(double)),
       block_values_(topology.node(), blocks_.size()),
-      node_sum_(topology.node(), topology.node_count() > 1 ? layout.size() : 0),
       total_(topology.node(), topology.node_count() > 1 ? layout.size() : 0),
       small_total_(topology.node(), topology.node_count() > 1 ? small_count : 0),
-      barrier_(topology, options.stall_timeout_s, give_way) {
+      barrier_(topology, options.stall_timeout_s, give_way),
+      ring_(topology.leaders(), topology.node_count() > 1 ? layout.size() : 0, options.stall_timeout_s) {
   const auto ranks = static_cast<std::size_t>(topology.node().size());
   for (auto b = static_cast<std::size_t>(topology.node().rank()); b < blocks_.size(); b += ranks)
     owned_.push_back(b);
-  sources_.resize(topology.node_count() > 1 ? 1 : ranks);
+  sources_.resize(ranks);
 }
 
 std::size_t GradientExchange::bytes_per_rank(const Topology& topology, const Layout& layout,
                                              std::size_t small_count) {
-  const std::size_t leader_copies = topology.is_leader() && topology.node_count() > 1 ? 2 : 0;
+  const std::size_t leader_copies = topology.is_leader() && topology.node_count() > 1 ? 1 : 0;
   return (1 + leader_copies) * gradient_bytes(layout) + small_count * sizeof(double);
 }
 
@@ -62,16 +62,12 @@ void GradientExchange::reduce(std::span<double> small) {
 }
 
 void GradientExchange::sum_over_nodes(std::span<double> small) {
-  std::vector<const float*> from(static_cast<std::size_t>(topology_->node().size()));
   for (const std::size_t b : owned_) {
-    for (int rank = 0; rank < topology_->node().size(); ++rank) {
-      from[static_cast<std::size_t>(rank)] = gradient_of(rank).block(blocks_[b]).data();
-    }
-    ordered_sum(from, {node_sum_.data() + blocks_[b].offset, blocks_[b].count});
+    ordered_sum(sources_of_node(blocks_[b]), {total_.data() + blocks_[b].offset, blocks_[b].count});
   }
   barrier_.wait();
   if (topology_->is_leader()) {
-    topology_->leaders().sum(node_sum_.all(), total_.all());
+    ring_.sum(total_.all());
     std::ranges::copy(small, small_total_.data());
     topology_->leaders().sum(small_total_.all());
   }
@@ -79,15 +75,17 @@ void GradientExchange::sum_over_nodes(std::span<double> small) {
   std::ranges::copy(small_total_.all(), small.begin());
 }
 
-std::span<const float* const> GradientExchange::sources(const Block& block) {
-  if (topology_->node_count() > 1) {
-    sources_[0] = total_.data() + block.offset;
-  } else {
-    for (std::size_t rank = 0; rank < sources_.size(); ++rank) {
-      sources_[rank] = gradient_of(static_cast<int>(rank)).block(block).data();
-    }
+std::span<const float* const> GradientExchange::sources_of_node(const Block& block) {
+  for (std::size_t rank = 0; rank < sources_.size(); ++rank) {
+    sources_[rank] = gradient_of(static_cast<int>(rank)).block(block).data();
   }
   return sources_;
+}
+
+std::span<const float* const> GradientExchange::sources(const Block& block) {
+  if (topology_->node_count() == 1) return sources_of_node(block);
+  sources_[0] = total_.data() + block.offset;
+  return std::span(sources_).first(1);
 }
 
 double GradientExchange::sum_of_block_values() const {

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <span>
 #include <vector>
 
 #include "comm/node_barrier.hpp"
 #include "comm/options.hpp"
+#include "comm/ring_allreduce.hpp"
 #include "comm/shared_window.hpp"
 #include "comm/topology.hpp"
 #include "core/arena.hpp"
@@ -64,6 +64,7 @@ class GradientExchange {
  private:
   [[nodiscard]] ArenaView<float> gradient_of(int node_rank) const;
   [[nodiscard]] std::span<double> small_of(int node_rank) const;
+  [[nodiscard]] std::span<const float* const> sources_of_node(const Block& block);
   void sum_over_nodes(std::span<double> small);
 
   const Topology* topology_;
@@ -73,10 +74,10 @@ class GradientExchange {
   std::vector<std::size_t> owned_;
   SharedWindow gradients_;            ///< per rank: its gradient, then its small numbers
   SharedArray<double> block_values_;  ///< one per block
-  SharedArray<float> node_sum_;       ///< several nodes only: sum over this node
-  SharedArray<float> total_;          ///< several nodes only: sum over all nodes
+  SharedArray<float> total_;          ///< several nodes only: the sum over this node, then over all nodes
   SharedArray<double> small_total_;
   NodeBarrier barrier_;
+  RingAllreduce ring_;  ///< among the leaders
   std::vector<const float*> sources_;
 };
 
