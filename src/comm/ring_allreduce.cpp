@@ -1,6 +1,7 @@
 #include "comm/ring_allreduce.hpp"
 
 #include <fmt/format.h>
+#include <sched.h>
 
 #include "comm/mpi_handle.hpp"
 #include "comm/session.hpp"
@@ -44,6 +45,7 @@ void RingAllreduce::exchange(std::span<const float> out, std::span<float> in) {
   const double begin_s = now_s();
   for (int done = 0; done == 0;) {
     FCMNIST_MPI(MPI_Testall(2, requests, &done, MPI_STATUSES_IGNORE));
+    if (done == 0) sched_yield();  // free on a core of one's own, and needed where ranks share one
     if (done == 0 && now_s() - begin_s > stall_timeout_s_) {
       throw CommError(fmt::format("no message from the leader of node {} or to that of node {} for {:.0f} s "
                                   "(runconfig.stall_timeout)",
