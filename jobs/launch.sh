@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# Shared by the jobs of this folder, which source it: where the program is, how ranks are started.
+# Settings by environment: FCMNIST_MPI (the program), LAUNCHER (mpirun, default; or srun inside a Slurm job).
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) # the repository, or share/fcmnist_mpi where it is installed
+
+fail() {
+  printf '%s: error: %s\nHINT: %s\n' "${0##*/}" "$1" "$2" >&2
+  exit 2
+}
+
+find_program() {
+  local candidate
+  if [[ -n ${FCMNIST_MPI:-} ]]; then
+    [[ -x $FCMNIST_MPI ]] || fail "FCMNIST_MPI=$FCMNIST_MPI: not a program" "name the file fcmnist_mpi itself"
+    echo "$FCMNIST_MPI"
+    return
+  fi
+  for candidate in "$root/build/release/fcmnist_mpi" "$root/../../bin/fcmnist_mpi" "$(command -v fcmnist_mpi)"; do
+    [[ -x $candidate ]] && realpath "$candidate" && return
+  done
+  fail "fcmnist_mpi is not built: not in $root/build/release, not on PATH" \
+    "cmake --preset release && cmake --build --preset release, or set FCMNIST_MPI to the program"
+}
+
+# Physical cores that this process may use. (nproc alone counts hyper-threads, and believes OMP_NUM_THREADS.)
+usable_cores() {
+  local usable physical
+  usable=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
+  physical=$(lscpu -p=CORE,SOCKET | grep -v '^#' | sort -u | wc -l)
+  echo $((physical < usable ? physical : usable))
+}
+
+# read_arguments DEFAULT_SUBJECT [SUBJECT] [RANKS] [more...] sets: subject, what the job works on, a configuration or a
+# model_dir; ranks, by default the tasks of the Slurm job or one per core; more, arguments for the program.
+# shellcheck disable=SC2034  # used by the jobs
+read_arguments() {
+  local setting='^(train_input|eval_input|model|optimizer|runconfig)\.' number='^[1-9][0-9]*$'
+  subject=$1 ranks=${SLURM_NTASKS:-$(usable_cores)}
+  shift
+  if [[ -n ${1:-} && $1 != -* && ! $1 =~ $setting && ! $1 =~ $number ]]; then subject=$1 && shift; fi
+  if [[ ${1:-} =~ $number ]]; then ranks=$1 && shift; fi
+  more=("$@")
+}
+
+# launch RANKS ARGUMENT...: runs the program on so many ranks, in the place of this shell's process.
+launch() {
+  local count=$1 program ranks_here mpirun_options=()
+  shift
+  program=$(find_program) || exit
+  export OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1} # ranks are the parallelism: see runconfig.blas_threads
+  if [[ $EUID == 0 ]]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+  ranks_here=${SLURM_TASKS_PER_NODE:-$count} # Slurm writes "4(x2),3"
+  if ((${ranks_here%%[^0-9]*} > $(usable_cores))); then # waiting ranks must give way; Open MPI does not always notice
+    export OMPI_MCA_mpi_yield_when_idle=1
+    mpirun_options=(--oversubscribe --bind-to none)
+  fi
+  case ${LAUNCHER:-mpirun} in
+    mpirun) exec mpirun -n "$count" "${mpirun_options[@]}" "$program" "$@" ;;
+    srun) exec srun --ntasks="$count" --mpi=pmix "$program" "$@" ;;
+    *) fail "LAUNCHER=$LAUNCHER: unknown launcher" "mpirun or srun" ;;
+  esac
+}
