@@ -74,7 +74,7 @@ train() {
   mkdir -p "$model_dir"
   say "Training in $model_dir"
   FCMNIST_MPI=build/release/fcmnist_mpi jobs/train.sh configs/fcmnist_500_300.yaml ${ranks:+"$ranks"} \
-    --model_dir "$model_dir" train_input.data_dir "$data_dir" "${more[@]}" | tee "$log"
+    --model_dir "$model_dir" train_input.data_dir "$data_dir" "${more[@]}" | tee -a "$log"
 }
 
 # The Python that has the modules: Debian's belong to /usr/bin/python3, but another may come first on PATH.
@@ -103,6 +103,8 @@ while (($# > 0)); do
     --no-install) install=no ;;
     --ranks) ranks=${2:?--ranks: no number}; shift ;;
     -o | --model_dir) model_dir=${2:?$1: no directory}; shift ;;
+    --model_dir=*) model_dir=${1#*=} ;;
+    -o?*) model_dir=${1#-o} ;;
     *) more+=("$1") ;;
   esac
   shift

@@ -150,10 +150,4 @@ void collectively(const Communicator& group, const std::function<void()>& action
   throw Error(static_cast<ExitCode>(std::stoi(code)), what).as_agreed();
 }
 
-std::string text_from_root(const Communicator& group, const std::function<std::string()>& produce) {
-  std::string text;
-  collectively(group, group.rank() == 0 ? [&] { text = produce(); } : std::function<void()>());
-  return group.broadcast(text, 0);
-}
-
 }  // namespace fcmnist::comm

@@ -60,7 +60,4 @@ class Communicator {
 /// fail on one rank only (files, first of all), so that no rank goes on alone into a collective call.
 void collectively(const Communicator& group, const std::function<void()>& action);
 
-/// The text that `produce` returns on rank 0, on every rank; its error is thrown on every rank.
-std::string text_from_root(const Communicator& group, const std::function<std::string()>& produce);
-
 }  // namespace fcmnist::comm

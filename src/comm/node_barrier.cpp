@@ -6,7 +6,7 @@
 
 #include <new>
 
-#include "comm/session.hpp"
+#include "comm/stall_clock.hpp"
 #include "core/error.hpp"
 
 namespace fcmnist::comm {
@@ -37,11 +37,11 @@ void NodeBarrier::wait_for(int node_rank) {
     if (here()) return;
     _mm_pause();
   }
-  const double begin_s = now_s();
+  StallClock stall(stall_timeout_s_);
   while (!here()) {
     sched_yield();
     topology_->world().poll();
-    if (now_s() - begin_s > stall_timeout_s_) {
+    if (stall.expired()) {
       throw CommError(fmt::format("rank {} has not arrived for {:.0f} s (runconfig.stall_timeout)",
                                   topology_->world_rank(node_rank), stall_timeout_s_),
                       "the rank has died, is stopped, or its node is overloaded");

@@ -3,7 +3,7 @@
 namespace fcmnist::comm {
 
 struct CommOptions {
-  /// A wait for other ranks that lasts longer than this ends the run with an error, exit 5.
+  /// A wait for another rank's gradient that lasts longer than this ends the run with an error, exit 5.
   double stall_timeout_s = 300;
 
   bool operator==(const CommOptions&) const = default;

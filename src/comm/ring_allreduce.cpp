@@ -4,7 +4,7 @@
 #include <sched.h>
 
 #include "comm/mpi_handle.hpp"
-#include "comm/session.hpp"
+#include "comm/stall_clock.hpp"
 #include "core/error.hpp"
 #include "core/share.hpp"
 
@@ -42,11 +42,11 @@ void RingAllreduce::exchange(std::span<const float> out, std::span<float> in) {
   const MPI_Comm comm = group_->handle().comm;
   FCMNIST_MPI(MPI_Irecv(in.data(), static_cast<int>(in.size()), MPI_FLOAT, left, tag, comm, &requests[0]));
   FCMNIST_MPI(MPI_Isend(out.data(), static_cast<int>(out.size()), MPI_FLOAT, right, tag, comm, &requests[1]));
-  const double begin_s = now_s();
+  StallClock stall(stall_timeout_s_);
   for (int done = 0; done == 0;) {
     FCMNIST_MPI(MPI_Testall(2, requests, &done, MPI_STATUSES_IGNORE));
     if (done == 0) sched_yield();  // free on a core of one's own, and needed where ranks share one
-    if (done == 0 && now_s() - begin_s > stall_timeout_s_) {
+    if (done == 0 && stall.expired()) {
       throw CommError(fmt::format("no message from the leader of node {} or to that of node {} for {:.0f} s "
                                   "(runconfig.stall_timeout)",
                                   left, right, stall_timeout_s_),

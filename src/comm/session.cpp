@@ -50,7 +50,8 @@ int launcher_rank() {
 }
 
 bool launched_by_mpi() {
-  return std::getenv("OMPI_COMM_WORLD_RANK") != nullptr || std::getenv("PMIX_RANK") != nullptr;
+  return std::getenv("OMPI_COMM_WORLD_RANK") != nullptr || std::getenv("PMIX_RANK") != nullptr ||
+         std::getenv("PMI_RANK") != nullptr;
 }
 
 int unjoined_slurm_tasks(int world_size) {

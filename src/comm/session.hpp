@@ -35,7 +35,7 @@ std::string mpi_version();
 /// what is said before MPI starts.
 int launcher_rank();
 
-/// Whether a launcher that speaks this MPI's language started the process.
+/// Whether a launcher that joins processes by PMI, such as mpirun or srun --mpi=pmix, started this one.
 bool launched_by_mpi();
 
 /// Number of tasks of the Slurm job step in which this process was started without an MPI that joins them, or

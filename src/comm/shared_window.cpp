@@ -29,7 +29,10 @@ SharedWindow::SharedWindow(const Communicator& node, std::size_t my_bytes)
   const int status = MPI_Win_allocate_shared(static_cast<MPI_Aint>(my_bytes), 1, info, node.handle().comm,
                                              &mine, &handle_->window);
   FCMNIST_MPI(MPI_Info_free(&info));
-  check_mpi(status, "MPI_Win_allocate_shared");
+  if (status != MPI_SUCCESS) {
+    throw CommError(fmt::format("MPI_Win_allocate_shared: no {} bytes of shared memory", my_bytes),
+                    "is /dev/shm full? Files of killed runs may be left there");
+  }
   for (int rank = 0; rank < node.size(); ++rank) {
     MPI_Aint bytes = 0;
     int unit = 0;

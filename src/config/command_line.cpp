@@ -16,15 +16,16 @@ namespace {
 
 constexpr const char* description =
     "Trains and evaluates the fully-connected MNIST classifier on the ranks that mpirun or srun starts.\n"
-    "Without arguments: 784-500-300-10, built-in settings, data in ./data/mnist, results in ./model_dir.\n"
-    "A repeated run in the same model_dir goes on from its newest checkpoint.\n";
+    "Without arguments: 784-500-300-10, the built-in experiment, data in ./data/mnist, results in "
+    "./model_dir.\n"
+    "A repeated run in the same model_dir goes on from its newest checkpoint, with its own settings.\n";
 
 constexpr const char* footer = R"(
 Settings:
   section.key value, section.key=value
         Overrides one key of the configuration; several may be given, anywhere. Sections: train_input, eval_input,
-        model, optimizer, runconfig. Order: built-in settings, then the file, then the command line.
-        configs/fcmnist_500_300.yaml shows the keys with their meaning and default; the README lists all.
+        model, optimizer, runconfig. The command line wins over the file.
+        configs/fcmnist_500_300.yaml names every key with its meaning; the README explains them.
 
 Examples:
   mpirun -n 8 fcmnist_mpi
@@ -34,10 +35,9 @@ Examples:
   fcmnist_mpi -m prepare_data train_input.data_dir /scratch/mnist
 
 Exit codes:
-   0  done                              5  communication: a rank died or stalled
-   2  command line or configuration     6  training diverged: a loss was not finite
-   3  data files                        7  another run works in this model_dir
-   4  checkpoints, metrics, model_dir  75  stopped early, with a checkpoint to resume from
+   0  done                              4  checkpoints, metrics, model_dir
+   2  command line or configuration     5  communication: a rank stalled, no shared memory
+   3  data files                        6  training diverged: loss or weights not finite
 )";
 
 /// A flag that is another way to write a key.
@@ -76,7 +76,8 @@ struct Parser {
     app.set_help_flag("-h,--help", "Prints this text");
     app.set_version_flag("--version", version_text(), "Prints version, git revision and build");
     add("-p,--params", "FILE", result.params_file,
-        "YAML file with the configuration; default: built-in settings");
+        "YAML file with the configuration; default: that of the\nrun in the model_dir, else the built-in "
+        "one");
     add("--config", "NAME", result.config_name, "Top-level key of the file that holds the sections to use");
     for (std::size_t i = 0; i < std::size(key_flags); ++i) {
       add(key_flags[i].names, key_flags[i].placeholder, key_values[i], key_flags[i].help);

@@ -71,6 +71,13 @@ std::vector<Key> input_keys(const std::string& section, Resume batch_resume, Inp
   };
 }
 
+void write_unless(std::vector<Key>& keys, std::string_view name, bool (*unneeded)(const RunConfig&)) {
+  const auto key = std::ranges::find(keys, name, &Key::name);
+  key->write = [write = key->write, unneeded](const RunConfig& c) {
+    return unneeded(c) ? std::string() : write(c);
+  };
+}
+
 }  // namespace
 
 std::vector<Key> train_input_keys() {
@@ -89,6 +96,12 @@ std::vector<Key> eval_input_keys() {
   const std::string section = "eval_input";
   auto keys = input_keys(
       section, Resume::may_change, [](auto& c) -> auto& { return c.eval_input; });
+  // What is as in train_input is not written, so that it follows when a later run names another place.
+  write_unless(keys, "data_dir", [](auto& c) { return c.eval_input.data_dir == c.train_input.data_dir; });
+  write_unless(keys, "download", [](auto& c) { return c.eval_input.download == c.train_input.download; });
+  write_unless(keys, "mirrors", [](auto& c) { return c.eval_input.mirrors == c.train_input.mirrors; });
+  write_unless(keys, "use_fake_data",
+               [](auto& c) { return c.eval_input.use_fake_data == c.train_input.use_fake_data; });
   keys.push_back(
       inert_key(section, "drop_last_batch", "every evaluation sample is scored exactly once", only_true));
   keys.push_back(inert_key(section, "shuffle", "every evaluation sample is scored exactly once", only_true));

@@ -10,7 +10,7 @@ namespace fcmnist::config {
 namespace {
 
 constexpr int widest_layer = 100'000;
-constexpr int deepest = 1000;
+constexpr int deepest = 255;  // a layer's number is a byte of the key of its random numbers
 
 constexpr Choice<model::Initializer> initializers[] = {
     {"he_normal", model::Initializer::he_normal},

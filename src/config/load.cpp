@@ -15,7 +15,7 @@ namespace fcmnist::config {
 
 namespace {
 
-constexpr std::string_view list_of_keys = "configs/fcmnist_500_300.yaml and the README list the keys";
+constexpr std::string_view list_of_keys = "configs/fcmnist_500_300.yaml names every key";
 
 bool is_section(const std::string& name) {
   return std::ranges::find(section_names(), name) != section_names().end();

@@ -9,13 +9,11 @@ namespace fcmnist {
 /// The exit codes of the program, as documented in the README.
 enum class ExitCode : int {
   done = 0,
-  usage = 2,             ///< command line or configuration
-  data = 3,              ///< missing, damaged or unsuitable data files
-  storage = 4,           ///< checkpoints, metrics, model_dir
-  communication = 5,     ///< a rank died or stalled, shared memory could not be had
-  diverged = 6,          ///< non-finite loss
-  model_dir_in_use = 7,  ///< another run works in this model_dir
-  stopped_early = 75,    ///< stopped with a checkpoint to resume from
+  usage = 2,          ///< command line or configuration
+  data = 3,           ///< missing, damaged or unsuitable data files
+  storage = 4,        ///< checkpoints, metrics, model_dir
+  communication = 5,  ///< a rank stalled, shared memory could not be had, out of memory
+  diverged = 6,       ///< loss, gradient or weights not finite
 };
 
 /// An error that a user or the environment caused: what, where, found against expected, and a HINT.

@@ -8,6 +8,11 @@
 
 namespace fcmnist::data {
 
+std::size_t global_batch(const InputOptions& input, int replicas) {
+  if (input.batch_size_per_replica == 0) return static_cast<std::size_t>(input.batch_size);
+  return static_cast<std::size_t>(input.batch_size_per_replica) * static_cast<std::size_t>(replicas);
+}
+
 EpochPlan::EpochPlan(std::size_t samples, std::size_t step_batch, bool drop_last_batch,
                      std::uint64_t max_steps)
     : samples_(samples), step_batch_(step_batch) {

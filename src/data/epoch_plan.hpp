@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "core/share.hpp"
+#include "data/options.hpp"
 
 namespace fcmnist::data {
 
@@ -13,6 +14,9 @@ struct StepSamples {
   Range positions;  ///< in EpochOrder::order(epoch)
   bool operator==(const StepSamples&) const = default;
 };
+
+/// Samples of one batch over all replicas.
+std::size_t global_batch(const InputOptions& input, int replicas);
 
 /// Which samples each step takes; pure arithmetic, so that any step can be resumed without running the ones
 /// before.

@@ -195,4 +195,16 @@ std::vector<std::string> remove_stale_temporaries(const fs::path& directory) {
   return removed;
 }
 
+std::filesystem::path rename_damaged(const std::filesystem::path& path) {
+  std::error_code error;
+  for (int n = 1;; ++n) {
+    const std::filesystem::path candidate = fmt::format("{}.damaged-{}", path.string(), n);
+    if (std::filesystem::exists(std::filesystem::symlink_status(candidate, error))) continue;
+    std::filesystem::rename(path, candidate, error);
+    if (!error) return candidate;
+    throw StoreError(errno_message("rename", path.native(), error.value()),
+                     hint_for_errno(error.value(), path));
+  }
+}
+
 }  // namespace fcmnist::store

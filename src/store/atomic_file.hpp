@@ -27,6 +27,10 @@ std::filesystem::path temporary_name(const std::filesystem::path& path);
 /// than a day. Returns the names removed. Failures are not errors: a temporary does no harm.
 std::vector<std::string> remove_stale_temporaries(const std::filesystem::path& directory);
 
+/// Renames a damaged file to the first free "<path>.damaged-<n>", out of the way of good ones, and returns
+/// that name. Throws StoreError.
+std::filesystem::path rename_damaged(const std::filesystem::path& path);
+
 /// What to do about a failed write, by errno; empty if there is nothing to say.
 std::string hint_for_errno(int error_number, const std::filesystem::path& path);
 

@@ -22,6 +22,7 @@ void for_each_field(State& state, Visit visit) {
   visit("step_in_epoch", state.step_in_epoch);
   visit("samples_seen", state.samples_seen);
   visit("seed", state.seed);
+  visit("labels_sha256", state.labels_sha256);
 }
 
 hdf5::Shape stored_shape(const Slot& slot) {

@@ -22,6 +22,7 @@ struct TrainState {
   std::int64_t step_in_epoch = 0;  ///< steps done in that epoch
   std::int64_t samples_seen = 0;   ///< training samples used so far, all epochs
   std::uint64_t seed = 0;          ///< of the run; random numbers are functions of it and of the position
+  std::string labels_sha256;       ///< of the training labels, so that a resume knows its data
   bool operator==(const TrainState&) const = default;
 };
 

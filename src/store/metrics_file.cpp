@@ -117,24 +117,9 @@ void read_confusion(const hdf5::Group& group, std::vector<EvalRow>& rows, std::s
   }
 }
 
-/// The first free "<path>.damaged-<n>".
-fs::path free_name(const fs::path& path) {
-  for (int n = 1;; ++n) {
-    fs::path candidate = fmt::format("{}.damaged-{}", path.string(), n);
-    std::error_code error;
-    if (!fs::exists(fs::symlink_status(candidate, error))) return candidate;
-  }
-}
-
 void set_aside(const fs::path& path, const Error& why, Logger& log) {
-  const fs::path aside = free_name(path);
-  std::error_code error;
-  fs::rename(path, aside, error);
-  if (error) {
-    throw StoreError(errno_message("rename", path.native(), error.value()),
-                     hint_for_errno(error.value(), path));
-  }
-  log.warn("{}\n  moved to {}; metrics start anew, training is not affected", why.what(), aside.string());
+  log.warn("{}; it is now called {}, and the metrics begin anew", why.what(),
+           rename_damaged(path).filename().string());
 }
 
 }  // namespace

@@ -51,8 +51,8 @@ std::vector<std::string> names_in(const fs::path& directory) {
 }
 
 bool belongs_to_a_run(std::string_view name) {
-  return name == "params.yaml" || name == "metrics.h5" || name.starts_with("metrics.h5.damaged-") ||
-         step_of(name);
+  return name == "params.yaml" || name == "metrics.h5" || name == "evaluation.h5" ||
+         name.find(".h5.damaged-") != std::string_view::npos || step_of(name);
 }
 
 /// Makes the first previous_<k> that is not there yet.
@@ -91,10 +91,12 @@ std::vector<std::int64_t> ModelDir::checkpoint_steps() const {
   return steps;
 }
 
-std::optional<std::int64_t> ModelDir::newest_checkpoint() const {
-  const auto steps = checkpoint_steps();
-  if (steps.empty()) return std::nullopt;
-  return steps.back();
+void ModelDir::set_damaged_aside(std::int64_t after_step, Logger& log) const {
+  for (const std::int64_t step : checkpoint_steps()) {
+    if (step <= after_step) continue;
+    log.warn("{} is damaged and now called {}", checkpoint_file(step).string(),
+             rename_damaged(checkpoint_file(step)).filename().string());
+  }
 }
 
 std::vector<std::int64_t> ModelDir::prune(int keep, std::optional<std::int64_t> best_step,

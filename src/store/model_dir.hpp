@@ -31,7 +31,11 @@ class ModelDir {
   /// Steps of the checkpoints, increasing; by name only, so a file may still prove damaged when read. None if
   /// there is no such directory. Throws StoreError if it cannot be listed.
   [[nodiscard]] std::vector<std::int64_t> checkpoint_steps() const;
-  [[nodiscard]] std::optional<std::int64_t> newest_checkpoint() const;
+
+  /// Renames the checkpoints of later steps to "<name>.damaged-<n>", with a warning: a resume has passed them
+  /// over because they cannot be read, and they must not take the place of good ones when old ones are
+  /// deleted.
+  void set_damaged_aside(std::int64_t after_step, Logger& log) const;
 
   /// Deletes the checkpoints that checkpoints_to_delete() names, oldest first, and returns their steps. A
   /// file that cannot be deleted is a warning: training is not affected.

@@ -73,6 +73,9 @@ class CheckpointQueue {
 /// written to, such as somebody else's model_dir, is only worth a warning.
 void write_results(const RunContext& context, const std::filesystem::path& path, std::size_t classes,
                    const std::vector<store::EvalRow>& rows) {
+  std::error_code unknown;
+  if (!std::filesystem::is_directory(path.parent_path(), unknown))
+    return;  // a checkpoint without a run around it
   try {
     std::filesystem::remove(path);
     auto file = store::MetricsFile::open_or_create(path, classes, context.config_yaml, context.manifest,
@@ -110,7 +113,9 @@ void run_evaluation(RunContext& context) {
     if (!context.is_root()) continue;
     const store::TrainState& at = queue.current()->header().state;
     context.log->info("{}", eval_line(at.step, result));
-    rows.push_back({at.step, at.epoch, result.loss, result.accuracy, watch.lap_s(), result.confusion});
+    const std::int64_t epoch =
+        at.step_in_epoch == 0 && at.epoch > 0 ? at.epoch - 1 : at.epoch;  // of the last step done
+    rows.push_back({at.step, epoch, result.loss, result.accuracy, watch.lap_s(), result.confusion});
   }
   on_root(context, [&] {
     if (!rows.empty()) return;

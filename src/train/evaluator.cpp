@@ -5,26 +5,24 @@
 
 #include "core/share.hpp"
 #include "data/batch_loader.hpp"
+#include "data/epoch_plan.hpp"
 #include "kernels/softmax_loss.hpp"
 
 namespace fcmnist::train {
 
 namespace {
 
-std::size_t global_batch(const config::RunConfig& config, int ranks) {
-  const auto& input = config.eval_input;
-  return static_cast<std::size_t>(input.batch_size_per_replica > 0 ? input.batch_size_per_replica * ranks
-                                                                   : input.batch_size);
-}
-
 std::size_t samples_to_score(const config::RunConfig& config, int ranks, std::size_t available) {
   if (config.run.eval_steps == 0) return available;
-  return std::min(available, static_cast<std::size_t>(config.run.eval_steps) * global_batch(config, ranks));
+  return std::min(available, static_cast<std::size_t>(config.run.eval_steps) *
+                                 data::global_batch(config.eval_input, ranks));
 }
 
-std::size_t rows_per_batch(const config::RunConfig& config, int ranks) {
+/// Rows that a rank computes at once: its share of the batch, but no more than its share of the samples.
+std::size_t rows_per_batch(const config::RunConfig& config, int ranks, std::size_t samples) {
   const auto parts = static_cast<std::size_t>(ranks);
-  return std::max<std::size_t>((global_batch(config, ranks) + parts - 1) / parts, 1);
+  const std::size_t batch = std::min(data::global_batch(config.eval_input, ranks), samples);
+  return std::max<std::size_t>((batch + parts - 1) / parts, 1);
 }
 
 }  // namespace
@@ -35,7 +33,7 @@ Evaluator::Evaluator(const config::RunConfig& config, const comm::Topology& topo
       dataset_(&dataset),
       mlp_(&mlp),
       samples_(samples_to_score(config, topology.world().size(), dataset.samples())),
-      workspace_(mlp, rows_per_batch(config, topology.world().size())),
+      workspace_(mlp, rows_per_batch(config, topology.world().size(), samples_)),
       features_(workspace_.max_rows() * mlp.inputs()),
       labels_(workspace_.max_rows()),
       predicted_(workspace_.max_rows()),

@@ -85,6 +85,8 @@ ExitCode refuse(const Error& error) {
 ExitCode run(const config::CommandLine& arguments) {
   static_cast<void>(make_logger(arguments.logging, true));  // refuses a wrong level
   if (wants_prepare_data(arguments)) return run_prepare_data(arguments);
+  // Without PMI every task is alone, and some MPIs end in MPI_Init with a text of their own.
+  if (!comm::launched_by_mpi()) check_joined(1);
   const comm::Session session;
   try {
     RunContext context(session, arguments);
@@ -95,7 +97,10 @@ ExitCode run(const config::CommandLine& arguments) {
       print_error(fmt::format("[rank {}] {}", session.world().rank(), error.what()).c_str());
       session.abort_all(error.code());
     }
-    if (session.world().rank() == 0) print_error(error.what());
+    // Processes that should have been one world are all rank 0 of their own: one of them speaks.
+    const bool speaks =
+        session.world().rank() == 0 && (session.world().size() > 1 || comm::launcher_rank() == 0);
+    if (speaks) print_error(error.what());
     return error.code();
   } catch (const std::exception& error) {
     print_error(fmt::format("[rank {}] {}", session.world().rank(), error.what()).c_str());

@@ -79,19 +79,6 @@ config::Loaded load_settings(const comm::Communicator& world, const config::Comm
   return loaded;
 }
 
-void check_launch(const comm::Communicator& world) {
-  comm::collectively(world, [&] {
-    const int tasks = comm::unjoined_slurm_tasks(world.size());
-    if (tasks == 0) return;
-    throw UsageError(
-        fmt::format("this Slurm step has {} tasks, but MPI sees a world of 1: {} separate runs would fight",
-                    tasks, tasks),
-        "start with `srun --mpi=pmix` or mpirun, with the MPI that the program was built with; for one "
-        "process on "
-        "purpose: srun -n 1");
-  });
-}
-
 void describe_start(const RunContext& context) {
   const BuildInfo build = build_info();
   const kernels::BlasInfo blas = kernels::blas_info();
@@ -112,7 +99,7 @@ RunContext::RunContext(const comm::Session& session, const config::CommandLine& 
     : arguments(&arguments_),
       log(make_logger(arguments_.logging, session.world().rank() != 0)),
       topology(session.world()) {
-  check_launch(world());
+  comm::collectively(world(), [&] { check_joined(world().size()); });
   const SettingsFile file = find_settings(world(), arguments_);
   config::Loaded loaded = load_settings(world(), arguments_, file);
   config = std::move(loaded.config);
@@ -127,6 +114,17 @@ RunContext::RunContext(const comm::Session& session, const config::CommandLine& 
   log->info("settings: {}", file.name.empty() ? "built-in" : file.name);
   for (const std::string& line : loaded.notes) log->info("{}", line);
   for (const std::string& line : loaded.warnings) log->warn("{}", line);
+}
+
+void check_joined(int world_size) {
+  const int tasks = comm::unjoined_slurm_tasks(world_size);
+  if (tasks == 0) return;
+  throw UsageError(
+      fmt::format("this Slurm step has {} tasks, but MPI sees a world of 1: {} separate runs would fight",
+                  tasks, tasks),
+      "start with `srun --mpi=pmix` or mpirun, with the MPI that the program was built with; for one process "
+      "on purpose: "
+      "srun -n 1");
 }
 
 void on_root(const RunContext& context, const std::function<void()>& action) {

@@ -31,6 +31,9 @@ struct RunContext {
   [[nodiscard]] bool is_root() const { return world().rank() == 0; }
 };
 
+/// Throws UsageError when this process is one of several tasks of a Slurm step, but MPI has not joined them.
+void check_joined(int world_size);
+
 /// Runs `action` on rank 0 only; its error is thrown on every rank. Collective.
 void on_root(const RunContext& context, const std::function<void()>& action);
 

@@ -15,6 +15,7 @@ void Progress::add(const StepResult& step) {
   loss_sum_ += step.loss * samples;
   correct_ += step.accuracy * samples;
   interval_samples_ += samples;
+  interval_steps_ += 1.0;
   samples_ += samples;
   interval_time_ += step.time;
   total_time_ += step.time;
@@ -24,17 +25,18 @@ StepResult Progress::interval() const {
   StepResult mean = last_;
   mean.loss = loss_sum_ / interval_samples_;
   mean.accuracy = correct_ / interval_samples_;
+  mean.time = interval_time_.divided_by(interval_steps_);
   return mean;
 }
 
 void Progress::start_interval() {
-  loss_sum_ = correct_ = interval_samples_ = 0.0;
+  loss_sum_ = correct_ = interval_samples_ = interval_steps_ = 0.0;
   interval_time_ = {};
 }
 
-double Progress::rate() const { return interval_samples_ / interval_time_.total_s(); }
+double Progress::rate() const { return interval_samples_ / interval_time_.step_s(); }
 
-double Progress::global_rate() const { return samples_ / total_time_.total_s(); }
+double Progress::global_rate() const { return samples_ / total_time_.step_s(); }
 
 double Progress::time_remaining_s() const {
   const auto done = static_cast<double>(last_.step - first_step_);

@@ -9,8 +9,8 @@
 
 namespace fcmnist::train {
 
-/// Means over the steps since the last log line, and the rates. Counts training time only: evaluations and
-/// checkpoints in between do not slow the rate down.
+/// Means over the steps since the last log line, and the rates. Rates count the steps alone: evaluations and
+/// files in between do not slow them down.
 class Progress {
  public:
   Progress(std::int64_t steps_done, std::int64_t total_steps)
@@ -26,13 +26,15 @@ class Progress {
   [[nodiscard]] double rate() const;         ///< samples/s since the last line
   [[nodiscard]] double global_rate() const;  ///< samples/s since the start of this process
   [[nodiscard]] double time_remaining_s() const;
+  /// Time for files after the last step.
+  void add_files(double seconds) { total_time_.files_s += seconds; }
   [[nodiscard]] const TimeSplit& total_time() const { return total_time_; }
 
  private:
   std::int64_t first_step_;
   std::int64_t total_steps_;
   StepResult last_;
-  double loss_sum_ = 0.0, correct_ = 0.0, interval_samples_ = 0.0, samples_ = 0.0;
+  double loss_sum_ = 0.0, correct_ = 0.0, interval_samples_ = 0.0, interval_steps_ = 0.0, samples_ = 0.0;
   TimeSplit interval_time_, total_time_;
 };
 

@@ -11,7 +11,12 @@ struct TimeSplit {
   double exchange_s = 0.0;  ///< waiting for the others, summing gradients, updating weights
   double files_s = 0.0;     ///< metrics and checkpoints
 
+  /// Of the step itself.
+  [[nodiscard]] double step_s() const { return data_s + compute_s + exchange_s; }
   [[nodiscard]] double total_s() const { return data_s + compute_s + exchange_s + files_s; }
+  [[nodiscard]] TimeSplit divided_by(double n) const {
+    return {data_s / n, compute_s / n, exchange_s / n, files_s / n};
+  }
   TimeSplit& operator+=(const TimeSplit& other) {
     data_s += other.data_s;
     compute_s += other.compute_s;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -23,20 +24,18 @@ namespace {
 
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
-std::size_t microbatch_rows(const config::RunConfig& config, int replicas) {
-  const std::size_t share = ceil_div(step_batch(config, replicas), static_cast<std::size_t>(replicas));
+/// Rows of the largest microbatch: no more than the data has to give.
+std::size_t microbatch_rows(const config::RunConfig& config, int replicas, std::size_t samples) {
+  const std::size_t step = std::min(step_batch(config, replicas), samples);
+  const std::size_t share = ceil_div(step, static_cast<std::size_t>(replicas));
   return ceil_div(share, static_cast<std::size_t>(config.optimizer.grad_accum_steps));
 }
 
 }  // namespace
 
 std::size_t step_batch(const config::RunConfig& config, int replicas) {
-  const auto& input = config.train_input;
-  const auto global =
-      input.batch_size_per_replica > 0
-          ? static_cast<std::size_t>(input.batch_size_per_replica) * static_cast<std::size_t>(replicas)
-          : static_cast<std::size_t>(input.batch_size);
-  return global * static_cast<std::size_t>(config.optimizer.grad_accum_steps);
+  return data::global_batch(config.train_input, replicas) *
+         static_cast<std::size_t>(config.optimizer.grad_accum_steps);
 }
 
 Trainer::Trainer(const config::RunConfig& config, const comm::Topology& topology,
@@ -51,7 +50,7 @@ Trainer::Trainer(const config::RunConfig& config, const comm::Topology& topology
       total_steps_(total_steps),
       order_(dataset.samples(), config.run.seed, config.train_input.shuffle),
       exchange_(topology, mlp.layout(), Sums::count, config.comm, give_way),
-      workspace_(mlp, microbatch_rows(config, topology.world().size())),
+      workspace_(mlp, microbatch_rows(config, topology.world().size(), dataset.samples())),
       features_(workspace_.max_rows() * mlp.inputs()),
       labels_(workspace_.max_rows()) {}
 
@@ -73,8 +72,9 @@ StepResult Trainer::step() {
   const auto count = static_cast<double>(samples.positions.size());
   result.loss = sums.numbers[Sums::loss] / count;
   result.accuracy = sums.numbers[Sums::correct] / count;
-  check_finite(result.loss, learning_rate);
+  check_finite("loss", result.loss, learning_rate);
   result.gradient_norm = update(learning_rate);
+  check_finite("gradient norm", result.gradient_norm, learning_rate);
   result.time.exchange_s += watch.lap_s();
 
   result.step = ++steps_done_;
@@ -113,13 +113,14 @@ void Trainer::accumulate_gradient(std::span<const std::uint32_t> ids, const data
   time.compute_s += watch.lap_s();
 }
 
-void Trainer::check_finite(double loss, double learning_rate) const {
-  if (std::isfinite(loss)) return;
+/// Both numbers are the same on every rank, so all throw or none.
+void Trainer::check_finite(const char* what, double value, double learning_rate) const {
+  if (std::isfinite(value)) return;
   throw DivergedError(
-      fmt::format("step {}: the loss is {}; training has diverged and stops before the weights change",
-                  steps_done_ + 1, loss),
-      fmt::format("lower optimizer.learning_rate (now {:g}) or set optimizer.max_gradient_norm; the "
-                  "last checkpoint is kept",
+      fmt::format("step {}: the {} is {}: training has diverged, nothing of this step is saved",
+                  steps_done_ + 1, what, value),
+      fmt::format("lower optimizer.learning_rate (now {:g}) or set optimizer.max_gradient_norm; the last "
+                  "checkpoint is kept",
                   learning_rate))
       .as_agreed();
 }

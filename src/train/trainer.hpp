@@ -40,8 +40,8 @@ class Trainer {
           const data::EpochPlan& plan, const model::Mlp& mlp, ModelState& state, std::int64_t total_steps,
           bool give_way);
 
-  /// One optimizer step. Collective. Throws DivergedError on all ranks, before any weight has changed, when
-  /// the loss is not finite.
+  /// One optimizer step. Collective. Throws DivergedError on all ranks when the loss is not finite, before
+  /// any weight has changed, or when the gradient is not.
   StepResult step();
 
   [[nodiscard]] std::int64_t steps_done() const { return steps_done_; }
@@ -54,7 +54,7 @@ class Trainer {
   [[nodiscard]] std::span<const std::uint32_t> my_sample_ids(const data::StepSamples& samples);
   void accumulate_gradient(std::span<const std::uint32_t> ids, const data::StepSamples& samples, bool first,
                            Sums& sums, Stopwatch& watch, TimeSplit& time);
-  void check_finite(double loss, double learning_rate) const;
+  void check_finite(const char* what, double value, double learning_rate) const;
   double update(double learning_rate);
 
   const config::RunConfig* config_;

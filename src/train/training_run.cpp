@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
+#include "core/digest.hpp"
 #include "core/error.hpp"
 #include "data/epoch_plan.hpp"
 #include "store/atomic_file.hpp"
@@ -61,9 +63,12 @@ data::EpochPlan make_plan(const RunContext& context, const data::DatasetShape& s
 
 /// Everything that lives in shared memory must fit, before any of it is made.
 void check_memory(const RunContext& context, const Shapes& shapes, const model::Mlp& mlp) {
-  std::size_t bytes = comm::GradientExchange::bytes_per_rank(context.topology, mlp.layout(), 0);
+  constexpr std::size_t small_windows_bytes = std::size_t{64} << 10;  // a rank's barrier, page rounding
+  constexpr std::size_t mpi_overhead_bytes = std::size_t{1} << 20;    // a node's headers of Open MPI
+  std::size_t bytes =
+      comm::GradientExchange::bytes_per_rank(context.topology, mlp.layout(), 0) + small_windows_bytes;
   if (context.topology.is_leader()) {
-    bytes += SharedDataset::bytes(shapes.train) + ModelState::bytes(mlp.layout());
+    bytes += mpi_overhead_bytes + SharedDataset::bytes(shapes.train) + ModelState::bytes(mlp.layout());
     if (shapes.eval) bytes += SharedDataset::bytes(*shapes.eval);
   }
   comm::check_shared_memory(context.topology, bytes);
@@ -79,12 +84,16 @@ class TrainingRun {
  private:
   void begin(const StartPoint& start);
   void move_old_run_aside();
+  void check_position(const store::TrainState& saved) const;
+  [[nodiscard]] store::TrainState position() const;
   void train_loop();
   void record(const StepResult& step, bool logged);
   void log(std::int64_t step);
   void evaluate();
   void save();
+  void check_weights_finite() const;
   void write_metrics_now_and_then();
+  void keep_metrics();
   void say_finished();
   void summarise();
   [[nodiscard]] store::CheckpointHeader header() const;
@@ -158,6 +167,8 @@ void TrainingRun::begin(const StartPoint& start) {
       log_->info("removed {}, left by a run that died while writing it", name);
     }
     if (context_->arguments->restart) move_old_run_aside();
+    if (checkpoint != nullptr && !start.weights_only) check_position(checkpoint->header().state);
+    model_dir_.set_damaged_aside(trainer_.steps_done(), *log_);
     metrics_.emplace(store::MetricsFile::open_or_create(model_dir_.metrics_file(), mlp_->outputs(),
                                                         context_->config_yaml, context_->manifest, *log_));
     store::write_atomically(model_dir_.params_file(), context_->config_yaml);
@@ -181,7 +192,13 @@ void TrainingRun::move_old_run_aside() {
 void TrainingRun::run() {
   if (trainer_.steps_done() >= total_steps_) return say_finished();
   if (config_->checkpoint.save_initial_checkpoint && trainer_.steps_done() == 0) save();
-  train_loop();
+  try {
+    train_loop();
+  } catch (const Error& error) {
+    if (error.code() == ExitCode::diverged) keep_metrics();
+    throw;
+  }
+  progress_.add_files(files_s_);
   bar_.clear();
   summarise();
 }
@@ -208,12 +225,12 @@ void TrainingRun::train_loop() {
 void TrainingRun::record(const StepResult& step, bool logged) {
   if (!metrics_ || !(config_->run.save_losses || logged)) return;
   const StepResult row = config_->run.save_losses ? step : progress_.interval();
-  const double step_s = step.time.total_s();
+  const TimeSplit& time = row.time;
   metrics_->append(store::TrainRow{
       row.step, row.epoch, row.loss, row.accuracy, row.learning_rate, row.gradient_norm,
-      config_->run.save_losses ? static_cast<double>(step.samples) / step_s : progress_.rate(),
-      elapsed_before_s_ + progress_.total_time().total_s(), step.time.compute_s, step.time.exchange_s,
-      step.time.data_s, step.time.files_s});
+      config_->run.save_losses ? static_cast<double>(step.samples) / time.step_s() : progress_.rate(),
+      elapsed_before_s_ + progress_.total_time().total_s(), time.compute_s, time.exchange_s, time.data_s,
+      time.files_s});
 }
 
 void TrainingRun::log(std::int64_t step) {
@@ -228,6 +245,11 @@ void TrainingRun::log(std::int64_t step) {
 void TrainingRun::write_metrics_now_and_then() {
   if (!metrics_ || comm::now_s() - last_metrics_write_s_ < metrics_write_interval_s) return;
   last_metrics_write_s_ = comm::now_s();
+  keep_metrics();
+}
+
+void TrainingRun::keep_metrics() {
+  if (!metrics_) return;
   try {
     metrics_->write();
   } catch (const StoreError& error) {
@@ -239,6 +261,13 @@ void TrainingRun::evaluate() {
   const EvaluationResult result = evaluator_->evaluate(state_.weights());
   bar_.clear();
   log_->info("{}", eval_line(trainer_.steps_done(), result));
+  if (!std::isfinite(result.loss)) {
+    throw DivergedError(
+        fmt::format("step {}: the test loss is {}: training has diverged, these weights are not saved",
+                    trainer_.steps_done(), result.loss),
+        "lower optimizer.learning_rate or set optimizer.max_gradient_norm; the last checkpoint is kept")
+        .as_agreed();
+  }
   if (!metrics_) return;
   const auto epoch =
       static_cast<std::int64_t>(plan_.at(static_cast<std::uint64_t>(trainer_.steps_done() - 1)).epoch);
@@ -246,18 +275,43 @@ void TrainingRun::evaluate() {
                                   elapsed_before_s_ + progress_.total_time().total_s(), result.confusion});
 }
 
-store::CheckpointHeader TrainingRun::header() const {
+store::TrainState TrainingRun::position() const {
   const std::int64_t step = trainer_.steps_done();
-  const auto per_epoch = static_cast<std::int64_t>(plan_.steps_per_epoch());
   const data::StepSamples next = plan_.at(static_cast<std::uint64_t>(step));
   const auto epoch = static_cast<std::int64_t>(next.epoch);
+  const auto begin = static_cast<std::int64_t>(next.positions.begin);
+  return {step,
+          epoch,
+          step % static_cast<std::int64_t>(plan_.steps_per_epoch()),
+          epoch * static_cast<std::int64_t>(plan_.samples_per_epoch()) + begin,
+          config_->run.seed,
+          sha256_hex(std::as_bytes(train_view_.labels))};
+}
+
+/// The same step must mean the same place in the same data, or the run that goes on is another one.
+void TrainingRun::check_position(const store::TrainState& saved) const {
+  const store::TrainState now = position();
+  if (saved.labels_sha256 != now.labels_sha256) {
+    throw DataError(fmt::format("{}: not the training set that the run began with: its labels differ",
+                                config_->train_input.data_dir),
+                    "point train_input.data_dir to the same data, or use another -o/--model_dir");
+  }
+  if (saved == now) return;
+  throw UsageError(
+      fmt::format(
+          "step {} was epoch {}, step {} in it, after {} samples; with {} ranks it is epoch {}, step {} "
+          "in it, after {} samples",
+          now.step, saved.epoch, saved.step_in_epoch, saved.samples_seen, context_->world().size(), now.epoch,
+          now.step_in_epoch, now.samples_seen),
+      "batch_size_per_replica makes the global batch depend on the number of ranks: resume on as many as "
+      "before, or use batch_size");
+}
+
+store::CheckpointHeader TrainingRun::header() const {
   store::CheckpointHeader header;
-  header.state = {step, epoch, step % per_epoch,
-                  epoch * static_cast<std::int64_t>(plan_.samples_per_epoch()) +
-                      static_cast<std::int64_t>(next.positions.begin),
-                  config_->run.seed};
+  header.state = position();
   const auto& evaluations = metrics_->eval();
-  if (!evaluations.empty() && evaluations.back().step == step) {
+  if (!evaluations.empty() && evaluations.back().step == header.state.step) {
     header.evaluation = store::Evaluation{evaluations.back().loss, evaluations.back().accuracy};
   }
   header.config_yaml = context_->config_yaml;
@@ -265,9 +319,22 @@ store::CheckpointHeader TrainingRun::header() const {
   return header;
 }
 
+void TrainingRun::check_weights_finite() const {
+  const auto finite = [](float w) { return std::isfinite(w); };
+  for (const Slot& slot : mlp_->layout().slots()) {
+    const auto weights = state_.weights().all().subspan(slot.offset, slot.count());
+    if (std::ranges::all_of(weights, finite)) continue;
+    throw DivergedError(
+        fmt::format("step {}: {} is not finite: training has diverged, these weights are not saved",
+                    trainer_.steps_done(), slot.name),
+        "lower optimizer.learning_rate or set optimizer.max_gradient_norm; the last checkpoint is kept");
+  }
+}
+
 /// The metrics are written first: a checkpoint never knows more than they do.
 void TrainingRun::save() {
   on_root(*context_, [&] {
+    check_weights_finite();
     metrics_->write();
     last_metrics_write_s_ = comm::now_s();
     const store::OptimizerArray optimizer[] = {{"momentum_buffer", state_.momentum_buffer()}};

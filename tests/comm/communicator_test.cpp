@@ -50,13 +50,6 @@ TEST(Collectively, AnErrorOnOneRankIsThrownByAll) {
   EXPECT_NO_THROW(collectively(world(), {})) << "ranks that have nothing to do";
 }
 
-TEST(TextFromRoot, ReachesAllOrFailsOnAll) {
-  EXPECT_EQ(text_from_root(world(), [] { return std::string("a: 1\n"); }), "a: 1\n");
-  EXPECT_THROW(
-      static_cast<void>(text_from_root(world(), []() -> std::string { throw UsageError("no such file"); })),
-      Error);
-}
-
 TEST(Topology, GroupsConsecutiveRanks) {
   const Topology topology(world(), 2);
   EXPECT_EQ(topology.node_count(), (world().size() + 1) / 2);

@@ -44,7 +44,7 @@ const Bad bad_files[] = {
      {"f.yaml:2: unknown key train_input.batchsize", "train_input.batch_size?"}},
     {"model:\n  learning_rate: 1\n",
      {"unknown key model.learning_rate", "did you mean optimizer.learning_rate?"}},
-    {"runconfig:\n  abcdefghijklmn: 1\n", {"unknown key runconfig.abcdefghijklmn", "list the keys"}},
+    {"runconfig:\n  abcdefghijklmn: 1\n", {"unknown key runconfig.abcdefghijklmn", "names every key"}},
     {"model:\n  <<: {depth: 1}\n", {"f.yaml:2: unknown key model.<<"}},
     {"runconfig:\n  seed: 1\n  seed: 2\n", {"f.yaml:3: duplicate key 'seed', first given at f.yaml:2"}},
     // Types and ranges

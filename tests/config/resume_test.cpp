@@ -25,7 +25,7 @@ TEST(Resume, LongerTrainingAndOtherFoldersAreAllowed) {
   RunConfig now;
   now.run.num_epochs = 0;
   now.run.max_steps = 500;
-  now.train_input.data_dir = "/scratch/mnist";
+  now.train_input.data_dir = now.eval_input.data_dir = "/scratch/mnist";
   now.eval_input.batch_size = 7;
   now.checkpoint.keep_checkpoints = 9;
   now.comm.stall_timeout_s = 10;

@@ -97,6 +97,7 @@ class Checkpoint(Files):
                 self.assertEqual({name: dataset.shape for name, dataset in file[group].items()}, shapes)
                 self.assertEqual({dataset.dtype for dataset in file[group].values()}, {np.dtype("<f4")})
             state = dict(file["state"].attrs)
+            self.assertRegex(state.pop("labels_sha256"), "^[0-9a-f]{64}$")
             evaluation = dict(file["evaluation"].attrs)
         self.assertEqual(state, {"step": STEPS, "epoch": 5, "step_in_epoch": 5, "samples_seen": 5 * 500 + 5 * 64, "seed": 5})
         evaluated = runs.metrics(self.model_dir, "eval")

@@ -194,6 +194,42 @@ class Checkpoints(Life):
         self.assertEqual((self.model_dir / "checkpoint_10.h5").read_bytes(), before)
 
 
+    def test_divergence_in_the_last_step_saves_nothing(self):
+        finished = runs.run(*self.arguments("--max_steps", 1, optimizer__learning_rate="1e38"), ranks=2)
+        self.assertEqual(finished.code, 6, str(finished))
+        self.assertEqual(runs.checkpoint_steps(self.model_dir), [])
+        self.assertIn("metrics.h5", runs.snapshot(self.model_dir))  # the curve that leads there
+
+    def test_a_damaged_checkpoint_takes_no_place_of_a_good_one(self):
+        self.train("--max_steps", 40, runconfig__checkpoint_steps=10)
+        self.damage(self.model_dir / "checkpoint_40.h5")
+        self.train("--max_steps", 39, runconfig__checkpoint_steps=2, runconfig__keep_checkpoints=1)
+        self.assertIn(39, runs.checkpoint_steps(self.model_dir))
+        self.assertNotIn(40, runs.checkpoint_steps(self.model_dir))
+        self.assertIn("checkpoint_40.h5.damaged-1", runs.snapshot(self.model_dir))
+
+
+class SameRun(Life):
+    def test_a_batch_that_grows_with_the_world_cannot_change_worlds(self):
+        self.run_to_end("-o", self.model_dir, *runs.data_settings(self.data), "model.hidden_sizes=[16]", "model.num_classes=6",
+                        "train_input.batch_size_per_replica=20", "--max_steps", 10)
+        self.refuse(2, "step 10 was epoch 0, step 10 in it, after 200 samples", "batch_size_per_replica",
+                    arguments=["-o", self.model_dir, "--max_steps", 20])
+
+    def test_other_data_is_refused(self):
+        self.train("--max_steps", 10)
+        other = runs.write_set(self.directory / "other", runs.patterns(300, 10, 6, 7), runs.patterns(90, 10, 6, 8))
+        self.refuse(3, "its labels differ",
+                    arguments=["-o", self.model_dir, "--max_steps", 20, *runs.data_settings(other)])
+
+    def test_evaluation_follows_data_that_was_moved(self):
+        self.train("--max_steps", 10)
+        moved = self.directory / "moved"
+        os.rename(self.data, moved)
+        self.run_to_end("-o", self.model_dir, "--max_steps", 20, "train_input.data_dir", moved, ranks=2)
+        self.assertEqual(runs.metrics(self.model_dir, "eval")["step"].tolist(), [10, 20])
+
+
 class Evaluation(Life):
     def setUp(self):
         super().setUp()

@@ -117,6 +117,7 @@ void write_minimal(const hdf5::Group& root) {
   for (const char* name : {"step", "epoch", "step_in_epoch", "samples_seen"})
     state.set(name, std::int64_t{1});
   state.set("seed", std::uint64_t{1});
+  state.set("labels_sha256", std::string(64, '0'));
   root.create_group("optimizer");
 }
 

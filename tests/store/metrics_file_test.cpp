@@ -93,7 +93,7 @@ TEST_F(MetricsFileTest, ADamagedFileIsSetAsideAndTheRunGoesOn) {
     file.write();
     EXPECT_EQ(content(path.string() + ".damaged-" + std::to_string(n)), "not a metrics file");
   }
-  EXPECT_TRUE(contains(logged.str(), "moved to " + path.string() + ".damaged-2"));
+  EXPECT_TRUE(contains(logged.str(), "it is now called metrics.h5.damaged-2"));
 }
 
 TEST_F(MetricsFileTest, AFileOfAnotherNumberOfClassesIsSetAside) {

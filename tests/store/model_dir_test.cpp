@@ -42,14 +42,21 @@ struct ModelDirTest : testing::Test {
   }
 };
 
+TEST_F(ModelDirTest, DamagedCheckpointsGoOutOfTheWay) {
+  put_all({"checkpoint_5.h5", "checkpoint_100.h5", "checkpoint_200.h5", "checkpoint_200.h5.damaged-1"});
+  model_dir.set_damaged_aside(5, *log);
+  EXPECT_EQ(model_dir.checkpoint_steps(), (Steps{5}));
+  EXPECT_EQ(content(directory / "checkpoint_100.h5.damaged-1"), "checkpoint_100.h5");
+  EXPECT_EQ(content(directory / "checkpoint_200.h5.damaged-2"), "checkpoint_200.h5");
+  EXPECT_EQ(content(directory / "checkpoint_200.h5.damaged-1"), "checkpoint_200.h5.damaged-1");
+}
+
 TEST_F(ModelDirTest, KnowsItsCheckpoints) {
-  EXPECT_EQ(model_dir.newest_checkpoint(), std::nullopt);
   put_all({"checkpoint_5.h5", "checkpoint_100.h5", "checkpoint_0.h5"});
   put_all({"checkpoint_.h5", "checkpoint_07.h5", "checkpoint_-1.h5", "checkpoint_8.h5.bak",
            "checkpoint_9x.h5", "checkpoint_99999999999999999999.h5", ".checkpoint_6.h5.tmp.host.1",
            "checkpoint_h5"});
   EXPECT_EQ(model_dir.checkpoint_steps(), (Steps{0, 5, 100}));
-  EXPECT_EQ(model_dir.newest_checkpoint(), 100);
   EXPECT_EQ(content(model_dir.checkpoint_file(100)), "checkpoint_100.h5");
   EXPECT_TRUE(ModelDir(directory / "absent").checkpoint_steps().empty());
 }

@@ -66,7 +66,8 @@ class Checkpoint(unittest.TestCase):
 
     def test_state_evaluation_and_manifest(self):
         self.assertEqual(fcmnist_files.state(CHECKPOINT), {"step": 1234, "epoch": 3, "step_in_epoch": 17,
-                                                           "samples_seen": 157952, "seed": 2**64 - 2})
+                                                           "samples_seen": 157952, "seed": 2**64 - 2,
+                                                           "labels_sha256": "a" * 64})
         self.assertEqual(fcmnist_files.evaluation(CHECKPOINT), {"loss": 0.0625, "accuracy": 0.9857})
         manifest = fcmnist_files.manifest(CHECKPOINT)
         self.assertEqual(manifest["format"], "fcmnist_mpi checkpoint")
