@@ -9,10 +9,9 @@
 #include "core/digest.hpp"
 #include "core/error.hpp"
 #include "data/epoch_plan.hpp"
-#include "store/atomic_file.hpp"
-#include "store/metrics_file.hpp"
 #include "train/evaluator.hpp"
 #include "train/model_state.hpp"
+#include "train/run_files.hpp"
 #include "train/run_log.hpp"
 #include "train/shared_dataset.hpp"
 #include "train/start_point.hpp"
@@ -21,8 +20,6 @@
 namespace fcmnist::train {
 
 namespace {
-
-constexpr double metrics_write_interval_s = 10.0;
 
 bool due(std::int64_t step, long every) { return every > 0 && step % every == 0; }
 
@@ -83,7 +80,6 @@ class TrainingRun {
 
  private:
   void begin(const StartPoint& start);
-  void move_old_run_aside();
   void check_position(const store::TrainState& saved) const;
   [[nodiscard]] store::TrainState position() const;
   void train_loop();
@@ -92,18 +88,13 @@ class TrainingRun {
   void evaluate();
   void save();
   void check_weights_finite() const;
-  void write_metrics_now_and_then();
-  void keep_metrics();
   void say_finished();
   void summarise();
-  [[nodiscard]] store::CheckpointHeader header() const;
-  [[nodiscard]] std::optional<std::int64_t> best_step() const;
   [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
 
   RunContext* context_;
   const config::RunConfig* config_;
   Logger* log_;
-  store::ModelDir model_dir_;
   const model::Mlp* mlp_;
   data::DatasetShape train_shape_;
   SharedDataset train_set_;
@@ -114,12 +105,10 @@ class TrainingRun {
   ModelState state_;
   Trainer trainer_;
   std::optional<Evaluator> evaluator_;
-  std::optional<store::MetricsFile> metrics_;  ///< rank 0 only
+  std::optional<RunFiles> files_;  ///< rank 0 only
   Progress progress_;
   ProgressBar bar_;
-  double elapsed_before_s_ = 0.0;  ///< training time of earlier processes of this run
-  double files_s_ = 0.0;           ///< spent on files since the last step
-  double last_metrics_write_s_ = comm::now_s();
+  double files_s_ = 0.0;  ///< spent on files since the last step
 };
 
 TrainingRun::TrainingRun(RunContext& context, const Shapes& shapes, const data::EpochPlan& plan,
@@ -127,7 +116,6 @@ TrainingRun::TrainingRun(RunContext& context, const Shapes& shapes, const data::
     : context_(&context),
       config_(&context.config),
       log_(context.log.get()),
-      model_dir_(context.config.run.model_dir),
       mlp_(&mlp),
       train_shape_(shapes.train),
       train_set_(context.topology, config_->train_input, shapes.train, config_->model.num_classes),
@@ -163,17 +151,8 @@ void TrainingRun::begin(const StartPoint& start) {
   progress_ = Progress(trainer_.steps_done(), total_steps_);
 
   on_root(*context_, [&] {
-    for (const std::string& name : store::remove_stale_temporaries(model_dir_.path())) {
-      log_->info("removed {}, left by a run that died while writing it", name);
-    }
-    if (context_->arguments->restart) move_old_run_aside();
     if (checkpoint != nullptr && !start.weights_only) check_position(checkpoint->header().state);
-    model_dir_.set_damaged_aside(trainer_.steps_done(), *log_);
-    metrics_.emplace(store::MetricsFile::open_or_create(model_dir_.metrics_file(), mlp_->outputs(),
-                                                        context_->config_yaml, context_->manifest, *log_));
-    store::write_atomically(model_dir_.params_file(), context_->config_yaml);
-    metrics_->truncate_after(trainer_.steps_done());
-    if (!metrics_->train().empty()) elapsed_before_s_ = metrics_->train().back().elapsed_s;
+    files_.emplace(*context_, mlp_->outputs(), trainer_.steps_done());
   });
   log_->info("training on {}, {} steps of {} samples per epoch, {} steps in all",
              data::to_string(train_shape_), plan_.steps_per_epoch(),
@@ -182,20 +161,13 @@ void TrainingRun::begin(const StartPoint& start) {
   if (from == "weights") log_->info("starting from the weights of {}", context_->arguments->checkpoint_path);
 }
 
-/// Only now, when nothing that was asked for can be wrong any more.
-void TrainingRun::move_old_run_aside() {
-  if (const auto place = model_dir_.move_aside()) {
-    log_->info("--restart: the files of the old run are now in {}", place->string());
-  }
-}
-
 void TrainingRun::run() {
   if (trainer_.steps_done() >= total_steps_) return say_finished();
   if (config_->checkpoint.save_initial_checkpoint && trainer_.steps_done() == 0) save();
   try {
     train_loop();
   } catch (const Error& error) {
-    if (error.code() == ExitCode::diverged) keep_metrics();
+    if (files_ && error.code() == ExitCode::diverged) files_->keep_metrics();
     throw;
   }
   progress_.add_files(files_s_);
@@ -223,14 +195,14 @@ void TrainingRun::train_loop() {
 
 /// A metrics row: of every step, or of the mean since the last log line.
 void TrainingRun::record(const StepResult& step, bool logged) {
-  if (!metrics_ || !(config_->run.save_losses || logged)) return;
+  if (!files_ || !(config_->run.save_losses || logged)) return;
   const StepResult row = config_->run.save_losses ? step : progress_.interval();
   const TimeSplit& time = row.time;
-  metrics_->append(store::TrainRow{
+  files_->metrics().append(store::TrainRow{
       row.step, row.epoch, row.loss, row.accuracy, row.learning_rate, row.gradient_norm,
       config_->run.save_losses ? static_cast<double>(step.samples) / time.step_s() : progress_.rate(),
-      elapsed_before_s_ + progress_.total_time().total_s(), time.compute_s, time.exchange_s, time.data_s,
-      time.files_s});
+      files_->elapsed_before_s() + progress_.total_time().total_s(), time.compute_s, time.exchange_s,
+      time.data_s, time.files_s});
 }
 
 void TrainingRun::log(std::int64_t step) {
@@ -238,23 +210,7 @@ void TrainingRun::log(std::int64_t step) {
   log_->info("{}", progress_.line());
   bar_.show(step, total_steps_);
   progress_.start_interval();
-  write_metrics_now_and_then();
-}
-
-/// Between checkpoints, for who looks on. A failure here loses nothing: the next write holds the same rows.
-void TrainingRun::write_metrics_now_and_then() {
-  if (!metrics_ || comm::now_s() - last_metrics_write_s_ < metrics_write_interval_s) return;
-  last_metrics_write_s_ = comm::now_s();
-  keep_metrics();
-}
-
-void TrainingRun::keep_metrics() {
-  if (!metrics_) return;
-  try {
-    metrics_->write();
-  } catch (const StoreError& error) {
-    log_->warn("{}; tried again later", error.what());
-  }
+  if (files_) files_->write_metrics_now_and_then();
 }
 
 void TrainingRun::evaluate() {
@@ -268,11 +224,12 @@ void TrainingRun::evaluate() {
         "lower optimizer.learning_rate or set optimizer.max_gradient_norm; the last checkpoint is kept")
         .as_agreed();
   }
-  if (!metrics_) return;
+  if (!files_) return;
   const auto epoch =
       static_cast<std::int64_t>(plan_.at(static_cast<std::uint64_t>(trainer_.steps_done() - 1)).epoch);
-  metrics_->append(store::EvalRow{trainer_.steps_done(), epoch, result.loss, result.accuracy,
-                                  elapsed_before_s_ + progress_.total_time().total_s(), result.confusion});
+  files_->metrics().append(store::EvalRow{trainer_.steps_done(), epoch, result.loss, result.accuracy,
+                                          files_->elapsed_before_s() + progress_.total_time().total_s(),
+                                          result.confusion});
 }
 
 store::TrainState TrainingRun::position() const {
@@ -307,18 +264,6 @@ void TrainingRun::check_position(const store::TrainState& saved) const {
       "before, or use batch_size");
 }
 
-store::CheckpointHeader TrainingRun::header() const {
-  store::CheckpointHeader header;
-  header.state = position();
-  const auto& evaluations = metrics_->eval();
-  if (!evaluations.empty() && evaluations.back().step == header.state.step) {
-    header.evaluation = store::Evaluation{evaluations.back().loss, evaluations.back().accuracy};
-  }
-  header.config_yaml = context_->config_yaml;
-  header.manifest = context_->manifest;
-  return header;
-}
-
 void TrainingRun::check_weights_finite() const {
   const auto finite = [](float w) { return std::isfinite(w); };
   for (const Slot& slot : mlp_->layout().slots()) {
@@ -331,64 +276,43 @@ void TrainingRun::check_weights_finite() const {
   }
 }
 
-/// The metrics are written first: a checkpoint never knows more than they do.
 void TrainingRun::save() {
   on_root(*context_, [&] {
     check_weights_finite();
-    metrics_->write();
-    last_metrics_write_s_ = comm::now_s();
-    const store::OptimizerArray optimizer[] = {{"momentum_buffer", state_.momentum_buffer()}};
-    const auto path = model_dir_.checkpoint_file(trainer_.steps_done());
-    store::write_checkpoint(path, header(), state_.weights(), optimizer);
-    log_->info("saved {}", path.string());
-    model_dir_.prune(config_->checkpoint.keep_checkpoints, best_step(), *log_);
+    files_->save(position(), state_);
   });
-}
-
-/// The checkpoint with the best test accuracy, the latest of equals.
-std::optional<std::int64_t> TrainingRun::best_step() const {
-  const std::vector<std::int64_t> saved = model_dir_.checkpoint_steps();
-  const store::EvalRow* best = nullptr;
-  for (const store::EvalRow& row : metrics_->eval()) {
-    if (!std::ranges::binary_search(saved, row.step)) continue;
-    if (best == nullptr || row.accuracy >= best->accuracy) best = &row;
-  }
-  return best != nullptr ? std::optional(best->step) : std::nullopt;
 }
 
 void TrainingRun::say_finished() {
   log_->info(
       "the run in {} is finished: {} of {} steps are done; a larger --max_steps or --num_epochs goes on, "
-      "--restart "
-      "starts over",
-      model_dir_.path().string(), trainer_.steps_done(), total_steps_);
-  const bool scored =
-      metrics_ && !metrics_->eval().empty() && metrics_->eval().back().step == trainer_.steps_done();
+      "--restart starts over",
+      config_->run.model_dir, trainer_.steps_done(), total_steps_);
+  const auto scored = files_ ? files_->evaluation_of(trainer_.steps_done()) : std::nullopt;
   const std::string known = context_->world().broadcast(scored ? "yes" : "no", 0);
   if (!evaluates() || trainer_.steps_done() == 0) return;
-  if (known == "yes") {
-    if (metrics_) log_->info("its test accuracy is {:.4f}", metrics_->eval().back().accuracy);
-    return;
-  }
+  if (scored) log_->info("its test accuracy is {:.4f}", scored->accuracy);
+  if (known == "yes") return;
   evaluate();
-  on_root(*context_, [&] { metrics_->write(); });
+  on_root(*context_, [&] { files_->metrics().write(); });
 }
 
 void TrainingRun::summarise() {
   const double peak_bytes = context_->world().max(static_cast<double>(peak_memory_bytes()));
-  if (!metrics_) return;
+  if (!files_) return;
   const TimeSplit& time = progress_.total_time();
   log_->info("done: {} steps in {} of training, {:.0f} samples/s", total_steps_,
              format_duration(time.total_s()), progress_.global_rate());
   log_->info("time of rank 0: {}", format_time_split(time));
   log_->info("peak memory of a rank: {:.0f} MB, data shared by its node included", peak_bytes / 1e6);
   if (evaluates()) {
-    const store::EvalRow& last = metrics_->eval().back();
+    const store::EvalRow& last = files_->metrics().eval().back();
     log_->info("test accuracy {:.4f} (error {:.2f} %), loss {:.5f}", last.accuracy,
                100.0 * (1.0 - last.accuracy), last.loss);
   }
-  log_->info("files: {} {} {}", model_dir_.checkpoint_file(total_steps_).string(),
-             model_dir_.metrics_file().string(), model_dir_.params_file().string());
+  const store::ModelDir model_dir(config_->run.model_dir);
+  log_->info("files: {} {} {}", model_dir.checkpoint_file(total_steps_).string(),
+             model_dir.metrics_file().string(), model_dir.params_file().string());
 }
 
 }  // namespace
