@@ -89,6 +89,7 @@ void Communicator::sum(std::span<double> numbers) const {
 }
 
 void Communicator::sum(std::span<std::int64_t> numbers) const {
+  // NOLINTNEXTLINE(mpi-type-mismatch): int64_t is MPI_INT64_T, whatever type it stands for
   FCMNIST_MPI(MPI_Allreduce(MPI_IN_PLACE, numbers.data(), to_int(numbers.size()), MPI_INT64_T, MPI_SUM,
                             handle_->comm));
 }

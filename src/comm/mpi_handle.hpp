@@ -7,9 +7,13 @@
 namespace fcmnist::comm {
 
 struct Communicator::Handle {
-  MPI_Comm comm = MPI_COMM_NULL;
-  bool owned = false;
+  Handle(MPI_Comm comm_, bool owned_) : comm(comm_), owned(owned_) {}
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
   ~Handle();
+
+  MPI_Comm comm;
+  bool owned;
 };
 
 /// Turns a failed MPI call into a CommError that names the call.

@@ -111,7 +111,8 @@ std::vector<std::string> placement_warnings(std::span<const RankPlacement> ranks
       continue;
     }
     for (const auto& [cores, count] : node.ranks_bound_to) {
-      if (static_cast<std::size_t>(count * threads_per_rank) <= cores.size()) continue;
+      if (static_cast<std::size_t>(count) * static_cast<std::size_t>(threads_per_rank) <= cores.size())
+        continue;
       warnings.push_back(
           fmt::format("{}: {} ranks are bound to the same core(s) {}, others are idle; HINT: mpirun "
                       "--bind-to core, or --bind-to "

@@ -171,6 +171,7 @@ std::string write_learning_rate(const std::vector<SchedulePiece>& pieces) {
   const SchedulePiece& first = pieces.front();
   if (pieces.size() > 1) {
     std::vector<std::string> texts;
+    texts.reserve(pieces.size());
     for (const SchedulePiece& piece : pieces) texts.push_back(write_piece(piece));
     return fmt::format("[{}]", fmt::join(texts, ", "));
   }

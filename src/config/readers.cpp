@@ -131,6 +131,7 @@ std::string write(const std::vector<int>& values) { return fmt::format("[{}]", f
 
 std::string write(const std::vector<std::string>& values) {
   std::vector<std::string> quoted;
+  quoted.reserve(values.size());
   for (const std::string& value : values) quoted.push_back(write(value));
   return fmt::format("[{}]", fmt::join(quoted, ", "));
 }

@@ -19,10 +19,11 @@ std::vector<std::size_t> widths_of(const MlpOptions& options, std::size_t featur
   return widths;
 }
 
-Mlp::Mlp(std::vector<std::size_t> widths, const MlpOptions& options)
+Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options)
     : Mlp(widths, options, LayerRange{0, widths.size() - 1}) {}
 
-Mlp::Mlp(std::vector<std::size_t> widths, const MlpOptions& options, LayerRange range) : options_(options) {
+Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, LayerRange range)
+    : options_(options) {
   const std::size_t all_layers = widths.size() - 1;
   FCMNIST_CHECK(range.begin < range.end && range.end <= all_layers,
                 fmt::format("layers [{}, {}) of {}", range.begin, range.end, all_layers));

@@ -43,9 +43,9 @@ class Workspace;
 class Mlp {
  public:
   /// All layers of the network.
-  Mlp(std::vector<std::size_t> widths, const MlpOptions& options);
+  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options);
   /// Layers [range.begin, range.end) of it.
-  Mlp(std::vector<std::size_t> widths, const MlpOptions& options, LayerRange range);
+  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, LayerRange range);
 
   [[nodiscard]] const Layout& layout() const { return layout_; }
   [[nodiscard]] std::size_t layer_count() const { return layers_.size(); }

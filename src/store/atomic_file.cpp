@@ -176,7 +176,7 @@ void write_atomically(const fs::path& path, std::string_view text) {
 
 void check_writable(const fs::path& directory) {
   // More than file systems keep inside an inode, so that a full disk is noticed.
-  const std::vector<std::byte> probe(64 * 1024);
+  const std::vector<std::byte> probe(std::size_t{64} * 1024);
   TemporaryFile file(directory / "write_test");
   file.write(probe);
   file.sync_and_close();
@@ -198,7 +198,7 @@ std::vector<std::string> remove_stale_temporaries(const fs::path& directory) {
 std::filesystem::path rename_damaged(const std::filesystem::path& path) {
   std::error_code error;
   for (int n = 1;; ++n) {
-    const std::filesystem::path candidate = fmt::format("{}.damaged-{}", path.string(), n);
+    std::filesystem::path candidate = fmt::format("{}.damaged-{}", path.string(), n);
     if (std::filesystem::exists(std::filesystem::symlink_status(candidate, error))) continue;
     std::filesystem::rename(path, candidate, error);
     if (!error) return candidate;

@@ -29,6 +29,7 @@ struct AttributeWriter {
   }
   void operator()(const std::vector<std::string>& texts) const {
     std::vector<const char*> pointers;
+    pointers.reserve(texts.size() + 1);
     for (const std::string& text : texts) pointers.push_back(text.c_str());
     pointers.push_back(nullptr);  // H5Awrite wants an address even for an empty list
     write_attribute(object, name, text_type(where), dataspace({texts.size()}, false, where), pointers.data(),

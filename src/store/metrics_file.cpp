@@ -59,6 +59,7 @@ void write_table(const hdf5::Group& group, const std::vector<Row>& rows) {
   for_each_column(static_cast<const Row*>(nullptr),
                   [&](const char* name, auto member, const char* units, const char* text) {
                     std::vector<std::decay_t<decltype(std::declval<Row>().*member)>> column;
+                    column.reserve(rows.size());
                     for (const Row& row : rows) column.push_back(row.*member);
                     group.write_extendible(name, {rows.size()}, column.data(), chunk_rows);
                     label(group, name, units, text);

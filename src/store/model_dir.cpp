@@ -58,7 +58,7 @@ bool belongs_to_a_run(std::string_view name) {
 /// Makes the first previous_<k> that is not there yet.
 fs::path make_previous(const fs::path& parent) {
   for (int k = 1;; ++k) {
-    const fs::path candidate = parent / fmt::format("previous_{}", k);
+    fs::path candidate = parent / fmt::format("previous_{}", k);
     std::error_code error;
     if (fs::create_directory(candidate, error)) return candidate;
     if (error && error != std::errc::file_exists) fail("create directory", candidate, error);
