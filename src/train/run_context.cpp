@@ -137,6 +137,11 @@ std::string read_text_file(const std::filesystem::path& path, const std::string&
   if (std::filesystem::is_directory(path, unknown)) {
     throw UsageError(fmt::format("{} {}: is a directory, expected a YAML file", what_for, path.string()));
   }
+  if (std::filesystem::exists(path, unknown) && !std::filesystem::is_regular_file(path, unknown)) {
+    // A pipe that nobody writes to would wait for ever.
+    throw UsageError(
+        fmt::format("{} {}: is a pipe or device, expected a YAML file", what_for, path.string()));
+  }
   std::ifstream file(path, std::ios::binary);
   if (!file) throw UsageError(errno_message(what_for, path.string(), errno));
   std::string text(limit + 1, '\0');

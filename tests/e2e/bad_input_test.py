@@ -188,6 +188,8 @@ class Configuration(BadInput):
             yaml("parts without a choice", "small:\n  model: {dropout: 0.1}\n", "unknown section 'small'", "--config small"),
             Case("no such file", ["-p", "absent.yaml", "-o", "run"], USAGE, ["absent.yaml: No such file"]),
             Case("a directory", ["-p", "run", "-o", "run"], USAGE, ["run: is a directory, expected a YAML file"]),
+            Case("a pipe without a writer", ["-p", "pipe.yaml", "-o", "run"], USAGE, ["pipe.yaml: is a pipe or device"],
+                 lambda directory: os.mkfifo(directory / "pipe.yaml")),
             Case("settings of the run are damaged", ["-o", "run", "--max_steps", "9"], USAGE,
                  ["run/params.yaml:1: unknown section 'oops'"], write("run/params.yaml", "oops: 1\n")),
         ])
