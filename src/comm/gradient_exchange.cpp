@@ -11,81 +11,95 @@ namespace fcmnist::comm {
 
 namespace {
 
-std::size_t gradient_bytes(const Layout& layout) { return layout.size() * sizeof(float); }
+/// Of the blocks with these indices, those that lie in each part.
+std::vector<std::vector<Block>> by_part(std::span<const Range> parts, std::span<const Block> blocks,
+                                        std::span<const std::size_t> indices) {
+  std::vector<std::vector<Block>> result(parts.size());
+  for (const std::size_t index : indices) {
+    const Block& block = blocks[index];
+    const auto part = std::ranges::find_if(parts, [&](const Range& range) {
+      return range.begin <= block.offset && block.offset + block.count <= range.end;
+    });
+    FCMNIST_CHECK(part != parts.end(), fmt::format("block at {} lies in no part", block.offset));
+    result[static_cast<std::size_t>(part - parts.begin())].push_back(block);
+  }
+  return result;
+}
 
 }  // namespace
 
-GradientExchange::GradientExchange(const Topology& topology, const Layout& layout, std::size_t small_count,
-                                   const CommOptions& options, bool give_way)
+GradientExchange::GradientExchange(const Topology& topology, const Layout& layout, std::vector<Range> parts,
+                                   std::size_t small_count, const CommOptions& options, bool give_way)
     : topology_(&topology),
-      layout_(&layout),
-      small_count_(small_count),
+      parts_(std::move(parts)),
       blocks_(blocks_of(layout)),
-      gradients_(topology.node(), gradient_bytes(layout) + small_count * sizeof(double)),
+      patience_(topology.world(), options.stall_timeout_s, give_way),
+      gradients_(topology, layout, small_count),
       block_values_(topology.node(), blocks_.size()),
-      total_(topology.node(), topology.node_count() > 1 ? layout.size() : 0),
-      small_total_(topology.node(), topology.node_count() > 1 ? small_count : 0),
-      barrier_(topology, options.stall_timeout_s, give_way),
-      ring_(topology.leaders(), topology.node_count() > 1 ? layout.size() : 0, options.stall_timeout_s) {
+      barrier_(topology, patience_),
+      small_sum_(small_count) {
   const auto ranks = static_cast<std::size_t>(topology.node().size());
   for (auto b = static_cast<std::size_t>(topology.node().rank()); b < blocks_.size(); b += ranks)
     owned_.push_back(b);
-  sources_.resize(ranks);
+  if (topology.node_count() > 1) {
+    across_nodes_.emplace(topology, layout, gradients_, parts_, by_part(parts_, blocks_, owned_), small_count,
+                          options.exchange_streams);
+  }
 }
 
 std::size_t GradientExchange::bytes_per_rank(const Topology& topology, const Layout& layout,
                                              std::size_t small_count) {
-  const std::size_t leader_copies = topology.is_leader() && topology.node_count() > 1 ? 1 : 0;
-  return (1 + leader_copies) * gradient_bytes(layout) + small_count * sizeof(double);
+  const bool holds_total = topology.is_leader() && topology.node_count() > 1;
+  return NodeGradients::bytes(layout, small_count) * (holds_total ? 2 : 1);
 }
 
-ArenaView<float> GradientExchange::gradient_of(int node_rank) const {
-  return {*layout_, reinterpret_cast<float*>(gradients_.segment(node_rank).data())};
+void GradientExchange::begin(std::span<const double> small) {
+  FCMNIST_CHECK(small.size() == small_sum_.size(),
+                fmt::format("{} small numbers, not {}", small.size(), small_sum_.size()));
+  std::ranges::copy(small, gradients_.my_small().begin());
+  if (!across_nodes_) return;
+  across_nodes_->post_small();
+  across_nodes_->advance();
 }
 
-std::span<double> GradientExchange::small_of(int node_rank) const {
-  const auto bytes = gradients_.segment(node_rank).subspan(gradient_bytes(*layout_));
-  return {reinterpret_cast<double*>(bytes.data()), small_count_};
+void GradientExchange::post() {
+  if (!across_nodes_) return;
+  across_nodes_->post_part();
+  across_nodes_->advance();
 }
 
-void GradientExchange::reduce(std::span<double> small) {
-  FCMNIST_CHECK(small.size() == small_count_,
-                fmt::format("{} small numbers, not {}", small.size(), small_count_));
-  std::ranges::copy(small, small_of(topology_->node().rank()).begin());
-  barrier_.wait();
-  std::ranges::fill(small, 0.0);
-  for (int rank = 0; rank < topology_->node().size(); ++rank) {
-    const auto from = small_of(rank);
-    for (std::size_t i = 0; i < small_count_; ++i) small[i] += from[i];
+std::span<const double> GradientExchange::finish() {
+  if (across_nodes_) {
+    patience_.until([&] { return across_nodes_->advance(); },
+                    [&] {
+                      return CommError(fmt::format("{} for {:.0f} s (runconfig.stall_timeout)",
+                                                   across_nodes_->waits_for(), patience_.stall_timeout_s()),
+                                       "a rank has died or is stopped, or the network is down");
+                    });
+    std::ranges::copy(across_nodes_->small_total(), small_sum_.begin());
+  } else {
+    barrier_.wait();
+    gradients_.sum_small(small_sum_);
   }
-  if (topology_->node_count() > 1) sum_over_nodes(small);
-}
-
-void GradientExchange::sum_over_nodes(std::span<double> small) {
-  for (const std::size_t b : owned_) {
-    ordered_sum(sources_of_node(blocks_[b]), {total_.data() + blocks_[b].offset, blocks_[b].count});
-  }
-  barrier_.wait();
-  if (topology_->is_leader()) {
-    ring_.sum(total_.all());
-    std::ranges::copy(small, small_total_.data());
-    topology_->leaders().sum(small_total_.all());
-  }
-  barrier_.wait();
-  std::ranges::copy(small_total_.all(), small.begin());
-}
-
-std::span<const float* const> GradientExchange::sources_of_node(const Block& block) {
-  for (std::size_t rank = 0; rank < sources_.size(); ++rank) {
-    sources_[rank] = gradient_of(static_cast<int>(rank)).block(block).data();
-  }
-  return sources_;
+  return small_sum_;
 }
 
 std::span<const float* const> GradientExchange::sources(const Block& block) {
-  if (topology_->node_count() == 1) return sources_of_node(block);
-  sources_[0] = total_.data() + block.offset;
-  return std::span(sources_).first(1);
+  if (!across_nodes_) return gradients_.sources(block);
+  single_source_ = across_nodes_->total(block).data();
+  return {&single_source_, 1};
+}
+
+double GradientExchange::collect(const Block& block) {
+  const auto from = sources(block);
+  if (from.size() == 1) return sum_of_squares({from[0], block.count});
+  return ordered_sum(from, gradients_.mine().block(block));
+}
+
+std::span<const float* const> GradientExchange::collected(const Block& block) {
+  if (across_nodes_) return sources(block);
+  single_source_ = gradients_.mine().block(block).data();
+  return {&single_source_, 1};
 }
 
 double GradientExchange::sum_of_block_values() const {

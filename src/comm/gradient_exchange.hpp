@@ -1,16 +1,19 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "comm/cross_node_sum.hpp"
 #include "comm/node_barrier.hpp"
+#include "comm/node_gradients.hpp"
 #include "comm/options.hpp"
-#include "comm/ring_allreduce.hpp"
 #include "comm/shared_window.hpp"
 #include "comm/topology.hpp"
 #include "core/arena.hpp"
 #include "core/layout.hpp"
+#include "core/share.hpp"
 
 namespace fcmnist::comm {
 
@@ -19,37 +22,47 @@ namespace fcmnist::comm {
 /// Gradients lie in a window that the node's ranks share. The flat gradient is cut into blocks
 /// (core/layout.hpp), dealt round robin over the ranks of a node; the owner of a block adds the node's
 /// gradients of it in rank order and updates the weights of it, which all ranks of the node share as well.
-/// Between nodes, the sums of the nodes are added by the nodes' leaders. One step is
+/// Between nodes, the sums of the nodes travel behind the rest of the backward pass (CrossNodeSum). One step
+/// is
 ///
-///   write local_gradient();  reduce(small numbers);  for block in owned(): use sources(block);  publish();
+///   begin(small numbers);  per part: write local_gradient(), post();  finish();
+///   for block in owned(): use sources(block);  publish();
 ///
-/// Cost per step on a node with R ranks and N numbers: N/R numbers read from each rank, two waits; with
-/// several nodes two more waits and one MPI_Allreduce of N numbers among the leaders. Results are the same
-/// bits on every node, and from run to run on the same world.
+/// Cost per step on one node with R ranks and N numbers: N/R numbers read from each rank, two waits. Results
+/// are the same bits on every node, and from run to run on the same world.
 class GradientExchange {
  public:
-  /// Collective. `layout` must outlive the exchange. `small_count`: numbers that reduce() sums besides the
-  /// gradient.
-  GradientExchange(const Topology& topology, const Layout& layout, std::size_t small_count,
-                   const CommOptions& options, bool give_way);
+  /// Collective. `layout` must outlive the exchange. `parts`: ranges of the flat gradient that cover it, in
+  /// the order in which they are written; blocks lie in one part. `small_count`: numbers that are summed
+  /// besides the gradient.
+  GradientExchange(const Topology& topology, const Layout& layout, std::vector<Range> parts,
+                   std::size_t small_count, const CommOptions& options, bool give_way);
 
   /// Bytes of shared memory that one rank of the node allocates.
   static std::size_t bytes_per_rank(const Topology& topology, const Layout& layout, std::size_t small_count);
 
   /// Where this rank writes its gradient.
-  [[nodiscard]] ArenaView<float> local_gradient() const { return gradient_of(topology_->node().rank()); }
+  [[nodiscard]] ArenaView<float> local_gradient() const { return gradients_.mine(); }
 
   /// Blocks whose sum this rank uses, by index into blocks().
   [[nodiscard]] std::span<const std::size_t> owned() const { return owned_; }
   [[nodiscard]] std::span<const Block> blocks() const { return blocks_; }
 
-  /// Collective: all gradients are written. `small` is replaced by its sum over all ranks, added in rank
-  /// order within a node.
-  void reduce(std::span<double> small);
+  /// This rank's share of the numbers to be summed over all ranks.
+  void begin(std::span<const double> small);
+  /// The next part of the gradient is written. Never waits.
+  void post();
+  /// Collective: waits until all parts of all ranks are posted, and summed over nodes. Returns the sums of
+  /// the small numbers: added in rank order in a node, then in node order.
+  std::span<const double> finish();
 
-  /// After reduce(): the arrays whose sum over this block, in this order, is the global gradient. Valid until
-  /// publish().
+  /// After finish(): the arrays whose sum over this block, in this order, is the global gradient. Valid until
+  /// the next call, the numbers until publish().
   [[nodiscard]] std::span<const float* const> sources(const Block& block);
+  /// After finish(): adds the sources of an owned block where one array can hold them, and returns the sum of
+  /// the squares. From then on sources(block) is that one array.
+  double collect(const Block& block);
+  [[nodiscard]] std::span<const float* const> collected(const Block& block);
 
   /// Records a number for an owned block; after share_block_values() their sum over all blocks, added in
   /// block order, is the same on every rank.
@@ -62,23 +75,17 @@ class GradientExchange {
   void publish() { barrier_.wait(); }
 
  private:
-  [[nodiscard]] ArenaView<float> gradient_of(int node_rank) const;
-  [[nodiscard]] std::span<double> small_of(int node_rank) const;
-  [[nodiscard]] std::span<const float* const> sources_of_node(const Block& block);
-  void sum_over_nodes(std::span<double> small);
-
   const Topology* topology_;
-  const Layout* layout_;
-  std::size_t small_count_;
+  std::vector<Range> parts_;
   std::vector<Block> blocks_;
   std::vector<std::size_t> owned_;
-  SharedWindow gradients_;            ///< per rank: its gradient, then its small numbers
+  PolledWait patience_;
+  NodeGradients gradients_;
   SharedArray<double> block_values_;  ///< one per block
-  SharedArray<float> total_;          ///< several nodes only: the sum over this node, then over all nodes
-  SharedArray<double> small_total_;
   NodeBarrier barrier_;
-  RingAllreduce ring_;  ///< among the leaders
-  std::vector<const float*> sources_;
+  std::optional<CrossNodeSum> across_nodes_;  ///< several nodes only
+  std::vector<double> small_sum_;
+  const float* single_source_ = nullptr;
 };
 
 }  // namespace fcmnist::comm

@@ -1,37 +1,35 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
-#include "comm/shared_window.hpp"
+#include "comm/node_counters.hpp"
+#include "comm/polled_wait.hpp"
 #include "comm/topology.hpp"
+#include "core/error.hpp"
 
 namespace fcmnist::comm {
 
 /// A barrier over shared memory for the ranks of one node: what was written before it by any of them is seen
-/// after it by all. Every rank counts its arrivals in a cache line of its own and watches the others' lines,
-/// so a late rank is known by its number. Cost: one line written, size-1 lines read; no system call when all
-/// are on time.
+/// after it by all. Every rank counts its arrivals and watches the others' counters, so a late rank is known
+/// by its number. Cost: one cache line written, size-1 lines read; no system call when all are on time.
 class NodeBarrier {
  public:
-  /// `give_way`: more ranks than cores, so a waiting rank leaves its core at once instead of spinning.
-  NodeBarrier(const Topology& topology, double stall_timeout_s, bool give_way);
+  /// Collective over the node.
+  NodeBarrier(const Topology& topology, PolledWait patience)
+      : topology_(&topology), patience_(patience), arrivals_(topology) {}
 
-  /// Waits for all ranks of the node. The wait polls MPI, so that messages of slower ranks go on; throws
-  /// CommError that names the missing ranks when it lasts longer than the stall timeout.
+  /// Waits for all ranks of the node. Throws CommError that names a missing rank when it lasts longer than
+  /// the stall timeout.
   void wait();
 
  private:
-  using Counter = std::atomic<std::uint64_t>;
-  static_assert(Counter::is_always_lock_free);
-  [[nodiscard]] Counter& arrivals(int node_rank) const;
-  void wait_for(int node_rank);
-
   const Topology* topology_;
-  SharedWindow window_;
-  double stall_timeout_s_;
-  int spins_before_yield_;
+  PolledWait patience_;
+  NodeCounters arrivals_;
   std::uint64_t count_ = 0;
 };
+
+/// "rank 3 has not arrived for 300 s (runconfig.stall_timeout)"
+CommError late_rank(int world_rank, double stall_timeout_s);
 
 }  // namespace fcmnist::comm

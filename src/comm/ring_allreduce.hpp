@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 
 #include "comm/communicator.hpp"
@@ -9,29 +10,39 @@
 namespace fcmnist::comm {
 
 /// Sum of float arrays over the ranks of a group, by messages between neighbours in a ring: reduce-scatter,
-/// then all-gather.
+/// then all-gather. It runs behind other work: start() posts the first messages, progress() does what can be
+/// done without waiting.
 ///
 /// The array is cut into P chunks. In P-1 steps each rank passes a chunk on and adds the one it gets to its
 /// own, after which every chunk is complete on one rank; in P-1 more steps the complete chunks go round. Each
 /// rank sends and receives 2 (P-1)/P N numbers in 2 (P-1) messages, the least bytes possible, and a chunk is
-/// added up in one place only, so all ranks get the same bits. Every wait polls MPI and has a deadline.
+/// added up in one place only, so all ranks get the same bits.
 /// Source: Patarasuk, Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC 69
 /// (2009), doi 10.1016/j.jpdc.2008.09.002.
 class RingAllreduce {
  public:
   /// `group` must outlive it. `max_count`: numbers of the longest array.
-  RingAllreduce(const Communicator& group, std::size_t max_count, double stall_timeout_s);
+  RingAllreduce(const Communicator& group, std::size_t max_count);
+  ~RingAllreduce();
+  RingAllreduce(RingAllreduce&&) noexcept;
 
-  /// Collective over the group. Replaces `numbers` by their sum over all ranks. Throws CommError when a
-  /// neighbour is silent for longer than the stall timeout.
-  void sum(std::span<float> numbers);
+  /// Begins to replace `numbers` by their sum over the group. Every rank of the group starts the same sums in
+  /// the same order, one at a time. `numbers` belongs to the ring until progress() has returned true.
+  void start(std::span<float> numbers);
+  /// True when no sum is under way. Never waits.
+  bool progress();
 
  private:
-  void exchange(std::span<const float> out, std::span<float> in);
+  struct Requests;
+  [[nodiscard]] std::span<float> chunk(int index) const;
+  void send_and_receive();
 
   const Communicator* group_;
   AlignedArray<float> incoming_;
-  double stall_timeout_s_;
+  std::unique_ptr<Requests> requests_;
+  std::span<float> numbers_;
+  int step_ = 0;
+  int steps_ = 0;  ///< of the sum under way, 0 when there is none
 };
 
 }  // namespace fcmnist::comm

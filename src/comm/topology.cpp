@@ -71,7 +71,8 @@ std::string span_text(const std::map<int, NodeUse>& nodes, std::size_t (*value)(
 Topology::Topology(const Communicator& world, int ranks_per_node)
     : world_(&world),
       node_(node_of(world, ranks_per_node)),
-      leaders_(world.split(node_.rank() == 0 ? 0 : 1)) {
+      peers_(world.split(node_.rank())),
+      smallest_node_(static_cast<int>(world.min(node_.size()))) {
   std::int64_t leaders[] = {node_.rank() == 0 ? 1 : 0};
   world.sum(leaders);
   node_count_ = static_cast<int>(leaders[0]);

@@ -19,10 +19,13 @@ class Topology {
 
   [[nodiscard]] const Communicator& world() const { return *world_; }
   [[nodiscard]] const Communicator& node() const { return node_; }
-  /// The first ranks of all nodes; only meaningful on those.
-  [[nodiscard]] const Communicator& leaders() const { return leaders_; }
+  /// The ranks that have the same rank within their nodes. The group of the nodes' first ranks, the leaders,
+  /// spans all nodes; others leave out the nodes that have fewer ranks.
+  [[nodiscard]] const Communicator& peers() const { return peers_; }
   [[nodiscard]] bool is_leader() const { return node_.rank() == 0; }
   [[nodiscard]] int node_count() const { return node_count_; }
+  /// Ranks of the node that has the fewest.
+  [[nodiscard]] int smallest_node() const { return smallest_node_; }
   /// The world rank of the node's n-th rank.
   [[nodiscard]] int world_rank(int node_rank) const {
     return world_ranks_[static_cast<std::size_t>(node_rank)];
@@ -31,8 +34,9 @@ class Topology {
  private:
   const Communicator* world_;
   Communicator node_;
-  Communicator leaders_;
+  Communicator peers_;
   int node_count_ = 1;
+  int smallest_node_ = 1;
   std::vector<int> world_ranks_;
 };
 

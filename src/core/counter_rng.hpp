@@ -41,17 +41,17 @@ class CounterRng {
     return x;
   }
 
-  /// Blocks n, n + 1, ... n + lanes - 1 at once, in vector code: words[w][l] is number w of block n + l.
+  /// Block n for `lanes` values of b at once, in vector code: words[w][l] is number w of that block for b[l].
   template <std::size_t lanes>
-  void blocks(std::uint32_t n, std::array<std::array<std::uint32_t, lanes>, 4>& words) const {
+  static void block(std::uint64_t seed, Purpose purpose, std::uint32_t a,
+                    const std::array<std::uint32_t, lanes>& b, std::uint32_t n,
+                    std::array<std::array<std::uint32_t, lanes>, 4>& words) {
     auto& [x0, x1, x2, x3] = words;
-    for (std::size_t l = 0; l < lanes; ++l) {
-      x0[l] = n + static_cast<std::uint32_t>(l);
-      x1[l] = purpose_;
-      x2[l] = a_;
-      x3[l] = b_;
-    }
-    std::uint32_t k0 = key_[0], k1 = key_[1];
+    x0.fill(n);
+    x1.fill(static_cast<std::uint32_t>(purpose));
+    x2.fill(a);
+    x3 = b;
+    std::uint32_t k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
     for (int round = 0; round < 10; ++round) {
       for (std::size_t l = 0; l < lanes; ++l) {
         const std::uint64_t p0 = std::uint64_t{0xD2511F53U} * x0[l];

@@ -20,10 +20,15 @@ std::vector<Block> blocks_of(const Layout& layout, std::size_t target) {
   std::vector<Block> blocks;
   for (std::size_t s = 0; s < layout.slots().size(); ++s) {
     const Slot& slot = layout[s];
-    const std::size_t whole_rows = target / std::max<std::size_t>(slot.cols, 1) * slot.cols;
-    const std::size_t step = whole_rows > 0 ? whole_rows : target;
-    for (std::size_t begin = 0; begin < slot.count(); begin += step) {
-      blocks.push_back({s, slot.offset + begin, std::min(step, slot.count() - begin)});
+    if (slot.count() == 0) continue;
+    const std::size_t rows_at_once = std::max<std::size_t>(target / slot.cols, 1);
+    for (std::size_t row = 0; row < slot.rows; row += rows_at_once) {
+      const std::size_t begin = row * slot.cols;
+      const std::size_t end = std::min(row + rows_at_once, slot.rows) * slot.cols;
+      const std::size_t step = rows_at_once > 1 ? end - begin : target;  // a long row is cut
+      for (std::size_t i = begin; i < end; i += step) {
+        blocks.push_back({s, slot.offset + i, std::min(step, end - i)});
+      }
     }
   }
   return blocks;

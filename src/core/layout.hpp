@@ -50,8 +50,8 @@ struct Block {
   std::size_t count = 0;
 };
 
-/// Cuts every slot into blocks of about `target` numbers, whole rows where a row fits, never across a slot.
-/// Depends on the layout only, not on any world.
+/// Cuts every slot into blocks of about `target` numbers: whole rows, or pieces of one row where a row is
+/// longer. Depends on the layout only, not on any world.
 std::vector<Block> blocks_of(const Layout& layout, std::size_t target = 4096);
 
 }  // namespace fcmnist

@@ -26,7 +26,10 @@ struct MatrixView {
       : MatrixView(other.data, other.rows, other.cols, other.stride) {}
 
   [[nodiscard]] std::span<T> row(std::size_t r) const { return {data + r * stride, cols}; }
-  [[nodiscard]] MatrixView top(std::size_t n) const { return {data, n, cols, stride}; }
+  /// Rows [first, first + n).
+  [[nodiscard]] MatrixView middle(std::size_t first, std::size_t n) const {
+    return {data + first * stride, n, cols, stride};
+  }
 };
 
 }  // namespace fcmnist

@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t lanes = 16;  // independent partial sums, so that the loops become vector code
 constexpr std::size_t chunk = 256;
 
-double sum_of_squares(const float* __restrict values, std::size_t count) {
+/// Of at most `chunk` numbers.
+double squares_of_chunk(const float* __restrict values, std::size_t count) {
   std::array<float, lanes> partial{};
   std::size_t i = 0;
   for (; i + lanes <= count; i += lanes) {
@@ -26,6 +27,14 @@ double sum_of_squares(const float* __restrict values, std::size_t count) {
 
 }  // namespace
 
+double sum_of_squares(std::span<const float> values) {
+  double squares = 0.0;
+  for (std::size_t begin = 0; begin < values.size(); begin += chunk) {
+    squares += squares_of_chunk(values.data() + begin, std::min(chunk, values.size() - begin));
+  }
+  return squares;
+}
+
 double ordered_sum(std::span<const float* const> sources, std::span<float> out) {
   FCMNIST_CHECK(!sources.empty(), "no sources");
   double squares = 0.0;
@@ -38,7 +47,7 @@ double ordered_sum(std::span<const float* const> sources, std::span<float> out) 
       for (std::size_t i = 0; i < count; ++i) sum[i] += source[begin + i];
     }
     std::copy_n(sum.data(), count, out.data() + begin);
-    squares += sum_of_squares(sum.data(), count);
+    squares += squares_of_chunk(sum.data(), count);
   }
   return squares;
 }

@@ -11,4 +11,7 @@ namespace fcmnist {
 /// computed.
 double ordered_sum(std::span<const float* const> sources, std::span<float> out);
 
+/// The sum of value^2, as ordered_sum() forms it.
+double sum_of_squares(std::span<const float> values);
+
 }  // namespace fcmnist

@@ -11,45 +11,48 @@ namespace fcmnist::kernels {
 
 void add_bias(MatrixView<float> x, std::span<const float> bias) {
   if (bias.empty()) return;
-  FCMNIST_CHECK(bias.size() == x.cols, fmt::format("{} biases, {} columns", bias.size(), x.cols));
-  for (std::size_t r = 0; r < x.rows; ++r) {
-    float* __restrict row = x.row(r).data();
-    for (std::size_t c = 0; c < x.cols; ++c) row[c] += bias[c];
+  FCMNIST_CHECK(bias.size() == x.rows, fmt::format("{} biases, {} units", bias.size(), x.rows));
+  for (std::size_t u = 0; u < x.rows; ++u) {
+    for (float& v : x.row(u)) v += bias[u];
   }
 }
 
 void add_bias_relu(MatrixView<float> x, std::span<const float> bias) {
-  FCMNIST_CHECK(bias.empty() || bias.size() == x.cols,
-                fmt::format("{} biases, {} columns", bias.size(), x.cols));
-  for (std::size_t r = 0; r < x.rows; ++r) {
-    float* __restrict row = x.row(r).data();
+  FCMNIST_CHECK(bias.empty() || bias.size() == x.rows,
+                fmt::format("{} biases, {} units", bias.size(), x.rows));
+  for (std::size_t u = 0; u < x.rows; ++u) {
+    const float b = bias.empty() ? 0.0F : bias[u];
     // "v < 0 ? 0 : v" keeps a NaN, so that it reaches the loss and is found there.
-    if (bias.empty()) {
-      for (std::size_t c = 0; c < x.cols; ++c) row[c] = row[c] < 0.0F ? 0.0F : row[c];
-    } else {
-      const float* __restrict b = bias.data();
-      for (std::size_t c = 0; c < x.cols; ++c) {
-        const float v = row[c] + b[c];
-        row[c] = v < 0.0F ? 0.0F : v;
-      }
+    for (float& x_us : x.row(u)) {
+      const float v = x_us + b;
+      x_us = v < 0.0F ? 0.0F : v;
     }
   }
 }
 
 namespace {
 
-constexpr std::size_t rng_lanes = 16;
-constexpr std::size_t units_per_draw = 8 * rng_lanes;  // each unit takes 16 of the 128 bits of a block
+constexpr std::size_t lanes = 16;
 
-/// 16 random bits for each of the units [group * units_per_draw, ...) of one sample.
-void draw_units(const CounterRng& rng, std::size_t group, std::array<std::uint32_t, units_per_draw>& draws) {
-  std::array<std::array<std::uint32_t, rng_lanes>, 4> words;
-  rng.blocks<rng_lanes>(static_cast<std::uint32_t>(group * rng_lanes), words);
-  for (std::size_t w = 0; w < words.size(); ++w) {
-    for (std::size_t l = 0; l < rng_lanes; ++l) {
-      draws[2 * w * rng_lanes + l] = words[w][l] & 0xffffU;
-      draws[(2 * w + 1) * rng_lanes + l] = words[w][l] >> 16;
-    }
+/// Which of the 16-bit draws of a sample decides over unit u: draw j of block n belongs to unit
+/// 128 (n / 16) + n % 16 + 16 j. Part of the checkpoint contract, as CounterRng is.
+constexpr std::size_t draws_per_block = 8;
+constexpr std::size_t units_per_group = draws_per_block * lanes;
+constexpr std::size_t unit_of(std::size_t block, std::size_t draw) {
+  return block / lanes * units_per_group + block % lanes + lanes * draw;
+}
+
+/// Drops or scales one unit of up to `lanes` samples.
+void drop(float* __restrict x, std::size_t samples, const std::array<std::uint32_t, lanes>& words,
+          unsigned shift, std::uint32_t threshold, float scale) {
+  std::array<float, lanes> factor;
+  for (std::size_t l = 0; l < lanes; ++l) {
+    factor[l] = ((words[l] >> shift) & 0xffffU) < threshold ? 0.0F : scale;
+  }
+  if (samples == lanes) {
+    for (std::size_t l = 0; l < lanes; ++l) x[l] *= factor[l];
+  } else {
+    for (std::size_t l = 0; l < samples; ++l) x[l] *= factor[l];
   }
 }
 
@@ -57,21 +60,25 @@ void draw_units(const CounterRng& rng, std::size_t group, std::array<std::uint32
 
 void dropout(MatrixView<float> x, std::span<const std::uint32_t> sample_ids, double probability,
              DropoutKey key) {
-  FCMNIST_CHECK(sample_ids.size() == x.rows, fmt::format("{} ids, {} rows", sample_ids.size(), x.rows));
+  FCMNIST_CHECK(sample_ids.size() == x.cols, fmt::format("{} ids, {} samples", sample_ids.size(), x.cols));
   FCMNIST_CHECK(probability >= 0.0 && probability < 1.0, fmt::format("probability {}", probability));
   const auto threshold = static_cast<std::uint32_t>(probability * 65536.0);
   const auto scale = static_cast<float>(1.0 / (1.0 - probability));
-  std::array<std::uint32_t, units_per_draw> draws;
-  for (std::size_t r = 0; r < x.rows; ++r) {
-    // Epoch and layer share one word of the key: 2^24 epochs, 256 layers.
-    const CounterRng rng(key.seed, Purpose::dropout, key.epoch << 8 | key.layer, sample_ids[r]);
-    float* __restrict row = x.row(r).data();
-    for (std::size_t begin = 0; begin < x.cols; begin += units_per_draw) {
-      draw_units(rng, begin / units_per_draw, draws);
-      const std::size_t count = std::min(units_per_draw, x.cols - begin);
-      for (std::size_t i = 0; i < count; ++i) {
-        const float kept = row[begin + i] * scale;
-        row[begin + i] = draws[i] < threshold ? 0.0F : kept;
+  const std::size_t blocks = (x.rows + units_per_group - 1) / units_per_group * lanes;
+  // Epoch and layer share one word of the key: 2^24 epochs, 256 layers.
+  const std::uint32_t epoch_and_layer = key.epoch << 8 | key.layer;
+  std::array<std::array<std::uint32_t, lanes>, 4> words;
+  for (std::size_t first = 0; first < x.cols; first += lanes) {
+    const std::size_t samples = std::min(lanes, x.cols - first);
+    std::array<std::uint32_t, lanes> ids{};
+    std::copy_n(sample_ids.begin() + static_cast<std::ptrdiff_t>(first), samples, ids.begin());
+    for (std::size_t block = 0; block < blocks; ++block) {
+      if (unit_of(block, 0) >= x.rows) continue;
+      CounterRng::block<lanes>(key.seed, Purpose::dropout, epoch_and_layer, ids,
+                               static_cast<std::uint32_t>(block), words);
+      for (std::size_t draw = 0; draw < draws_per_block && unit_of(block, draw) < x.rows; ++draw) {
+        drop(x.row(unit_of(block, draw)).data() + first, samples, words[draw / 2], draw % 2 == 0 ? 0 : 16,
+             threshold, scale);
       }
     }
   }
@@ -80,23 +87,29 @@ void dropout(MatrixView<float> x, std::span<const std::uint32_t> sample_ids, dou
 void relu_dropout_backward(MatrixView<float> d, MatrixView<const float> activation, float scale) {
   FCMNIST_CHECK(d.rows == activation.rows && d.cols == activation.cols,
                 fmt::format("{} x {} and {} x {}", d.rows, d.cols, activation.rows, activation.cols));
-  for (std::size_t r = 0; r < d.rows; ++r) {
-    float* __restrict out = d.row(r).data();
-    const float* __restrict a = activation.row(r).data();
-    for (std::size_t c = 0; c < d.cols; ++c) {
-      const float passed = out[c] * scale;  // always computed, so that the loop becomes vector code
-      out[c] = a[c] > 0.0F ? passed : 0.0F;
+  for (std::size_t u = 0; u < d.rows; ++u) {
+    float* __restrict out = d.row(u).data();
+    const float* __restrict a = activation.row(u).data();
+    for (std::size_t s = 0; s < d.cols; ++s) {
+      const float passed = out[s] * scale;  // always computed, so that the loop becomes vector code
+      out[s] = a[s] > 0.0F ? passed : 0.0F;
     }
   }
 }
 
-void sum_rows(MatrixView<const float> d, std::span<float> out, bool add) {
-  FCMNIST_CHECK(out.size() == d.cols, fmt::format("{} sums, {} columns", out.size(), d.cols));
-  if (!add) std::fill(out.begin(), out.end(), 0.0F);
-  float* __restrict sum = out.data();
-  for (std::size_t r = 0; r < d.rows; ++r) {
-    const float* __restrict row = d.row(r).data();
-    for (std::size_t c = 0; c < d.cols; ++c) sum[c] += row[c];
+void sum_samples(MatrixView<const float> d, std::span<float> out, bool add) {
+  FCMNIST_CHECK(out.size() == d.rows, fmt::format("{} sums, {} units", out.size(), d.rows));
+  for (std::size_t u = 0; u < d.rows; ++u) {
+    const float* __restrict row = d.row(u).data();
+    std::array<float, lanes> partial{};  // independent sums, so that the loop becomes vector code
+    std::size_t s = 0;
+    for (; s + lanes <= d.cols; s += lanes) {
+      for (std::size_t l = 0; l < lanes; ++l) partial[l] += row[s + l];
+    }
+    float sum = add ? out[u] : 0.0F;
+    for (const float p : partial) sum += p;
+    for (; s < d.cols; ++s) sum += row[s];
+    out[u] = sum;
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -12,65 +11,85 @@ namespace fcmnist::kernels {
 
 namespace {
 
-std::size_t arg_max(std::span<const float> row) {
-  return static_cast<std::size_t>(std::max_element(row.begin(), row.end()) - row.begin());
-}
+/// The logits of one sample: a column of a row-major matrix.
+template <class T>
+class Column {
+ public:
+  Column(MatrixView<T> logits, std::size_t sample)
+      : first_(logits.data + sample), stride_(logits.stride), classes_(logits.rows) {}
+  [[nodiscard]] std::size_t size() const { return classes_; }
+  T& operator[](std::size_t c) const { return first_[c * stride_]; }
 
-/// log(sum(exp(row))) - row[label], with the largest logit subtracted first so that nothing overflows.
-struct RowLoss {
-  float largest = 0.0F;
-  float exp_sum = 0.0F;
-  double loss = 0.0;
+ private:
+  T* first_;
+  std::size_t stride_, classes_;
 };
-RowLoss row_loss(std::span<const float> row, std::size_t label, std::size_t best) {
-  RowLoss result;
-  result.largest = row[best];
-  bool finite = true;
-  for (const float logit : row) {
-    finite = finite && std::isfinite(logit);
-    result.exp_sum += std::exp(logit - result.largest);
+
+template <class T>
+std::size_t arg_max(Column<T> logits) {
+  std::size_t best = 0;
+  for (std::size_t c = 1; c < logits.size(); ++c) {
+    if (logits[c] > logits[best]) best = c;
   }
-  result.loss = finite ? std::log(static_cast<double>(result.exp_sum)) - (row[label] - result.largest)
-                       : std::numeric_limits<double>::quiet_NaN();
-  return result;
+  return best;
 }
 
-void check_shapes(MatrixView<const float> logits, std::span<const std::uint8_t> labels) {
-  FCMNIST_CHECK(labels.size() == logits.rows && logits.cols > 0,
+/// log(exp_sum) - (logit of the label - largest logit); the largest is subtracted before exp, so that nothing
+/// overflows.
+double loss_of(float exp_sum, float label_logit, float largest, bool finite) {
+  return finite ? std::log(static_cast<double>(exp_sum)) - (label_logit - largest)
+                : std::numeric_limits<double>::quiet_NaN();
+}
+
+void check(MatrixView<const float> logits, std::span<const std::uint8_t> labels) {
+  FCMNIST_CHECK(labels.size() == logits.cols && logits.rows > 0,
                 fmt::format("{} labels, logits {} x {}", labels.size(), logits.rows, logits.cols));
+  for (const std::uint8_t label : labels) {
+    FCMNIST_CHECK(label < logits.rows, fmt::format("label {}, {} classes", label, logits.rows));
+  }
 }
 
 }  // namespace
 
 LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels,
                                         float scale) {
-  check_shapes(logits, labels);
+  check(logits, labels);
   LossSums sums;
-  for (std::size_t r = 0; r < logits.rows; ++r) {
-    const std::span<float> row = logits.row(r);
-    const std::size_t label = labels[r];
-    FCMNIST_CHECK(label < row.size(), fmt::format("label {}, {} classes", label, row.size()));
-    const std::size_t best = arg_max(row);
-    const RowLoss loss = row_loss(row, label, best);
-    sums += {loss.loss, best == label ? 1 : 0};
-    const float factor = scale / loss.exp_sum;
-    for (float& logit : row) logit = std::exp(logit - loss.largest) * factor;
-    row[label] -= scale;
+  for (std::size_t s = 0; s < logits.cols; ++s) {
+    const Column<float> x(logits, s);
+    const std::size_t label = labels[s], best = arg_max(x);
+    const float largest = x[best], label_logit = x[label];
+    float exp_sum = 0.0F;
+    bool finite = true;
+    for (std::size_t c = 0; c < x.size(); ++c) {
+      finite = finite && std::isfinite(x[c]);
+      x[c] = std::exp(x[c] - largest);
+      exp_sum += x[c];
+    }
+    const float factor = scale / exp_sum;
+    for (std::size_t c = 0; c < x.size(); ++c) x[c] *= factor;
+    x[label] -= scale;
+    sums += {loss_of(exp_sum, label_logit, largest, finite), best == label ? 1 : 0};
   }
   return sums;
 }
 
 LossSums softmax_cross_entropy(MatrixView<const float> logits, std::span<const std::uint8_t> labels,
                                std::span<std::uint8_t> predicted) {
-  check_shapes(logits, labels);
-  FCMNIST_CHECK(predicted.size() == logits.rows, fmt::format("{} places", predicted.size()));
+  check(logits, labels);
+  FCMNIST_CHECK(predicted.size() == logits.cols, fmt::format("{} places", predicted.size()));
   LossSums sums;
-  for (std::size_t r = 0; r < logits.rows; ++r) {
-    const std::span<const float> row = logits.row(r);
-    FCMNIST_CHECK(labels[r] < row.size(), fmt::format("label {}, {} classes", labels[r], row.size()));
-    const std::size_t best = arg_max(row);
-    sums += {row_loss(row, labels[r], best).loss, best == labels[r] ? 1 : 0};
-    predicted[r] = static_cast<std::uint8_t>(best);
+  for (std::size_t s = 0; s < logits.cols; ++s) {
+    const Column<const float> x(logits, s);
+    const std::size_t label = labels[s], best = arg_max(x);
+    float exp_sum = 0.0F;
+    bool finite = true;
+    for (std::size_t c = 0; c < x.size(); ++c) {
+      finite = finite && std::isfinite(x[c]);
+      exp_sum += std::exp(x[c] - x[best]);
+    }
+    sums += {loss_of(exp_sum, x[label], x[best], finite), best == label ? 1 : 0};
+    predicted[s] = static_cast<std::uint8_t>(best);
   }
   return sums;
 }

@@ -7,10 +7,10 @@
 
 namespace fcmnist::kernels {
 
-/// Sums over the rows of a microbatch.
+/// Sums over the samples of a microbatch.
 struct LossSums {
   double loss = 0.0;  ///< in nats
-  long correct = 0;   ///< rows whose arg max is the label
+  long correct = 0;   ///< samples whose arg max is the label
   LossSums& operator+=(const LossSums& other) {
     loss += other.loss;
     correct += other.correct;
@@ -19,15 +19,15 @@ struct LossSums {
 };
 
 /// Softmax cross-entropy of one microbatch, and its gradient in place of the logits.
-///   logits    (rows x classes) read, then written: (softmax(logits) - onehot(label)) * scale
-///   labels    (rows)           0 <= label < classes
-/// The loss is added in row order in double. A row with a non-finite logit makes the loss non-finite.
+///   logits    (classes x samples) read, then written: (softmax(logits) - onehot(label)) * scale
+///   labels    (samples)           0 <= label < classes
+/// The loss is added in sample order in double. A sample with a non-finite logit makes the loss non-finite.
 /// Source: Goodfellow, Bengio, Courville, Deep Learning (2016), section 4.1.
 LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels,
                                         float scale);
 
-/// The same loss without the gradient; `predicted` (rows) receives the arg max of each row, the lowest index
-/// of equals.
+/// The same loss without the gradient; `predicted` (samples) receives the arg max of each sample, the
+/// lowest index of equals.
 LossSums softmax_cross_entropy(MatrixView<const float> logits, std::span<const std::uint8_t> labels,
                                std::span<std::uint8_t> predicted);
 

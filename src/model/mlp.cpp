@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
 #include "core/error.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/layer_ops.hpp"
@@ -47,16 +51,22 @@ std::span<const float> Mlp::bias(ArenaView<const float> weights, const Layer& la
   return options_.use_bias ? weights[layer.bias_slot].row(0) : std::span<const float>();
 }
 
+std::size_t Mlp::samples_of(MatrixView<const float> input) const {
+  return layers_.front().index == 0 ? input.rows : input.cols;
+}
+
 MatrixView<float> Mlp::forward(ArenaView<const float> weights, MatrixView<const float> input,
                                const DropoutContext* dropout, Workspace& workspace) const {
-  FCMNIST_CHECK(input.cols == inputs() && input.rows <= workspace.max_rows(),
-                fmt::format("input {} x {}, expected at most {} x {}", input.rows, input.cols,
-                            workspace.max_rows(), inputs()));
+  const std::size_t samples = samples_of(input);
+  FCMNIST_CHECK(input.rows * input.cols == samples * inputs() && samples <= workspace.max_samples(),
+                fmt::format("input {} x {}, expected at most {} samples of {}", input.rows, input.cols,
+                            workspace.max_samples(), inputs()));
   MatrixView<const float> below = input;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
-    const MatrixView<float> out = workspace.activation(i, input.rows);
-    gemm(Op::none, below, Op::transpose, weights[layer.weight_slot], 1.0F, 0.0F, out);
+    const MatrixView<float> out = workspace.activation(i, samples);
+    gemm(Op::none, weights[layer.weight_slot], layer.index == 0 ? Op::transpose : Op::none, below, 1.0F, 0.0F,
+         out);
     if (layer.last) {
       kernels::add_bias(out, bias(weights, layer));
     } else {
@@ -68,48 +78,99 @@ MatrixView<float> Mlp::forward(ArenaView<const float> weights, MatrixView<const 
     }
     below = out;
   }
-  return workspace.output(input.rows);
+  return workspace.activation(layers_.size() - 1, samples);
+}
+
+std::vector<GradientPart> Mlp::gradient_parts(std::size_t target) const {
+  std::vector<std::size_t> order(layers_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, std::greater(),
+                           [&](std::size_t i) { return layers_[i].inputs * layers_[i].outputs; });
+  const std::vector<Block> blocks = blocks_of(layout_);
+  std::vector<GradientPart> parts;
+  for (const std::size_t i : order) {
+    const Slot& weight = layout_[layers_[i].weight_slot];
+    std::size_t begin = 0;
+    for (const Block& block : blocks) {
+      if (block.slot != layers_[i].weight_slot) continue;
+      const std::size_t end = block.offset - weight.offset + block.count;
+      const bool last = end == weight.count();
+      const bool enough = target > 0 && end - begin >= target && end % weight.cols == 0;
+      if (!last && !enough) continue;
+      parts.push_back(
+          {i, {begin / weight.cols, end / weight.cols}, {weight.offset + begin, weight.offset + end}});
+      begin = end;
+    }
+    if (options_.use_bias) {
+      const Slot& bias = layout_[layers_[i].bias_slot];  // lies behind the weight
+      parts.back().numbers.end = bias.offset + bias.count();
+    }
+  }
+  return parts;
 }
 
 void Mlp::backward(ArenaView<const float> weights, MatrixView<const float> input, Workspace& workspace,
-                   Accumulate accumulate, ArenaView<float> gradients, MatrixView<float> d_input) const {
-  const std::size_t rows = input.rows;
+                   Accumulate accumulate, ArenaView<float> gradients, std::span<const GradientPart> parts,
+                   const std::function<void()>& on_part, MatrixView<float> d_input) const {
+  const std::size_t samples = samples_of(input);
   const auto scale = static_cast<float>(1.0 / (1.0 - options_.dropout));
   for (std::size_t i = layers_.size(); i-- > 0;) {
     const Layer& layer = layers_[i];
-    const MatrixView<float> delta = workspace.delta(i, rows);
-    if (!layer.last) kernels::relu_dropout_backward(delta, workspace.activation(i, rows), scale);
-    const MatrixView<float> below = i > 0 ? workspace.delta(i - 1, rows) : d_input;
-    if (below.data != nullptr) gemm(Op::none, delta, Op::none, weights[layer.weight_slot], 1.0F, 0.0F, below);
+    const MatrixView<float> delta = workspace.delta(i, samples);
+    if (!layer.last) kernels::relu_dropout_backward(delta, workspace.activation(i, samples), scale);
+    const MatrixView<float> below = i > 0 ? workspace.delta(i - 1, samples) : d_input;
+    if (below.data != nullptr)
+      gemm(Op::transpose, weights[layer.weight_slot], Op::none, delta, 1.0F, 0.0F, below);
   }
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    weight_gradients(layers_[i], i > 0 ? workspace.activation(i - 1, rows) : input, workspace.delta(i, rows),
-                     accumulate, gradients);
+  for (const GradientPart& part : parts) {
+    weight_gradient(part, input, workspace, accumulate, gradients);
+    if (on_part) on_part();
   }
 }
 
-void Mlp::weight_gradients(const Layer& layer, MatrixView<const float> input, MatrixView<const float> delta,
-                           Accumulate accumulate, ArenaView<float> gradients) const {
+void Mlp::weight_gradient(const GradientPart& part, MatrixView<const float> input, Workspace& workspace,
+                          Accumulate accumulate, ArenaView<float> gradients) const {
+  const Layer& layer = layers_[part.layer];
+  const std::size_t samples = samples_of(input);
+  const MatrixView<const float> delta = workspace.delta(part.layer, samples);
+  const MatrixView<const float> below =
+      part.layer > 0 ? workspace.activation(part.layer - 1, samples) : input;
   const bool add = accumulate == Accumulate::add;
-  gemm(Op::transpose, delta, Op::none, input, 1.0F, add ? 1.0F : 0.0F, gradients[layer.weight_slot]);
-  if (options_.use_bias) kernels::sum_rows(delta, gradients[layer.bias_slot].row(0), add);
-}
-
-Workspace::Workspace(const Mlp& mlp, std::size_t max_rows) : max_rows_(max_rows) {
-  for (const auto& layer : mlp.layers_) {
-    widths_.push_back(layer.outputs);
-    activations_.emplace_back(max_rows * layer.outputs);
-    deltas_.emplace_back(&layer == &mlp.layers_.back() && layer.last ? 0 : max_rows * layer.outputs);
+  gemm(Op::none, delta.middle(part.rows.begin, part.rows.size()), layer.index == 0 ? Op::none : Op::transpose,
+       below, 1.0F, add ? 1.0F : 0.0F,
+       gradients[layer.weight_slot].middle(part.rows.begin, part.rows.size()));
+  if (options_.use_bias && part.rows.end == layer.outputs) {
+    kernels::sum_samples(delta, gradients[layer.bias_slot].row(0), add);
   }
 }
 
-MatrixView<float> Workspace::activation(std::size_t i, std::size_t rows) const {
-  return {activations_[i].data(), rows, widths_[i]};
+namespace {
+
+/// Numbers from one unit's row to the next. An odd number of cache lines: rows that start a power of two
+/// apart would share few places of the first-level cache.
+std::size_t row_stride(std::size_t samples) {
+  constexpr std::size_t line = 64 / sizeof(float);
+  return ((samples + line - 1) / line | 1) * line;
 }
 
-MatrixView<float> Workspace::delta(std::size_t i, std::size_t rows) const {
+}  // namespace
+
+Workspace::Workspace(const Mlp& mlp, std::size_t max_samples)
+    : max_samples_(max_samples), stride_(row_stride(max_samples)) {
+  for (const auto& layer : mlp.layers_) {
+    units_.push_back(layer.outputs);
+    activations_.emplace_back(stride_ * layer.outputs);
+    deltas_.emplace_back(layer.last ? 0 : stride_ * layer.outputs);
+  }
+}
+
+MatrixView<float> Workspace::activation(std::size_t i, std::size_t samples) const {
+  return {activations_[i].data(), units_[i], samples, stride_};
+}
+
+MatrixView<float> Workspace::delta(std::size_t i, std::size_t samples) const {
   const bool shared = deltas_[i].size() == 0;
-  return {shared ? activations_[i].data() : deltas_[i].data(), rows, widths_[i]};
+  return {shared ? activations_[i].data() : deltas_[i].data(), units_[i], samples, stride_};
 }
 
 }  // namespace fcmnist::model

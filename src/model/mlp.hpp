@@ -8,6 +8,7 @@
 #include "core/arena.hpp"
 #include "core/layout.hpp"
 #include "core/matrix_view.hpp"
+#include "core/share.hpp"
 #include "model/options.hpp"
 
 namespace fcmnist::model {
@@ -25,13 +26,20 @@ std::vector<std::size_t> widths_of(const MlpOptions& options, std::size_t featur
 struct DropoutContext {
   std::uint64_t seed = 0;
   std::uint32_t epoch = 0;
-  std::span<const std::uint32_t> sample_ids;  ///< one per row
+  std::span<const std::uint32_t> sample_ids;  ///< one per sample
 };
 
 enum class Accumulate { write, add };
 
-/// Activations and their gradients of one microbatch of at most `max_rows` samples. One allocation, made
-/// once.
+/// Rows of one layer's weight gradient, and the bias gradient with the last of them: what backward() finishes
+/// at once.
+struct GradientPart {
+  std::size_t layer = 0;  ///< of the run
+  Range rows;
+  Range numbers;  ///< in the flat array
+};
+
+/// Activations and their gradients of one microbatch of at most `max_samples` samples. Allocated once.
 class Workspace;
 
 /// A contiguous run of layers of a multi-layer perceptron: hidden layers Linear -> ReLU -> Dropout, a last
@@ -55,22 +63,29 @@ class Mlp {
   /// Writes initial weights: a pure function of (seed, layer, position), the same whatever the range is.
   void initialize(std::uint64_t seed, ArenaView<float> weights) const;
 
-  /// Computes all activations of the rows of `input`.
-  ///   input    (rows x inputs()), rows <= workspace.max_rows()
+  /// Computes all activations of a microbatch.
+  ///   input    samples x inputs(), as images lie in memory, when the run begins the network; else
+  ///            inputs() x samples. At most workspace.max_samples() samples.
   ///   dropout  nullptr: evaluation, nothing is dropped
-  /// Returns the last layer's output (rows x outputs()), in the workspace: logits when the range ends the
+  /// Returns the last layer's output (outputs() x samples), in the workspace: logits when the run ends the
   /// network.
   MatrixView<float> forward(ArenaView<const float> weights, MatrixView<const float> input,
                             const DropoutContext* dropout, Workspace& workspace) const;
 
-  /// Gradients of the weights, after forward() of the same rows.
+  /// The order in which backward() finishes the gradient: the largest layer (by numbers) first, in parts of
+  /// about `target` numbers that begin and end with a block (core/layout.hpp); 0: a layer is one part.
+  [[nodiscard]] std::vector<GradientPart> gradient_parts(std::size_t target = 0) const;
+
+  /// Gradients of the weights, after forward() of the same samples.
   ///   input       as given to forward()
-  ///   workspace   the delta of its last layer holds the gradient by this range's output, written by the
-  ///   caller gradients   every slot is overwritten, or added to d_input     (rows x inputs()) receives the
-  ///   gradient by the input, or empty: not computed
-  /// Deltas are computed first, then the weight gradients, the largest (the first layer's) first.
+  ///   workspace   the delta of its last layer holds the gradient by this run's output, written by the caller
+  ///   gradients   every slot is overwritten, or added to
+  ///   parts       of gradient_parts(); all deltas are computed first, then the parts in this order
+  ///   on_part     called after each part, if given
+  ///   d_input     (inputs() x samples) receives the gradient by the input, or empty: not computed
   void backward(ArenaView<const float> weights, MatrixView<const float> input, Workspace& workspace,
-                Accumulate accumulate, ArenaView<float> gradients, MatrixView<float> d_input = {}) const;
+                Accumulate accumulate, ArenaView<float> gradients, std::span<const GradientPart> parts,
+                const std::function<void()>& on_part = {}, MatrixView<float> d_input = {}) const;
 
  private:
   friend class Workspace;
@@ -83,8 +98,9 @@ class Mlp {
     std::size_t bias_slot = 0;
   };
   [[nodiscard]] std::span<const float> bias(ArenaView<const float> weights, const Layer& layer) const;
-  void weight_gradients(const Layer& layer, MatrixView<const float> input, MatrixView<const float> delta,
-                        Accumulate accumulate, ArenaView<float> gradients) const;
+  [[nodiscard]] std::size_t samples_of(MatrixView<const float> input) const;
+  void weight_gradient(const GradientPart& part, MatrixView<const float> input, Workspace& workspace,
+                       Accumulate accumulate, ArenaView<float> gradients) const;
 
   MlpOptions options_;
   std::vector<Layer> layers_;
@@ -93,20 +109,18 @@ class Mlp {
 
 class Workspace {
  public:
-  Workspace(const Mlp& mlp, std::size_t max_rows);
-  [[nodiscard]] std::size_t max_rows() const { return max_rows_; }
-  /// Output of layer i of the run, after ReLU and dropout (rows x its outputs).
-  [[nodiscard]] MatrixView<float> activation(std::size_t i, std::size_t rows) const;
-  /// Gradient by the output of layer i (rows x its outputs). The last one shares the memory of its
-  /// activation, since the loss turns logits into their gradient in place.
-  [[nodiscard]] MatrixView<float> delta(std::size_t i, std::size_t rows) const;
-  [[nodiscard]] MatrixView<float> output(std::size_t rows) const {
-    return activation(widths_.size() - 1, rows);
-  }
+  Workspace(const Mlp& mlp, std::size_t max_samples);
+  [[nodiscard]] std::size_t max_samples() const { return max_samples_; }
+  /// Output of layer i of the run, after ReLU and dropout (its outputs x samples).
+  [[nodiscard]] MatrixView<float> activation(std::size_t i, std::size_t samples) const;
+  /// Gradient by the output of layer i (its outputs x samples). That of the network's last layer shares the
+  /// memory of its activation, since the loss turns logits into their gradient in place.
+  [[nodiscard]] MatrixView<float> delta(std::size_t i, std::size_t samples) const;
 
  private:
-  std::size_t max_rows_;
-  std::vector<std::size_t> widths_;  ///< outputs of each layer of the run
+  std::size_t max_samples_;
+  std::size_t stride_;
+  std::vector<std::size_t> units_;  ///< outputs of each layer of the run
   std::vector<AlignedArray<float>> activations_, deltas_;
 };
 

@@ -17,14 +17,19 @@ struct SgdStep {
 double clip_scale(double norm, double max_norm);
 
 /// Stochastic gradient descent with momentum on one block of weights, as torch.optim.SGD:
+///   gradient = sources[0] + sources[1] + ..., added in that order
 ///   g = clamp(gradient * scale, max_gradient_value) + weight_decay_rate * w
 ///   m = momentum * m + g
 ///   w = w - learning_rate * (use_nesterov ? g + momentum * m : m)
+///   sources                   pointers to n numbers each, at least one: their sum is the mean over the
+///   global
+///                             batch
 ///   weights, momentum_buffer  (n) read and written; momentum_buffer is 0 before the first step
-///   gradient                  (n) the mean over the global batch
+/// Returns the sum of gradient^2. The gradient itself is not stored: summing and updating are one pass, since
+/// both wait for memory.
 /// Source: Sutskever, Martens, Dahl, Hinton, ICML 2013 (in PyTorch's form: the learning rate is applied
 /// last).
-void sgd_update(const OptimizerOptions& options, const SgdStep& step, std::span<const float> gradient,
-                std::span<float> weights, std::span<float> momentum_buffer);
+double sgd_update(const OptimizerOptions& options, const SgdStep& step, std::span<const float* const> sources,
+                  std::span<float> weights, std::span<float> momentum_buffer);
 
 }  // namespace fcmnist::optim

@@ -18,8 +18,8 @@ std::size_t samples_to_score(const config::RunConfig& config, int ranks, std::si
                                  data::global_batch(config.eval_input, ranks));
 }
 
-/// Rows that a rank computes at once: its share of the batch, but no more than its share of the samples.
-std::size_t rows_per_batch(const config::RunConfig& config, int ranks, std::size_t samples) {
+/// Samples that a rank computes at once: its share of the batch, but no more than its share of the samples.
+std::size_t samples_per_batch(const config::RunConfig& config, int ranks, std::size_t samples) {
   const auto parts = static_cast<std::size_t>(ranks);
   const std::size_t batch = std::min(data::global_batch(config.eval_input, ranks), samples);
   return std::max<std::size_t>((batch + parts - 1) / parts, 1);
@@ -33,11 +33,11 @@ Evaluator::Evaluator(const config::RunConfig& config, const comm::Topology& topo
       dataset_(&dataset),
       mlp_(&mlp),
       samples_(samples_to_score(config, topology.world().size(), dataset.samples())),
-      workspace_(mlp, rows_per_batch(config, topology.world().size(), samples_)),
-      features_(workspace_.max_rows() * mlp.inputs()),
-      labels_(workspace_.max_rows()),
-      predicted_(workspace_.max_rows()),
-      ids_(workspace_.max_rows()) {}
+      workspace_(mlp, samples_per_batch(config, topology.world().size(), samples_)),
+      features_(workspace_.max_samples() * mlp.inputs()),
+      labels_(workspace_.max_samples()),
+      predicted_(workspace_.max_samples()),
+      ids_(workspace_.max_samples()) {}
 
 EvaluationResult Evaluator::evaluate(ArenaView<const float> weights) {
   const std::size_t classes = mlp_->outputs();
@@ -47,17 +47,17 @@ EvaluationResult Evaluator::evaluate(ArenaView<const float> weights) {
   double loss[] = {0.0};
   const Range share = share_of(samples_, static_cast<std::size_t>(topology_->world().size()),
                                static_cast<std::size_t>(topology_->world().rank()));
-  for (std::size_t begin = share.begin; begin < share.end; begin += workspace_.max_rows()) {
-    const std::size_t rows = std::min(workspace_.max_rows(), share.end - begin);
-    const auto ids = std::span(ids_).first(rows);
+  for (std::size_t begin = share.begin; begin < share.end; begin += workspace_.max_samples()) {
+    const std::size_t count = std::min(workspace_.max_samples(), share.end - begin);
+    const auto ids = std::span(ids_).first(count);
     std::iota(ids.begin(), ids.end(), static_cast<std::uint32_t>(begin));
-    const MatrixView<float> input(features_.data(), rows, mlp_->inputs());
-    data::fill_batch(*dataset_, ids, input, std::span(labels_).first(rows));
+    const MatrixView<float> input(features_.data(), count, mlp_->inputs());
+    data::fill_batch(*dataset_, ids, input, std::span(labels_).first(count));
     const auto logits = mlp_->forward(weights, input, nullptr, workspace_);
-    loss[0] += kernels::softmax_cross_entropy(logits, std::span(labels_).first(rows),
-                                              std::span(predicted_).first(rows))
+    loss[0] += kernels::softmax_cross_entropy(logits, std::span(labels_).first(count),
+                                              std::span(predicted_).first(count))
                    .loss;
-    for (std::size_t r = 0; r < rows; ++r) ++result.confusion[labels_[r] * classes + predicted_[r]];
+    for (std::size_t i = 0; i < count; ++i) ++result.confusion[labels_[i] * classes + predicted_[i]];
   }
   topology_->world().sum(loss);
   topology_->world().sum(std::span(result.confusion));

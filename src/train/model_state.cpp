@@ -34,7 +34,7 @@ void ModelState::load_weights_and_optimizer(const store::Checkpoint* checkpoint)
 }
 
 void ModelState::spread(ArenaView<float> values) const {
-  if (topology_->is_leader()) topology_->leaders().broadcast(values.all(), 0);
+  if (topology_->is_leader()) topology_->peers().broadcast(values.all(), 0);
   topology_->world().barrier();
 }
 

@@ -7,7 +7,6 @@
 #include <cmath>
 
 #include "core/error.hpp"
-#include "core/ordered_sum.hpp"
 #include "kernels/softmax_loss.hpp"
 #include "optim/schedule.hpp"
 #include "optim/sgd.hpp"
@@ -20,15 +19,31 @@ struct Trainer::Sums {
   std::array<double, count> numbers{};
 };
 
+struct Trainer::Microbatch {
+  std::span<const std::uint32_t> ids;
+  bool first = false;  ///< of its step
+  bool last = false;
+};
+
 namespace {
 
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
-/// Rows of the largest microbatch: no more than the data has to give.
-std::size_t microbatch_rows(const config::RunConfig& config, int replicas, std::size_t samples) {
+/// Samples of the largest microbatch: no more than the data has to give.
+std::size_t microbatch_samples(const config::RunConfig& config, int replicas, std::size_t samples) {
   const std::size_t step = std::min(step_batch(config, replicas), samples);
   const std::size_t share = ceil_div(step, static_cast<std::size_t>(replicas));
   return ceil_div(share, static_cast<std::size_t>(config.optimizer.grad_accum_steps));
+}
+
+/// Between nodes the gradient travels in parts of about so many numbers, behind the rest of the backward
+/// pass; within a node there is nothing to hide and a layer is one part, since short GEMMs are slower.
+std::size_t part_numbers(const comm::Topology& topology) { return topology.node_count() > 1 ? 65'536 : 0; }
+
+std::vector<Range> ranges_of(std::span<const model::GradientPart> parts) {
+  std::vector<Range> ranges;
+  for (const model::GradientPart& part : parts) ranges.push_back(part.numbers);
+  return ranges;
 }
 
 }  // namespace
@@ -49,10 +64,11 @@ Trainer::Trainer(const config::RunConfig& config, const comm::Topology& topology
       state_(&state),
       total_steps_(total_steps),
       order_(dataset.samples(), config.run.seed, config.train_input.shuffle),
-      exchange_(topology, mlp.layout(), Sums::count, config.comm, give_way),
-      workspace_(mlp, microbatch_rows(config, topology.world().size(), dataset.samples())),
-      features_(workspace_.max_rows() * mlp.inputs()),
-      labels_(workspace_.max_rows()) {}
+      parts_(mlp.gradient_parts(part_numbers(topology))),
+      exchange_(topology, mlp.layout(), ranges_of(parts_), Sums::count, config.comm, give_way),
+      workspace_(mlp, microbatch_samples(config, topology.world().size(), dataset.samples())),
+      features_(workspace_.max_samples() * mlp.inputs()),
+      labels_(workspace_.max_samples()) {}
 
 StepResult Trainer::step() {
   StepResult result;
@@ -66,12 +82,13 @@ StepResult Trainer::step() {
   const auto microbatches = static_cast<std::size_t>(config_->optimizer.grad_accum_steps);
   for (std::size_t m = 0; m < microbatches; ++m) {
     const Range part = share_of(mine.size(), microbatches, m);
-    accumulate_gradient(mine.subspan(part.begin, part.size()), samples, m == 0, sums, watch, result.time);
+    accumulate_gradient({mine.subspan(part.begin, part.size()), m == 0, m + 1 == microbatches}, samples, sums,
+                        watch, result.time);
   }
-  exchange_.reduce(sums.numbers);
+  const std::span<const double> all = exchange_.finish();
   const auto count = static_cast<double>(samples.positions.size());
-  result.loss = sums.numbers[Sums::loss] / count;
-  result.accuracy = sums.numbers[Sums::correct] / count;
+  result.loss = all[Sums::loss] / count;
+  result.accuracy = all[Sums::correct] / count;
   check_finite("loss", result.loss, learning_rate);
   result.gradient_norm = update(learning_rate);
   check_finite("gradient norm", result.gradient_norm, learning_rate);
@@ -94,22 +111,29 @@ std::span<const std::uint32_t> Trainer::my_sample_ids(const data::StepSamples& s
 }
 
 /// Forward and backward of one microbatch. The loss gradient is divided by the samples of the whole step, so
-/// that the sum over microbatches and ranks is the mean over the global batch, whatever the shares are.
-void Trainer::accumulate_gradient(std::span<const std::uint32_t> ids, const data::StepSamples& samples,
-                                  bool first, Sums& sums, Stopwatch& watch, TimeSplit& time) {
-  const MatrixView<float> input(features_.data(), ids.size(), mlp_->inputs());
-  const auto labels = std::span(labels_).first(ids.size());
-  data::fill_batch(*dataset_, ids, input, labels);
+/// that the sum over microbatches and ranks is the mean over the global batch, whatever the shares are. The
+/// last microbatch hands the gradient to the exchange part by part.
+void Trainer::accumulate_gradient(const Microbatch& microbatch, const data::StepSamples& samples, Sums& sums,
+                                  Stopwatch& watch, TimeSplit& time) {
+  const MatrixView<float> input(features_.data(), microbatch.ids.size(), mlp_->inputs());
+  const auto labels = std::span(labels_).first(microbatch.ids.size());
+  data::fill_batch(*dataset_, microbatch.ids, input, labels);
   time.data_s += watch.lap_s();
 
-  const model::DropoutContext dropout{config_->run.seed, static_cast<std::uint32_t>(samples.epoch), ids};
+  const model::DropoutContext dropout{config_->run.seed, static_cast<std::uint32_t>(samples.epoch),
+                                      microbatch.ids};
   const MatrixView<float> logits = mlp_->forward(state_->weights(), input, &dropout, workspace_);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(samples.positions.size()));
   const kernels::LossSums loss = kernels::softmax_cross_entropy_gradient(logits, labels, scale);
-  mlp_->backward(state_->weights(), input, workspace_,
-                 first ? model::Accumulate::write : model::Accumulate::add, exchange_.local_gradient());
   sums.numbers[Sums::loss] += loss.loss;
   sums.numbers[Sums::correct] += static_cast<double>(loss.correct);
+  if (microbatch.last) exchange_.begin(sums.numbers);
+  const auto post = [this, &microbatch] {
+    if (microbatch.last) exchange_.post();
+  };
+  mlp_->backward(state_->weights(), input, workspace_,
+                 microbatch.first ? model::Accumulate::write : model::Accumulate::add,
+                 exchange_.local_gradient(), parts_, post);
   time.compute_s += watch.lap_s();
 }
 
@@ -125,26 +149,31 @@ void Trainer::check_finite(const char* what, double value, double learning_rate)
       .as_agreed();
 }
 
-/// Sums the gradients of this rank's blocks and updates their weights. Clipping by norm needs the whole
-/// gradient's norm first and pays one more wait. Returns the norm before clipping.
+/// Sums the gradients of this rank's blocks and updates their weights, in one pass. Clipping by norm needs
+/// the whole gradient's norm first, so it takes two passes and one more wait. Returns the norm before
+/// clipping.
 double Trainer::update(double learning_rate) {
   const auto& options = config_->optimizer;
-  const ArenaView<float> gradient = exchange_.local_gradient();
-  const auto apply = [&](const Block& block, double scale) {
-    optim::sgd_update(options, {learning_rate, scale}, gradient.block(block), state_->weights().block(block),
-                      state_->momentum_buffer().block(block));
+  const auto apply = [&](const Block& block, std::span<const float* const> sources, double scale) {
+    return optim::sgd_update(options, {learning_rate, scale}, sources, state_->weights().block(block),
+                             state_->momentum_buffer().block(block));
   };
-  const bool clip = options.max_gradient_norm > 0.0;
-  for (const std::size_t b : exchange_.owned()) {
-    const Block& block = exchange_.blocks()[b];
-    exchange_.set_block_value(b, ordered_sum(exchange_.sources(block), gradient.block(block)));
-    if (!clip) apply(block, 1.0);
-  }
-  if (clip) {
+  if (options.max_gradient_norm > 0.0) {
+    for (const std::size_t b : exchange_.owned()) {
+      exchange_.set_block_value(b, exchange_.collect(exchange_.blocks()[b]));
+    }
     exchange_.share_block_values();
     const double scale =
         optim::clip_scale(std::sqrt(exchange_.sum_of_block_values()), options.max_gradient_norm);
-    for (const std::size_t b : exchange_.owned()) apply(exchange_.blocks()[b], scale);
+    for (const std::size_t b : exchange_.owned()) {
+      const Block& block = exchange_.blocks()[b];
+      apply(block, exchange_.collected(block), scale);
+    }
+  } else {
+    for (const std::size_t b : exchange_.owned()) {
+      const Block& block = exchange_.blocks()[b];
+      exchange_.set_block_value(b, apply(block, exchange_.sources(block), 1.0));
+    }
   }
   exchange_.publish();
   return std::sqrt(exchange_.sum_of_block_values());

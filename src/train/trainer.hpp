@@ -51,9 +51,11 @@ class Trainer {
  private:
   struct Sums;  // of the samples of a step
 
+  struct Microbatch;
+
   [[nodiscard]] std::span<const std::uint32_t> my_sample_ids(const data::StepSamples& samples);
-  void accumulate_gradient(std::span<const std::uint32_t> ids, const data::StepSamples& samples, bool first,
-                           Sums& sums, Stopwatch& watch, TimeSplit& time);
+  void accumulate_gradient(const Microbatch& microbatch, const data::StepSamples& samples, Sums& sums,
+                           Stopwatch& watch, TimeSplit& time);
   void check_finite(const char* what, double value, double learning_rate) const;
   double update(double learning_rate);
 
@@ -67,6 +69,7 @@ class Trainer {
   std::int64_t steps_done_ = 0;
 
   data::EpochOrder order_;
+  std::vector<model::GradientPart> parts_;
   comm::GradientExchange exchange_;
   model::Workspace workspace_;
   AlignedArray<float> features_;

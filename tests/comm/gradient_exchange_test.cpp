@@ -1,8 +1,10 @@
 #include "comm/gradient_exchange.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "core/ordered_sum.hpp"
 #include "support/mpi_test.hpp"
@@ -16,10 +18,10 @@ using test::world;
 
 Layout small_net() {
   Layout layout;
-  layout.add("fc_layers.0.weight", 40, 784);
-  layout.add("fc_layers.0.bias", 1, 40);
-  layout.add("wide", 2, 9'001);
-  layout.add("last_layer.weight", 10, 40);
+  layout.add("fc_layers.0.weight", 120, 784);
+  layout.add("fc_layers.0.bias", 1, 120);
+  layout.add("wide", 3, 9'001);
+  layout.add("last_layer.weight", 10, 120);
   return layout;
 }
 
@@ -27,25 +29,56 @@ std::vector<float> gradient_of_rank(const Layout& layout, int rank, int step) {
   return random_numbers(layout.size(), static_cast<std::uint64_t>(1 + rank + 100 * step));
 }
 
+/// The slots, and the first one in pieces of ten blocks.
+std::vector<Range> parts_of(const Layout& layout) {
+  std::vector<Range> parts;
+  const std::size_t piece = 50 * 784;
+  for (std::size_t begin = 0; begin < layout[0].count(); begin += piece) {
+    parts.push_back({begin, std::min(begin + piece, layout[0].count())});
+  }
+  for (std::size_t s = 1; s < layout.slots().size(); ++s) {
+    parts.push_back({layout[s].offset, layout[s].offset + layout[s].count()});
+  }
+  return parts;
+}
+
+CommOptions with_streams(int streams) {
+  CommOptions options;
+  options.exchange_streams = streams;
+  return options;
+}
+
 /// All groupings of the world into nodes of equal size but the last: one node, several, one rank each,
-/// uneven.
-class Exchange : public testing::TestWithParam<int> {
+/// uneven; with as many streams between them as given.
+class Exchange : public testing::TestWithParam<std::tuple<int, int>> {
  protected:
   Layout layout_ = small_net();
-  Topology topology_{world(), GetParam()};
-  GradientExchange exchange_{topology_, layout_, 2, {}, true};
+  Topology topology_{world(), std::get<0>(GetParam())};
+  GradientExchange exchange_{topology_, layout_, parts_of(layout_), 2, with_streams(std::get<1>(GetParam())),
+                             true};
   SharedArray<float> result_{topology_.node(), layout_.size()};
 
   double one_step(int step) {
-    std::ranges::copy(gradient_of_rank(layout_, world().rank(), step), exchange_.local_gradient().data());
-    double small[] = {1.0, static_cast<double>(world().rank())};
-    exchange_.reduce(small);
+    const double mine[] = {1.0, static_cast<double>(world().rank())};
+    exchange_.begin(mine);
+    const auto gradient = gradient_of_rank(layout_, world().rank(), step);
+    for (const Range& part : parts_of(layout_)) {
+      std::copy_n(gradient.data() + part.begin, part.size(), exchange_.local_gradient().data() + part.begin);
+      exchange_.post();
+    }
+    const auto small = exchange_.finish();
     EXPECT_EQ(small[0], world().size());
     EXPECT_EQ(small[1], world().size() * (world().size() - 1) / 2);
     for (const std::size_t b : exchange_.owned()) {
       const Block& block = exchange_.blocks()[b];
-      const double squares =
-          ordered_sum(exchange_.sources(block), {result_.data() + block.offset, block.count});
+      const std::span<float> result(result_.data() + block.offset, block.count);
+      double squares = 0.0;
+      if (step % 2 == 0) {
+        squares = ordered_sum(exchange_.sources(block), result);
+      } else {
+        squares = exchange_.collect(block);
+        ordered_sum(exchange_.collected(block), result);
+      }
       exchange_.set_block_value(b, squares);
     }
     exchange_.share_block_values();
@@ -96,7 +129,47 @@ TEST_P(Exchange, BlocksOfANodeAreOwnedOnce) {
   for (const auto count : owners) EXPECT_EQ(count, 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(RanksPerNode, Exchange, testing::Values(0, 1, 2, 3));
+INSTANTIATE_TEST_SUITE_P(RanksPerNode, Exchange,
+                         testing::Combine(testing::Values(0, 1, 2, 3), testing::Values(1, 2)));
+
+// Within one node, a late rank is named by NodeBarrier, which has its own test.
+class SilentRank : public testing::TestWithParam<int> {};
+
+TEST_P(SilentRank, IsNamedAfterTheStallTimeout) {
+  const Layout layout = small_net();
+  const Topology topology(world(), GetParam());
+  if (topology.node_count() == 1) return;
+  CommOptions options;
+  options.stall_timeout_s = 0.3;
+  GradientExchange exchange(topology, layout, parts_of(layout), 0, options, true);
+  const auto write_all = [&] {
+    exchange.begin({});
+    for (std::size_t p = 0; p < parts_of(layout).size(); ++p) exchange.post();
+  };
+  if (world().rank() != 1) {
+    write_all();
+    try {
+      static_cast<void>(exchange.finish());
+      ADD_FAILURE() << "rank 1 did not come";
+    } catch (const CommError& error) {
+      bool same_node = false;
+      for (int r = 0; r < topology.node().size(); ++r) same_node = same_node || topology.world_rank(r) == 1;
+      EXPECT_THAT(error.what(), testing::HasSubstr(same_node ? "rank 1 has not arrived"
+                                                             : "no message from another node has come"));
+    }
+  }
+  world().barrier();
+  if (world().rank() == 1) write_all();  // it comes after all, so that no message is left under way
+  for (;;) {
+    try {
+      static_cast<void>(exchange.finish());
+      break;
+    } catch (const CommError&) {
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(RanksPerNode, SilentRank, testing::Values(1, 2, 3));
 
 }  // namespace
 }  // namespace fcmnist::comm

@@ -15,7 +15,7 @@ TEST(NodeBarrier, WhatWasWrittenBeforeIsSeenAfter) {
   const Topology topology(world());
   const SharedWindow window(topology.node(), sizeof(int));
   const auto number = [&](int rank) -> int& { return *reinterpret_cast<int*>(window.segment(rank).data()); };
-  NodeBarrier barrier(topology, 30.0, true);
+  NodeBarrier barrier(topology, PolledWait(world(), 30.0, true));
   for (int round = 1; round <= 200; ++round) {
     number(world().rank()) = round;
     barrier.wait();
@@ -26,7 +26,7 @@ TEST(NodeBarrier, WhatWasWrittenBeforeIsSeenAfter) {
 
 TEST(NodeBarrier, NamesTheRankThatDoesNotCome) {
   const Topology topology(world());
-  NodeBarrier barrier(topology, 0.2, true);
+  NodeBarrier barrier(topology, PolledWait(world(), 0.2, true));
   if (world().rank() != 1) {
     try {
       barrier.wait();

@@ -1,9 +1,8 @@
 #include "comm/ring_allreduce.hpp"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 
-#include "core/error.hpp"
 #include "support/mpi_test.hpp"
 #include "support/random_matrix.hpp"
 
@@ -14,7 +13,7 @@ using test::random_numbers;
 using test::world;
 
 TEST(RingAllreduce, SumsArraysOfAnyLengthToTheSameBitsOnAllRanks) {
-  RingAllreduce ring(world(), 100'000, 30.0);
+  RingAllreduce ring(world(), 100'000);
   for (const std::size_t count :
        {0U, 1U, 2U, 7U, 1000U, 99'999U, 100'000U}) {  // also fewer numbers than ranks
     std::vector<double> expected(count, 0.0);
@@ -23,24 +22,11 @@ TEST(RingAllreduce, SumsArraysOfAnyLengthToTheSameBitsOnAllRanks) {
       for (std::size_t i = 0; i < count; ++i) expected[i] += theirs[i];
     }
     auto numbers = random_numbers(count, static_cast<std::uint64_t>(world().rank()));
-    ring.sum(numbers);
+    ring.start(numbers);
+    while (!ring.progress()) sched_yield();
     for (std::size_t i = 0; i < count; ++i) ASSERT_NEAR(numbers[i], expected[i], 1e-5);
     const std::string_view bits(reinterpret_cast<const char*>(numbers.data()), count * sizeof(float));
     EXPECT_EQ(bits, world().broadcast(bits, 0));
-  }
-}
-
-TEST(RingAllreduce, NamesASilentNeighbour) {
-  if (world().size() == 1) return;
-  RingAllreduce ring(world(), 1'000'000, 0.2);
-  std::vector<float> numbers(1'000'000, 1.0F);  // too long to be sent without a receiver
-  if (world().rank() != 0) {
-    try {
-      ring.sum(numbers);
-      FAIL() << "rank 0 did not take part";
-    } catch (const CommError& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr("no message from the leader of node"));
-    }
   }
 }
 

@@ -19,12 +19,15 @@ TEST(CounterRng, AgreesWithThePublishedKnownAnswers) {
             (std::array<std::uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
 }
 
-TEST(CounterRng, ManyBlocksAtOnceAreTheSameBlocks) {
-  const CounterRng rng(12345, Purpose::dropout, 6, 7);
+TEST(CounterRng, ABlockForManyKeysAtOnceIsTheSameBlock) {
+  std::array<std::uint32_t, 16> b;
+  for (std::uint32_t l = 0; l < 16; ++l) b[l] = 1000 + 7 * l;
   std::array<std::array<std::uint32_t, 16>, 4> words;
-  rng.blocks<16>(1000, words);
-  for (std::uint32_t l = 0; l < 16; ++l) {
-    for (std::size_t w = 0; w < 4; ++w) EXPECT_EQ(words[w][l], rng.block(1000 + l)[w]);
+  const std::uint64_t seed = 5ULL << 32 | 12345;
+  CounterRng::block<16>(seed, Purpose::dropout, 6, b, 42, words);
+  for (std::size_t l = 0; l < 16; ++l) {
+    const auto alone = CounterRng(seed, Purpose::dropout, 6, b[l]).block(42);
+    for (std::size_t w = 0; w < 4; ++w) EXPECT_EQ(words[w][l], alone[w]);
   }
 }
 

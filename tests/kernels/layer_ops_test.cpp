@@ -16,27 +16,27 @@ using test::random_numbers;
 TEST(AddBiasRelu, AgreesWithTheDefinition) {
   auto numbers = random_numbers(7 * 19, 1);
   const auto before = numbers;
-  const auto bias = random_numbers(19, 2);
+  const auto bias = random_numbers(7, 2);
   add_bias_relu({numbers.data(), 7, 19}, bias);
   for (std::size_t i = 0; i < numbers.size(); ++i)
-    EXPECT_EQ(numbers[i], std::max(before[i] + bias[i % 19], 0.0F));
+    EXPECT_EQ(numbers[i], std::max(before[i] + bias[i / 19], 0.0F));
 }
 
 TEST(AddBiasRelu, KeepsANaNSoThatTheLossFindsIt) {
   std::vector<float> x = {std::numeric_limits<float>::quiet_NaN(), -1.0F};
   const std::vector<float> bias = {0.0F, 0.0F};
-  add_bias_relu({x.data(), 1, 2}, bias);
+  add_bias_relu({x.data(), 2, 1}, bias);
   EXPECT_TRUE(std::isnan(x[0]));
   EXPECT_EQ(x[1], 0.0F);
 }
 
 TEST(Dropout, DropsTheStatedShareAndKeepsTheExpectation) {
-  const std::size_t rows = 200, cols = 301;
+  const std::size_t units = 301, samples = 200;
   for (const double probability : {0.1, 0.5, 0.9}) {
-    std::vector<float> x(rows * cols, 1.0F);
-    std::vector<std::uint32_t> ids(rows);
-    for (std::size_t r = 0; r < rows; ++r) ids[r] = static_cast<std::uint32_t>(r * 7);
-    dropout({x.data(), rows, cols}, ids, probability, {1, 2, 0});
+    std::vector<float> x(units * samples, 1.0F);
+    std::vector<std::uint32_t> ids(samples);
+    for (std::size_t s = 0; s < samples; ++s) ids[s] = static_cast<std::uint32_t>(s * 7);
+    dropout({x.data(), units, samples}, ids, probability, {1, 2, 0});
     double zeros = 0, sum = 0;
     for (const float v : x) {
       zeros += v == 0.0F;
@@ -48,20 +48,31 @@ TEST(Dropout, DropsTheStatedShareAndKeepsTheExpectation) {
   }
 }
 
+/// Which units of one sample stay, computed alone.
+std::vector<float> kept_of(std::uint32_t id, std::size_t units, DropoutKey key) {
+  std::vector<float> x(units, 1.0F);
+  dropout({x.data(), units, 1}, std::span(&id, 1), 0.5, key);
+  return x;
+}
+
 // What makes the trained weights independent of how samples are dealt to ranks.
-TEST(Dropout, DependsOnTheSampleAndNotOnItsRow) {
-  const std::size_t cols = 37;
-  std::vector<float> both(2 * cols, 1.0F), alone(cols, 1.0F), other_epoch(cols, 1.0F),
-      other_layer(cols, 1.0F);
-  const std::vector<std::uint32_t> ids = {11, 42};
-  dropout({both.data(), 2, cols}, ids, 0.5, {1, 3, 0});
-  dropout({alone.data(), 1, cols}, std::span(ids).subspan(1), 0.5, {1, 3, 0});
-  dropout({other_epoch.data(), 1, cols}, std::span(ids).subspan(1), 0.5, {1, 4, 0});
-  dropout({other_layer.data(), 1, cols}, std::span(ids).subspan(1), 0.5, {1, 3, 1});
-  EXPECT_EQ(std::vector(both.begin() + cols, both.end()), alone);
-  EXPECT_NE(std::vector(both.begin(), both.begin() + cols), alone);
-  EXPECT_NE(other_epoch, alone);
-  EXPECT_NE(other_layer, alone);
+TEST(Dropout, DependsOnTheSampleAndNotOnItsPlace) {
+  const std::size_t units = 300, samples = 37;  // more than one group of units, no multiple of the lanes
+  std::vector<std::uint32_t> ids(samples);
+  for (std::size_t s = 0; s < samples; ++s) ids[s] = static_cast<std::uint32_t>(1000 - 3 * s);
+  const std::size_t stride = samples + 5;
+  std::vector<float> x(units * stride, 1.0F);
+  dropout({x.data(), units, samples, stride}, ids, 0.5, {1, 3, 0});
+  for (std::size_t s = 0; s < samples; ++s) {
+    const auto alone = kept_of(ids[s], units, {1, 3, 0});
+    for (std::size_t u = 0; u < units; ++u) ASSERT_EQ(x[u * stride + s], alone[u]) << u << " " << s;
+  }
+  for (std::size_t gap = samples; gap < stride; ++gap) EXPECT_EQ(x[gap], 1.0F) << "not a sample";
+  const auto one = kept_of(7, units, {1, 3, 0});
+  EXPECT_NE(one, kept_of(8, units, {1, 3, 0}));
+  EXPECT_NE(one, kept_of(7, units, {2, 3, 0}));
+  EXPECT_NE(one, kept_of(7, units, {1, 4, 0}));
+  EXPECT_NE(one, kept_of(7, units, {1, 3, 1}));
 }
 
 TEST(ReluDropoutBackward, LetsThroughWhatWasActive) {
@@ -71,17 +82,20 @@ TEST(ReluDropoutBackward, LetsThroughWhatWasActive) {
   EXPECT_EQ(d, (std::vector<float>{0.0F, 4.0F, 0.0F, -8.0F}));
 }
 
-TEST(SumRows, WritesOrAdds) {
-  const auto d = random_numbers(5 * 9, 4);
-  std::vector<float> expected(9, 0.0F);
-  for (std::size_t i = 0; i < d.size(); ++i) expected[i % 9] += d[i];
-  std::vector<float> sum(9, 100.0F);
-  sum_rows({d.data(), 5, 9}, sum, false);
-  EXPECT_EQ(sum, expected);
-  sum_rows({d.data(), 5, 9}, sum, true);
-  for (std::size_t c = 0; c < 9; ++c) EXPECT_NEAR(sum[c], 2 * expected[c], 1e-5);
-  sum_rows({d.data(), 0, 9}, sum, false);
-  EXPECT_EQ(sum, std::vector<float>(9, 0.0F)) << "a microbatch without samples has a zero gradient";
+TEST(SumSamples, WritesOrAdds) {
+  for (const std::size_t samples : {1U, 15U, 16U, 37U}) {
+    const std::size_t units = 9;
+    const auto d = random_numbers(units * samples, 4);
+    std::vector<double> expected(units, 0.0);
+    for (std::size_t i = 0; i < d.size(); ++i) expected[i / samples] += d[i];
+    std::vector<float> sum(units, 100.0F);
+    sum_samples({d.data(), units, samples}, sum, false);
+    for (std::size_t u = 0; u < units; ++u) EXPECT_NEAR(sum[u], expected[u], 1e-5);
+    sum_samples({d.data(), units, samples}, sum, true);
+    for (std::size_t u = 0; u < units; ++u) EXPECT_NEAR(sum[u], 2 * expected[u], 1e-5);
+    sum_samples({d.data(), units, 0, samples}, sum, false);
+    EXPECT_EQ(sum, std::vector<float>(units, 0.0F)) << "a microbatch without samples has a zero gradient";
+  }
 }
 
 }  // namespace

@@ -16,21 +16,22 @@ using test::random_numbers;
 double naive_loss(const std::vector<float>& logits, std::size_t classes,
                   const std::vector<std::uint8_t>& labels) {
   double loss = 0.0;
-  for (std::size_t r = 0; r < labels.size(); ++r) {
+  for (std::size_t s = 0; s < labels.size(); ++s) {
     double sum = 0.0;
-    for (std::size_t c = 0; c < classes; ++c) sum += std::exp(static_cast<double>(logits[r * classes + c]));
-    loss += std::log(sum) - logits[r * classes + labels[r]];
+    for (std::size_t c = 0; c < classes; ++c)
+      sum += std::exp(static_cast<double>(logits[c * labels.size() + s]));
+    loss += std::log(sum) - logits[labels[s] * labels.size() + s];
   }
   return loss;
 }
 
 TEST(SoftmaxCrossEntropy, LossAndGradientAgreeWithTheDefinition) {
-  const std::size_t rows = 6, classes = 10;
-  const auto logits = random_numbers(rows * classes, 1);
+  const std::size_t samples = 6, classes = 10;
+  const auto logits = random_numbers(samples * classes, 1);
   const std::vector<std::uint8_t> labels = {0, 9, 3, 3, 7, 1};
   auto gradient = logits;
   const float scale = 0.25F;
-  const LossSums sums = softmax_cross_entropy_gradient({gradient.data(), rows, classes}, labels, scale);
+  const LossSums sums = softmax_cross_entropy_gradient({gradient.data(), classes, samples}, labels, scale);
   EXPECT_NEAR(sums.loss, naive_loss(logits, classes, labels), 1e-5);
   for (std::size_t i = 0; i < logits.size(); ++i) {  // central differences in double
     auto up = logits, down = logits;
@@ -43,21 +44,21 @@ TEST(SoftmaxCrossEntropy, LossAndGradientAgreeWithTheDefinition) {
 }
 
 TEST(SoftmaxCrossEntropy, EvaluationGivesTheSameSumsAndThePredictions) {
-  const std::size_t rows = 50, classes = 10;
-  auto logits = random_numbers(rows * classes, 2);
-  std::vector<std::uint8_t> labels(rows), predicted(rows);
-  for (std::size_t r = 0; r < rows; ++r) labels[r] = static_cast<std::uint8_t>(r % classes);
-  const LossSums eval = softmax_cross_entropy({logits.data(), rows, classes}, labels, predicted);
+  const std::size_t samples = 50, classes = 10;
+  auto logits = random_numbers(samples * classes, 2);
+  std::vector<std::uint8_t> labels(samples), predicted(samples);
+  for (std::size_t s = 0; s < samples; ++s) labels[s] = static_cast<std::uint8_t>(s % classes);
+  const LossSums eval = softmax_cross_entropy({logits.data(), classes, samples}, labels, predicted);
   long correct = 0;
-  for (std::size_t r = 0; r < rows; ++r) correct += predicted[r] == labels[r];
+  for (std::size_t s = 0; s < samples; ++s) correct += predicted[s] == labels[s];
   EXPECT_EQ(eval.correct, correct);
-  const LossSums train = softmax_cross_entropy_gradient({logits.data(), rows, classes}, labels, 1.0F);
+  const LossSums train = softmax_cross_entropy_gradient({logits.data(), classes, samples}, labels, 1.0F);
   EXPECT_EQ(train.loss, eval.loss);
   EXPECT_EQ(train.correct, eval.correct);
 }
 
 TEST(SoftmaxCrossEntropy, LargeLogitsDoNotOverflow) {
-  std::vector<float> logits = {1000.0F, 0.0F, -1000.0F, 1000.0F};
+  std::vector<float> logits = {1000.0F, -1000.0F, 0.0F, 1000.0F};
   const std::vector<std::uint8_t> labels = {0, 0};
   const LossSums sums = softmax_cross_entropy_gradient({logits.data(), 2, 2}, labels, 1.0F);
   EXPECT_NEAR(sums.loss, 2000.0, 1e-3);
@@ -73,8 +74,8 @@ TEST(SoftmaxCrossEntropy, NonFiniteLogitsGiveANonFiniteLoss) {
       logits[place] = bad;
       const std::vector<std::uint8_t> labels = {0};
       std::vector<std::uint8_t> predicted(1);
-      EXPECT_FALSE(std::isfinite(softmax_cross_entropy({logits.data(), 1, 2}, labels, predicted).loss));
-      EXPECT_FALSE(std::isfinite(softmax_cross_entropy_gradient({logits.data(), 1, 2}, labels, 1.0F).loss));
+      EXPECT_FALSE(std::isfinite(softmax_cross_entropy({logits.data(), 2, 1}, labels, predicted).loss));
+      EXPECT_FALSE(std::isfinite(softmax_cross_entropy_gradient({logits.data(), 2, 1}, labels, 1.0F).loss));
     }
   }
 }
@@ -83,7 +84,7 @@ TEST(SoftmaxCrossEntropy, EqualLogitsPredictTheLowestClass) {
   const std::vector<float> logits(10, 0.5F);
   const std::vector<std::uint8_t> labels = {0};
   std::vector<std::uint8_t> predicted(1);
-  EXPECT_EQ(softmax_cross_entropy({logits.data(), 1, 10}, labels, predicted).correct, 1);
+  EXPECT_EQ(softmax_cross_entropy({logits.data(), 10, 1}, labels, predicted).correct, 1);
   EXPECT_EQ(predicted[0], 0);
 }
 

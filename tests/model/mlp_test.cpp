@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -88,7 +89,10 @@ std::vector<std::vector<float>> dropout_factors(const Net& net) {
   static_cast<void>(probe.forward(ones.view(), net.batch(), &context, workspace));
   for (std::size_t layer = 0; layer + 2 < net.widths.size(); ++layer) {
     const auto view = workspace.activation(layer, net.rows);
-    kept.emplace_back(view.data, view.data + net.rows * view.cols);
+    auto& factors = kept.emplace_back();
+    for (std::size_t s = 0; s < net.rows; ++s) {
+      for (std::size_t u = 0; u < view.rows; ++u) factors.push_back(view.row(u)[s]);
+    }
   }
   return kept;
 }
@@ -106,7 +110,8 @@ TEST_P(Gradients, AgreeWithFiniteDifferencesInDouble) {
   EXPECT_NEAR(sums.loss, naive_loss(net, w, kept), 1e-4);
 
   Arena<float> gradients(net.mlp.layout());
-  net.mlp.backward(net.weights.view(), net.batch(), workspace, Accumulate::write, gradients.view());
+  net.mlp.backward(net.weights.view(), net.batch(), workspace, Accumulate::write, gradients.view(),
+                   net.mlp.gradient_parts());
   for (const Slot& slot : net.mlp.layout().slots()) {
     for (std::size_t i = slot.offset; i < slot.offset + slot.count(); ++i) {
       const float saved = w[i];
@@ -132,7 +137,7 @@ TEST_P(Gradients, MicrobatchesAddUpToTheWholeBatch) {
     const DropoutContext context{9, 2, std::span(net.ids).subspan(begin, end - begin)};
     const auto logits = net.mlp.forward(net.weights.view(), input, &context, workspace);
     kernels::softmax_cross_entropy_gradient(logits, std::span(net.labels).subspan(begin, end - begin), 1.0F);
-    net.mlp.backward(net.weights.view(), input, workspace, accumulate, gradients);
+    net.mlp.backward(net.weights.view(), input, workspace, accumulate, gradients, net.mlp.gradient_parts(40));
   };
   run(0, net.rows, Accumulate::write, whole.view());
   run(0, 4, Accumulate::write, parts.view());
@@ -155,6 +160,38 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Gradients,
                          testing::Values(make({9, 7}, true, 0.0), make({9, 7}, false, 0.0),
                                          make({8, 8, 8}, true, 0.4), make({}, true, 0.0),
                                          make({5}, false, 0.5)));
+
+TEST(GradientParts, CoverTheGradientLargestLayerFirst) {
+  MlpOptions options;
+  options.hidden_sizes = {20, 5000, 30};
+  for (const bool use_bias : {true, false}) {
+    options.use_bias = use_bias;
+    const Mlp mlp(widths_of(options, 784), options);
+    for (const std::size_t target : {0U, 1U, 10'000U, 1'000'000U}) {
+      const auto parts = mlp.gradient_parts(target);
+      EXPECT_EQ(mlp.layout()[mlp.layout().slots().size() - (use_bias ? 2 : 1)].name, "last_layer.weight");
+      EXPECT_EQ(parts.front().layer, 2U) << "30 x 5000";
+      std::vector<int> covered(mlp.layout().size(), 0);
+      for (const GradientPart& part : parts) {
+        for (std::size_t i = part.numbers.begin; i < part.numbers.end; ++i) ++covered[i];
+      }
+      for (const Slot& slot : mlp.layout().slots()) {
+        for (std::size_t i = slot.offset; i < slot.offset + slot.count(); ++i)
+          ASSERT_EQ(covered[i], 1) << slot.name;
+      }
+      // Blocks are what ranks own, so none may lie in two parts.
+      for (const Block& block : blocks_of(mlp.layout())) {
+        const auto holds = [&](const GradientPart& part) {
+          return part.numbers.begin <= block.offset && block.offset + block.count <= part.numbers.end;
+        };
+        EXPECT_EQ(std::ranges::count_if(parts, holds), 1) << block.offset;
+      }
+      if (target == 0) {
+        EXPECT_EQ(parts.size(), 4U);
+      }
+    }
+  }
+}
 
 TEST(Mlp, NamesAndShapesAreThoseOfThePytorchModule) {
   MlpOptions options;
@@ -191,15 +228,19 @@ TEST(Mlp, TwoRunsOfLayersComputeWhatOneComputes) {
   Workspace front_space(front, net.rows), back_space(back, net.rows);
   const auto middle = front.forward(front_weights.view(), net.batch(), &context, front_space);
   const auto same = back.forward(back_weights.view(), middle, &context, back_space);
-  for (std::size_t i = 0; i < net.rows * 4; ++i) ASSERT_EQ(same.data[i], logits.data[i]);
+  for (std::size_t c = 0; c < 4; ++c) {
+    for (std::size_t s = 0; s < net.rows; ++s) ASSERT_EQ(same.row(c)[s], logits.row(c)[s]);
+  }
 
   kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F);
   kernels::softmax_cross_entropy_gradient(same, net.labels, 1.0F);
   Arena<float> whole(net.mlp.layout()), front_gradient(front.layout()), back_gradient(back.layout());
-  net.mlp.backward(net.weights.view(), net.batch(), workspace, Accumulate::write, whole.view());
+  net.mlp.backward(net.weights.view(), net.batch(), workspace, Accumulate::write, whole.view(),
+                   net.mlp.gradient_parts());
   back.backward(back_weights.view(), middle, back_space, Accumulate::write, back_gradient.view(),
-                front_space.delta(1, net.rows));
-  front.backward(front_weights.view(), net.batch(), front_space, Accumulate::write, front_gradient.view());
+                back.gradient_parts(), {}, front_space.delta(1, net.rows));
+  front.backward(front_weights.view(), net.batch(), front_space, Accumulate::write, front_gradient.view(),
+                 front.gradient_parts());
   for (std::size_t i = 0; i < front.layout().size(); ++i) {
     ASSERT_EQ(front_gradient.view().data()[i], whole.view().data()[i]);
   }

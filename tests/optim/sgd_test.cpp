@@ -12,6 +12,13 @@ namespace {
 
 using test::random_numbers;
 
+/// sgd_update() of one gradient array.
+void update(const OptimizerOptions& options, const SgdStep& step, std::span<const float> gradient,
+            std::span<float> weights, std::span<float> momentum) {
+  const float* sources[] = {gradient.data()};
+  sgd_update(options, step, sources, weights, momentum);
+}
+
 struct Numbers {
   std::vector<float> gradient = random_numbers(100, 1);
   std::vector<float> weights = random_numbers(100, 2);
@@ -45,7 +52,7 @@ TEST(Sgd, EveryVariantAgreesWithTheTextbook) {
           options.max_gradient_value = limit;
           Numbers n;
           const Numbers before;
-          sgd_update(options, {0.1, 0.5}, n.gradient, n.weights, n.momentum);
+          update(options, {0.1, 0.5}, n.gradient, n.weights, n.momentum);
           for (std::size_t i = 0; i < n.weights.size(); ++i) {
             double w = before.weights[i], m = before.momentum[i];
             reference(options, 0.1, 0.5, before.gradient[i], w, m);
@@ -62,14 +69,37 @@ TEST(Sgd, DoesNotDependOnHowTheArrayIsCutIntoBlocks) {
   OptimizerOptions options;
   options.weight_decay_rate = 1e-4;
   Numbers whole, parts;
-  sgd_update(options, {0.1, 1.0}, whole.gradient, whole.weights, whole.momentum);
+  update(options, {0.1, 1.0}, whole.gradient, whole.weights, whole.momentum);
   for (const auto& [begin, count] : {std::pair{0, 37}, {37, 1}, {38, 62}}) {
-    sgd_update(options, {0.1, 1.0}, std::span(parts.gradient).subspan(begin, count),
-               std::span(parts.weights).subspan(begin, count),
-               std::span(parts.momentum).subspan(begin, count));
+    update(options, {0.1, 1.0}, std::span(parts.gradient).subspan(begin, count),
+           std::span(parts.weights).subspan(begin, count), std::span(parts.momentum).subspan(begin, count));
   }
   EXPECT_EQ(whole.weights, parts.weights);
   EXPECT_EQ(whole.momentum, parts.momentum);
+}
+
+TEST(Sgd, AddsItsSourcesInOrderAndReturnsTheSquaredNorm) {
+  OptimizerOptions options;
+  const std::size_t count = 1000;
+  std::vector<std::vector<float>> gradients;
+  for (std::size_t rank = 0; rank < 5; ++rank) {
+    gradients.push_back(random_numbers(count, 10 + rank));
+    std::vector<const float*> sources;
+    std::vector<float> sum = gradients[0];
+    for (const auto& gradient : gradients) {
+      sources.push_back(gradient.data());
+      if (sources.size() == 1) continue;
+      for (std::size_t i = 0; i < count; ++i) sum[i] += gradient[i];
+    }
+    double squares = 0.0;
+    for (const float g : sum) squares += static_cast<double>(g) * g;
+
+    std::vector<float> fused = random_numbers(count, 2), apart = fused, m_fused(count), m_apart(count);
+    EXPECT_NEAR(sgd_update(options, {0.1, 1.0}, sources, fused, m_fused), squares, 1e-5 * squares);
+    update(options, {0.1, 1.0}, sum, apart, m_apart);
+    EXPECT_EQ(fused, apart) << sources.size() << " sources";
+    EXPECT_EQ(m_fused, m_apart);
+  }
 }
 
 TEST(ClipScale, BringsTheNormDownAndNeverUp) {

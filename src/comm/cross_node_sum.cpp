@@ -1,0 +1,128 @@
+#include "comm/cross_node_sum.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "comm/mpi_handle.hpp"
+#include "core/ordered_sum.hpp"
+
+namespace fcmnist::comm {
+
+/// The small numbers of all nodes, on the leaders.
+struct CrossNodeSum::SmallGather {
+  std::vector<double> mine, all;
+  MPI_Request request = MPI_REQUEST_NULL;
+  std::uint64_t steps_started = 0;
+};
+
+namespace {
+
+std::size_t longest(std::span<const Range> parts) {
+  std::size_t size = 0;
+  for (const Range& part : parts) size = std::max(size, part.size());
+  return size;
+}
+
+}  // namespace
+
+CrossNodeSum::CrossNodeSum(const Topology& topology, const Layout& layout, NodeGradients& gradients,
+                           std::span<const Range> parts, std::vector<std::vector<Block>> my_blocks,
+                           std::size_t small_count, int streams)
+    : topology_(&topology),
+      gradients_(&gradients),
+      parts_(parts),
+      my_blocks_(std::move(my_blocks)),
+      streams_(std::min(streams, topology.smallest_node())),
+      total_(topology.node(), layout.size()),
+      small_total_(topology.node(), small_count),
+      counters_(topology),
+      ring_(topology.peers(), drives_ring() ? longest(parts) : 0),
+      small_gather_(std::make_unique<SmallGather>()),
+      next_in_ring_(static_cast<std::uint64_t>(topology.node().rank())) {
+  counters_.set(finished, next_in_ring_);
+  small_gather_->mine.resize(small_count);
+  small_gather_->all.resize(small_count * static_cast<std::size_t>(topology.node_count()));
+}
+
+CrossNodeSum::~CrossNodeSum() = default;
+
+void CrossNodeSum::post_small() { counters_.set(small_written, ++steps_begun_); }
+
+void CrossNodeSum::post_part() { counters_.set(written, ++written_); }
+
+bool CrossNodeSum::advance() {
+  sum_over_node();
+  if (drives_ring()) drive_ring();
+  if (topology_->is_leader()) gather_small();
+  return finished_everywhere();
+}
+
+void CrossNodeSum::sum_over_node() {
+  while (summed_ < written_ && !counters_.first_behind(written, summed_ + 1)) {
+    for (const Block& block : my_blocks_[summed_ % parts_.size()]) {
+      ordered_sum(gradients_->sources(block), {total_.data() + block.offset, block.count});
+    }
+    counters_.set(summed, ++summed_);
+  }
+}
+
+/// Part k of the run goes through the ring of node rank k mod streams.
+void CrossNodeSum::drive_ring() {
+  for (;;) {
+    if (ring_busy_) {
+      if (!ring_.progress()) return;
+      ring_busy_ = false;
+      next_in_ring_ += static_cast<std::uint64_t>(streams_);
+      counters_.set(finished, next_in_ring_);
+    }
+    if (next_in_ring_ >= written_ || counters_.first_behind(summed, next_in_ring_ + 1)) return;
+    const Range part = parts_[next_in_ring_ % parts_.size()];
+    ring_.start({total_.data() + part.begin, part.size()});
+    ring_busy_ = true;
+  }
+}
+
+/// An all-gather, then a sum in node order: the same bits on every node.
+void CrossNodeSum::gather_small() {
+  SmallGather& gather = *small_gather_;
+  const auto count = static_cast<int>(gather.mine.size());
+  if (gather.steps_started < steps_begun_ && !counters_.first_behind(small_written, steps_begun_)) {
+    gradients_->sum_small(gather.mine);
+    FCMNIST_MPI(MPI_Iallgather(gather.mine.data(), count, MPI_DOUBLE, gather.all.data(), count, MPI_DOUBLE,
+                               topology_->peers().handle().comm, &gather.request));
+    ++gather.steps_started;
+  }
+  if (gather.request == MPI_REQUEST_NULL) return;
+  int done = 0;
+  FCMNIST_MPI(MPI_Test(&gather.request, &done, MPI_STATUS_IGNORE));
+  if (done == 0) return;
+  std::ranges::fill(small_total_.all(), 0.0);
+  for (std::size_t i = 0; i < gather.all.size(); ++i)
+    small_total_.data()[i % gather.mine.size()] += gather.all[i];
+  counters_.set(small_finished, steps_begun_);
+}
+
+bool CrossNodeSum::finished_everywhere() const {
+  if (written_ < steps_begun_ * parts_.size()) return false;
+  if (!counters_.reached(0, small_finished, steps_begun_)) return false;
+  const auto streams = static_cast<std::uint64_t>(streams_);
+  for (std::uint64_t stream = 0; stream < streams; ++stream) {
+    const std::uint64_t next_part = written_ + (stream + streams - written_ % streams) % streams;
+    if (!counters_.reached(static_cast<int>(stream), finished, next_part)) return false;
+  }
+  return true;
+}
+
+std::string CrossNodeSum::waits_for() const {
+  for (const Counter counter : {small_written, written, summed}) {
+    if (const auto rank =
+            counters_.first_behind(counter, counter == small_written ? steps_begun_ : written_)) {
+      return fmt::format("rank {} has not arrived", topology_->world_rank(*rank));
+    }
+  }
+  return fmt::format("no message from another node has come to the node of rank {}",
+                     topology_->world_rank(0));
+}
+
+}  // namespace fcmnist::comm

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "comm/node_counters.hpp"
+#include "comm/node_gradients.hpp"
+#include "comm/ring_allreduce.hpp"
+#include "comm/shared_window.hpp"
+#include "comm/topology.hpp"
+#include "core/layout.hpp"
+#include "core/share.hpp"
+
+namespace fcmnist::comm {
+
+/// The sum of gradients over several nodes, part by part, behind the rest of the backward pass.
+///
+/// A part goes through three hands: every rank of a node has written it; every rank has added up the node's
+/// gradients of the blocks that it owns; a ring between the nodes has added up the sums of the nodes. Nobody
+/// waits on the way: whoever calls advance() does what has become possible. The first rank of every node
+/// drives the ring; with `streams` > 1 the parts are dealt to so many ranks of each node, whose rings run at
+/// the same time.
+///
+/// Cost on P nodes for N numbers: every node sends and receives 2 (P-1)/P N numbers in 2 (P-1) messages per
+/// part, and P times the small numbers in one all-gather.
+class CrossNodeSum {
+ public:
+  /// Collective over the world. `parts`: ranges of the flat gradient, in the order in which they are written;
+  /// `my_blocks[p]`: the blocks of part p that this rank owns. All references must outlive it.
+  CrossNodeSum(const Topology& topology, const Layout& layout, NodeGradients& gradients,
+               std::span<const Range> parts, std::vector<std::vector<Block>> my_blocks,
+               std::size_t small_count, int streams);
+  ~CrossNodeSum();
+
+  /// This rank's small numbers are written.
+  void post_small();
+  /// This rank has written the next part.
+  void post_part();
+  /// Does what can be done without waiting. True when all parts and small numbers of the step are summed.
+  bool advance();
+  /// After advance() was false: what it waits for.
+  [[nodiscard]] std::string waits_for() const;
+
+  /// After advance() was true: the sums.
+  [[nodiscard]] std::span<const float> total(const Block& block) const {
+    return {total_.data() + block.offset, block.count};
+  }
+  [[nodiscard]] std::span<const double> small_total() const { return small_total_.all(); }
+
+ private:
+  enum Counter : std::size_t {
+    small_written,   ///< steps
+    written,         ///< parts
+    summed,          ///< parts, over the node
+    finished,        ///< number of the next part of this rank's ring
+    small_finished,  ///< steps, on the leader
+  };
+  struct SmallGather;
+
+  [[nodiscard]] bool drives_ring() const { return topology_->node().rank() < streams_; }
+  void sum_over_node();
+  void drive_ring();
+  void gather_small();
+  [[nodiscard]] bool finished_everywhere() const;
+
+  const Topology* topology_;
+  NodeGradients* gradients_;
+  std::span<const Range> parts_;
+  std::vector<std::vector<Block>> my_blocks_;
+  int streams_;
+  SharedArray<float> total_;  ///< the sum over this node, then over all nodes
+  SharedArray<double> small_total_;
+  NodeCounters counters_;
+  RingAllreduce ring_;
+  std::unique_ptr<SmallGather> small_gather_;
+
+  // Since the start of training: part p of step n has number n * parts + p.
+  std::uint64_t steps_begun_ = 0;
+  std::uint64_t written_ = 0;
+  std::uint64_t summed_ = 0;
+  std::uint64_t next_in_ring_ = 0;
+  bool ring_busy_ = false;
+};
+
+}  // namespace fcmnist::comm
