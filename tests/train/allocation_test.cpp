@@ -1,0 +1,64 @@
+// Counts what the program allocates, by replacing operator new for this executable.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "support/mpi_test.hpp"
+#include "train/small_problem.hpp"
+#include "train/trainer.hpp"
+
+namespace {
+std::atomic<long> allocations = 0;
+
+void* counted(std::size_t size, std::size_t alignment) {
+  ++allocations;
+  void* p = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  if (p == nullptr) throw std::bad_alloc();
+  return p;
+}
+}  // namespace
+
+void* operator new(std::size_t size) { return counted(size, alignof(std::max_align_t)); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return counted(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+
+namespace fcmnist::train {
+namespace {
+
+using test::world;
+
+/// Ranks per node: one node; several, so that the ring runs as well.
+class Allocations : public testing::TestWithParam<int> {};
+
+TEST_P(Allocations, AStepMakesNone) {
+  config::RunConfig config = test::small_config();
+  config.optimizer.grad_accum_steps = 2;
+  config.optimizer.max_gradient_norm = 0.3;
+  const test::SmallProblem problem(150);
+  const data::Dataset dataset = problem.view();
+  const comm::Topology topology(world(), GetParam());
+  const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model);
+  const data::EpochPlan plan(dataset.samples(), step_batch(config, world().size()), false);
+  ModelState state(topology, mlp);
+  Trainer trainer(config, topology, dataset, plan, mlp, state, 100, true);
+  state.initialize(1);
+  static_cast<void>(trainer.step());
+  const long before = allocations;
+  for (int s = 0; s < 10; ++s) static_cast<void>(trainer.step());  // over the end of an epoch
+  EXPECT_EQ(allocations - before, 0);
+  EXPECT_GT(before, 0) << "the counter counts";
+  world().barrier();
+}
+
+INSTANTIATE_TEST_SUITE_P(RanksPerNode, Allocations, testing::Values(0, 1, 2));
+
+}  // namespace
+}  // namespace fcmnist::train
