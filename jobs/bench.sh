@@ -1,39 +1,79 @@
 #!/usr/bin/env bash
-# Throughput of training (samples/s) by world and batch, on fake data: a table, and a CSV file.
-#   jobs/bench.sh [CONFIG.yaml] [LARGEST_WORLD]
-# Without CONFIG: configs/fcmnist_500_300.yaml. Each number is the median of 3 runs of 300 steps, as the program's own
-# last log line says it; all training, no evaluation, files in a temporary directory. Meaningful on an idle machine only.
+# Throughput of training on this machine, beside PyTorch's: tables in Markdown, and two CSV files.
+#   jobs/bench.sh             about 10 minutes, on an idle machine
+#   jobs/bench.sh --quick     one round of two batch sizes: does it run?
+# Settings by environment: RANKS (one per core), ROUNDS (5), and those of launch.sh. Our program and the peer
+# run in turn within each round, because machines drift. Results go to model_dir/bench: raw.csv has every
+# number, medians.csv their medians and the ratios; scripts/bench_table.py says what is in them.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
-read_arguments "$root/configs/fcmnist_500_300.yaml" "$@"
-if [[ ! -e $subject && -e $root/$subject ]]; then subject=$root/$subject; fi
-csv=model_dir/bench_$(basename "$subject" .yaml).csv
-mkdir -p model_dir
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+batches=16,64,128,256
+our_seconds=0.2 torch_seconds=1 # of one measurement; ours makes four of them for each batch size, PyTorch one
+case ${1:-} in
+  "") ;;
+  --quick) batches=64,128 our_seconds=0.05 torch_seconds=0.2 ROUNDS=1 ;;
+  *) fail "unknown argument $1" "jobs/bench.sh [--quick]" ;;
+esac
+rounds=${ROUNDS:-5} ranks=${RANKS:-$(usable_cores)}
+[[ $ranks =~ ^[1-9][0-9]*$ && $rounds =~ ^[1-9][0-9]*$ ]] ||
+  fail "RANKS=$ranks ROUNDS=$rounds" "two whole numbers"
+((ranks > 1)) || fail "one rank has nothing to be compared with" "RANKS=2 jobs/bench.sh"
+(find_program fcmnist_bench >/dev/null) ||
+  fail "no benchmarks" "they are built where CMake finds Google Benchmark: scripts/install_packages.sh bench"
+[[ -x /usr/bin/python3 ]] || fail "no /usr/bin/python3" "apt install python3"
+results=model_dir/bench
+mkdir -p "$results"
+rm -f "$results"/{raw,medians}.csv
+# One core for each rank, as for the peer; by itself Open MPI binds more than two ranks to sockets.
+export OMPI_MCA_hwloc_base_binding_policy=core
 
-# samples_per_s RANKS BATCH
-samples_per_s() {
-  (launch "$1" --params "$subject" --model_dir "$work/run" --restart --mode train --max_steps 300 \
-    train_input.use_fake_data True train_input.batch_size "$2" runconfig.log_steps 300 runconfig.save_losses False \
-    >"$work/log" 2>&1) || { cat "$work/log" >&2; return 1; }
-  rm -rf "$work"/run*
-  sed -n 's/.* of training, \([0-9]*\) samples\/s$/\1/p' "$work/log"
+collect() {
+  "$root/scripts/bench_table.py" collect "$@" "$results/raw.csv"
 }
 
-batches=(16 64 256)
-echo "ranks,batch_per_rank,samples_per_s" >"$csv"
-printf '%-8s' ranks
-printf '%16s' "${batches[@]/#/batch/rank }"
-printf '   samples/s\n'
-for ((world = 1; world <= ranks; world *= 2)); do
-  printf '%-8s' "$world"
-  for batch in "${batches[@]}"; do
-    rate=$(for _ in 1 2 3; do samples_per_s "$world" $((world * batch)) || exit; done | sort -n | sed -n 2p)
-    printf '%16s' "$rate"
-    echo "$world,$batch,$rate" >>"$csv"
+# ours RANKS NAMES: the benchmarks whose names begin with a match of this regular expression
+ours() {
+  echo "round $round of $rounds: fcmnist_bench on $1 rank(s): $2" >&2
+  (launch_program fcmnist_bench "$1" --rounds=1 --min_time="$our_seconds" --benchmark_format=csv \
+    --benchmark_filter="^$2(/|$)") 2>"$results/log" | collect "$round" fcmnist "$1" ||
+    { cat "$results/log" >&2; return 1; }
+}
+
+# peer RANKS MODEL
+peer() {
+  [[ $with_torch == yes ]] || return 0
+  echo "round $round of $rounds: PyTorch on $1 process(es): $2" >&2
+  "$root/scripts/torch_peer.py" --ranks "$1" --model "$2" --batches "$batches" --seconds "$torch_seconds" |
+    collect "$round" torch "$1"
+}
+
+describe_machine() {
+  echo "$(lscpu | sed -n 's/^Model name: *//p'), $(usable_cores) cores; $(date -u +%F)," \
+    "commit $(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)"
+  # It fails where a package is not known, or where there is no dpkg.
+  { dpkg-query -W -f='${db:Status-Abbrev} ${Package} ${Version}\n' \
+    'libopenblas0-*' openmpi-bin python3-torch 2>/dev/null || true; } | sed -n 's/^ii *//p'
+  env | sed -n '/^OPENBLAS_NUM_THREADS=/d; s/^OPENBLAS_.*/warning: & is set, for us and for PyTorch/p'
+}
+
+with_torch=yes
+/usr/bin/python3 -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)' || with_torch=no
+describe_machine
+[[ $with_torch == yes ]] || echo "warning: PyTorch is left out: scripts/install_packages.sh bench"
+for ((round = 1; round <= rounds; ++round)); do
+  for model in 500_300 10x50; do
+    sizes="(${batches//,/|})"
+    ours 1 "step/$model/$sizes"
+    ours "$ranks" "step/$model/$sizes"
+    peer 1 "$model"
+    peer "$ranks" "$model"
+    ours "$ranks" "(exchange/$model|gemm/$model/$sizes)"
+    ours $((4 * ranks)) "step/$model/16"
   done
-  echo
+  ours "$ranks" "peak/(fma|memcpy)"
 done
-echo "written to $csv"
+echo
+"$root/scripts/bench_table.py" tables "$results/raw.csv" "$results/medians.csv"
+echo
+echo "written to $results/raw.csv and $results/medians.csv"

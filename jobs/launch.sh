@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Shared by the jobs of this folder, which source it: where the program is, how ranks are started.
-# Settings by environment: FCMNIST_MPI (the program), LAUNCHER (mpirun, default; or srun inside a Slurm job).
+# Settings by environment: FCMNIST_MPI (the program), FCMNIST_BENCH (the benchmarks), LAUNCHER (mpirun, the
+# default; or srun inside a Slurm job).
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) # the repository, or share/fcmnist_mpi where it is installed
 
@@ -9,18 +10,19 @@ fail() {
   exit 2
 }
 
+# find_program NAME: fcmnist_mpi or fcmnist_bench. The variable of that name in capitals wins.
 find_program() {
-  local candidate
-  if [[ -n ${FCMNIST_MPI:-} ]]; then
-    [[ -x $FCMNIST_MPI ]] || fail "FCMNIST_MPI=$FCMNIST_MPI: not a program" "name the file fcmnist_mpi itself"
-    echo "$FCMNIST_MPI"
+  local name=$1 variable=${1^^} candidate
+  if [[ -n ${!variable:-} ]]; then
+    [[ -x ${!variable} ]] || fail "$variable=${!variable}: not a program" "name the file $name itself"
+    echo "${!variable}"
     return
   fi
-  for candidate in "$root/build/release/fcmnist_mpi" "$root/../../bin/fcmnist_mpi" "$(command -v fcmnist_mpi)"; do
-    [[ -x $candidate ]] && realpath "$candidate" && return
+  for candidate in "$root"/build/{release/,}"$name" "$root/../../bin/$name" "$(command -v "$name")"; do
+    [[ -f $candidate && -x $candidate ]] && realpath "$candidate" && return
   done
-  fail "fcmnist_mpi is not built: not in $root/build/release, not on PATH" \
-    "cmake --preset release && cmake --build --preset release, or set FCMNIST_MPI to the program"
+  fail "$name is not built: not in $root/build, not on PATH" \
+    "cmake --preset release && cmake --build --preset release, or set $variable to the program"
 }
 
 # Physical cores that this process may use. (nproc alone counts hyper-threads, and believes OMP_NUM_THREADS.)
@@ -43,11 +45,16 @@ read_arguments() {
   more=("$@")
 }
 
-# launch RANKS ARGUMENT...: runs the program on so many ranks, in the place of this shell's process.
+# launch RANKS ARGUMENT...: runs fcmnist_mpi on so many ranks, in the place of this shell's process.
 launch() {
-  local count=$1 program ranks_here mpirun_options=()
-  shift
-  program=$(find_program) || exit
+  launch_program fcmnist_mpi "$@"
+}
+
+# launch_program NAME RANKS ARGUMENT...
+launch_program() {
+  local program count=$2 ranks_here mpirun_options=()
+  program=$(find_program "$1") || exit
+  shift 2
   export OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1} # ranks are the parallelism: see runconfig.blas_threads
   if [[ $EUID == 0 ]]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
   ranks_here=${SLURM_TASKS_PER_NODE:-$count} # Slurm writes "4(x2),3"
