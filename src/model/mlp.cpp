@@ -19,11 +19,12 @@ std::vector<std::size_t> widths_of(const MlpOptions& options, std::size_t featur
   return widths;
 }
 
-Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options)
-    : Mlp(widths, options, LayerRange{0, widths.size() - 1}) {}
+Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kernels::GemmBackend gemm_backend)
+    : Mlp(widths, options, gemm_backend, LayerRange{0, widths.size() - 1}) {}
 
-Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, LayerRange range)
-    : options_(options) {
+Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kernels::GemmBackend gemm_backend,
+         LayerRange range)
+    : options_(options), gemm_backend_(gemm_backend) {
   const std::size_t all_layers = widths.size() - 1;
   FCMNIST_CHECK(range.begin < range.end && range.end <= all_layers,
                 fmt::format("layers [{}, {}) of {}", range.begin, range.end, all_layers));
@@ -56,7 +57,7 @@ MatrixView<float> Mlp::forward(ArenaView<const float> weights, MatrixView<const 
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const MatrixView<float> out = workspace.activation(i, input.rows);
-    gemm(Op::none, below, Op::transpose, weights[layer.weight_slot], 1.0F, 0.0F, out);
+    gemm(gemm_backend_, Op::none, below, Op::transpose, weights[layer.weight_slot], 1.0F, 0.0F, out);
     if (layer.last) {
       kernels::add_bias(out, bias(weights, layer));
     } else {
@@ -80,7 +81,8 @@ void Mlp::backward(ArenaView<const float> weights, MatrixView<const float> input
     const MatrixView<float> delta = workspace.delta(i, rows);
     if (!layer.last) kernels::relu_dropout_backward(delta, workspace.activation(i, rows), scale);
     const MatrixView<float> below = i > 0 ? workspace.delta(i - 1, rows) : d_input;
-    if (below.data != nullptr) gemm(Op::none, delta, Op::none, weights[layer.weight_slot], 1.0F, 0.0F, below);
+    if (below.data != nullptr)
+      gemm(gemm_backend_, Op::none, delta, Op::none, weights[layer.weight_slot], 1.0F, 0.0F, below);
   }
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     weight_gradients(layers_[i], i > 0 ? workspace.activation(i - 1, rows) : input, workspace.delta(i, rows),
@@ -91,7 +93,8 @@ void Mlp::backward(ArenaView<const float> weights, MatrixView<const float> input
 void Mlp::weight_gradients(const Layer& layer, MatrixView<const float> input, MatrixView<const float> delta,
                            Accumulate accumulate, ArenaView<float> gradients) const {
   const bool add = accumulate == Accumulate::add;
-  gemm(Op::transpose, delta, Op::none, input, 1.0F, add ? 1.0F : 0.0F, gradients[layer.weight_slot]);
+  gemm(gemm_backend_, Op::transpose, delta, Op::none, input, 1.0F, add ? 1.0F : 0.0F,
+       gradients[layer.weight_slot]);
   if (options_.use_bias) kernels::sum_rows(delta, gradients[layer.bias_slot].row(0), add);
 }
 
