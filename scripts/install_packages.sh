@@ -3,8 +3,8 @@
 set -euo pipefail
 
 declare -A packages=(
-  [build]="g++ make cmake git libopenmpi-dev libopenblas-dev libhdf5-dev libyaml-cpp-dev libcli11-dev libfmt-dev
-           libspdlog-dev zlib1g-dev libcurl4-openssl-dev libssl-dev"
+  [build]="g++ make cmake git libopenmpi-dev libopenblas-dev libdnnl-dev libhdf5-dev libyaml-cpp-dev libcli11-dev
+           libfmt-dev libspdlog-dev zlib1g-dev libcurl4-openssl-dev libssl-dev"
   [run]="openmpi-bin ca-certificates"
   [plot]="python3 python3-numpy python3-h5py python3-pandas python3-matplotlib"
   [test]="libgtest-dev libgmock-dev python3-xarray python3-netcdf4 python3-torch python3-yaml hdf5-tools"

@@ -14,6 +14,11 @@ constexpr Choice<Mode> modes[] = {
     {"prepare_data", Mode::prepare_data},
 };
 
+constexpr Choice<kernels::GemmBackend> gemm_backends[] = {
+    {"openblas", kernels::GemmBackend::openblas},
+    {"onednn", kernels::GemmBackend::onednn},
+};
+
 constexpr auto section = "runconfig";
 
 std::vector<Key> active_keys() {
@@ -63,7 +68,10 @@ std::vector<Key> active_keys() {
           section, "num_replicas", may_change, [](auto& c) -> auto& { return c.run.num_replicas; }, 0,
           1'000'000),
       integer_key(
-          section, "blas_threads", may_change, [](auto& c) -> auto& { return c.run.blas_threads; }, 1, 1024),
+          section, "blas_threads", may_change, [](auto& c) -> auto& { return c.kernels.blas_threads; }, 1,
+          1024),
+      choice_key(
+          section, "gemm", may_change, [](auto& c) -> auto& { return c.kernels.gemm; }, gemm_backends),
       number_key(
           section, "stall_timeout", may_change, [](auto& c) -> auto& { return c.comm.stall_timeout_s; },
           NumberRange{0, 1e6, false, true, "a number of seconds above 0, at most 1000000"}),
@@ -137,7 +145,6 @@ std::vector<Key> refused_keys() {
       later("reproducible", "sums that are equal on any number of ranks come in a later release"),
       later("validate_only", "validating without running comes in a later release"),
       later("compile_only", "planning without running comes in a later release"),
-      later("gemm", "there is one matrix multiplication, OpenBLAS; a choice comes in a later release"),
       later("wire_type", "gradients are exchanged in float32; a choice comes in a later release"),
       later("max_time", "stopping by the clock comes in a later release; use runconfig.max_steps"),
       later("checkpoint_interval_s",

@@ -5,6 +5,7 @@
 
 #include "comm/options.hpp"
 #include "data/options.hpp"
+#include "kernels/options.hpp"
 #include "model/options.hpp"
 #include "optim/options.hpp"
 #include "store/options.hpp"
@@ -27,7 +28,6 @@ struct RunOptions {
   bool save_losses = true;  ///< a metrics row for every step; false: only for steps that are logged
   std::uint64_t seed = 1;
   int num_replicas = 0;  ///< 0 = as many as mpirun gives; otherwise must equal that
-  int blas_threads = 1;  ///< per rank
 
   bool operator==(const RunOptions&) const = default;
 };
@@ -43,6 +43,7 @@ struct RunConfig {
   RunOptions run;
   store::CheckpointOptions checkpoint;
   comm::CommOptions comm;
+  kernels::KernelOptions kernels;
 
   RunConfig();  ///< plain values: what a key means that a file does not give
 

@@ -3,28 +3,32 @@
 #include <string>
 
 #include "core/matrix_view.hpp"
+#include "kernels/options.hpp"
 
 namespace fcmnist::kernels {
 
 enum class Op { none, transpose };
 
-/// C = alpha * op_a(A) * op_b(B) + beta * C, float32, by OpenBLAS.
+/// C = alpha * op_a(A) * op_b(B) + beta * C, float32, by the library `backend`, which must be available().
 ///   op_a(A)  (m x k)
 ///   op_b(B)  (k x n)
 ///   C        (m x n) written; its old content is not read when beta is 0
 /// Shapes are checked. m = 0 or n = 0 does nothing; k = 0 gives beta * C.
-/// The bits depend on m, on the number of threads and on the core type that OpenBLAS chose.
-void gemm(Op op_a, MatrixView<const float> a, Op op_b, MatrixView<const float> b, float alpha, float beta,
-          MatrixView<float> c);
+/// The bits depend on the library, on m, on the number of threads and on the kernels that the library chose.
+void gemm(GemmBackend backend, Op op_a, MatrixView<const float> a, Op op_b, MatrixView<const float> b,
+          float alpha, float beta, MatrixView<float> c);
 
-/// Threads that each GEMM of this process may use.
+/// Whether this build has the library.
+bool available(GemmBackend backend);
+
+/// Threads that each GEMM of the calling thread may use, whatever its library.
 void set_blas_threads(int threads);
 
 struct BlasInfo {
-  std::string config;   ///< version and build options, e.g. "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..."
-  std::string core;     ///< kernels chosen for this processor, e.g. "SkylakeX"; the bits depend on it
-  bool forced = false;  ///< by the environment variable OPENBLAS_CORETYPE
+  std::string config;  ///< name, version, build options, e.g. "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..."
+  std::string core;    ///< kernels chosen for this processor, e.g. "SkylakeX"; the bits depend on them
+  std::string forced_by;  ///< the environment variable that limits the choice, if one is set
 };
-BlasInfo blas_info();
+BlasInfo blas_info(GemmBackend backend);
 
 }  // namespace fcmnist::kernels

@@ -23,11 +23,12 @@ std::vector<std::size_t> widths_of(const MlpOptions& options, std::size_t featur
   return widths;
 }
 
-Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options)
-    : Mlp(widths, options, LayerRange{0, widths.size() - 1}) {}
+Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kernels::GemmBackend gemm_backend)
+    : Mlp(widths, options, gemm_backend, LayerRange{0, widths.size() - 1}) {}
 
-Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, LayerRange range)
-    : options_(options) {
+Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kernels::GemmBackend gemm_backend,
+         LayerRange range)
+    : options_(options), gemm_backend_(gemm_backend) {
   const std::size_t all_layers = widths.size() - 1;
   FCMNIST_CHECK(range.begin < range.end && range.end <= all_layers,
                 fmt::format("layers [{}, {}) of {}", range.begin, range.end, all_layers));
@@ -65,8 +66,8 @@ MatrixView<float> Mlp::forward(ArenaView<const float> weights, MatrixView<const 
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const MatrixView<float> out = workspace.activation(i, samples);
-    gemm(Op::none, weights[layer.weight_slot], layer.index == 0 ? Op::transpose : Op::none, below, 1.0F, 0.0F,
-         out);
+    gemm(gemm_backend_, Op::none, weights[layer.weight_slot], layer.index == 0 ? Op::transpose : Op::none,
+         below, 1.0F, 0.0F, out);
     if (layer.last) {
       kernels::add_bias(out, bias(weights, layer));
     } else {
@@ -120,7 +121,7 @@ void Mlp::backward(ArenaView<const float> weights, MatrixView<const float> input
     if (!layer.last) kernels::relu_dropout_backward(delta, workspace.activation(i, samples), scale);
     const MatrixView<float> below = i > 0 ? workspace.delta(i - 1, samples) : d_input;
     if (below.data != nullptr)
-      gemm(Op::transpose, weights[layer.weight_slot], Op::none, delta, 1.0F, 0.0F, below);
+      gemm(gemm_backend_, Op::transpose, weights[layer.weight_slot], Op::none, delta, 1.0F, 0.0F, below);
   }
   for (const GradientPart& part : parts) {
     weight_gradient(part, input, workspace, accumulate, gradients);
@@ -136,8 +137,8 @@ void Mlp::weight_gradient(const GradientPart& part, MatrixView<const float> inpu
   const MatrixView<const float> below =
       part.layer > 0 ? workspace.activation(part.layer - 1, samples) : input;
   const bool add = accumulate == Accumulate::add;
-  gemm(Op::none, delta.middle(part.rows.begin, part.rows.size()), layer.index == 0 ? Op::none : Op::transpose,
-       below, 1.0F, add ? 1.0F : 0.0F,
+  gemm(gemm_backend_, Op::none, delta.middle(part.rows.begin, part.rows.size()),
+       layer.index == 0 ? Op::none : Op::transpose, below, 1.0F, add ? 1.0F : 0.0F,
        gradients[layer.weight_slot].middle(part.rows.begin, part.rows.size()));
   if (options_.use_bias && part.rows.end == layer.outputs) {
     kernels::sum_samples(delta, gradients[layer.bias_slot].row(0), add);

@@ -9,6 +9,7 @@
 #include "core/layout.hpp"
 #include "core/matrix_view.hpp"
 #include "core/share.hpp"
+#include "kernels/options.hpp"
 #include "model/options.hpp"
 
 namespace fcmnist::model {
@@ -51,9 +52,10 @@ class Workspace;
 class Mlp {
  public:
   /// All layers of the network.
-  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options);
+  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kernels::GemmBackend gemm_backend);
   /// Layers [range.begin, range.end) of it.
-  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, LayerRange range);
+  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kernels::GemmBackend gemm_backend,
+      LayerRange range);
 
   [[nodiscard]] const Layout& layout() const { return layout_; }
   [[nodiscard]] std::size_t layer_count() const { return layers_.size(); }
@@ -103,6 +105,7 @@ class Mlp {
                        Accumulate accumulate, ArenaView<float> gradients) const;
 
   MlpOptions options_;
+  kernels::GemmBackend gemm_backend_;
   std::vector<Layer> layers_;
   Layout layout_;
 };

@@ -96,7 +96,8 @@ void run_evaluation(RunContext& context) {
   const store::ModelDir model_dir(context.config.run.model_dir);
   CheckpointQueue queue(context, model_dir);
   const data::DatasetShape shape = find_dataset(context.topology, context.config.eval_input, *context.log);
-  const model::Mlp mlp(model::widths_of(context.config.model, shape.features()), context.config.model);
+  const model::Mlp mlp(model::widths_of(context.config.model, shape.features()), context.config.model,
+                       context.config.kernels.gemm);
   comm::check_shared_memory(
       context.topology,
       context.topology.is_leader() ? SharedDataset::bytes(shape) + ModelState::bytes(mlp.layout()) : 0);

@@ -13,7 +13,7 @@ namespace fcmnist::train {
 
 store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks) {
   const BuildInfo build = build_info();
-  const kernels::BlasInfo blas = kernels::blas_info();
+  const kernels::BlasInfo blas = kernels::blas_info(config.kernels.gemm);
   std::vector<std::string> hosts;
   int nodes = 0;
   for (const comm::RankPlacement& rank : ranks) {
@@ -35,7 +35,7 @@ store::Manifest make_manifest(const config::RunConfig& config, std::span<const c
   manifest.add("world_size", static_cast<std::int64_t>(ranks.size()));
   manifest.add("nodes", std::int64_t{nodes});
   manifest.add("hosts", hosts);
-  manifest.add("blas_threads", std::int64_t{config.run.blas_threads});
+  manifest.add("blas_threads", std::int64_t{config.kernels.blas_threads});
   manifest.add("seed", std::to_string(config.run.seed));
   return manifest;
 }

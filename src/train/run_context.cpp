@@ -79,16 +79,28 @@ config::Loaded load_settings(const comm::Communicator& world, const config::Comm
   return loaded;
 }
 
+void check_gemm(kernels::GemmBackend backend) {
+  if (kernels::available(backend)) return;
+  throw UsageError("runconfig.gemm onednn: this program was built without oneDNN",
+                   "runconfig.gemm openblas, or install libdnnl-dev and build again");
+}
+
+/// "OpenBLAS 0.3.21" of "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..."
+std::string name_and_version(const std::string& config) {
+  return config.substr(0, config.find(' ', config.find(' ') + 1));
+}
+
 void describe_start(const RunContext& context) {
   const BuildInfo build = build_info();
-  const kernels::BlasInfo blas = kernels::blas_info();
+  const kernels::BlasInfo blas = kernels::blas_info(context.config.kernels.gemm);
   Logger& log = *context.log;
   log.info("fcmnist_mpi {} ({}, {}, {})", build.version, build.git_revision, build.build_type,
            build.architecture);
-  log.info("{}", comm::describe_placement(context.placement, context.config.run.blas_threads));
-  log.info("BLAS: OpenBLAS with {} kernels{}", blas.core, blas.forced ? ", as OPENBLAS_CORETYPE says" : "");
+  log.info("{}", comm::describe_placement(context.placement, context.config.kernels.blas_threads));
+  log.info("GEMM: {} with {} kernels{}", name_and_version(blas.config), blas.core,
+           blas.forced_by.empty() ? "" : fmt::format(", as {} says", blas.forced_by));
   for (const std::string& line :
-       comm::placement_warnings(context.placement, context.config.run.blas_threads)) {
+       comm::placement_warnings(context.placement, context.config.kernels.blas_threads)) {
     log.warn("{}", line);
   }
 }
@@ -103,9 +115,12 @@ RunContext::RunContext(const comm::Session& session, const config::CommandLine& 
   const SettingsFile file = find_settings(world(), arguments_);
   config::Loaded loaded = load_settings(world(), arguments_, file);
   config = std::move(loaded.config);
-  comm::collectively(world(), [&] { config::check_world(config, world().size()); });
+  comm::collectively(world(), [&] {
+    config::check_world(config, world().size());
+    check_gemm(config.kernels.gemm);
+  });
   config_yaml = config::to_yaml(config);
-  kernels::set_blas_threads(config.run.blas_threads);
+  kernels::set_blas_threads(config.kernels.blas_threads);
   placement = comm::gather_placement(topology);
   give_way = comm::oversubscribed(placement);
   manifest = make_manifest(config, placement);

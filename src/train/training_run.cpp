@@ -321,7 +321,8 @@ void run_training(RunContext& context) {
   StartPoint start;
   on_root(context, [&] { start = find_start_point(context, store::ModelDir(context.config.run.model_dir)); });
   const Shapes shapes = find_datasets(context);
-  const model::Mlp mlp(model::widths_of(context.config.model, shapes.train.features()), context.config.model);
+  const model::Mlp mlp(model::widths_of(context.config.model, shapes.train.features()), context.config.model,
+                       context.config.kernels.gemm);
   context.log->info("model: {} parameters in {} layers", mlp.layout().parameter_count(), mlp.layer_count());
   const data::EpochPlan plan = make_plan(context, shapes.train);
   check_memory(context, shapes, mlp);

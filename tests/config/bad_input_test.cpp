@@ -96,6 +96,7 @@ const Bad bad_files[] = {
     {"runconfig:\n  seed: 18446744073709551616\n", {"found '18446744073709551616'"}},
     {"runconfig:\n  max_steps: 0\n", {"runconfig.max_steps: expected a whole number from 1"}},
     {"runconfig:\n  mode: trian\n", {"found 'trian'", "did you mean train?"}},
+    {"runconfig:\n  gemm: mkl\n", {"runconfig.gemm: expected one of openblas, onednn, found 'mkl'"}},
     {"runconfig:\n  stall_timeout: 0\n", {"a number of seconds above 0"}},
     {"runconfig:\n  keep_checkpoints: 0\n", {"runconfig.keep_checkpoints"}},
     // Later releases

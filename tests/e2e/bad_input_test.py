@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 import tempfile
+import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import runs  # noqa: E402 (exits with 77 when a module is missing)
@@ -122,6 +123,7 @@ class CommandLine(BadInput):
             case("both kinds of clipping", "optimizer.max_gradient_norm 1 optimizer.max_gradient_value 1",
                  "max_gradient_norm 1", "max_gradient_value 1 are both given", "HINT: clip by one of them"),
             case("optimizer of later", "optimizer.optimizer_type AdamW", "comes in a later release", "use SGD"),
+            case("unknown gemm", "runconfig.gemm mkl", "runconfig.gemm: expected one of openblas, onednn", "found 'mkl'"),
             case("feature of later", "runconfig.pipeline_stages 2", "pipelined execution comes in a later release"),
             case("number of replicas", "runconfig.num_replicas 3", "runconfig.num_replicas is 3, but mpirun started",
                  "HINT: mpirun -n 3"),
@@ -133,6 +135,11 @@ class CommandLine(BadInput):
             Case("value of a flag missing", ["-o", "run", "-m"], USAGE, ["--mode", "HINT"]),
             Case("params name too long", ["-o", "run", "-p", "p" * 300], USAGE, ["-p/--params", "File name too long"]),
         ])
+
+    @unittest.skipIf(runs.HAS_ONEDNN, "built with oneDNN")
+    def test_gemm_that_is_not_built(self):
+        self.check([Case("onednn", ["-o", "run", "runconfig.gemm", "onednn"], USAGE,
+                         ["runconfig.gemm onednn: this program was built without oneDNN", "HINT: runconfig.gemm openblas"])])
 
     def test_several_tasks_that_do_not_know_each_other(self):
         """srun with another MPI starts N worlds of one rank."""

@@ -1,10 +1,11 @@
 """The same training on 1, 2, 3, 4 and 8 ranks: the same losses within rounding, the same bits from run to run."""
 import pathlib
 import sys
+import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import runs  # noqa: E402 (exits with 77 when a module is missing)
-from support.runs import np, settings  # noqa: E402
+from support.runs import h5py, np, settings  # noqa: E402
 
 WORLDS = (1, 2, 3, 4, 8)
 
@@ -52,6 +53,16 @@ class FakeData(Worlds):
         for ranks in (2, 8):
             again = [self.train(f"ranks_{ranks}_{i}", ranks, *self.ARGUMENTS) for i in range(2)]
             self.check_same_bits(*again)
+
+    @unittest.skipUnless(runs.HAS_ONEDNN, "built without oneDNN")
+    def test_onednn_trains_what_openblas_trains(self):
+        model_dirs = {gemm: self.train(gemm, 2, *self.ARGUMENTS, *settings(runconfig__gemm=gemm))
+                      for gemm in ("openblas", "onednn")}
+        losses = [runs.metrics(model_dir)["loss"][:20] for model_dir in model_dirs.values()]
+        np.testing.assert_allclose(*losses, rtol=1e-4)
+        for (gemm, model_dir), library in zip(model_dirs.items(), ("OpenBLAS", "oneDNN")):
+            with h5py.File(model_dir / "metrics.h5") as file:
+                self.assertRegex(file.attrs["blas"], f"^{library} [0-9]", gemm)
 
 
 class HardCases(Worlds):

@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <limits>
+#include <string>
+#include <tuple>
+#include <vector>
 
 #include "support/random_matrix.hpp"
 
@@ -22,10 +26,24 @@ double element(Op op, MatrixView<const float> x, std::size_t r, std::size_t c) {
   return op == Op::none ? x.row(r)[c] : x.row(c)[r];
 }
 
-class Gemm : public testing::TestWithParam<Case> {};
+std::vector<GemmBackend> backends() {
+  std::vector<GemmBackend> all = {GemmBackend::openblas};
+  if (available(GemmBackend::onednn)) all.push_back(GemmBackend::onednn);
+  return all;
+}
+
+std::string name_of(const testing::TestParamInfo<GemmBackend>& backend) {
+  return backend.param == GemmBackend::openblas ? "openblas" : "onednn";
+}
+
+class Gemm : public testing::TestWithParam<std::tuple<GemmBackend, Case>> {
+ protected:
+  void SetUp() override { set_blas_threads(1); }
+};
 
 TEST_P(Gemm, AgreesWithTheNaiveProduct) {
-  const auto [op_a, op_b, m, n, k, alpha, beta] = GetParam();
+  const auto& [backend, shape] = GetParam();
+  const auto [op_a, op_b, m, n, k, alpha, beta] = shape;
   const std::size_t padding = 3;  // strides longer than rows
   const auto view = [&](auto& numbers, Op op, std::size_t rows, std::size_t cols) {
     return op == Op::none ? MatrixView(numbers.data(), rows, cols, cols + padding)
@@ -37,7 +55,7 @@ TEST_P(Gemm, AgreesWithTheNaiveProduct) {
   const auto before = c_numbers;
   const MatrixView<const float> a = view(a_numbers, op_a, m, k), b = view(b_numbers, op_b, k, n);
   const MatrixView c(c_numbers.data(), m, n, n + padding);
-  gemm(op_a, a, op_b, b, alpha, beta, c);
+  gemm(backend, op_a, a, op_b, b, alpha, beta, c);
   for (std::size_t r = 0; r < m; ++r) {
     for (std::size_t col = 0; col < n; ++col) {
       double sum = 0.0, magnitude = 0.0;
@@ -56,26 +74,70 @@ TEST_P(Gemm, AgreesWithTheNaiveProduct) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Gemm,
-                         testing::Values(Case{Op::none, Op::none, 5, 7, 3, 1, 0},
-                                         Case{Op::none, Op::transpose, 64, 50, 78, 1, 0},
-                                         Case{Op::transpose, Op::none, 30, 17, 64, 1, 1},
-                                         Case{Op::transpose, Op::transpose, 9, 8, 7, 0.5F, -2},
-                                         Case{Op::none, Op::transpose, 1, 10, 300, 1, 0},
-                                         Case{Op::transpose, Op::none, 12, 13, 1, 1, 0},
-                                         Case{Op::none, Op::none, 0, 4, 4, 1, 0},
-                                         Case{Op::none, Op::none, 4, 4, 0, 1, 0.5F},
-                                         Case{Op::transpose, Op::none, 4, 5, 0, 1, 0}));
+                         testing::Combine(testing::ValuesIn(backends()),
+                                          testing::Values(Case{Op::none, Op::none, 5, 7, 3, 1, 0},
+                                                          Case{Op::none, Op::transpose, 64, 50, 78, 1, 0},
+                                                          Case{Op::transpose, Op::none, 30, 17, 64, 1, 1},
+                                                          Case{Op::transpose, Op::transpose, 9, 8, 7, 0.5F,
+                                                               -2},
+                                                          Case{Op::none, Op::transpose, 1, 10, 300, 1, 0},
+                                                          Case{Op::transpose, Op::none, 12, 13, 1, 1, 0},
+                                                          Case{Op::none, Op::none, 0, 4, 4, 1, 0},
+                                                          Case{Op::none, Op::none, 4, 0, 4, 1, 0},
+                                                          Case{Op::none, Op::none, 4, 4, 0, 1, 0.5F},
+                                                          Case{Op::transpose, Op::none, 4, 5, 0, 1, 0})));
 
-TEST(GemmContract, BetaZeroDoesNotReadTheOldContent) {
-  const std::vector<float> one = {1.0F};
-  std::vector<float> c = {std::numeric_limits<float>::quiet_NaN()};
-  gemm(Op::none, {one.data(), 1, 1}, Op::none, {one.data(), 1, 1}, 1.0F, 0.0F, {c.data(), 1, 1});
-  EXPECT_EQ(c[0], 1.0F);
+class GemmContract : public testing::TestWithParam<GemmBackend> {
+ protected:
+  void SetUp() override { set_blas_threads(1); }
+};
+
+TEST_P(GemmContract, BetaZeroDoesNotReadTheOldContent) {
+  for (const std::size_t k : {0, 1, 64}) {
+    const std::vector<float> ones(k * 20, 1.0F);
+    std::vector<float> c(400, std::numeric_limits<float>::quiet_NaN());
+    gemm(GetParam(), Op::none, {ones.data(), 20, k}, Op::none, {ones.data(), k, 20}, 1.0F, 0.0F,
+         {c.data(), 20, 20});
+    EXPECT_EQ(c, std::vector<float>(400, static_cast<float>(k)));
+  }
+}
+
+TEST_P(GemmContract, InfoNamesTheLibrary) {
+  const BlasInfo info = blas_info(GetParam());
+  EXPECT_TRUE(info.config.starts_with(GetParam() == GemmBackend::openblas ? "OpenBLAS " : "oneDNN "))
+      << info.config;
+  EXPECT_FALSE(info.core.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, GemmContract, testing::ValuesIn(backends()), name_of);
+
+int threads_of_this_process() {
+  std::ifstream status("/proc/self/status");
+  int threads = 0;
+  for (std::string word; status >> word;) {
+    if (word == "Threads:") status >> threads;
+  }
+  return threads;
+}
+
+TEST(GemmThreads, OneDnnStartsOnlyThoseThatAreAskedFor) {
+  if (!available(GemmBackend::onednn)) GTEST_SKIP() << "built without oneDNN";
+  constexpr std::size_t size = 512;
+  const std::vector<float> a(size * size, 1.0F);
+  std::vector<float> c(size * size);
+  for (const int threads : {1, 2}) {
+    set_blas_threads(threads);
+    const int before = threads_of_this_process();  // OpenBLAS has a pool of its own
+    gemm(GemmBackend::onednn, Op::none, {a.data(), size, size}, Op::none, {a.data(), size, size}, 1.0F, 0.0F,
+         {c.data(), size, size});
+    EXPECT_EQ(threads_of_this_process() - before, threads - 1);
+  }
 }
 
 TEST(GemmContractDeathTest, WrongShapesAbortWithTheValues) {
   std::vector<float> x(12);
-  EXPECT_DEATH(gemm(Op::none, {x.data(), 3, 4}, Op::none, {x.data(), 3, 4}, 1.0F, 0.0F, {x.data(), 3, 4}),
+  EXPECT_DEATH(gemm(GemmBackend::openblas, Op::none, {x.data(), 3, 4}, Op::none, {x.data(), 3, 4}, 1.0F, 0.0F,
+                    {x.data(), 3, 4}),
                "op\\(A\\) 3 x 4, op\\(B\\) 3 x 4");
 }
 

@@ -12,6 +12,7 @@
 namespace fcmnist::model {
 namespace {
 
+using kernels::GemmBackend;
 using test::random_numbers;
 
 struct Net {
@@ -25,7 +26,10 @@ struct Net {
   std::vector<std::uint32_t> ids;
 
   explicit Net(MlpOptions o)
-      : options(std::move(o)), widths(widths_of(options, 12)), mlp(widths, options), weights(mlp.layout()) {
+      : options(std::move(o)),
+        widths(widths_of(options, 12)),
+        mlp(widths, options, GemmBackend::openblas),
+        weights(mlp.layout()) {
     mlp.initialize(5, weights.view());
     if (options.use_bias) {  // He initialisation leaves biases at 0, where ReLU has its kink
       for (const Slot& slot : mlp.layout().slots()) {
@@ -79,7 +83,7 @@ std::vector<std::vector<float>> dropout_factors(const Net& net) {
   MlpOptions open = net.options;
   open.use_bias = true;
   open.initializer = Initializer::zeros;
-  const Mlp probe(net.widths, open);
+  const Mlp probe(net.widths, open, GemmBackend::openblas);
   Arena<float> ones(probe.layout());
   for (const Slot& slot : probe.layout().slots()) {
     if (slot.rows == 1) std::fill_n(ones.view().data() + slot.offset, slot.cols, 1.0F);
@@ -166,7 +170,7 @@ TEST(GradientParts, CoverTheGradientLargestLayerFirst) {
   options.hidden_sizes = {20, 5000, 30};
   for (const bool use_bias : {true, false}) {
     options.use_bias = use_bias;
-    const Mlp mlp(widths_of(options, 784), options);
+    const Mlp mlp(widths_of(options, 784), options, GemmBackend::openblas);
     for (const std::size_t target : {0U, 1U, 10'000U, 1'000'000U}) {
       const auto parts = mlp.gradient_parts(target);
       EXPECT_EQ(mlp.layout()[mlp.layout().slots().size() - (use_bias ? 2 : 1)].name, "last_layer.weight");
@@ -195,7 +199,7 @@ TEST(GradientParts, CoverTheGradientLargestLayerFirst) {
 
 TEST(Mlp, NamesAndShapesAreThoseOfThePytorchModule) {
   MlpOptions options;
-  const Mlp mlp(widths_of(options, 784), options);
+  const Mlp mlp(widths_of(options, 784), options, GemmBackend::openblas);
   std::string text;
   for (const Slot& slot : mlp.layout().slots()) {
     text += slot.name + " " + std::to_string(slot.rows) + "x" + std::to_string(slot.cols) + "\n";
@@ -213,7 +217,8 @@ TEST(Mlp, TwoRunsOfLayersComputeWhatOneComputes) {
   Workspace workspace(net.mlp, net.rows);
   const auto logits = net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
 
-  const Mlp front(net.widths, net.options, {0, 2}), back(net.widths, net.options, {2, 4});
+  const Mlp front(net.widths, net.options, GemmBackend::openblas, {0, 2}),
+      back(net.widths, net.options, GemmBackend::openblas, {2, 4});
   Arena<float> front_weights(front.layout()), back_weights(back.layout());
   const auto copy = [&](const Mlp& part, ArenaView<float> to) {
     for (const Slot& slot : part.layout().slots()) {

@@ -4,6 +4,7 @@ Environment, set by ctest:
     FCMNIST_PROGRAM   path of fcmnist_mpi
     FCMNIST_MPIRUN    command that starts ranks, as one line for a shell
     FCMNIST_MNIST_DIR directory of the real MNIST, if there is one
+    FCMNIST_HAS_ONEDNN "1" if the program was built with oneDNN, else "0"
 """
 import dataclasses
 import gzip
@@ -32,6 +33,7 @@ except ImportError as error:
 PROGRAM = os.path.abspath(os.environ["FCMNIST_PROGRAM"])
 MPIRUN = shlex.split(os.environ["FCMNIST_MPIRUN"])
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
+HAS_ONEDNN = os.environ["FCMNIST_HAS_ONEDNN"] == "1"
 ERROR_MARK = "fcmnist_mpi: error:"
 
 

@@ -20,7 +20,7 @@ EvaluationResult evaluate(const comm::Communicator& group, const config::RunConf
   const SmallProblem problem(samples);
   const data::Dataset dataset = problem.view();
   const comm::Topology topology(group);
-  const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model);
+  const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm);
   ModelState state(topology, mlp);
   state.initialize(3);
   return Evaluator(config, topology, dataset, mlp).evaluate(state.weights());

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/error.hpp"
+#include "kernels/gemm.hpp"
 #include "support/mpi_test.hpp"
 #include "train/small_problem.hpp"
 
@@ -27,7 +28,7 @@ Trained train(const comm::Communicator& group, const config::RunConfig& config, 
   const SmallProblem problem(samples);
   const data::Dataset dataset = problem.view();
   const comm::Topology topology(group, ranks_per_node);
-  const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model);
+  const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm);
   const data::EpochPlan plan(samples, step_batch(config, group.size()), config.train_input.drop_last_batch);
   ModelState state(topology, mlp);
   Trainer trainer(config, topology, dataset, plan, mlp, state, steps, true);
@@ -75,6 +76,10 @@ std::vector<Variant> variants() {
   all.back().config.train_input.batch_size = 149;  // 150 samples: the last batch of an epoch has one
   all.push_back({"no_bias", small_config()});
   all.back().config.model.use_bias = false;
+  if (kernels::available(kernels::GemmBackend::onednn)) {
+    all.push_back({"onednn", small_config()});
+    all.back().config.kernels.gemm = kernels::GemmBackend::onednn;
+  }
   return all;
 }
 
@@ -121,7 +126,7 @@ TEST(Trainer, ANonFiniteLossStopsAllRanksBeforeTheWeightsChange) {
   const data::Dataset dataset = problem.view();
   const config::RunConfig config = small_config();
   const comm::Topology topology(world());
-  const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model);
+  const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm);
   const data::EpochPlan plan(dataset.samples(), step_batch(config, world().size()), false);
   ModelState state(topology, mlp);
   Trainer trainer(config, topology, dataset, plan, mlp, state, 10, true);
