@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,15 +22,29 @@
 namespace fcmnist::bench {
 namespace {
 
+double number_after(std::string_view option, const std::string& argument) {
+  const std::string text = argument.substr(option.size());
+  std::size_t used = 0;
+  double number = 0.0;
+  try {
+    number = std::stod(text, &used);
+  } catch (const std::logic_error&) {  // no number, or too large a one
+  }
+  if (text.empty() || used < text.size()) {
+    throw UsageError(fmt::format("{}: expected a number after {}", argument, option));
+  }
+  return number;
+}
+
 /// Takes --rounds and --min_time out of the arguments; the others are for Google Benchmark.
 Settings take_settings(std::vector<char*>& arguments) {
   constexpr std::string_view rounds = "--rounds=", min_time = "--min_time=";
   Settings settings;
   std::erase_if(arguments, [&](const std::string& argument) {
     if (argument.starts_with(rounds)) {
-      settings.rounds = std::stoi(argument.substr(rounds.size()));
+      settings.rounds = static_cast<int>(number_after(rounds, argument));
     } else if (argument.starts_with(min_time)) {
-      settings.min_time_s = std::stod(argument.substr(min_time.size()));
+      settings.min_time_s = number_after(min_time, argument);
     } else {
       return false;
     }
