@@ -7,13 +7,15 @@ declare -A packages=(
            libfmt-dev libspdlog-dev zlib1g-dev libcurl4-openssl-dev libssl-dev"
   [run]="openmpi-bin ca-certificates"
   [plot]="python3 python3-numpy python3-h5py python3-pandas python3-matplotlib"
-  [test]="libgtest-dev libgmock-dev python3-xarray python3-netcdf4 python3-torch python3-yaml hdf5-tools"
+  [test]="libgtest-dev libgmock-dev libbenchmark-dev python3-xarray python3-netcdf4 python3-torch python3-yaml
+          hdf5-tools"
+  [bench]="libbenchmark-dev python3-torch"
   [format]="clang-format"
   [tidy]="clang-tidy"
   [fashion_mnist]="dataset-fashion-mnist"
   [slurm]="slurmctld slurmd slurm-client munge"
 )
-groups="build run plot test format tidy fashion_mnist slurm"
+groups="build run plot test bench format tidy fashion_mnist slurm"
 
 usage() {
   cat <<TEXT

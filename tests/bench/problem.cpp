@@ -1,0 +1,90 @@
+#include "bench/problem.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <random>
+
+#include "optim/options.hpp"
+
+namespace fcmnist::bench {
+
+namespace {
+
+constexpr data::DatasetShape mnist_shape{60'000, 28, 28};
+constexpr int classes = 10;
+
+double median_of(const std::vector<train::TimeSplit>& splits, double train::TimeSplit::*part) {
+  std::vector<double> values(splits.size());
+  std::ranges::transform(splits, values.begin(), part);
+  return median(std::move(values));
+}
+
+}  // namespace
+
+RandomDataset::RandomDataset(const comm::Topology& topology)
+    : images_(topology.node(), mnist_shape.image_bytes()), labels_(topology.node(), mnist_shape.samples) {
+  if (topology.is_leader()) {
+    std::minstd_rand random(1);
+    std::ranges::generate(images_.all(), [&] { return static_cast<std::uint8_t>(random() >> 8U); });
+    std::ranges::generate(labels_.all(), [&] { return static_cast<std::uint8_t>(random() % classes); });
+  }
+  topology.world().barrier();
+}
+
+data::Dataset RandomDataset::view() const {
+  return data::make_dataset(mnist_shape, classes, images_.all(), labels_.all());
+}
+
+const std::vector<Model>& models() {
+  static const std::vector<Model> all = {{"500_300", {500, 300}}, {"10x50", std::vector<int>(10, 50)}};
+  return all;
+}
+
+config::RunConfig config_of(const Bench& bench, const Model& model, int batch_per_rank) {
+  config::RunConfig config;
+  config.kernels.gemm = bench.settings.gemm;
+  config.model.hidden_sizes = model.hidden_sizes;
+  // Small enough that training on noise goes on for ever: it neither diverges nor comes to an end.
+  config.optimizer.learning_rate = {{optim::ScheduleKind::constant, 0.001}};
+  config.optimizer.momentum = 0.9;
+  config.train_input.batch_size_per_replica = batch_per_rank;
+  config.train_input.drop_last_batch = true;  // all steps are alike
+  return config;
+}
+
+model::Mlp mlp_of(const config::RunConfig& config) {
+  return model::Mlp(model::widths_of(config.model, mnist_shape.features()), config.model,
+                    config.kernels.gemm);
+}
+
+Training::Training(const Bench& bench, const config::RunConfig& config)
+    : world_(&bench.world()),
+      config_(config),
+      mlp_(mlp_of(config)),
+      plan_(bench.dataset.samples(), train::step_batch(config, bench.world().size()),
+            config.train_input.drop_last_batch),
+      state_(*bench.topology, mlp_),
+      trainer_(config_, *bench.topology, bench.dataset, plan_, mlp_, state_,
+               std::numeric_limits<std::int64_t>::max(), bench.give_way) {
+  state_.initialize(config_.run.seed);
+}
+
+Timed Training::steps() {
+  return in_a_row(*world_, [this] { splits_.push_back(trainer_.step().time); });
+}
+
+Timed Training::exchange() {
+  return [this](int calls) {
+    std::vector<double> seconds;
+    for (int i = 0; i < calls; ++i) seconds.push_back(trainer_.step().time.exchange_s);
+    return calls * median(std::move(seconds));
+  };
+}
+
+train::TimeSplit Training::median_split() const {
+  return {.data_s = median_of(splits_, &train::TimeSplit::data_s),
+          .compute_s = median_of(splits_, &train::TimeSplit::compute_s),
+          .exchange_s = median_of(splits_, &train::TimeSplit::exchange_s)};
+}
+
+}  // namespace fcmnist::bench

@@ -1,0 +1,69 @@
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+
+#include "bench/allreduce_trainer.hpp"
+#include "bench/bench.hpp"
+#include "bench/gemm_work.hpp"
+#include "bench/problem.hpp"
+
+namespace fcmnist::bench {
+
+namespace {
+
+/// Whether both trainings have the same losses, on every rank: a comparison of times is worth nothing if
+/// they compute different things.
+bool agree(const comm::Communicator& world, Training& ours, AllreduceTrainer& peer) {
+  bool same = true;
+  for (int step = 0; step < 10; ++step) same &= std::abs(ours.step().loss - peer.step()) <= 1e-4;
+  return world.max(same ? 0.0 : 1.0) == 0.0;
+}
+
+double measure_step(const Bench& bench, const Model& model, int batch, benchmark::State& state) {
+  const config::RunConfig config = config_of(bench, model, batch);
+  config::RunConfig clipping = config;
+  clipping.optimizer.max_gradient_norm = 1.0;
+  const comm::Communicator& world = bench.world();
+  Training training(bench, config), clipped_training(bench, clipping);
+  AllreduceTrainer peer(bench, config);
+  if (!agree(world, training, peer)) {
+    state.SkipWithError("after 10 steps Trainer and AllreduceTrainer differ in their losses");
+    return 0.0;
+  }
+  const auto widths = model::widths_of(config.model, bench.dataset.features());
+  const GemmsOfStep gemms_of_step(bench, widths, static_cast<std::size_t>(batch));
+
+  enum Part : std::size_t { ours, clipped, allreduce, gemms };
+  const std::array parts = {training.steps(), clipped_training.steps(),
+                            in_a_row(world, [&peer] { peer.step(); }), gemms_of_step.timed()};
+  const Timings timings = time_in_turn(world, bench.settings, parts);
+  const auto samples_per_s = [&](Part part) { return batch * world.size() / timings.seconds(part); };
+  state.counters["samples_per_s"] = samples_per_s(ours);
+  state.counters["clip_samples_per_s"] = samples_per_s(clipped);
+  state.counters["allreduce_samples_per_s"] = samples_per_s(allreduce);
+  state.counters["gemm_bound_samples_per_s"] = samples_per_s(gemms);
+  // Rates are to each other as times are the other way round.
+  state.counters["of_gemm_bound"] = timings.ratio(gemms, ours);
+  state.counters["clip_of_gemm_bound"] = timings.ratio(gemms, clipped);
+  state.counters["vs_allreduce"] = timings.ratio(allreduce, ours);
+  const train::TimeSplit split = training.median_split();
+  state.counters["data_us"] = split.data_s * 1e6;
+  state.counters["compute_us"] = split.compute_s * 1e6;
+  state.counters["exchange_us"] = split.exchange_s * 1e6;
+  return timings.seconds(ours);
+}
+
+}  // namespace
+
+void add_step(const Bench& bench) {
+  for (const Model& model : models()) {
+    for (const int batch : {16, 64, 128, 256, 512, 1024}) {
+      add(fmt::format("step/{}/{}", model.name, batch), [&bench, &model, batch](benchmark::State& state) {
+        return measure_step(bench, model, batch, state);
+      });
+    }
+  }
+}
+
+}  // namespace fcmnist::bench
