@@ -33,15 +33,15 @@ Timed in_a_row(const comm::Communicator& world, std::function<void()> call) {
 
 Timed one_by_one(const comm::Communicator& world, std::function<void()> prepare, std::function<void()> call) {
   return [&world, prepare = std::move(prepare), call = std::move(call)](int calls) {
-    double elapsed_s = 0.0;
+    std::vector<double> elapsed_s;
     for (int i = 0; i < calls; ++i) {
       prepare();
       world.barrier();
       const double begin_s = comm::now_s();
       call();
-      elapsed_s += comm::now_s() - begin_s;
+      elapsed_s.push_back(comm::now_s() - begin_s);
     }
-    return world.max(elapsed_s);
+    return calls * world.max(median(std::move(elapsed_s)));
   };
 }
 

@@ -24,8 +24,8 @@ using Timed = std::function<double(int calls)>;
 /// All calls in a row between two looks at the clock, on the slowest rank. The ranks start together.
 Timed in_a_row(const comm::Communicator& world, std::function<void()> call);
 
-/// Each call for itself, after a `prepare` that does not count, on the slowest rank. The ranks start every
-/// call together.
+/// Each call for itself, after a `prepare` that does not count: as many times the median call, on the slowest
+/// rank. The ranks start every call together.
 Timed one_by_one(const comm::Communicator& world, std::function<void()> prepare, std::function<void()> call);
 
 /// Seconds per call of several parts, over rounds in which each had its turn, so that a change in the
