@@ -35,12 +35,16 @@ GradientExchange::GradientExchange(const Topology& topology, const Layout& layou
       blocks_(blocks_of(layout)),
       patience_(topology.world(), options.stall_timeout_s, give_way),
       gradients_(topology, layout, small_count),
-      block_values_(topology.node(), blocks_.size()),
+      block_values_(topology.node(), blocks_.size() * sizeof(double)),
       barrier_(topology, patience_),
       small_sum_(small_count) {
   const auto ranks = static_cast<std::size_t>(topology.node().size());
-  for (auto b = static_cast<std::size_t>(topology.node().rank()); b < blocks_.size(); b += ranks)
-    owned_.push_back(b);
+  const auto me = static_cast<std::size_t>(topology.node().rank());
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    if (i % ranks == me) owned_.push_back(i);
+    const std::size_t b = (i + me * blocks_.size() / ranks) % blocks_.size();
+    if (b % ranks != me) owned_by_others_.push_back(b);
+  }
   if (topology.node_count() > 1) {
     across_nodes_.emplace(topology, layout, gradients_, parts_, by_part(parts_, blocks_, owned_), small_count,
                           options.exchange_streams);
@@ -102,9 +106,16 @@ std::span<const float* const> GradientExchange::collected(const Block& block) {
   return {&single_source_, 1};
 }
 
+/// The block with index b is number b / R of rank b mod R.
+double& GradientExchange::block_value(std::size_t block_index) const {
+  const auto ranks = static_cast<std::size_t>(topology_->node().size());
+  const auto values = block_values_.segment(static_cast<int>(block_index % ranks));
+  return reinterpret_cast<double*>(values.data())[block_index / ranks];
+}
+
 double GradientExchange::sum_of_block_values() const {
   double sum = 0.0;
-  for (const double value : block_values_.all()) sum += value;
+  for (std::size_t b = 0; b < blocks_.size(); ++b) sum += block_value(b);
   return sum;
 }
 

@@ -46,6 +46,8 @@ class GradientExchange {
 
   /// Blocks whose sum this rank uses, by index into blocks().
   [[nodiscard]] std::span<const std::size_t> owned() const { return owned_; }
+  /// Blocks that other ranks of the node own. Every rank begins at another place of the list.
+  [[nodiscard]] std::span<const std::size_t> owned_by_others() const { return owned_by_others_; }
   [[nodiscard]] std::span<const Block> blocks() const { return blocks_; }
 
   /// This rank's share of the numbers to be summed over all ranks.
@@ -66,7 +68,7 @@ class GradientExchange {
 
   /// Records a number for an owned block; after share_block_values() their sum over all blocks, added in
   /// block order, is the same on every rank.
-  void set_block_value(std::size_t block_index, double value) { block_values_.data()[block_index] = value; }
+  void set_block_value(std::size_t block_index, double value) { block_value(block_index) = value; }
   /// Collective over the node: waits until all block values are set.
   void share_block_values() { barrier_.wait(); }
   [[nodiscard]] double sum_of_block_values() const;
@@ -75,13 +77,15 @@ class GradientExchange {
   void publish() { barrier_.wait(); }
 
  private:
+  [[nodiscard]] double& block_value(std::size_t block_index) const;
+
   const Topology* topology_;
   std::vector<Range> parts_;
   std::vector<Block> blocks_;
-  std::vector<std::size_t> owned_;
+  std::vector<std::size_t> owned_, owned_by_others_;
   PolledWait patience_;
   NodeGradients gradients_;
-  SharedArray<double> block_values_;  ///< one per block
+  SharedWindow block_values_;  ///< per rank: one for each block that it owns, so that no line has two writers
   NodeBarrier barrier_;
   std::optional<CrossNodeSum> across_nodes_;  ///< several nodes only
   std::vector<double> small_sum_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <cstring>
 #include <vector>
 
@@ -20,14 +21,27 @@ struct SharedWindow::Handle {
   }
 };
 
+namespace {
+
+/// Open MPI puts a header of its own before the first number, so that a segment begins in the midst of a
+/// cache line (4.1.4: at byte 264 of a page).
+constexpr std::size_t line_bytes = 64;
+
+std::span<std::byte> from_the_next_line(std::byte* base, std::size_t bytes) {
+  const std::size_t behind = reinterpret_cast<std::uintptr_t>(base) % line_bytes;
+  return {base + (behind == 0 ? 0 : line_bytes - behind), bytes};
+}
+
+}  // namespace
+
 SharedWindow::SharedWindow(const Communicator& node, std::size_t my_bytes)
     : handle_(std::make_unique<Handle>()) {
   MPI_Info info = MPI_INFO_NULL;
   FCMNIST_MPI(MPI_Info_create(&info));
   FCMNIST_MPI(MPI_Info_set(info, "alloc_shared_noncontig", "true"));
   void* mine = nullptr;
-  const int status = MPI_Win_allocate_shared(static_cast<MPI_Aint>(my_bytes), 1, info, node.handle().comm,
-                                             &mine, &handle_->window);
+  const auto asked = static_cast<MPI_Aint>(my_bytes > 0 ? my_bytes + line_bytes : 0);
+  const int status = MPI_Win_allocate_shared(asked, 1, info, node.handle().comm, &mine, &handle_->window);
   FCMNIST_MPI(MPI_Info_free(&info));
   if (status != MPI_SUCCESS) {
     throw CommError(fmt::format("MPI_Win_allocate_shared: no {} bytes of shared memory", my_bytes),
@@ -38,7 +52,8 @@ SharedWindow::SharedWindow(const Communicator& node, std::size_t my_bytes)
     int unit = 0;
     void* base = nullptr;
     FCMNIST_MPI(MPI_Win_shared_query(handle_->window, rank, &bytes, &unit, &base));
-    handle_->segments.emplace_back(static_cast<std::byte*>(base), static_cast<std::size_t>(bytes));
+    const std::size_t usable = bytes > 0 ? static_cast<std::size_t>(bytes) - line_bytes : 0;
+    handle_->segments.push_back(from_the_next_line(static_cast<std::byte*>(base), usable));
   }
   // First touch by the owner places the pages on its NUMA node.
   const std::span<std::byte> own = segment(node.rank());

@@ -8,9 +8,9 @@
 
 namespace fcmnist::comm {
 
-/// Memory that the ranks of one node share: one page-aligned segment for each rank, zero at first, on the
-/// NUMA node of the rank that owns it. Construction and destruction are collective over `node`, and there is
-/// no implied synchronisation: who reads what another wrote needs a NodeBarrier between.
+/// Memory that the ranks of one node share: one segment for each rank, aligned to 64 bytes, zero at first, on
+/// the NUMA node of the rank that owns it. Construction and destruction are collective over `node`, and there
+/// is no implied synchronisation: who reads what another wrote needs a NodeBarrier between.
 class SharedWindow {
  public:
   SharedWindow(const Communicator& node, std::size_t my_bytes);
@@ -18,7 +18,7 @@ class SharedWindow {
   SharedWindow(SharedWindow&&) noexcept;
   SharedWindow& operator=(SharedWindow&&) noexcept;
 
-  /// The segment of a rank of the node: the bytes it asked for, rounded up to pages by MPI.
+  /// The segment of a rank of the node: the bytes it asked for, or more.
   [[nodiscard]] std::span<std::byte> segment(int node_rank) const;
 
  private:

@@ -1,6 +1,7 @@
 #include "core/layout.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace fcmnist {
 
@@ -16,12 +17,24 @@ std::size_t Layout::parameter_count() const {
   return count;
 }
 
+namespace {
+
+/// As many rows as fit, a number of them that ends on a cache line if there is one, so that blocks of
+/// different owners do not share a line; at least one.
+std::size_t rows_per_block(std::size_t cols, std::size_t target) {
+  const std::size_t rows = std::max<std::size_t>(target / cols, 1);
+  const std::size_t to_a_line = Layout::alignment / std::gcd(cols, Layout::alignment);
+  return rows < to_a_line ? rows : rows / to_a_line * to_a_line;
+}
+
+}  // namespace
+
 std::vector<Block> blocks_of(const Layout& layout, std::size_t target) {
   std::vector<Block> blocks;
   for (std::size_t s = 0; s < layout.slots().size(); ++s) {
     const Slot& slot = layout[s];
     if (slot.count() == 0) continue;
-    const std::size_t rows_at_once = std::max<std::size_t>(target / slot.cols, 1);
+    const std::size_t rows_at_once = rows_per_block(slot.cols, target);
     for (std::size_t row = 0; row < slot.rows; row += rows_at_once) {
       const std::size_t begin = row * slot.cols;
       const std::size_t end = std::min(row + rows_at_once, slot.rows) * slot.cols;

@@ -100,7 +100,9 @@ void run_evaluation(RunContext& context) {
                        context.config.kernels.gemm);
   comm::check_shared_memory(
       context.topology,
-      context.topology.is_leader() ? SharedDataset::bytes(shape) + ModelState::bytes(mlp.layout()) : 0);
+      context.topology.is_leader()
+          ? SharedDataset::bytes(shape) + ModelState::shared_bytes(context.topology, mlp.layout())
+          : 0);
   const SharedDataset dataset(context.topology, context.config.eval_input, shape,
                               context.config.model.num_classes);
   const data::Dataset view = dataset.view();

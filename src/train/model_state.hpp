@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "comm/replica.hpp"
 #include "comm/shared_window.hpp"
 #include "comm/topology.hpp"
 #include "core/arena.hpp"
@@ -10,14 +11,16 @@
 
 namespace fcmnist::train {
 
-/// Weights and optimizer state: one copy per node, in windows that its ranks share. Whoever owns a block
-/// writes it; all read the weights, and rank 0 saves without a gather.
+/// Weights, of which every rank has its own copy, and optimizer state, one copy per node in a window that its
+/// ranks share: whoever owns a block uses it, and rank 0 saves without a gather.
 class ModelState {
  public:
   /// Collective. `mlp` must outlive it.
   ModelState(const comm::Topology& topology, const model::Mlp& mlp);
 
-  [[nodiscard]] ArenaView<float> weights() const { return {mlp_->layout(), weights_.data()}; }
+  /// Of this rank; the same on all ranks between steps.
+  [[nodiscard]] ArenaView<float> weights() const { return weights_.mine(); }
+  [[nodiscard]] const comm::Replica& replica() const { return weights_; }
   [[nodiscard]] ArenaView<float> momentum_buffer() const { return {mlp_->layout(), momentum_buffer_.data()}; }
 
   /// Initial weights, momentum 0. Collective.
@@ -28,14 +31,14 @@ class ModelState {
   void load_weights_and_optimizer(const store::Checkpoint* checkpoint);
 
   /// Shared memory that the node needs for it.
-  static std::size_t bytes(const Layout& layout) { return 2 * layout.size() * sizeof(float); }
+  static std::size_t shared_bytes(const comm::Topology& topology, const Layout& layout) {
+    return comm::Replica::shared_bytes(topology, layout) + layout.size() * sizeof(float);
+  }
 
  private:
-  void spread(ArenaView<float> values) const;
-
   const comm::Topology* topology_;
   const model::Mlp* mlp_;
-  comm::SharedArray<float> weights_;
+  comm::Replica weights_;
   comm::SharedArray<float> momentum_buffer_;
 };
 

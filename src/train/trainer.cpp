@@ -155,8 +155,11 @@ void Trainer::check_finite(const char* what, double value, double learning_rate)
 double Trainer::update(double learning_rate) {
   const auto& options = config_->optimizer;
   const auto apply = [&](const Block& block, std::span<const float* const> sources, double scale) {
-    return optim::sgd_update(options, {learning_rate, scale}, sources, state_->weights().block(block),
-                             state_->momentum_buffer().block(block));
+    const double squares =
+        optim::sgd_update(options, {learning_rate, scale}, sources, state_->weights().block(block),
+                          state_->momentum_buffer().block(block));
+    state_->replica().offer(block);
+    return squares;
   };
   if (options.max_gradient_norm > 0.0) {
     for (const std::size_t b : exchange_.owned()) {
@@ -176,6 +179,7 @@ double Trainer::update(double learning_rate) {
     }
   }
   exchange_.publish();
+  for (const std::size_t b : exchange_.owned_by_others()) state_->replica().take(exchange_.blocks()[b]);
   return std::sqrt(exchange_.sum_of_block_values());
 }
 

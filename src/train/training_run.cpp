@@ -65,7 +65,8 @@ void check_memory(const RunContext& context, const Shapes& shapes, const model::
   std::size_t bytes =
       comm::GradientExchange::bytes_per_rank(context.topology, mlp.layout(), 0) + small_windows_bytes;
   if (context.topology.is_leader()) {
-    bytes += mpi_overhead_bytes + SharedDataset::bytes(shapes.train) + ModelState::bytes(mlp.layout());
+    bytes += mpi_overhead_bytes + SharedDataset::bytes(shapes.train) +
+             ModelState::shared_bytes(context.topology, mlp.layout());
     if (shapes.eval) bytes += SharedDataset::bytes(*shapes.eval);
   }
   comm::check_shared_memory(context.topology, bytes);

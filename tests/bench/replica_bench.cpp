@@ -14,10 +14,10 @@ namespace fcmnist::bench {
 
 namespace {
 
-enum class Weights { shared, own_copy };
+enum class Weights { one_per_node, one_per_rank };
 
-/// Training in which ranks read the node's weights, as in train::Trainer, or each its own copy of them, in
-/// memory that no other core writes to.
+/// Training in which every rank has its own copy of the weights, as in train::Trainer, or reads one that the
+/// node shares: nothing is copied, but the owner of a block writes lines that other cores have read.
 class ReplicaTrainer {
  public:
   ReplicaTrainer(const Bench& bench, const config::RunConfig& config, Weights kind)
@@ -28,38 +28,35 @@ class ReplicaTrainer {
         exchange_(*bench.topology, mlp_.layout(), {{0, mlp_.layout().size()}}, 1, config.comm,
                   bench.give_way),
         state_(*bench.topology, mlp_),
-        own_weights_(mlp_.layout()) {
+        shared_weights_(bench.topology->node(), mlp_.layout().size()) {
     state_.initialize(config.run.seed);
-    mlp_.initialize(config.run.seed, own_weights_.view());
-    for (std::size_t b = 0; b < exchange_.blocks().size(); ++b) {
-      if (!std::ranges::binary_search(exchange_.owned(), b)) of_others_.push_back(exchange_.blocks()[b]);
-    }
+    if (bench.topology->is_leader())
+      mlp_.initialize(config.run.seed, {mlp_.layout(), shared_weights_.data()});
+    bench.world().barrier();
   }
 
   void step() {
-    const ArenaView<float> gradient = exchange_.local_gradient();
-    const std::array loss = {local_step_.run(weights(), gradient).loss};
+    const std::array loss = {local_step_.run(weights(), exchange_.local_gradient()).loss};
     exchange_.begin(loss);
     exchange_.post();
     exchange_.finish();
+    const bool own = kind_ == Weights::one_per_rank;
     for (const std::size_t b : exchange_.owned()) {
       const Block& block = exchange_.blocks()[b];
       optim::sgd_update(optimizer_, {optimizer_.learning_rate.front().initial_learning_rate},
                         exchange_.sources(block), weights().block(block),
                         state_.momentum_buffer().block(block));
-      if (kind_ == Weights::own_copy) copy(own_weights_.view(), state_.weights(), block);
+      if (own) state_.replica().offer(block);
     }
     exchange_.publish();
-    if (kind_ == Weights::shared) return;
-    for (const Block& block : of_others_) copy(state_.weights(), own_weights_.view(), block);
+    if (!own) return;
+    for (const std::size_t b : exchange_.owned_by_others()) state_.replica().take(exchange_.blocks()[b]);
   }
 
  private:
   [[nodiscard]] ArenaView<float> weights() const {
-    return kind_ == Weights::shared ? state_.weights() : own_weights_.view();
-  }
-  static void copy(ArenaView<const float> from, ArenaView<float> to, const Block& block) {
-    std::ranges::copy(from.block(block), to.block(block).begin());
+    if (kind_ == Weights::one_per_rank) return state_.weights();
+    return {mlp_.layout(), shared_weights_.data()};
   }
 
   Weights kind_;
@@ -68,13 +65,12 @@ class ReplicaTrainer {
   LocalStep local_step_;
   comm::GradientExchange exchange_;
   train::ModelState state_;
-  Arena<float> own_weights_;
-  std::vector<Block> of_others_;
+  comm::SharedArray<float> shared_weights_;
 };
 
 double measure_replica(const Bench& bench, int batch, benchmark::State& state) {
   const config::RunConfig config = config_of(bench, models().front(), batch);
-  ReplicaTrainer shared(bench, config, Weights::shared), own_copy(bench, config, Weights::own_copy);
+  ReplicaTrainer shared(bench, config, Weights::one_per_node), own_copy(bench, config, Weights::one_per_rank);
   const std::array parts = {in_a_row(bench.world(), [&shared] { shared.step(); }),
                             in_a_row(bench.world(), [&own_copy] { own_copy.step(); })};
   const Timings timings = time_in_turn(bench.world(), bench.settings, parts);

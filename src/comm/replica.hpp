@@ -1,0 +1,40 @@
+#pragma once
+
+#include "comm/shared_window.hpp"
+#include "comm/topology.hpp"
+#include "core/arena.hpp"
+#include "core/layout.hpp"
+
+namespace fcmnist::comm {
+
+/// Numbers of which every rank of a node has its own copy, in memory that no other core writes to. The owner
+/// of a block writes it in its copy and offers it; after a barrier the others take it.
+///
+/// Why not one copy for the node: the packing of a GEMM reads lines that another core has just written piece
+/// by piece, and waits for each; a copy in one go reads them at several times that speed.
+class Replica {
+ public:
+  /// Collective over the node. `layout` must outlive it. All numbers are 0 at first.
+  Replica(const Topology& topology, const Layout& layout);
+
+  [[nodiscard]] ArenaView<float> mine() const { return {*layout_, mine_.data()}; }
+
+  /// The owner has written the block in its copy.
+  void offer(const Block& block) const;
+  /// Another rank has offered the block, and there has been a barrier since; the next offer() of the block
+  /// comes after another one.
+  void take(const Block& block) const;
+  /// Everybody gets the numbers of the world's rank 0. Collective over the world.
+  void spread();
+
+  /// Bytes of shared memory that the node needs for it.
+  static std::size_t shared_bytes(const Topology& topology, const Layout& layout);
+
+ private:
+  const Topology* topology_;
+  const Layout* layout_;
+  AlignedArray<float> mine_;
+  SharedArray<float> offered_;  ///< empty when the node has one rank
+};
+
+}  // namespace fcmnist::comm
