@@ -18,6 +18,8 @@ struct CrossNodeSum::SmallGather {
 
 namespace {
 
+constexpr int rings_at_once = 4;
+
 std::size_t longest(std::span<const Range> parts) {
   std::size_t size = 0;
   for (const Range& part : parts) size = std::max(size, part.size());
@@ -37,10 +39,13 @@ CrossNodeSum::CrossNodeSum(const Topology& topology, const Layout& layout, NodeG
       total_(topology.node(), layout.size()),
       small_total_(topology.node(), small_count),
       counters_(topology),
-      ring_(topology.peers(), drives_ring() ? longest(parts) : 0),
       small_gather_(std::make_unique<SmallGather>()),
-      next_in_ring_(static_cast<std::uint64_t>(topology.node().rank())) {
-  counters_.set(finished, next_in_ring_);
+      next_to_start_(static_cast<std::uint64_t>(topology.node().rank())),
+      next_to_finish_(next_to_start_) {
+  counters_.set(finished, next_to_finish_);
+  for (int ring = 0; drives_rings() && ring < rings_at_once; ++ring) {
+    rings_.emplace_back(topology.peers(), longest(parts), ring);
+  }
   small_gather_->mine.resize(small_count);
   small_gather_->all.resize(small_count * static_cast<std::size_t>(topology.node_count()));
 }
@@ -53,7 +58,7 @@ void CrossNodeSum::post_part() { counters_.set(written, ++written_); }
 
 bool CrossNodeSum::advance() {
   sum_over_node();
-  if (drives_ring()) drive_ring();
+  if (drives_rings()) drive_rings();
   if (topology_->is_leader()) gather_small();
   return finished_everywhere();
 }
@@ -67,19 +72,27 @@ void CrossNodeSum::sum_over_node() {
   }
 }
 
-/// Part k of the run goes through the ring of node rank k mod streams.
-void CrossNodeSum::drive_ring() {
-  for (;;) {
-    if (ring_busy_) {
-      if (!ring_.progress()) return;
-      ring_busy_ = false;
-      next_in_ring_ += static_cast<std::uint64_t>(streams_);
-      counters_.set(finished, next_in_ring_);
+RingAllreduce& CrossNodeSum::ring_of(std::uint64_t part) {
+  return rings_[part / static_cast<std::uint64_t>(streams_) % rings_.size()];
+}
+
+/// Part k of the run goes through a ring of node rank k mod streams. All nodes start them in this order.
+void CrossNodeSum::drive_rings() {
+  const auto streams = static_cast<std::uint64_t>(streams_);
+  const auto can_start = [&] {
+    return next_to_start_ < next_to_finish_ + streams * rings_.size() && next_to_start_ < written_ &&
+           !counters_.first_behind(summed, next_to_start_ + 1);
+  };
+  for (; can_start(); next_to_start_ += streams) {
+    const Range part = parts_[next_to_start_ % parts_.size()];
+    ring_of(next_to_start_).start({total_.data() + part.begin, part.size()});
+  }
+  for (std::uint64_t part = next_to_finish_; part < next_to_start_; part += streams) {
+    const bool done = ring_of(part).progress();
+    if (done && part == next_to_finish_) {
+      next_to_finish_ += streams;
+      counters_.set(finished, next_to_finish_);
     }
-    if (next_in_ring_ >= written_ || counters_.first_behind(summed, next_in_ring_ + 1)) return;
-    const Range part = parts_[next_in_ring_ % parts_.size()];
-    ring_.start({total_.data() + part.begin, part.size()});
-    ring_busy_ = true;
   }
 }
 

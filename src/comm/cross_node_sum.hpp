@@ -22,8 +22,8 @@ namespace fcmnist::comm {
 /// A part goes through three hands: every rank of a node has written it; every rank has added up the node's
 /// gradients of the blocks that it owns; a ring between the nodes has added up the sums of the nodes. Nobody
 /// waits on the way: whoever calls advance() does what has become possible. The first rank of every node
-/// drives the ring; with `streams` > 1 the parts are dealt to so many ranks of each node, whose rings run at
-/// the same time.
+/// drives the ring, a few parts at a time, so that the network is busy while it adds one; with `streams` > 1
+/// the parts are dealt to so many ranks of each node, which do so at the same time.
 ///
 /// Cost on P nodes for N numbers: every node sends and receives 2 (P-1)/P N numbers in 2 (P-1) messages per
 /// part, and P times the small numbers in one all-gather.
@@ -61,9 +61,10 @@ class CrossNodeSum {
   };
   struct SmallGather;
 
-  [[nodiscard]] bool drives_ring() const { return topology_->node().rank() < streams_; }
+  [[nodiscard]] bool drives_rings() const { return topology_->node().rank() < streams_; }
   void sum_over_node();
-  void drive_ring();
+  void drive_rings();
+  [[nodiscard]] RingAllreduce& ring_of(std::uint64_t part);
   void gather_small();
   [[nodiscard]] bool finished_everywhere() const;
 
@@ -75,15 +76,15 @@ class CrossNodeSum {
   SharedArray<float> total_;  ///< the sum over this node, then over all nodes
   SharedArray<double> small_total_;
   NodeCounters counters_;
-  RingAllreduce ring_;
+  std::vector<RingAllreduce> rings_;  ///< of this stream, used in turn
   std::unique_ptr<SmallGather> small_gather_;
 
   // Since the start of training: part p of step n has number n * parts + p.
   std::uint64_t steps_begun_ = 0;
   std::uint64_t written_ = 0;
   std::uint64_t summed_ = 0;
-  std::uint64_t next_in_ring_ = 0;
-  bool ring_busy_ = false;
+  std::uint64_t next_to_start_ = 0;   ///< of this stream
+  std::uint64_t next_to_finish_ = 0;  ///< same
 };
 
 }  // namespace fcmnist::comm

@@ -1,5 +1,8 @@
 #include "comm/ring_allreduce.hpp"
 
+#include <algorithm>
+#include <vector>
+
 #include "comm/mpi_handle.hpp"
 #include "core/error.hpp"
 #include "core/share.hpp"
@@ -7,13 +10,23 @@
 namespace fcmnist::comm {
 
 struct RingAllreduce::Requests {
-  MPI_Request both[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
+  std::vector<MPI_Request> of_step;
 };
 
-RingAllreduce::RingAllreduce(const Communicator& group, std::size_t max_count)
+namespace {
+
+/// Below the 64 KiB up to which Open MPI sends over TCP at once.
+constexpr std::size_t message_numbers = 15'360;
+
+}  // namespace
+
+RingAllreduce::RingAllreduce(const Communicator& group, std::size_t max_count, int tag)
     : group_(&group),
+      tag_(tag),
       incoming_(max_count / static_cast<std::size_t>(group.size()) + 1),
-      requests_(std::make_unique<Requests>()) {}
+      requests_(std::make_unique<Requests>()) {
+  requests_->of_step.reserve(2 * (incoming_.size() / message_numbers + 1));
+}
 
 RingAllreduce::~RingAllreduce() = default;
 RingAllreduce::RingAllreduce(RingAllreduce&&) noexcept = default;
@@ -37,7 +50,8 @@ void RingAllreduce::start(std::span<float> numbers) {
 bool RingAllreduce::progress() {
   while (step_ < steps_) {
     int done = 0;
-    FCMNIST_MPI(MPI_Testall(2, requests_->both, &done, MPI_STATUSES_IGNORE));
+    FCMNIST_MPI(MPI_Testall(static_cast<int>(requests_->of_step.size()), requests_->of_step.data(), &done,
+                            MPI_STATUSES_IGNORE));
     if (done == 0) return false;
     if (step_ < group_->size() - 1) {
       const std::span<float> mine = chunk(group_->rank() - step_ - 1);
@@ -57,12 +71,20 @@ void RingAllreduce::send_and_receive() {
   const std::span<float> out = chunk(group_->rank() + (adds ? 0 : 1) - place);
   const std::span<float> target = chunk(group_->rank() - (adds ? 1 : 0) - place);
   float* in = adds ? incoming_.data() : target.data();
-  constexpr int tag = 1;
   const MPI_Comm comm = group_->handle().comm;
-  FCMNIST_MPI(
-      MPI_Irecv(in, static_cast<int>(target.size()), MPI_FLOAT, left, tag, comm, &requests_->both[0]));
-  FCMNIST_MPI(
-      MPI_Isend(out.data(), static_cast<int>(out.size()), MPI_FLOAT, right, tag, comm, &requests_->both[1]));
+  std::vector<MPI_Request>& requests = requests_->of_step;
+  requests.clear();
+  const auto begin_each = [](std::size_t count, const auto& begin) {
+    for (std::size_t i = 0; i < count; i += message_numbers) {
+      begin(i, static_cast<int>(std::min(message_numbers, count - i)));
+    }
+  };
+  begin_each(target.size(), [&](std::size_t i, int count) {
+    FCMNIST_MPI(MPI_Irecv(in + i, count, MPI_FLOAT, left, tag_, comm, &requests.emplace_back()));
+  });
+  begin_each(out.size(), [&](std::size_t i, int count) {
+    FCMNIST_MPI(MPI_Isend(out.data() + i, count, MPI_FLOAT, right, tag_, comm, &requests.emplace_back()));
+  });
 }
 
 }  // namespace fcmnist::comm

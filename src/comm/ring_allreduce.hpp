@@ -15,14 +15,16 @@ namespace fcmnist::comm {
 ///
 /// The array is cut into P chunks. In P-1 steps each rank passes a chunk on and adds the one it gets to its
 /// own, after which every chunk is complete on one rank; in P-1 more steps the complete chunks go round. Each
-/// rank sends and receives 2 (P-1)/P N numbers in 2 (P-1) messages, the least bytes possible, and a chunk is
-/// added up in one place only, so all ranks get the same bits.
-/// Source: Patarasuk, Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC 69
-/// (2009), doi 10.1016/j.jpdc.2008.09.002.
+/// rank sends and receives 2 (P-1)/P N numbers, the least possible, and a chunk is added up in one place
+/// only, so all ranks get the same bits. A chunk goes as several messages of 60 kB: over TCP a longer one
+/// would wait for the receiver to answer, which happens only when both sides look. Source: Patarasuk, Yuan,
+/// "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC 69 (2009),
+/// doi 10.1016/j.jpdc.2008.09.002.
 class RingAllreduce {
  public:
-  /// `group` must outlive it. `max_count`: numbers of the longest array.
-  RingAllreduce(const Communicator& group, std::size_t max_count);
+  /// `group` must outlive it. `max_count`: numbers of the longest array. Rings that are busy at the same time
+  /// need different tags.
+  RingAllreduce(const Communicator& group, std::size_t max_count, int tag);
   ~RingAllreduce();
   RingAllreduce(RingAllreduce&&) noexcept;
 
@@ -38,6 +40,7 @@ class RingAllreduce {
   void send_and_receive();
 
   const Communicator* group_;
+  int tag_;
   AlignedArray<float> incoming_;
   std::unique_ptr<Requests> requests_;
   std::span<float> numbers_;

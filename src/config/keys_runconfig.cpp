@@ -72,6 +72,9 @@ std::vector<Key> active_keys() {
           1024),
       choice_key(
           section, "gemm", may_change, [](auto& c) -> auto& { return c.kernels.gemm; }, gemm_backends),
+      integer_key(
+          section, "exchange_streams", may_change, [](auto& c) -> auto& { return c.comm.exchange_streams; },
+          1, 1024),
       number_key(
           section, "stall_timeout", may_change, [](auto& c) -> auto& { return c.comm.stall_timeout_s; },
           NumberRange{0, 1e6, false, true, "a number of seconds above 0, at most 1000000"}),

@@ -36,17 +36,17 @@ std::size_t microbatch_samples(const config::RunConfig& config, int replicas, st
   return ceil_div(share, static_cast<std::size_t>(config.optimizer.grad_accum_steps));
 }
 
-/// Between nodes the gradient travels in parts of about so many numbers, behind the rest of the backward
-/// pass; within a node there is nothing to hide and a layer is one part, since short GEMMs are slower.
-std::size_t part_numbers(const comm::Topology& topology) { return topology.node_count() > 1 ? 65'536 : 0; }
+}  // namespace
+
+std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, const comm::Topology& topology) {
+  return mlp.gradient_parts(topology.node_count() > 1 ? 65'536 : 0);
+}
 
 std::vector<Range> ranges_of(std::span<const model::GradientPart> parts) {
   std::vector<Range> ranges;
   for (const model::GradientPart& part : parts) ranges.push_back(part.numbers);
   return ranges;
 }
-
-}  // namespace
 
 std::size_t step_batch(const config::RunConfig& config, int replicas) {
   return data::global_batch(config.train_input, replicas) *
@@ -64,7 +64,7 @@ Trainer::Trainer(const config::RunConfig& config, const comm::Topology& topology
       state_(&state),
       total_steps_(total_steps),
       order_(dataset.samples(), config.run.seed, config.train_input.shuffle),
-      parts_(mlp.gradient_parts(part_numbers(topology))),
+      parts_(gradient_parts(mlp, topology)),
       exchange_(topology, mlp.layout(), ranges_of(parts_), Sums::count, config.comm, give_way),
       workspace_(mlp, microbatch_samples(config, topology.world().size(), dataset.samples())),
       features_(workspace_.max_samples() * mlp.inputs()),

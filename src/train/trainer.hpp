@@ -19,6 +19,12 @@ namespace fcmnist::train {
 /// Samples of one step: the global batch of the configuration on this many replicas, times grad_accum_steps.
 std::size_t step_batch(const config::RunConfig& config, int replicas);
 
+/// The parts in which backward finishes the gradient, and their ranges. Between nodes a part has about 65,536
+/// numbers, so that it travels while the rest is computed; within a node there is nothing to hide, and a
+/// layer is one part, since short GEMMs are slower.
+std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, const comm::Topology& topology);
+std::vector<Range> ranges_of(std::span<const model::GradientPart> parts);
+
 /// What one step did; the same on every rank, but for the time split.
 struct StepResult {
   std::int64_t step = 0;   ///< steps done, this one included

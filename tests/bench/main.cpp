@@ -63,12 +63,15 @@ Settings take_settings(std::vector<char*>& arguments) {
 /// Returns whether all measurements succeeded. Collective.
 bool run(const comm::Communicator& world, const Settings& settings, bool is_table) {
   const comm::Topology topology(world);
-  if (topology.node_count() > 1) throw UsageError("the ranks of fcmnist_bench must share one node");
   kernels::set_blas_threads(1);
   const RandomDataset dataset(topology);
   const bool give_way = comm::oversubscribed(comm::gather_placement(topology));
   const Bench bench{&topology, settings, give_way, dataset.view()};
-  for (const auto add_group : {add_peak, add_gemm, add_exchange, add_step, add_replica}) add_group(bench);
+  if (topology.node_count() > 1) {
+    add_network(bench);
+  } else {
+    for (const auto add_group : {add_peak, add_gemm, add_exchange, add_step, add_replica}) add_group(bench);
+  }
   if (world.rank() != 0) {
     NoReport report;
     benchmark::RunSpecifiedBenchmarks(&report);

@@ -13,7 +13,7 @@ using test::random_numbers;
 using test::world;
 
 TEST(RingAllreduce, SumsArraysOfAnyLengthToTheSameBitsOnAllRanks) {
-  RingAllreduce ring(world(), 100'000);
+  RingAllreduce ring(world(), 100'000, 7);
   for (const std::size_t count :
        {0U, 1U, 2U, 7U, 1000U, 99'999U, 100'000U}) {  // also fewer numbers than ranks
     std::vector<double> expected(count, 0.0);

@@ -60,6 +60,7 @@ const std::map<std::string, std::string>& other_values() {
       {"runconfig.seed", "18446744073709551615"},
       {"runconfig.num_replicas", "4"},
       {"runconfig.blas_threads", "2"},
+      {"runconfig.exchange_streams", "2"},
       {"runconfig.gemm", "onednn"},
       {"runconfig.stall_timeout", "0.5"},
   };

@@ -84,6 +84,7 @@ TEST(Resume, TheListNamesWhatMayChange) {
                           "runconfig.mode",
                           "runconfig.model_dir",
                           "runconfig.blas_threads",
+                          "runconfig.exchange_streams",
                           "runconfig.gemm",
                           "runconfig.stall_timeout",
                           "runconfig.num_replicas",

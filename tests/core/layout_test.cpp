@@ -53,5 +53,28 @@ TEST(Blocks, HoldWholeRowsWhereARowFits) {
   }
 }
 
+// Blocks have different owners, who must not write to one cache line.
+TEST(Blocks, BeginAndEndWithACacheLineWhereRowsAllowIt) {
+  Layout layout;
+  layout.add("a", 500, 784);
+  layout.add("b", 300, 500);
+  layout.add("c", 100, 300);
+  layout.add("d", 1000, 50);
+  layout.add("e", 1000, 7);
+  for (const Block& block : blocks_of(layout)) EXPECT_EQ(block.offset % Layout::alignment, 0U);
+}
+
+TEST(Blocks, ARowLongerThanABlockHasBlocksOfItsOwn) {
+  Layout layout;
+  layout.add("wide", 3, 9'001);
+  std::size_t inside_row = 0;
+  for (const Block& block : blocks_of(layout)) {
+    inside_row += block.count;
+    ASSERT_LE(inside_row, 9'001U);
+    if (inside_row == 9'001) inside_row = 0;
+  }
+  EXPECT_EQ(inside_row, 0U);
+}
+
 }  // namespace
 }  // namespace fcmnist
