@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Throughput of training on this machine, beside PyTorch's: tables in Markdown, and two CSV files.
-#   jobs/bench.sh             about 10 minutes, on an idle machine
+#   jobs/bench.sh             about 15 minutes, on an idle machine
 #   jobs/bench.sh --quick     one round of two batch sizes: does it run?
 # Settings by environment: RANKS (one per core), ROUNDS (5), and those of launch.sh. Our program and the peer
 # run in turn within each round, because machines drift. Results go to model_dir/bench: raw.csv has every
@@ -8,7 +8,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
-batches=16,64,128,256
+batches=16,64,128,256,1024
 our_seconds=0.2 torch_seconds=1 # of one measurement; ours makes four of them for each batch size, PyTorch one
 case ${1:-} in
   "") ;;

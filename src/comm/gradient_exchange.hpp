@@ -20,13 +20,13 @@ namespace fcmnist::comm {
 /// Turns the gradients of all ranks into one sum, and divides the work of using it.
 ///
 /// Gradients lie in a window that the node's ranks share. The flat gradient is cut into blocks
-/// (core/layout.hpp), dealt round robin over the ranks of a node; the owner of a block adds the node's
-/// gradients of it in rank order and updates the weights of it, which all ranks of the node share as well.
-/// Between nodes, the sums of the nodes travel behind the rest of the backward pass (CrossNodeSum). One step
-/// is
+/// (core/layout.hpp), dealt round robin over the ranks of a node, so that all have work in every layer; the
+/// owner of a block adds the node's gradients of it in rank order, updates the weights of it and gives them
+/// to the others (Replica). Between nodes, the sums of the nodes travel behind the rest of the backward pass
+/// (CrossNodeSum). One step is
 ///
 ///   begin(small numbers);  per part: write local_gradient(), post();  finish();
-///   for block in owned(): use sources(block);  publish();
+///   for block in owned(): use sources(block), offer;  publish();  for block in owned_by_others(): take
 ///
 /// Cost per step on one node with R ranks and N numbers: N/R numbers read from each rank, two waits. Results
 /// are the same bits on every node, and from run to run on the same world.
