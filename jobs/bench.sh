@@ -24,6 +24,9 @@ rounds=${ROUNDS:-5} ranks=${RANKS:-$(usable_cores)}
 [[ -x /usr/bin/python3 ]] || fail "no /usr/bin/python3" "apt install python3"
 results=model_dir/bench
 mkdir -p "$results"
+# Held by everything that runs for this job, also when the job itself is gone: two at a time measure each other.
+exec 9>"$results/lock"
+flock -n 9 || fail "$results: another jobs/bench.sh writes there" "wait for it, or end its processes"
 rm -f "$results"/{raw,medians}.csv
 # One core for each rank, as for the peer; by itself Open MPI binds more than two ranks to sockets.
 export OMPI_MCA_hwloc_base_binding_policy=core

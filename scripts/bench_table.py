@@ -80,7 +80,10 @@ def read_raw(path):
     with open(path, newline="") as file:
         for row in csv.DictReader(file):
             number = Number(row["program"], int(row["ranks"]), row["name"], row["quantity"])
-            numbers[number][int(row["round"])] = float(row["value"])
+            turn = int(row["round"])
+            if turn in numbers[number]:
+                raise BadInput(f"{path}: {number} was measured twice in round {turn}")
+            numbers[number][turn] = float(row["value"])
     return numbers
 
 

@@ -94,11 +94,6 @@ void Communicator::sum(std::span<std::int64_t> numbers) const {
                             handle_->comm));
 }
 
-void Communicator::sum(std::span<const float> in, std::span<float> out) const {
-  FCMNIST_CHECK(in.size() == out.size(), fmt::format("{} and {}", in.size(), out.size()));
-  FCMNIST_MPI(MPI_Allreduce(in.data(), out.data(), to_int(in.size()), MPI_FLOAT, MPI_SUM, handle_->comm));
-}
-
 double Communicator::max(double number) const {
   double result = 0.0;
   FCMNIST_MPI(MPI_Allreduce(&number, &result, 1, MPI_DOUBLE, MPI_MAX, handle_->comm));

@@ -37,8 +37,6 @@ class Communicator {
   /// Element by element over all ranks, in place. Same bits on every rank.
   void sum(std::span<double> numbers) const;
   void sum(std::span<std::int64_t> numbers) const;
-  /// out = sum over ranks of in; the spans must not overlap.
-  void sum(std::span<const float> in, std::span<float> out) const;
   [[nodiscard]] double max(double number) const;
   [[nodiscard]] std::int64_t min(std::int64_t number) const;
   /// The texts of all ranks, in rank order, on every rank.

@@ -134,7 +134,7 @@ std::string CrossNodeSum::waits_for() const {
       return fmt::format("rank {} has not arrived", topology_->world_rank(*rank));
     }
   }
-  return fmt::format("no message from another node has come to the node of rank {}",
+  return fmt::format("no message has come from another node to rank {}, or that rank does not take it",
                      topology_->world_rank(0));
 }
 

@@ -25,8 +25,10 @@ namespace fcmnist::comm {
 /// drives the ring, a few parts at a time, so that the network is busy while it adds one; with `streams` > 1
 /// the parts are dealt to so many ranks of each node, which do so at the same time.
 ///
-/// Cost on P nodes for N numbers: every node sends and receives 2 (P-1)/P N numbers in 2 (P-1) messages per
-/// part, and P times the small numbers in one all-gather.
+/// Cost on P nodes for N numbers: every node sends and receives 2 (P-1)/P N numbers, in 2 (P-1) steps for
+/// each part, and P times the small numbers in one all-gather. A step moves on when its node's sender looks,
+/// after each part of backward: on many nodes the first parts hide only some of their steps. The order of
+/// additions depends on the world and on `streams`.
 class CrossNodeSum {
  public:
   /// Collective over the world. `parts`: ranges of the flat gradient, in the order in which they are written;

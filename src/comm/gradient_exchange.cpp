@@ -11,6 +11,11 @@ namespace fcmnist::comm {
 
 namespace {
 
+std::size_t most_owned(const Topology& topology, std::size_t blocks) {
+  const auto ranks = static_cast<std::size_t>(topology.node().size());
+  return (blocks + ranks - 1) / ranks;
+}
+
 /// Of the blocks with these indices, those that lie in each part.
 std::vector<std::vector<Block>> by_part(std::span<const Range> parts, std::span<const Block> blocks,
                                         std::span<const std::size_t> indices) {
@@ -35,7 +40,7 @@ GradientExchange::GradientExchange(const Topology& topology, const Layout& layou
       blocks_(blocks_of(layout)),
       patience_(topology.world(), options.stall_timeout_s, give_way),
       gradients_(topology, layout, small_count),
-      block_values_(topology.node(), blocks_.size() * sizeof(double)),
+      block_values_(topology.node(), most_owned(topology, blocks_.size()) * sizeof(double)),
       barrier_(topology, patience_),
       small_sum_(small_count) {
   const auto ranks = static_cast<std::size_t>(topology.node().size());
@@ -54,7 +59,8 @@ GradientExchange::GradientExchange(const Topology& topology, const Layout& layou
 std::size_t GradientExchange::bytes_per_rank(const Topology& topology, const Layout& layout,
                                              std::size_t small_count) {
   const bool holds_total = topology.is_leader() && topology.node_count() > 1;
-  return NodeGradients::bytes(layout, small_count) * (holds_total ? 2 : 1);
+  return NodeGradients::bytes(layout, small_count) * (holds_total ? 2 : 1) +
+         most_owned(topology, blocks_of(layout).size()) * sizeof(double);
 }
 
 void GradientExchange::begin(std::span<const double> small) {

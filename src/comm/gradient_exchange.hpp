@@ -61,8 +61,8 @@ class GradientExchange {
   /// After finish(): the arrays whose sum over this block, in this order, is the global gradient. Valid until
   /// the next call, the numbers until publish().
   [[nodiscard]] std::span<const float* const> sources(const Block& block);
-  /// After finish(): adds the sources of an owned block where one array can hold them, and returns the sum of
-  /// the squares. From then on sources(block) is that one array.
+  /// After finish(), for an owned block: adds its sources into one array, and returns the sum of the squares.
+  /// From then on collected(block) is that array, and sources(block) must not be used any more.
   double collect(const Block& block);
   [[nodiscard]] std::span<const float* const> collected(const Block& block);
 

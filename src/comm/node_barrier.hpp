@@ -5,7 +5,6 @@
 #include "comm/node_counters.hpp"
 #include "comm/polled_wait.hpp"
 #include "comm/topology.hpp"
-#include "core/error.hpp"
 
 namespace fcmnist::comm {
 
@@ -28,8 +27,5 @@ class NodeBarrier {
   NodeCounters arrivals_;
   std::uint64_t count_ = 0;
 };
-
-/// "rank 3 has not arrived for 300 s (runconfig.stall_timeout)"
-CommError late_rank(int world_rank, double stall_timeout_s);
 
 }  // namespace fcmnist::comm

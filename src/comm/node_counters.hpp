@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 
-#include "comm/polled_wait.hpp"
 #include "comm/shared_window.hpp"
 #include "comm/topology.hpp"
 

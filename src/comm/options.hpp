@@ -5,7 +5,8 @@ namespace fcmnist::comm {
 struct CommOptions {
   /// A wait for another rank's gradient that lasts longer than this ends the run with an error, exit 5.
   double stall_timeout_s = 300;
-  /// Ranks of each node that send gradients to other nodes at the same time.
+  /// Ranks of each node that send gradients to other nodes at the same time, at most as many as the smallest
+  /// node has. Part of what the bits of a run on several nodes depend on.
   int exchange_streams = 1;
 
   bool operator==(const CommOptions&) const = default;

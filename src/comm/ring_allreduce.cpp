@@ -1,5 +1,7 @@
 #include "comm/ring_allreduce.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -23,6 +25,7 @@ constexpr std::size_t message_numbers = 15'360;
 RingAllreduce::RingAllreduce(const Communicator& group, std::size_t max_count, int tag)
     : group_(&group),
       tag_(tag),
+      max_count_(max_count),
       incoming_(max_count / static_cast<std::size_t>(group.size()) + 1),
       requests_(std::make_unique<Requests>()) {
   requests_->of_step.reserve(2 * (incoming_.size() / message_numbers + 1));
@@ -40,6 +43,7 @@ std::span<float> RingAllreduce::chunk(int index) const {
 
 void RingAllreduce::start(std::span<float> numbers) {
   FCMNIST_CHECK(step_ == steps_, "a sum is still under way");
+  FCMNIST_CHECK(numbers.size() <= max_count_, fmt::format("{}, at most {}", numbers.size(), max_count_));
   numbers_ = numbers;
   step_ = 0;
   steps_ = 2 * (group_->size() - 1);

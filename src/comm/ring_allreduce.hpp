@@ -41,6 +41,7 @@ class RingAllreduce {
 
   const Communicator* group_;
   int tag_;
+  std::size_t max_count_;
   AlignedArray<float> incoming_;
   std::unique_ptr<Requests> requests_;
   std::span<float> numbers_;

@@ -9,8 +9,8 @@
 namespace fcmnist::comm {
 
 /// Memory that the ranks of one node share: one segment for each rank, aligned to 64 bytes, zero at first, on
-/// the NUMA node of the rank that owns it. Construction and destruction are collective over `node`, and there
-/// is no implied synchronisation: who reads what another wrote needs a NodeBarrier between.
+/// the NUMA node of the rank that owns it. Construction and destruction are collective over `node`; after
+/// that, who reads what another wrote needs a NodeBarrier between.
 class SharedWindow {
  public:
   SharedWindow(const Communicator& node, std::size_t my_bytes);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -21,16 +20,16 @@ class AlignedArray {
   explicit AlignedArray(std::size_t size) : size_(size) {
     const std::size_t bytes = (size * sizeof(T) + 63) / 64 * 64;
     if (bytes == 0) return;
-    data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
-    if (!data_) throw std::bad_alloc();
+    data_.reset(static_cast<T*>(::operator new(bytes, alignment)));
     std::memset(static_cast<void*>(data_.get()), 0, bytes);
   }
   [[nodiscard]] T* data() const { return data_.get(); }
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
+  static constexpr std::align_val_t alignment{64};
   struct Free {
-    void operator()(T* p) const { std::free(p); }
+    void operator()(T* p) const { ::operator delete(p, alignment); }
   };
   std::unique_ptr<T, Free> data_;
   std::size_t size_ = 0;

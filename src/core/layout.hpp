@@ -21,7 +21,8 @@ struct Slot {
 /// Ordered named slots of one flat array. Equal layouts mean interchangeable arrays.
 ///
 /// Slots start at multiples of 16 numbers (64 bytes of float), so that rows of a slot are aligned for vector
-/// code and no two slots share a cache line. The gaps are never read or written.
+/// code and no two slots share a cache line. The gaps hold nothing; what moves whole arrays moves them as
+/// well.
 class Layout {
  public:
   static constexpr std::size_t alignment = 16;

@@ -33,8 +33,8 @@ struct DropoutKey {
 void dropout(MatrixView<float> x, std::span<const std::uint32_t> sample_ids, double probability,
              DropoutKey key);
 
-/// Backward of ReLU followed by inverted dropout, from their output alone: d = activation > 0 ? d * scale :
-/// 0.
+/// Backward of ReLU followed by inverted dropout, from their output alone:
+///   d = activation > 0 ? d * scale : 0
 ///   d, activation (units x samples); scale = 1 / (1 - probability), 1 without dropout
 void relu_dropout_backward(MatrixView<float> d, MatrixView<const float> activation, float scale);
 

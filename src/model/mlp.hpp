@@ -78,7 +78,7 @@ class Mlp {
   /// about `target` numbers that begin and end with a block (core/layout.hpp); 0: a layer is one part.
   [[nodiscard]] std::vector<GradientPart> gradient_parts(std::size_t target = 0) const;
 
-  /// Gradients of the weights, after forward() of the same samples.
+  /// Gradients of the weights, after a forward() of the same samples with dropout (if the model has any).
   ///   input       as given to forward()
   ///   workspace   the delta of its last layer holds the gradient by this run's output, written by the caller
   ///   gradients   every slot is overwritten, or added to

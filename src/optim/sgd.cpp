@@ -54,8 +54,8 @@ float update(const Constants& k, std::size_t count, Gradient gradient, float* __
   return squares;
 }
 
-constexpr std::size_t chunk =
-    256;  // numbers: short enough for squares in float and for the first-level cache
+/// Numbers: few enough to add their squares in float, and for the first-level cache.
+constexpr std::size_t chunk = 256;
 
 /// All sources but the last, added up.
 const float* sum_but_last(std::span<const float* const> sources, std::size_t begin, std::size_t count,

@@ -21,9 +21,8 @@ double clip_scale(double norm, double max_norm);
 ///   g = clamp(gradient * scale, max_gradient_value) + weight_decay_rate * w
 ///   m = momentum * m + g
 ///   w = w - learning_rate * (use_nesterov ? g + momentum * m : m)
-///   sources                   pointers to n numbers each, at least one: their sum is the mean over the
-///   global
-///                             batch
+///   sources                   pointers to n numbers each, at least one: their sum is the mean over
+///                             the global batch
 ///   weights, momentum_buffer  (n) read and written; momentum_buffer is 0 before the first step
 /// Returns the sum of gradient^2. The gradient itself is not stored: summing and updating are one pass, since
 /// both wait for memory.

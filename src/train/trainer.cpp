@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 
 #include "core/error.hpp"
 #include "kernels/softmax_loss.hpp"
@@ -128,12 +129,15 @@ void Trainer::accumulate_gradient(const Microbatch& microbatch, const data::Step
   sums.numbers[Sums::loss] += loss.loss;
   sums.numbers[Sums::correct] += static_cast<double>(loss.correct);
   if (microbatch.last) exchange_.begin(sums.numbers);
-  const auto post = [this, &microbatch] {
-    if (microbatch.last) exchange_.post();
+  const auto post = [&] {
+    if (!microbatch.last) return;
+    time.compute_s += watch.lap_s();
+    exchange_.post();
+    time.exchange_s += watch.lap_s();
   };
   mlp_->backward(state_->weights(), input, workspace_,
                  microbatch.first ? model::Accumulate::write : model::Accumulate::add,
-                 exchange_.local_gradient(), parts_, post);
+                 exchange_.local_gradient(), parts_, std::cref(post));
   time.compute_s += watch.lap_s();
 }
 

@@ -1,5 +1,6 @@
 #include "bench/allreduce_trainer.hpp"
 
+#include "bench/plain_allreduce.hpp"
 #include "bench/problem.hpp"
 #include "optim/sgd.hpp"
 
@@ -21,7 +22,7 @@ double AllreduceTrainer::step() {
   const std::size_t parameters = mlp_.layout().size();
   const ArenaView<float> gradient(mlp_.layout(), local_.data());
   local_.data()[parameters] = static_cast<float>(local_step_.run(weights_.view(), gradient).loss);
-  world_->sum(std::span<const float>(local_.data(), local_.size()), {total_.data(), total_.size()});
+  plain_allreduce(*world_, {local_.data(), local_.size()}, {total_.data(), total_.size()});
   const float* const sources[] = {total_.data()};
   optim::sgd_update(optimizer_, {optimizer_.learning_rate.front().initial_learning_rate}, sources,
                     weights_.view().all(), momentum_buffer_.view().all());

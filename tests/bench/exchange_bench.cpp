@@ -8,6 +8,7 @@
 #include <new>
 
 #include "bench/bench.hpp"
+#include "bench/plain_allreduce.hpp"
 #include "bench/problem.hpp"
 #include "comm/node_barrier.hpp"
 #include "comm/session.hpp"
@@ -115,7 +116,7 @@ double measure_exchange(const Bench& bench, const Model& model, benchmark::State
       one_by_one(
           world, [&window] { write(window.my_gradient()); }, [&window] { window.sum(); }),
       one_by_one(world, write_mine, copy_mine),
-      one_by_one(world, write_mine, [&world, in, out] { world.sum(in, out); }),
+      one_by_one(world, write_mine, [&world, in, out] { plain_allreduce(world, in, out); }),
       plain.exchange(),
       clipped.exchange(),
   };

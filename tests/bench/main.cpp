@@ -1,6 +1,6 @@
 // How fast a training step and its parts are, against what the machine could do and against a plain peer.
-//   fcmnist_bench [--rounds=5] [--min_time=0.2] [--gemm=openblas|onednn] [options of Google Benchmark]
-//   mpirun -n 2 fcmnist_bench --benchmark_filter='step/.*/64' --benchmark_format=csv
+//   fcmnist_bench [--rounds=5] [--min_time=0.2] [--gemm=openblas|onednn] [--streams=1] [options of Google
+//   Benchmark] mpirun -n 2 fcmnist_bench --benchmark_filter='step/.*/64' --benchmark_format=csv
 // All ranks run the same measurements; rank 0 reports.
 #include <fmt/format.h>
 
@@ -36,14 +36,16 @@ double number_after(std::string_view option, const std::string& argument) {
   return number;
 }
 
-/// Takes --gemm, --rounds and --min_time out of the arguments; the others are for Google Benchmark.
+/// Takes our own options out of the arguments; the others are for Google Benchmark.
 Settings take_settings(std::vector<char*>& arguments) {
-  constexpr std::string_view rounds = "--rounds=", min_time = "--min_time=";
+  constexpr std::string_view rounds = "--rounds=", min_time = "--min_time=", streams = "--streams=";
   constexpr std::string_view openblas = "--gemm=openblas", onednn = "--gemm=onednn";
   Settings settings;
   std::erase_if(arguments, [&](const std::string& argument) {
     if (argument.starts_with(rounds)) {
       settings.rounds = static_cast<int>(number_after(rounds, argument));
+    } else if (argument.starts_with(streams)) {
+      settings.exchange_streams = static_cast<int>(number_after(streams, argument));
     } else if (argument.starts_with(min_time)) {
       settings.min_time_s = number_after(min_time, argument);
     } else if (argument == openblas || argument == onednn) {
@@ -53,8 +55,8 @@ Settings take_settings(std::vector<char*>& arguments) {
     }
     return true;
   });
-  if (settings.rounds < 1 || !(settings.min_time_s > 0.0)) {
-    throw UsageError("--rounds must be at least 1, --min_time more than 0 seconds");
+  if (settings.rounds < 1 || settings.exchange_streams < 1 || !(settings.min_time_s > 0.0)) {
+    throw UsageError("--rounds and --streams must be at least 1, --min_time more than 0 seconds");
   }
   if (!kernels::available(settings.gemm)) throw UsageError("this build has no oneDNN");
   return settings;

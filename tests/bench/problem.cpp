@@ -43,6 +43,7 @@ const std::vector<Model>& models() {
 config::RunConfig config_of(const Bench& bench, const Model& model, int batch_per_rank) {
   config::RunConfig config;
   config.kernels.gemm = bench.settings.gemm;
+  config.comm.exchange_streams = bench.settings.exchange_streams;
   config.model.hidden_sizes = model.hidden_sizes;
   // Small enough that training on noise goes on for ever: it neither diverges nor comes to an end.
   config.optimizer.learning_rate = {{optim::ScheduleKind::constant, 0.001}};

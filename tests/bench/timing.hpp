@@ -13,6 +13,7 @@ namespace fcmnist::bench {
 /// What to measure, and how long.
 struct Settings {
   kernels::GemmBackend gemm = kernels::GemmBackend::openblas;
+  int exchange_streams = 1;
   int rounds = 5;           ///< how often each part is timed; the median counts
   double min_time_s = 0.2;  ///< of one part in one round
 };

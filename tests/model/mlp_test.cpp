@@ -165,6 +165,30 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Gradients,
                                          make({8, 8, 8}, true, 0.4), make({}, true, 0.0),
                                          make({5}, false, 0.5)));
 
+TEST(GradientParts, ComputeWhatOnePartForEachLayerComputes) {
+  const Net net(make({900, 40}, true, 0.2));  // 12 x 900, 900 x 40: several parts each
+  const DropoutContext context = net.context();
+  Workspace workspace(net.mlp, net.rows);
+  const auto logits = net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
+  kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F);
+  Arena<float> whole(net.mlp.layout()), cut(net.mlp.layout());
+  const auto parts = net.mlp.gradient_parts(4'000);
+  EXPECT_GT(parts.size(), 8U);
+  for (const Accumulate accumulate : {Accumulate::write, Accumulate::add}) {
+    net.mlp.backward(net.weights.view(), net.batch(), workspace, accumulate, whole.view(),
+                     net.mlp.gradient_parts());
+    std::size_t calls = 0;
+    net.mlp.backward(net.weights.view(), net.batch(), workspace, accumulate, cut.view(), parts, [&] {
+      // What a part claims is final when it is announced.
+      const Range numbers = parts[calls++].numbers;
+      for (std::size_t i = numbers.begin; i < numbers.end; ++i) {
+        ASSERT_NEAR(cut.view().data()[i], whole.view().data()[i], 1e-5) << i;
+      }
+    });
+    EXPECT_EQ(calls, parts.size());
+  }
+}
+
 TEST(GradientParts, CoverTheGradientLargestLayerFirst) {
   MlpOptions options;
   options.hidden_sizes = {20, 5000, 30};

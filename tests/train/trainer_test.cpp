@@ -43,7 +43,10 @@ Trained train(const comm::Communicator& group, const config::RunConfig& config, 
     const float* begin = state.weights().data() + slot.offset;
     trained.weights.insert(trained.weights.end(), begin, begin + slot.count());
   }
-  group.barrier();
+  // Every rank has a copy of its own; all must be the same bits.
+  const std::string_view bits(reinterpret_cast<const char*>(trained.weights.data()),
+                              trained.weights.size() * sizeof(float));
+  EXPECT_TRUE(bits == group.broadcast(bits, 0)) << "rank " << group.rank();
   return trained;
 }
 
@@ -74,6 +77,11 @@ std::vector<Variant> variants() {
   all.back().config.train_input.drop_last_batch = true;
   all.push_back({"fewer_samples_than_ranks_in_the_tail", small_config()});
   all.back().config.train_input.batch_size = 149;  // 150 samples: the last batch of an epoch has one
+  all.push_back({"layers_in_several_parts", small_config()});  // on several nodes
+  all.back().config.model.hidden_sizes = {300, 600};
+  all.push_back({"two_streams", small_config()});
+  all.back().config.model.hidden_sizes = {300, 600};
+  all.back().config.comm.exchange_streams = 2;
   all.push_back({"no_bias", small_config()});
   all.back().config.model.use_bias = false;
   if (kernels::available(kernels::GemmBackend::onednn)) {
