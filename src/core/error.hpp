@@ -14,6 +14,8 @@ enum class ExitCode : int {
   storage = 4,        ///< checkpoints, metrics, model_dir
   communication = 5,  ///< a rank stalled, shared memory could not be had, out of memory
   diverged = 6,       ///< loss, gradient or weights not finite
+  in_use = 7,         ///< another run works in the model_dir
+  stopped = 75,       ///< stopped early, with a checkpoint to resume from (EX_TEMPFAIL of sysexits.h)
 };
 
 /// An error that a user or the environment caused: what, where, found against expected, and a HINT.
