@@ -14,6 +14,15 @@
 
 namespace fcmnist::store {
 
+/// Sums over the steps since the last log line, which become its metrics row with save_losses: False.
+struct LogInterval {
+  double loss = 0;     ///< sum over samples, nats
+  double correct = 0;  ///< samples classified correctly
+  double samples = 0;
+  std::int64_t skipped = 0;  ///< steps; they are in none of the other sums
+  bool operator==(const LogInterval&) const = default;
+};
+
 /// Where training stands: all that, with weights and optimizer arrays, is needed to go on as if never
 /// interrupted.
 struct TrainState {
@@ -23,6 +32,8 @@ struct TrainState {
   std::int64_t samples_seen = 0;   ///< training samples used so far, all epochs
   std::uint64_t seed = 0;          ///< of the run; random numbers are functions of it and of the position
   std::string labels_sha256;       ///< of the training labels, so that a resume knows its data
+  std::int64_t skipped_in_a_row = 0;  ///< steps just before, skipped because they were not finite
+  LogInterval since_log_line;
   bool operator==(const TrainState&) const = default;
 };
 
