@@ -1,72 +1,53 @@
 #include "train/stop_signals.hpp"
 
-#include <pthread.h>
-
-#include <chrono>
+#include <atomic>
 #include <csignal>
-#include <cstring>
+#include <cstdint>
+#include <ctime>
 
 namespace fcmnist::train {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-constexpr std::chrono::seconds repeats_count_as_one{2};
+constexpr int stop_signals[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
+constexpr std::int64_t repeats_count_as_one_ms = 2000;
 
-sigset_t stop_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGUSR1, SIGUSR2, SIGTERM, SIGINT}) sigaddset(&set, signal);
-  return set;
+std::atomic<int> first_signal = 0;
+std::atomic<std::int64_t> first_time_ms = 0;
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free);
+
+/// Uses only what POSIX allows in a handler.
+void on_signal(int signal) {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t now_ms = std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  int none = 0;
+  if (first_signal == 0) first_time_ms = now_ms;
+  if (first_signal.compare_exchange_strong(none, signal)) return;
+  if (now_ms - first_time_ms <= repeats_count_as_one_ms) return;
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);  // takes effect when the handler returns
 }
 
-/// Ends the process by this signal, so that its parent sees what happened.
-void end_by(int signal) {
-  std::signal(signal, SIG_DFL);
-  std::raise(signal);
-  sigset_t only;
-  sigemptyset(&only);
-  sigaddset(&only, signal);
-  pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
+void handle_by(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  for (const int signal : stop_signals) sigaddset(&action.sa_mask, signal);
+  for (const int signal : stop_signals) sigaction(signal, &action, nullptr);
 }
 
 }  // namespace
 
-StopSignals::StopSignals() {
-  const sigset_t set = stop_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-}
-
-StopSignals::~StopSignals() {
-  if (!watcher_.joinable()) return;
-  watcher_.request_stop();
-  pthread_kill(watcher_.native_handle(), SIGUSR1);  // wakes it
-}
+StopSignals::StopSignals() { handle_by(on_signal); }
 
 void StopSignals::let_through() {
-  const sigset_t set = stop_signals();
-  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  handle_by(SIG_DFL);
+  if (const int signal = arrived(); signal != 0) std::raise(signal);
 }
 
-void StopSignals::watch() {
-  watcher_ = std::jthread([this](const std::stop_token& stop) { wait_for_signals(stop); });
-}
-
-void StopSignals::wait_for_signals(const std::stop_token& stop) {
-  const sigset_t set = stop_signals();
-  Clock::time_point first_time;
-  while (true) {
-    const int signal = sigwaitinfo(&set, nullptr);
-    if (stop.stop_requested()) return;
-    if (signal < 0) continue;  // a debugger came or went
-    if (first_ == 0) {
-      first_time = Clock::now();
-      first_ = signal;
-    } else if (Clock::now() - first_time > repeats_count_as_one) {
-      end_by(signal);
-    }
-  }
-}
+int StopSignals::arrived() const { return first_signal.load(std::memory_order_relaxed); }
 
 const char* signal_name(int signal) {
   switch (signal) {

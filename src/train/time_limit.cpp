@@ -40,9 +40,8 @@ std::optional<double> job_time_left_s(Logger& log) {
   }
   const char* end = std::getenv("SLURM_JOB_END_TIME");  // Slurm 23.02 and later
   if (end != nullptr && is_number(end)) return std::difftime(std::atoll(end), std::time(nullptr));
-  // KILL, because the signal mask of this process, which children inherit, blocks TERM.
   const std::string text =
-      first_line_of("timeout -s KILL 10 squeue --noheader --jobs " + std::string(job) + " --format %L 2>&1");
+      first_line_of("timeout 10 squeue --noheader --jobs " + std::string(job) + " --format %L 2>&1");
   const auto left_s = parse_slurm_duration(text);
   if (!left_s) {
     log.info("runconfig.max_time auto: squeue says \"{}\" for job {}, so there is no limit", text, job);

@@ -328,8 +328,7 @@ void TrainingRun::summarise() {
 
 }  // namespace
 
-ExitCode run_training(RunContext& context, StopSignals& signals) {
-  signals.watch();
+ExitCode run_training(RunContext& context, const StopSignals& signals) {
   Start start;
   on_root(context, [&] {
     const store::ModelDir model_dir(context.config.run.model_dir);

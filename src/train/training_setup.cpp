@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "comm/gradient_exchange.hpp"
 #include "core/error.hpp"
 #include "train/model_state.hpp"
 #include "train/shared_dataset.hpp"

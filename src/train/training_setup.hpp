@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "data/dataset_files.hpp"
+#include "data/dataset.hpp"
 #include "data/epoch_plan.hpp"
 #include "model/mlp.hpp"
 #include "train/run_context.hpp"

