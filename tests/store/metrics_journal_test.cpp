@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 
 #include <atomic>
-#include <functional>
 #include <sstream>
 #include <thread>
 
