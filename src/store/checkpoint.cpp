@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "store/atomic_file.hpp"
 #include "store/hdf5.hpp"
 #include "store/root_attributes.hpp"
 #include "store/sealed_file.hpp"
@@ -104,7 +103,7 @@ CheckpointHeader read_header(const hdf5::Group& root) {
 
 }  // namespace
 
-std::vector<std::byte> checkpoint_bytes(const std::filesystem::path& path, const CheckpointHeader& header,
+std::vector<std::byte> checkpoint_image(const std::filesystem::path& path, const CheckpointHeader& header,
                                         ArenaView<const float> weights,
                                         std::span<const OptimizerArray> optimizer) {
   const hdf5::File file = hdf5::File::create(path.string());
@@ -126,14 +125,13 @@ std::vector<std::byte> checkpoint_bytes(const std::filesystem::path& path, const
     FCMNIST_CHECK(array.values.layout() == weights.layout(), array.name);
     write_arena(arrays.create_group(array.name), array.values);
   }
-  std::vector<std::byte> bytes = file.bytes();
-  seal(FileKind::checkpoint, bytes);
-  return bytes;
+  return file.bytes();
 }
 
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
                       ArenaView<const float> weights, std::span<const OptimizerArray> optimizer) {
-  write_atomically(path, checkpoint_bytes(path, header, weights, optimizer));
+  std::vector<std::byte> image = checkpoint_image(path, header, weights, optimizer);
+  write_sealed(path, FileKind::checkpoint, image);
 }
 
 Checkpoint Checkpoint::read(const std::filesystem::path& path) {

@@ -58,15 +58,16 @@ struct OptimizerArray {
   ArenaView<const float> values;
 };
 
-/// The bytes of a checkpoint file, complete and sealed (see sealed_file.hpp). A few milliseconds for a
-/// million numbers; the arrays may change as soon as it returns. write_atomically() puts the bytes in place,
-/// from any thread: it uses neither HDF5 nor MPI.
+/// The bytes of a checkpoint file, not sealed yet. Milliseconds for a million numbers; the arrays may change
+/// as soon as it returns. write_sealed(path, FileKind::checkpoint, bytes) puts them in place, from any
+/// thread.
+///   path                 for messages
 ///   weights, optimizer   equal layouts; a slot named "*.bias" (one row) is stored 1-D, as PyTorch shapes it
-std::vector<std::byte> checkpoint_bytes(const std::filesystem::path& path, const CheckpointHeader& header,
+std::vector<std::byte> checkpoint_image(const std::filesystem::path& path, const CheckpointHeader& header,
                                         ArenaView<const float> weights,
                                         std::span<const OptimizerArray> optimizer);
 
-/// checkpoint_bytes and write_atomically. Throws StoreError; an existing file is then untouched.
+/// checkpoint_image and write_sealed. Throws StoreError; an existing file is then untouched.
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
                       ArenaView<const float> weights, std::span<const OptimizerArray> optimizer);
 
