@@ -16,11 +16,6 @@ namespace fcmnist::bench {
 
 namespace {
 
-double median(std::vector<double> seconds) {
-  std::ranges::sort(seconds);
-  return seconds[seconds.size() / 2];
-}
-
 /// Saving weights and momentum as train::RunFiles does, on rank 0 in the current directory: how long the loop
 /// stops, how long until the file is durable, how large it is. The first save, whose memory is new, does not
 /// count.
@@ -50,7 +45,7 @@ double measure_save(const Bench& bench, const Model& model, benchmark::State& st
   state.counters["longest_pause_ms"] = *std::ranges::max_element(pause_s) * 1e3;
   state.counters["durable_ms"] = median(durable_s) * 1e3;
   state.counters["file_MB"] = bytes / 1e6;
-  return median(pause_s);
+  return median(std::move(pause_s));
 }
 
 }  // namespace
