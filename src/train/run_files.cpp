@@ -68,6 +68,9 @@ RunFiles::RunFiles(const RunContext& context, store::ModelDirLock& lock, std::si
   store::write_atomically(model_dir_.params_file(), context.config_yaml);
   metrics_.truncate_after(step);
   if (!metrics_.train().empty()) elapsed_before_s_ = metrics_.train().back().elapsed_s;
+}
+
+void RunFiles::begin() {
   metrics_.write();
   std::error_code absent;
   std::filesystem::remove(model_dir_.stopped_file(), absent);

@@ -143,6 +143,7 @@ ExitCode TrainingRun::run() {
     say_finished();
     return ExitCode::done;
   }
+  on_root(*context_, [&] { files_->begin(); });
   if (config_->checkpoint.save_initial_checkpoint && trainer_.steps_done() == 0) save();
   try {
     return train_loop();
