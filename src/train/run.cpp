@@ -62,10 +62,13 @@ void run_mode(RunContext& context) {
     case config::Mode::eval_all:
       return run_evaluation(context);
     case config::Mode::prepare_data:  // chosen in a file
-      return on_root(context, [&] {
-        data::prepare(context.config.train_input, context.config.eval_input, context.config.model.num_classes,
-                      *context.log);
-      });
+      return on_root(
+          context,
+          [&] {
+            data::prepare(context.config.train_input, context.config.eval_input,
+                          context.config.model.num_classes, *context.log);
+          },
+          comm::long_work_s);
   }
 }
 
@@ -78,7 +81,6 @@ ExitCode refuse(const Error& error) {
   }
   const comm::Session session;
   if (session.world().rank() == 0) print_error(error.what());
-  session.world().barrier();
   return error.code();
 }
 
