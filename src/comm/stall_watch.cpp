@@ -113,14 +113,14 @@ std::vector<std::size_t> StallWatch::Wait::missing_ranks() const {
 void StallWatch::Wait::warn() {
   has_warned_ = true;
   const auto missing = missing_ranks();
-  fmt::print(stderr, "fcmnist_mpi: warning: waiting for {} for {:.3g} s\n",
+  fmt::print(stderr, "fcmnist_mpi: warning: waiting for {} for {:g} s\n",
              missing.empty() ? "a message, with all other ranks," : rank_or_ranks(missing),
-             work_s_ + waited_s_);
+             work_s_ + warning_share * timeout_s_);
 }
 
 void StallWatch::Wait::give_up() const {
   const std::vector<std::size_t>& missing = *missing_;
-  const std::string time = fmt::format("{:.3g} s (runconfig.stall_timeout{})", work_s_ + timeout_s_,
+  const std::string time = fmt::format("{:g} s (runconfig.stall_timeout{})", work_s_ + timeout_s_,
                                        work_s_ > 0 ? fmt::format(" after {:g} s for work", work_s_) : "");
   if (missing.empty()) {
     throw CommError(fmt::format("all ranks wait for each other for {}: none is missing", time),
