@@ -43,9 +43,10 @@ class Metrics(Files):
         with h5py.File(self.model_dir / "metrics.h5") as file:
             self.assertEqual(set(file), {"train", "eval"})
             self.assertEqual(set(file["train"]), {*integers, *train})
-            self.assertEqual(set(file["eval"]), {*integers, *evaluated, "confusion", "true_class", "predicted_class"})
-            for group, rows, columns in (("train", STEPS, train), ("eval", 3, evaluated)):
-                for name, units in {**integers, **columns}.items():
+            self.assertEqual(set(file["eval"]), {"step", "epoch", *evaluated, "confusion", "true_class", "predicted_class"})
+            for group, rows, columns in (("train", STEPS, {**integers, **train}),
+                                         ("eval", 3, {"step": "1", "epoch": "1", **evaluated})):
+                for name, units in columns.items():
                     dataset = file[group][name]
                     self.assertEqual(dataset.dtype, np.dtype("<i8" if name in {*integers, "skipped"} else "<f8"), name)
                     self.assertEqual((dataset.shape, dataset.maxshape), ((rows,), (None,)), name)
