@@ -7,10 +7,10 @@ cd "$repository"
 usage() {
   cat <<TEXT
 Usage: scripts/fuzz.sh [--no-install] [SECONDS_PER_TARGET]
-Builds the preset fuzz (clang) and runs each target of tests/fuzz for so long (default 600), one after the other; prints one
-line per target. Exit code 1 if anything was found.
+Builds the preset fuzz (clang) and runs each target of tests/fuzz for so long (default 600), one after the
+other; prints one line per target. Exit code 1 if anything was found.
   build/fuzz/corpus/TARGET     inputs that reach new code; the next run goes on from them
-  build/fuzz/findings/TARGET   inputs that broke something; one is repeated by build/fuzz/tests/fuzz/TARGET_fuzz FILE
+  build/fuzz/findings/TARGET   inputs that broke something: build/fuzz/tests/fuzz/TARGET_fuzz FILE repeats one
   build/fuzz/TARGET.log        all that libFuzzer said
 A finding that is mended goes into tests/fuzz/corpus/TARGET, over which every build's tests run.
 TEXT
@@ -35,8 +35,8 @@ fuzz() {
   local target=$1 code=0 log=build/fuzz/$1.log new=build/fuzz/corpus/$1 findings=build/fuzz/findings/$1
   local executions coverage count
   mkdir -p "$new" "$findings"
-  UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/tests/fuzz/${target}_fuzz" -seed=1 -max_total_time="$seconds" -timeout=10 \
-    -rss_limit_mb=2048 -max_len=20000 -print_final_stats=1 -artifact_prefix="$findings/" \
+  UBSAN_OPTIONS=print_stacktrace=1 "build/fuzz/tests/fuzz/${target}_fuzz" -seed=1 -max_total_time="$seconds" \
+    -timeout=10 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=1 -artifact_prefix="$findings/" \
     "$new" "tests/fuzz/corpus/$target" "${@:2}" >"$log" 2>&1 </dev/null || code=$?
   executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   coverage=$(grep -o 'cov: [0-9]*' "$log" | tail -n 1 || true)
