@@ -67,7 +67,8 @@ void read_file(Bytes input) {
   FCMNIST_CHECK(std::ranges::equal(sealed, bytes), "a damaged file was accepted");
 }
 
-/// The input as a series of choices; behind its end all are 0, "as it should be".
+/// The input as a series of choices; behind its end all are 0, "as it should be". One call to an expression,
+/// or compilers would read one input in different ways.
 class Recipe {
  public:
   explicit Recipe(Bytes input) : rest_(input) {}
@@ -79,7 +80,8 @@ class Recipe {
     return byte;
   }
   std::string text() {
-    const std::size_t length = std::min<std::size_t>(next(), rest_.size());
+    std::size_t length = next();
+    length = std::min(length, rest_.size());
     const std::string text(fuzz::as_text(rest_.first(length)));
     rest_ = rest_.subspan(length);
     return text;
@@ -101,8 +103,10 @@ void set(const hdf5::Group& group, const std::string& name, const hdf5::Attribut
       return group.set(name, ~std::uint64_t{recipe.next()});
     case 5:
       return group.set(name, 1.0 / recipe.next());
-    case 6:
-      return group.set(name, std::vector<std::string>(recipe.next(), recipe.text()));
+    case 6: {
+      const std::size_t count = recipe.next();
+      return group.set(name, std::vector<std::string>(count, recipe.text()));
+    }
     default:
       return group.set(name, right);
   }
@@ -141,9 +145,10 @@ void write_array(const hdf5::Group& group, const Slot& slot, Recipe& recipe) {
 hdf5::Group make_group(const hdf5::Group& parent, const std::string& name, Recipe& recipe) {
   hdf5::Group group = parent.create_group(name);
   for (std::uint8_t kind = recipe.next(); kind != 0; kind = recipe.next()) {
-    if (kind == 1) write_numbers<float>(group, recipe.text(), {recipe.next()});
-    if (kind == 2) group.create_group(recipe.text());
-    if (kind == 3) group.set(recipe.text(), recipe.text());
+    const std::string stranger = recipe.text();
+    if (kind == 1) write_numbers<float>(group, stranger, {recipe.next()});
+    if (kind == 2) group.create_group(stranger);
+    if (kind == 3) group.set(stranger, recipe.text());
   }
   return group;
 }
