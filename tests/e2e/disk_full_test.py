@@ -92,7 +92,7 @@ class DiskFull(runs.TestCase):
         super().setUp()
         self.data = runs.write_set(self.directory / "data", TRAIN, TEST, gzipped=False)
         self.arguments = [*runs.data_settings(self.data), *settings(
-            model__hidden_sizes="[200]", model__num_classes=CLASSES, train_input__batch_size=20,
+            model__hidden_sizes="[800]", model__num_classes=CLASSES, train_input__batch_size=20,
             optimizer__learning_rate=0.01, optimizer__momentum=0.9, runconfig__keep_checkpoints=100,
             runconfig__log_steps=1, runconfig__eval_frequency=5)]
         self.template = self.directory / "template"
@@ -105,7 +105,7 @@ class DiskFull(runs.TestCase):
         return finished
 
     @contextlib.contextmanager
-    def disk(self, name, options="size=8m"):
+    def disk(self, name, options="size=16m"):
         """A small file system with a copy of the template in run/; gone afterwards."""
         if "FCMNIST_OWN_MOUNTS" not in os.environ:
             self.skipTest("mounting a small file system needs root and the right to mount")
@@ -121,6 +121,11 @@ class DiskFull(runs.TestCase):
     def go_on(self, place, checkpoint_steps=2):
         return ["-o", place / "run", *self.arguments, f"runconfig.checkpoint_steps={checkpoint_steps}",
                 "--max_steps", LAST_STEP]
+
+    def leave_too_little(self, place):
+        """Leaves enough space to start, and a page too little for a checkpoint; returns the filler."""
+        newest = place / "run" / f"checkpoint_{OLD_STEPS[-1]}.h5"
+        return fill_up(place, newest.stat().st_size - os.sysconf("SC_PAGE_SIZE"))
 
     def assert_good(self, model_dir, steps):
         self.assertEqual(file_problems(model_dir, steps), [])
@@ -171,7 +176,7 @@ class Levels(DiskFull):
         self.assertEqual((levels[0].finished.code, levels[-1].finished.code), (STORAGE, 0))
 
     def test_no_inode_left(self):
-        with self.disk("inodes", "size=8m,nr_inodes=40") as place:
+        with self.disk("inodes", "size=16m,nr_inodes=40") as place:
             fillers = []
             with self.assertRaises(OSError):
                 while True:
@@ -191,7 +196,7 @@ class Retries(DiskFull):
 
     def test_the_third_failure_in_a_row_ends_the_run(self):
         with self.disk("full") as place:
-            fill_up(place, 80 * 1024)  # enough to start, too little for a checkpoint
+            self.leave_too_little(place)
             finished = runs.execute([*direct(*self.go_on(place)), "--max_steps", 100])
             self.assertEqual(message_problems(finished, FULL), [], str(finished))
             self.assertEqual(len(finished.lines(NOT_SAVED)), 2, str(finished))
@@ -202,7 +207,7 @@ class Retries(DiskFull):
 
     def test_the_last_checkpoint_of_a_run_must_succeed(self):
         with self.disk("full") as place:
-            fill_up(place, 80 * 1024)
+            self.leave_too_little(place)
             finished = runs.execute(direct(*self.go_on(place, checkpoint_steps=0)))
             self.assertEqual(message_problems(finished, FULL), [], str(finished))
             self.assertEqual(finished.lines(NOT_SAVED), [], str(finished))
@@ -212,7 +217,7 @@ class Retries(DiskFull):
 class WhileItRuns(DiskFull):
     """The disk changes under a run that saves every half second or so."""
 
-    EVERY, LAST = 15000, 90000
+    EVERY, LAST = 5000, 30000
 
     def command(self, place):
         varied = settings(runconfig__log_steps=1000, runconfig__eval_frequency=0,
@@ -248,7 +253,7 @@ class WhileItRuns(DiskFull):
 
     def test_space_is_made_in_time(self):
         with self.disk("full") as place:
-            filler = fill_up(place, 80 * 1024)
+            filler = self.leave_too_little(place)
             finished = self.run_and_change(place, lambda log: NOT_SAVED in log, filler.unlink)
             self.assertEqual((finished.code, finished.errors), (0, ""), str(finished))
             self.assertIn(len(finished.lines(NOT_SAVED)), (1, 2), str(finished))
