@@ -8,10 +8,13 @@
 // Any other input is a recipe: each byte says how one object of a small checkpoint differs from what it
 // should be. From it comes a sound HDF5 image with unexpected content, rightly sealed, as another version
 // might write.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <vector>
 
+#include "core/digest.hpp"
 #include "fuzz/fuzz.hpp"
 #include "store/checkpoint.hpp"
 #include "store/hdf5.hpp"
@@ -58,12 +61,22 @@ bool read_everything(const std::filesystem::path& path) {
   return true;
 }
 
-/// A file that is accepted is sealed as we seal it.
+/// Fills the user block with the seal of FORMAT.md.
+void seal(std::span<std::byte> bytes) {
+  const auto image = bytes.subspan(hdf5::user_block_bytes);
+  std::string text =
+      fmt::format("fcmnist_mpi checkpoint\nformat_version {}\nimage_bytes {}\nimage_sha256 {}\n",
+                  format_version, image.size(), sha256_hex(image));
+  text.resize(hdf5::user_block_bytes, '\n');
+  std::memcpy(bytes.data(), text.data(), text.size());
+}
+
+/// A file that is accepted is sealed as FORMAT.md says.
 void read_file(Bytes input) {
   if (!read_everything(fuzz::MemoryFile(input).path())) return;
   const auto bytes = std::as_bytes(input);
   std::vector<std::byte> sealed(bytes.begin(), bytes.end());
-  seal(FileKind::checkpoint, sealed);
+  seal(sealed);
   FCMNIST_CHECK(std::ranges::equal(sealed, bytes), "a damaged file was accepted");
 }
 
@@ -184,7 +197,7 @@ std::vector<std::byte> cook(Recipe recipe) {
     for (const Slot& slot : layout.slots()) write_array(momentum, slot, recipe);
   }
   std::vector<std::byte> bytes = file.bytes();
-  seal(FileKind::checkpoint, bytes);
+  seal(bytes);
   return bytes;
 }
 
