@@ -53,4 +53,5 @@ fuzz idx
 fuzz config -dict=tests/fuzz/words.dict configs
 fuzz overrides -dict=tests/fuzz/words.dict
 fuzz checkpoint
+fuzz journal
 exit $failed
