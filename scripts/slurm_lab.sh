@@ -70,7 +70,8 @@ SlurmctldPort=$port
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$socket
+# A requeued job starts again when its old credentials have expired: in 5 s, the least that is allowed, and not in 120.
+AuthInfo=socket=$socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation=$dir/state
 SlurmdSpoolDir=$dir/spool.%n
