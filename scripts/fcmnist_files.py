@@ -7,6 +7,8 @@ As a module:
     weights = fcmnist_files.state_dict("model_dir/checkpoint_1000.h5")   # {name: numpy array}
     fcmnist_files.verify("model_dir/checkpoint_1000.h5")          # raises DamagedFile
 
+Rows that are not in metrics.h5 yet are in metrics.journal beside it; the tables have both.
+
 On the command line, a summary of each file; exit code 1 if one is damaged:
     fcmnist_files.py FILE...
 """
@@ -14,6 +16,7 @@ import argparse
 import hashlib
 import os
 import re
+import struct
 import sys
 
 # Our files are replaced as a whole and never changed in place, so that no lock is needed; and file systems of clusters
@@ -33,6 +36,17 @@ USER_BLOCK_BYTES = 512
 FORMAT_VERSION = 1
 SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics)\nformat_version (\d+)\nimage_bytes (\d+)\n"
                   rb"image_sha256 ([0-9a-f]{64})\n\n*")
+
+JOURNAL_VERSION = 1
+JOURNAL_HEADER = re.compile(rb"fcmnist_mpi journal format_version (\d+) classes (\d+)\n")
+RECORD_HEAD = struct.Struct("<IIq")  # bytes of the payload, kind, number
+CHECK_BYTES = 8
+TRAIN, EVAL, FORGET_AFTER = 1, 2, 3
+# Columns of the payloads, in order: int64 (q) or float64 (d).
+TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learning_rate": "d", "grad_norm": "d",
+                 "samples_per_s": "d", "elapsed_s": "d", "compute_s": "d", "exchange_s": "d", "data_s": "d",
+                 "files_s": "d", "skipped": "q"}
+EVAL_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "elapsed_s": "d"}
 
 
 class DamagedFile(Exception):
@@ -84,21 +98,105 @@ def state_dict(path):
 
 
 def metrics(path):
-    """The tables of a metrics file as pandas frames with `step` as their index: {"train": ..., "eval": ...}."""
+    """The tables of a metrics file and its journal, as pandas frames with `step` as their index:
+    {"train": ..., "eval": ...}."""
     import pandas
 
-    def frame(group):
-        columns = {name: dataset[...] for name, dataset in group.items() if dataset.ndim == 1 and len(dataset.dims[0]) == 1}
-        return pandas.DataFrame(columns, index=pandas.Index(group["step"][...], name="step"))
+    def frame(table):
+        columns = {name: values for name, values in table.items() if name not in ("step", "confusion")}
+        return pandas.DataFrame(columns, index=pandas.Index(table["step"], name="step"))
 
-    with h5py.File(path, "r") as file:
-        return {name: frame(file[name]) for name in ("train", "eval")}
+    tables, _ = _read_metrics(path)
+    return {name: frame(table) for name, table in tables.items()}
 
 
 def confusion(path):
     """Steps of the evaluations, and their confusion matrices (evaluations x true class x predicted class)."""
+    tables, _ = _read_metrics(path)
+    return tables["eval"]["step"], tables["eval"]["confusion"]
+
+
+def journal(path):
+    """The journal of a metrics file: list of (number, kind, payload), and how many bytes behind them are torn or
+    damaged. A payload is a dict of columns, or the step after which rows are forgotten. No file: no records."""
+    try:
+        with open(os.path.splitext(path)[0] + ".journal", "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return [], 0
+    header = JOURNAL_HEADER.match(data)
+    if not header or int(header[1]) != JOURNAL_VERSION:
+        return [], len(data)
+    records, at = [], header.end()
+    while record := _read_record(data, at, int(header[2])):
+        if records and record[0] != records[-1][0] + 1:
+            break
+        records.append(record)
+        at += RECORD_HEAD.size + RECORD_HEAD.unpack_from(data, at)[0] + CHECK_BYTES
+    return records, len(data) - at
+
+
+def _read_record(data, at, classes):
+    """The record that begins at a byte, None if it is not intact."""
+    if len(data) - at < RECORD_HEAD.size:
+        return None
+    length, kind, number = RECORD_HEAD.unpack_from(data, at)
+    begin, end = at + RECORD_HEAD.size, at + RECORD_HEAD.size + length
+    check = data[end:end + CHECK_BYTES]
+    if len(check) < CHECK_BYTES or hashlib.sha256(data[at:end]).digest()[:CHECK_BYTES] != check:
+        return None
+    if kind == FORGET_AFTER and length == 8:
+        return number, kind, struct.unpack_from("<q", data, begin)[0]
+    columns = {TRAIN: TRAIN_COLUMNS, EVAL: EVAL_COLUMNS}.get(kind)
+    matrix_bytes = 8 * classes**2 if kind == EVAL else 0
+    if columns is None or length != 8 * len(columns) + matrix_bytes:
+        return None
+    row = dict(zip(columns, struct.unpack_from("<" + "".join(columns.values()), data, begin)))
+    if kind == EVAL:
+        matrix = np.frombuffer(data, "<i8", classes**2, begin + 8 * len(columns))
+        row["confusion"] = matrix.reshape(classes, classes)
+    return number, kind, row
+
+
+def _read_metrics(path):
+    """The tables as {"train": {column: array}, "eval": ...}, merged with the journal, and a line about the journal.
+    FORMAT.md describes the merge."""
+    records, torn_bytes = journal(path)  # first: if the run goes on meanwhile, the file only becomes newer
     with h5py.File(path, "r") as file:
-        return file["eval/step"][...], file["eval/confusion"][...]
+        known = int(file.attrs.get("journal_records", 0))
+        tables = {name: {column: dataset[...] for column, dataset in file[name].items()
+                         if column not in ("true_class", "predicted_class")} for name in ("train", "eval")}
+    tables["train"].setdefault("skipped", np.zeros(len(tables["train"]["step"]), np.int64))  # 0.1.0 had none
+    new = [(kind, payload) for number, kind, payload in records if number > known]
+    for name, row_kind in (("train", TRAIN), ("eval", EVAL)):
+        tables[name] = _merge(tables[name], row_kind, new)
+    rows = sum(kind != FORGET_AFTER for kind, _ in new)
+    said = f"+ {rows} rows of the journal" if new else ""
+    if torn_bytes:
+        said += f"{', whose' if said else 'the journal: its'} last {torn_bytes} bytes are torn or damaged"
+    return tables, said
+
+
+def _merge(table, row_kind, entries):
+    """A table after what the entries of a journal say has happened to it."""
+    first, rows = None, []  # the step from which on the table is replaced, and the rows that do
+    for kind, payload in entries:
+        if kind not in (row_kind, FORGET_AFTER):
+            continue
+        step = payload + 1 if kind == FORGET_AFTER else payload["step"]
+        first = step if first is None else min(first, step)
+        while rows and rows[-1]["step"] >= step:
+            rows.pop()
+        if kind == row_kind:
+            rows.append(payload)
+    if first is None:
+        return table
+    kept = int(np.searchsorted(table["step"], first))
+    merged = {}
+    for column, values in table.items():
+        new = np.array([row[column] for row in rows], values.dtype).reshape(-1, *values.shape[1:])
+        merged[column] = np.concatenate([values[:kept], new])
+    return merged
 
 
 def _plain(value):
@@ -116,12 +214,13 @@ def _summary(path):
         lines.append(f"  {sum(array.size for array in weights.values()):,} parameters:")
         lines += [f"    {name:24} {' x '.join(map(str, array.shape))}" for name, array in weights.items()]
     else:
-        with h5py.File(path, "r") as file:
-            for name, group in (("train", file["train"]), ("eval", file["eval"])):
-                rows = len(group["step"])
-                last = f", last: step {group['step'][-1]}, loss {group['loss'][-1]:.5f}, " \
-                       f"accuracy {group['accuracy'][-1]:.4f}" if rows else ""
-                lines.append(f"  {name}: {rows} rows{last}")
+        tables, said = _read_metrics(path)
+        for name, table in tables.items():
+            rows = len(table["step"])
+            last = f", last: step {table['step'][-1]}, loss {table['loss'][-1]:.5f}, " \
+                   f"accuracy {table['accuracy'][-1]:.4f}" if rows else ""
+            lines.append(f"  {name}: {rows} rows{last}")
+        lines += [f"  {said}"] if said else []
     return "\n".join(lines)
 
 

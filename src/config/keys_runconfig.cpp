@@ -19,6 +19,11 @@ constexpr Choice<kernels::GemmBackend> gemm_backends[] = {
     {"onednn", kernels::GemmBackend::onednn},
 };
 
+constexpr Choice<NanPolicy> nan_policies[] = {
+    {"stop", NanPolicy::stop},
+    {"skip", NanPolicy::skip},
+};
+
 constexpr auto section = "runconfig";
 
 std::vector<Key> active_keys() {
@@ -59,9 +64,20 @@ std::vector<Key> active_keys() {
       integer_key(
           section, "checkpoint_steps", may_change,
           [](auto& c) -> auto& { return c.checkpoint.checkpoint_steps; }, 0L, most_steps),
+      number_key(
+          section, "checkpoint_interval_s", may_change,
+          [](auto& c) -> auto& { return c.checkpoint.checkpoint_interval_s; }, not_negative),
       integer_key(
           section, "keep_checkpoints", may_change,
-          [](auto& c) -> auto& { return c.checkpoint.keep_checkpoints; }, 1, 1'000'000),
+          [](auto& c) -> auto& { return c.checkpoint.keep_checkpoints; }, 2, 1'000'000),
+      active(
+          section, "max_time", may_change,
+          [](const Value& v, const std::string& key, Draft& draft) {
+            draft.config.run.max_time = read_max_time(v, key);
+          },
+          [](const RunConfig& c) { return write(c.run.max_time); }),
+      choice_key(
+          section, "nan_policy", may_change, [](auto& c) -> auto& { return c.run.nan_policy; }, nan_policies),
       integer_key(
           section, "seed", keeps, [](auto& c) -> auto& { return c.run.seed; }, std::uint64_t{0}),
       integer_key(
@@ -149,10 +165,6 @@ std::vector<Key> refused_keys() {
       later("validate_only", "validating without running comes in a later release"),
       later("compile_only", "planning without running comes in a later release"),
       later("wire_type", "gradients are exchanged in float32; a choice comes in a later release"),
-      later("max_time", "stopping by the clock comes in a later release; use runconfig.max_steps"),
-      later("checkpoint_interval_s",
-            "checkpoints by the clock come in a later release; use runconfig.checkpoint_steps"),
-      later("nan_policy", "a non-finite loss always stops the run; a choice comes in a later release"),
   };
 }
 

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <charconv>
 #include <cstdint>
+#include <regex>
 #include <system_error>
 
 #include "config/nearest.hpp"
@@ -99,6 +100,19 @@ std::vector<std::string> read_texts(const Value& value, const std::string& key) 
   return texts;
 }
 
+MaxTime read_max_time(const Value& value, const std::string& key) {
+  const std::string text = lower_case(value.text);
+  if (value.kind == Value::Kind::scalar && text == "none") return {};
+  if (value.kind == Value::Kind::scalar && text == "auto") return {0, true};
+  static const std::regex pattern("([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])");
+  std::smatch part;
+  const bool is_time = value.kind == Value::Kind::scalar && std::regex_match(text, part, pattern);
+  const long seconds =
+      is_time ? 3600 * std::stol(part[1]) + 60 * std::stol(part[2]) + std::stol(part[3]) : 0;
+  if (seconds == 0) unexpected(value, key, "a time above 0 as HH:MM:SS, or auto, or none");
+  return {seconds, false};
+}
+
 std::size_t read_word(const Value& value, const std::string& key, std::span<const std::string> words) {
   const std::string word = lower_case(value.text);
   if (value.kind == Value::Kind::scalar) {
@@ -134,6 +148,14 @@ std::string write(const std::vector<std::string>& values) {
   quoted.reserve(values.size());
   for (const std::string& value : values) quoted.push_back(write(value));
   return fmt::format("[{}]", fmt::join(quoted, ", "));
+}
+
+std::string write(const MaxTime& value) {
+  if (value.is_job_end) return "auto";
+  if (value.seconds == 0) return "none";
+  // In quotes, since YAML 1.1 takes the bare text for a number to the base of 60.
+  return fmt::format("\"{:02}:{:02}:{:02}\"", value.seconds / 3600, value.seconds / 60 % 60,
+                     value.seconds % 60);
 }
 
 std::string lower_case(std::string_view text) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/run_config.hpp"
 #include "config/value.hpp"
 
 namespace fcmnist::config {
@@ -43,6 +44,8 @@ std::string read_text(const Value& value, const std::string& key);
 /// List of whole numbers; a single number is a list of one.
 std::vector<int> read_integers(const Value& value, const std::string& key, int least, int most);
 std::vector<std::string> read_texts(const Value& value, const std::string& key);
+/// "HH:MM:SS" (any number of hours), "auto" or "none".
+MaxTime read_max_time(const Value& value, const std::string& key);
 
 /// Index of the word that the value names, in any case.
 std::size_t read_word(const Value& value, const std::string& key, std::span<const std::string> words);
@@ -59,6 +62,7 @@ std::string write(double value);                    ///< shortest text that read
 std::string write(const std::string& value);        ///< in double quotes
 std::string write(const std::vector<int>& values);  ///< "[500, 300]"
 std::string write(const std::vector<std::string>& values);
+std::string write(const MaxTime& value);
 template <class T>
 std::string write_integer(T value) {
   return std::to_string(value);

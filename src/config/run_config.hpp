@@ -14,6 +14,20 @@ namespace fcmnist::config {
 
 enum class Mode { train, eval, train_and_eval, eval_all, prepare_data };
 
+/// When a run stops by itself, with a checkpoint, although it is not finished.
+struct MaxTime {
+  long seconds = 0;         ///< after the start of the program; 0 = no limit
+  bool is_job_end = false;  ///< at the end of the Slurm job, if it runs in one
+
+  bool operator==(const MaxTime&) const = default;
+};
+
+/// What is done about a loss or gradient that is not finite.
+enum class NanPolicy {
+  stop,  ///< the run ends with an error, exit 6
+  skip,  ///< the step changes nothing and is counted
+};
+
 /// Section runconfig, without what belongs to a module.
 struct RunOptions {
   Mode mode = Mode::train_and_eval;
@@ -26,6 +40,8 @@ struct RunOptions {
   long eval_frequency = 0;   ///< train_and_eval: evaluate every so many steps; 0 = only at the end
   long log_steps = 50;
   bool save_losses = true;  ///< a metrics row for every step; false: only for steps that are logged
+  MaxTime max_time;
+  NanPolicy nan_policy = NanPolicy::stop;
   std::uint64_t seed = 1;
   int num_replicas = 0;  ///< 0 = as many as mpirun gives; otherwise must equal that
 

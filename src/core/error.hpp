@@ -53,6 +53,10 @@ struct CommError : Error {
   explicit CommError(std::string_view what, std::string_view hint = {})
       : Error(ExitCode::communication, what, hint) {}
 };
+struct InUseError : Error {
+  explicit InUseError(std::string_view what, std::string_view hint = {})
+      : Error(ExitCode::in_use, what, hint) {}
+};
 struct DivergedError : Error {
   explicit DivergedError(std::string_view what, std::string_view hint = {})
       : Error(ExitCode::diverged, what, hint) {}

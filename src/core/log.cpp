@@ -29,9 +29,9 @@ std::shared_ptr<Logger> make_logger(std::string_view level, bool silent) {
   }
   spdlog::sink_ptr sink;
   if (silent) {
-    sink = std::make_shared<spdlog::sinks::null_sink_st>();
+    sink = std::make_shared<spdlog::sinks::null_sink_mt>();
   } else {
-    sink = std::make_shared<spdlog::sinks::stdout_sink_st>();
+    sink = std::make_shared<spdlog::sinks::stdout_sink_mt>();
   }
   auto logger = std::make_shared<Logger>("fcmnist_mpi", std::move(sink));
   logger->set_pattern("%Y-%m-%d %H:%M:%S %l: %v");

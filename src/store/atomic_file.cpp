@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -22,6 +23,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view infix = ".tmp.";
+constexpr std::string_view probe_name = "write_test";
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -65,12 +67,16 @@ class TemporaryFile {
     }
   }
 
-  /// Until both have succeeded the bytes may not have been accepted (quota on NFS, delayed allocation).
-  void sync_and_close() {
-    if (::fsync(fd_) != 0) fail("fsync", final_path_, errno);
+  void close() {
     const int fd = fd_;
     fd_ = -1;
     if (::close(fd) != 0) fail("close", final_path_, errno);
+  }
+
+  /// Until both have succeeded the bytes may not have been accepted (quota on NFS, delayed allocation).
+  void sync_and_close() {
+    if (::fsync(fd_) != 0) fail("fsync", final_path_, errno);
+    close();
   }
 
   void rename() {
@@ -85,24 +91,15 @@ class TemporaryFile {
   bool renamed_ = false;
 };
 
-/// Makes a rename durable.
-void sync_directory(const fs::path& directory) {
-  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) fail("open directory", directory, errno);
-  const int error_number = ::fsync(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  // Some network file systems cannot sync a directory and say EINVAL; their renames are synchronous.
-  if (error_number != 0 && error_number != EINVAL && error_number != ENOTSUP)
-    fail("fsync", directory, error_number);
-}
-
-struct Writer {
-  std::string host;
+/// What the name of a temporary says.
+struct Temporary {
+  std::string_view final_name;
+  std::string_view host;
   pid_t pid;
 };
 
-/// Who wrote this temporary; nothing if the name is not one of ours.
-std::optional<Writer> writer_of(std::string_view name) {
+/// Nothing if the name is not one of ours. The parts are parts of `name`.
+std::optional<Temporary> parse_temporary(std::string_view name) {
   const std::size_t at = name.rfind(infix);
   const std::size_t dot = name.rfind('.');
   if (!name.starts_with('.') || at == std::string_view::npos || dot < at + infix.size()) return std::nullopt;
@@ -110,14 +107,24 @@ std::optional<Writer> writer_of(std::string_view name) {
   pid_t pid = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), pid);
   if (error != std::errc{} || end != digits.data() + digits.size() || pid <= 0) return std::nullopt;
-  return Writer{std::string(name.substr(at + infix.size(), dot - at - infix.size())), pid};
+  return Temporary{name.substr(1, at - 1), name.substr(at + infix.size(), dot - at - infix.size()), pid};
+}
+
+/// Whether only the run that holds the model_dir writes a file of this name.
+bool is_of_the_run(std::string_view final_name) {
+  constexpr std::array<std::string_view, 5> names = {"metrics.h5", "metrics.journal", "params.yaml",
+                                                     "STOPPED", probe_name};
+  return final_name.starts_with("checkpoint_") ||
+         std::find(names.begin(), names.end(), final_name) != names.end();
 }
 
 bool is_stale(const fs::directory_entry& entry, const std::string& this_host) {
-  const auto writer = writer_of(entry.path().filename().native());
+  const std::string name = entry.path().filename().string();
+  const auto temporary = parse_temporary(name);
   std::error_code error;
-  if (!writer || !fs::is_regular_file(entry.symlink_status(error))) return false;
-  if (writer->host == this_host) return ::kill(writer->pid, 0) != 0 && errno == ESRCH;
+  if (!temporary || !fs::is_regular_file(entry.symlink_status(error))) return false;
+  if (is_of_the_run(temporary->final_name)) return true;
+  if (temporary->host == this_host) return ::kill(temporary->pid, 0) != 0 && errno == ESRCH;
   const auto written = entry.last_write_time(error);
   return !error && fs::file_time_type::clock::now() - written > std::chrono::hours(24);
 }
@@ -167,17 +174,35 @@ void write_atomically(const fs::path& path, std::span<const std::byte> bytes) {
   file.write(bytes);
   file.sync_and_close();
   file.rename();
-  sync_directory(directory_of(path));
+  sync_directory_of(path);
 }
 
 void write_atomically(const fs::path& path, std::string_view text) {
   write_atomically(path, std::as_bytes(std::span(text)));
 }
 
+void sync_directory_of(const fs::path& path) {
+  const fs::path directory = directory_of(path);
+  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) fail("open directory", directory, errno);
+  const int error_number = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  // Some network file systems cannot sync a directory and say EINVAL; their renames are synchronous.
+  if (error_number != 0 && error_number != EINVAL && error_number != ENOTSUP)
+    fail("fsync", directory, error_number);
+}
+
+void replace_file(const fs::path& path, std::span<const std::byte> bytes) {
+  TemporaryFile file(path);
+  file.write(bytes);
+  file.close();
+  file.rename();
+}
+
 void check_writable(const fs::path& directory) {
   // More than file systems keep inside an inode, so that a full disk is noticed.
   const std::vector<std::byte> probe(std::size_t{64} * 1024);
-  TemporaryFile file(directory / "write_test");
+  TemporaryFile file(directory / probe_name);
   file.write(probe);
   file.sync_and_close();
 }

@@ -17,14 +17,23 @@ namespace fcmnist::store {
 void write_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_atomically(const std::filesystem::path& path, std::string_view text);
 
+/// Replaces a file as a whole without waiting for the disk: whole after the death of this process, but not
+/// after that of the machine. Throws StoreError; the old file is then untouched.
+void replace_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
+
+/// Makes durable that a file is there (its creation, renaming or deletion). Throws StoreError.
+void sync_directory_of(const std::filesystem::path& path);
+
 /// Proves that files can be written into a directory, by writing one and removing it. Throws StoreError.
 void check_writable(const std::filesystem::path& directory);
 
 /// "`.<name>.tmp.<host>.<pid>`": the temporary name used for `path` by this process.
 std::filesystem::path temporary_name(const std::filesystem::path& path);
 
-/// Removes temporaries that ended runs left: of this host if their process is gone, of other hosts if older
-/// than a day. Returns the names removed. Failures are not errors: a temporary does no harm.
+/// Removes temporaries that dead runs left in a model_dir; to be called with its ModelDirLock held. Of files
+/// that only the run with the lock writes, every temporary is such a one, whatever host and process it names.
+/// Of others (evaluation.h5): those of this host whose process is gone, of other hosts those older than a
+/// day. Returns the names removed. Failures are not errors: a temporary does no harm.
 std::vector<std::string> remove_stale_temporaries(const std::filesystem::path& directory);
 
 /// Renames a damaged file to the first free "<path>.damaged-<n>", out of the way of good ones, and returns

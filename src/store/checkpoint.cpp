@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "store/atomic_file.hpp"
 #include "store/hdf5.hpp"
 #include "store/root_attributes.hpp"
 #include "store/sealed_file.hpp"
@@ -25,6 +24,16 @@ void for_each_field(State& state, Visit visit) {
   visit("labels_sha256", state.labels_sha256);
 }
 
+/// Those that were added later: files of the first release do not have them.
+template <class State, class Visit>
+void for_each_later_field(State& state, Visit visit) {
+  visit("skipped_in_a_row", state.skipped_in_a_row);
+  visit("log_interval_loss", state.since_log_line.loss);
+  visit("log_interval_correct", state.since_log_line.correct);
+  visit("log_interval_samples", state.since_log_line.samples);
+  visit("log_interval_skipped", state.since_log_line.skipped);
+}
+
 hdf5::Shape stored_shape(const Slot& slot) {
   if (slot.rows == 1 && slot.name.ends_with(".bias")) return {slot.cols};
   return {slot.rows, slot.cols};
@@ -32,7 +41,7 @@ hdf5::Shape stored_shape(const Slot& slot) {
 
 void write_arena(const hdf5::Group& group, ArenaView<const float> values) {
   for (const Slot& slot : values.layout().slots()) {
-    group.write(slot.name, stored_shape(slot), values.data() + slot.offset);
+    group.place(slot.name, stored_shape(slot), values.all().subspan(slot.offset, slot.count()));
   }
 }
 
@@ -78,6 +87,10 @@ CheckpointHeader read_header(const hdf5::Group& root) {
   for_each_field(header.state, [&](const char* name, auto& field) {
     field = read_attribute<std::remove_reference_t<decltype(field)>>(state, name);
   });
+  for_each_later_field(header.state, [&](const char* name, auto& field) {
+    if (!state.has_attribute(name)) return;
+    field = read_attribute<std::remove_reference_t<decltype(field)>>(state, name);
+  });
   if (root.has("evaluation")) {
     const hdf5::Group group = root.group("evaluation");
     header.evaluation =
@@ -90,7 +103,7 @@ CheckpointHeader read_header(const hdf5::Group& root) {
 
 }  // namespace
 
-std::vector<std::byte> checkpoint_bytes(const std::filesystem::path& path, const CheckpointHeader& header,
+std::vector<std::byte> checkpoint_image(const std::filesystem::path& path, const CheckpointHeader& header,
                                         ArenaView<const float> weights,
                                         std::span<const OptimizerArray> optimizer) {
   const hdf5::File file = hdf5::File::create(path.string());
@@ -98,7 +111,9 @@ std::vector<std::byte> checkpoint_bytes(const std::filesystem::path& path, const
   write_root_attributes(root, FileKind::checkpoint, header.config_yaml, header.manifest);
 
   const hdf5::Group state = root.create_group("state");
-  for_each_field(header.state, [&](const char* name, const auto& field) { state.set(name, field); });
+  const auto set = [&](const char* name, const auto& field) { state.set(name, field); };
+  for_each_field(header.state, set);
+  for_each_later_field(header.state, set);
   if (header.evaluation) {
     const hdf5::Group evaluation = root.create_group("evaluation");
     evaluation.set("loss", header.evaluation->loss);
@@ -110,14 +125,13 @@ std::vector<std::byte> checkpoint_bytes(const std::filesystem::path& path, const
     FCMNIST_CHECK(array.values.layout() == weights.layout(), array.name);
     write_arena(arrays.create_group(array.name), array.values);
   }
-  std::vector<std::byte> bytes = file.bytes();
-  seal(FileKind::checkpoint, bytes);
-  return bytes;
+  return file.bytes();
 }
 
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
                       ArenaView<const float> weights, std::span<const OptimizerArray> optimizer) {
-  write_atomically(path, checkpoint_bytes(path, header, weights, optimizer));
+  std::vector<std::byte> image = checkpoint_image(path, header, weights, optimizer);
+  write_sealed(path, FileKind::checkpoint, image);
 }
 
 Checkpoint Checkpoint::read(const std::filesystem::path& path) {

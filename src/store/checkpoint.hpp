@@ -14,6 +14,15 @@
 
 namespace fcmnist::store {
 
+/// Sums over the steps since the last log line, which become its metrics row with save_losses: False.
+struct LogInterval {
+  double loss = 0;     ///< sum over samples, nats
+  double correct = 0;  ///< samples classified correctly
+  double samples = 0;
+  std::int64_t skipped = 0;  ///< steps; they are in none of the other sums
+  bool operator==(const LogInterval&) const = default;
+};
+
 /// Where training stands: all that, with weights and optimizer arrays, is needed to go on as if never
 /// interrupted.
 struct TrainState {
@@ -23,6 +32,8 @@ struct TrainState {
   std::int64_t samples_seen = 0;   ///< training samples used so far, all epochs
   std::uint64_t seed = 0;          ///< of the run; random numbers are functions of it and of the position
   std::string labels_sha256;       ///< of the training labels, so that a resume knows its data
+  std::int64_t skipped_in_a_row = 0;  ///< steps just before, skipped because they were not finite
+  LogInterval since_log_line;
   bool operator==(const TrainState&) const = default;
 };
 
@@ -47,15 +58,16 @@ struct OptimizerArray {
   ArenaView<const float> values;
 };
 
-/// The bytes of a checkpoint file, complete and sealed (see sealed_file.hpp). A few milliseconds for a
-/// million numbers; the arrays may change as soon as it returns. write_atomically() puts the bytes in place,
-/// from any thread: it uses neither HDF5 nor MPI.
+/// The bytes of a checkpoint file, not sealed yet. Milliseconds for a million numbers; the arrays may change
+/// as soon as it returns. write_sealed(path, FileKind::checkpoint, bytes) puts them in place, from any
+/// thread.
+///   path                 for messages
 ///   weights, optimizer   equal layouts; a slot named "*.bias" (one row) is stored 1-D, as PyTorch shapes it
-std::vector<std::byte> checkpoint_bytes(const std::filesystem::path& path, const CheckpointHeader& header,
+std::vector<std::byte> checkpoint_image(const std::filesystem::path& path, const CheckpointHeader& header,
                                         ArenaView<const float> weights,
                                         std::span<const OptimizerArray> optimizer);
 
-/// checkpoint_bytes and write_atomically. Throws StoreError; an existing file is then untouched.
+/// checkpoint_image and write_sealed. Throws StoreError; an existing file is then untouched.
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
                       ArenaView<const float> weights, std::span<const OptimizerArray> optimizer);
 

@@ -6,6 +6,7 @@
 #include <hdf5_hl.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "core/error.hpp"
 #include "store/hdf5_calls.hpp"
@@ -94,11 +95,12 @@ Handle dataset_creation(const Shape& shape, std::size_t chunk_rows, std::string_
 
 std::string describe(Type type, const Shape& shape) { return with_shape(name_of(type), shape); }
 
-Group::Group(Handle file, Handle group, std::string file_name, std::string path)
+Group::Group(Handle file, Handle group, std::string file_name, std::string path, PlacedList placed)
     : file_(std::move(file)),
       group_(std::move(group)),
       file_name_(std::move(file_name)),
-      path_(std::move(path)) {}
+      path_(std::move(path)),
+      placed_(std::move(placed)) {}
 
 std::string Group::where(std::string_view name) const {
   return fmt::format("{}: {}/{}", file_name_, path_, name);
@@ -108,7 +110,7 @@ Group Group::create_group(std::string_view name) const {
   const std::string at = where(name);
   Handle made = own(H5Gcreate2(group_.id(), std::string(name).c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
                     H5Gclose, "H5Gcreate2", at);
-  return {file_, std::move(made), file_name_, fmt::format("{}/{}", path_, name)};
+  return {file_, std::move(made), file_name_, fmt::format("{}/{}", path_, name), placed_};
 }
 
 Group Group::group(std::string_view name) const {
@@ -116,7 +118,7 @@ Group Group::group(std::string_view name) const {
   if (found != "a group") throw StoreError(fmt::format("{}: found {}, expected a group", where(name), found));
   Handle opened =
       own(H5Gopen2(group_.id(), std::string(name).c_str(), H5P_DEFAULT), H5Gclose, "H5Gopen2", where(name));
-  return {file_, std::move(opened), file_name_, fmt::format("{}/{}", path_, name)};
+  return {file_, std::move(opened), file_name_, fmt::format("{}/{}", path_, name), placed_};
 }
 
 bool Group::has(std::string_view name) const {
@@ -142,6 +144,24 @@ void Group::write_dataset(std::string_view name, Type type, const Shape& shape, 
                                         H5P_DEFAULT, creation.id(), H5P_DEFAULT),
                              H5Dclose, "H5Dcreate2", at);
   check(H5Dwrite(dataset.id(), native(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, data), "H5Dwrite", at);
+}
+
+void Group::place_dataset(std::string_view name, Type type, const Shape& shape,
+                          std::span<const std::byte> numbers) const {
+  static_assert(std::endian::native == std::endian::little, "numbers in memory are as they are in files");
+  const std::string at = where(name);
+  const Handle space = dataspace(shape, false, at);
+  const Handle creation = dataset_creation(shape, 0, at);
+  check(H5Pset_alloc_time(creation.id(), H5D_ALLOC_TIME_EARLY), "H5Pset_alloc_time", at);
+  check(H5Pset_fill_time(creation.id(), H5D_FILL_TIME_NEVER), "H5Pset_fill_time", at);
+  const Handle dataset = own(H5Dcreate2(group_.id(), std::string(name).c_str(), stored(type), space.id(),
+                                        H5P_DEFAULT, creation.id(), H5P_DEFAULT),
+                             H5Dclose, "H5Dcreate2", at);
+  const hsize_t bytes = H5Dget_storage_size(dataset.id());
+  FCMNIST_CHECK(bytes == numbers.size(), fmt::format("{}: {} of {} bytes", at, numbers.size(), bytes));
+  const haddr_t offset = H5Dget_offset(dataset.id());
+  if (offset == HADDR_UNDEF) call_failed("H5Dget_offset", at);
+  placed_->push_back({offset, numbers});
 }
 
 std::string Group::describe(std::string_view name) const {
@@ -209,7 +229,7 @@ File File::open(std::string name, std::span<const std::byte> bytes) {
 
 Group File::root() const {
   Handle root = own(H5Gopen2(file_.id(), "/", H5P_DEFAULT), H5Gclose, "H5Gopen2", name_);
-  return {file_, std::move(root), name_, ""};
+  return {file_, std::move(root), name_, "", placed_};
 }
 
 std::vector<std::byte> File::bytes() const {
@@ -220,6 +240,10 @@ std::vector<std::byte> File::bytes() const {
   const auto got =
       check(H5Fget_file_image(file_.id(), bytes.data() + user_block_bytes, size), "H5Fget_file_image", name_);
   FCMNIST_CHECK(got == size, fmt::format("{}: {} of {} bytes", name_, got, size));
+  for (const Placed& placed : *placed_) {
+    FCMNIST_CHECK(placed.offset + placed.numbers.size() <= bytes.size(), fmt::format("{}", placed.offset));
+    std::ranges::copy(placed.numbers, bytes.data() + placed.offset);
+  }
   return bytes;
 }
 

@@ -56,10 +56,17 @@ class Handle {
   std::shared_ptr<const Owner> owner_;
 };
 
+/// Numbers whose place in the file is fixed and that File::bytes() copies there.
+struct Placed {
+  std::size_t offset;  ///< in the file, user block included
+  std::span<const std::byte> numbers;
+};
+using PlacedList = std::shared_ptr<std::vector<Placed>>;
+
 /// A group of an open file. Every failure is a StoreError that names file and object.
 class Group {
  public:
-  Group(Handle file, Handle group, std::string file_name, std::string path);
+  Group(Handle file, Handle group, std::string file_name, std::string path, PlacedList placed);
 
   Group create_group(std::string_view name) const;
   [[nodiscard]] Group group(std::string_view name) const;
@@ -73,6 +80,12 @@ class Group {
   template <class T>
   void write(std::string_view name, const Shape& shape, const T* data) const {
     write_dataset(name, type_of<T>(), shape, data, 0);
+  }
+  /// The same for a large dataset of a new file: HDF5 makes room for it, and File::bytes() copies the numbers,
+  /// which must stay until then. HDF5 itself would copy them several times.
+  template <class T>
+  void place(std::string_view name, const Shape& shape, std::span<const T> numbers) const {
+    place_dataset(name, type_of<T>(), shape, std::as_bytes(numbers));
   }
   /// A dataset that can be extended along its first dimension, stored in chunks of `chunk_rows` rows.
   template <class T>
@@ -105,12 +118,14 @@ class Group {
  private:
   void write_dataset(std::string_view name, Type, const Shape&, const void* data,
                      std::size_t chunk_rows) const;
+  void place_dataset(std::string_view name, Type, const Shape&, std::span<const std::byte> numbers) const;
   void read_dataset(std::string_view name, Type, const Shape&, void* data) const;
 
   Handle file_;
   Handle group_;
   std::string file_name_;  ///< for messages
   std::string path_;
+  PlacedList placed_;
 };
 
 /// Bytes that HDF5 leaves to us at the start of a file ("user block"; its size is a power of two from 512).
@@ -133,6 +148,7 @@ class File {
 
   Handle file_;
   std::string name_;
+  PlacedList placed_ = std::make_shared<std::vector<Placed>>();
 };
 
 }  // namespace fcmnist::store::hdf5

@@ -15,7 +15,8 @@ using ManifestValue = std::variant<std::string, std::int64_t, double, std::vecto
 /// caller's matter. It becomes the root attributes of both files.
 class Manifest {
  public:
-  /// `name` is new and none of the names of the format itself (format, format_version, config_yaml).
+  /// `name` is new and none of the names of the format itself (format, format_version, config_yaml,
+  /// journal_records).
   void add(std::string name, ManifestValue value);
 
   [[nodiscard]] const std::vector<std::pair<std::string, ManifestValue>>& entries() const { return entries_; }

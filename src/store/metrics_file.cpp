@@ -20,34 +20,6 @@ namespace {
 
 constexpr std::size_t chunk_rows = 1024;
 
-/// The columns of a table: one list for writing and reading. visit(name, member, units, long name).
-template <class Visit>
-void for_each_column(const TrainRow*, Visit visit) {
-  visit("step", &TrainRow::step, "1", "optimizer steps done");
-  visit("epoch", &TrainRow::epoch, "1", "epoch of the step, from 0");
-  visit("loss", &TrainRow::loss, "nat", "cross-entropy, mean over the samples of the global batch");
-  visit("accuracy", &TrainRow::accuracy, "1",
-        "fraction of the samples of the global batch classified correctly");
-  visit("learning_rate", &TrainRow::learning_rate, "1", "learning rate of the step");
-  visit("grad_norm", &TrainRow::grad_norm, "1", "2-norm of the global gradient before clipping");
-  visit("samples_per_s", &TrainRow::samples_per_s, "s-1", "training samples per second, all ranks together");
-  visit("elapsed_s", &TrainRow::elapsed_s, "s", "time since the start of training");
-  visit("compute_s", &TrainRow::compute_s, "s", "time of forward, loss and backward on rank 0");
-  visit("exchange_s", &TrainRow::exchange_s, "s",
-        "time of the gradient exchange on rank 0, waiting included");
-  visit("data_s", &TrainRow::data_s, "s", "time to get the batch on rank 0");
-  visit("files_s", &TrainRow::files_s, "s", "time of writing files on rank 0");
-}
-
-template <class Visit>
-void for_each_column(const EvalRow*, Visit visit) {
-  visit("step", &EvalRow::step, "1", "optimizer steps done");
-  visit("epoch", &EvalRow::epoch, "1", "epoch at the evaluation, from 0");
-  visit("loss", &EvalRow::loss, "nat", "cross-entropy, mean over the evaluated samples");
-  visit("accuracy", &EvalRow::accuracy, "1", "fraction of the evaluated samples classified correctly");
-  visit("elapsed_s", &EvalRow::elapsed_s, "s", "time since the start of training");
-}
-
 void label(const hdf5::Group& group, const char* dataset, const char* units, const char* long_name) {
   group.set_on(dataset, "units", std::string(units));
   group.set_on(dataset, "long_name", std::string(long_name));
@@ -82,6 +54,7 @@ std::vector<Row> read_table(const hdf5::Group& group) {
   for_each_column(static_cast<const Row*>(nullptr),
                   [&](const char* name, auto member, const char*, const char*) {
                     if (std::string_view(name) == "step") rows.resize(column_length(group, name));
+                    if (std::string_view(name) == "skipped" && !group.has(name)) return;  // 0.1.0 had none
                     std::vector<std::decay_t<decltype(std::declval<Row>().*member)>> column(rows.size());
                     group.read(name, {rows.size()}, column.data());
                     for (std::size_t i = 0; i < rows.size(); ++i) rows[i].*member = column[i];
@@ -129,40 +102,65 @@ MetricsFile::MetricsFile(fs::path path, std::size_t classes, std::string config_
     : path_(std::move(path)),
       classes_(classes),
       config_yaml_(std::move(config_yaml)),
-      manifest_(std::move(manifest)) {}
+      manifest_(std::move(manifest)),
+      journal_(fs::path(path_).replace_extension(".journal"), classes) {}
 
 MetricsFile MetricsFile::open_or_create(const fs::path& path, std::size_t classes, std::string config_yaml,
                                         Manifest manifest, Logger& log) {
   MetricsFile file(path, classes, std::move(config_yaml), std::move(manifest));
+  std::int64_t known = 0;
   std::error_code error;
   if (fs::exists(path, error) || error) {
     try {
-      file.read_rows();
+      known = file.read_rows();
     } catch (const UnusableFileError& why) {
       set_aside(path, why, log);
     }
   }
+  for (const JournalEntry& entry : file.journal_.read(known, log)) {
+    std::visit([&](const auto& what) { file.apply(what); }, entry);
+  }
   return file;
 }
 
-void MetricsFile::read_rows() {
+std::int64_t MetricsFile::read_rows() {
   const std::vector<std::byte> bytes = read_sealed(path_, FileKind::metrics);
   try {
     const hdf5::Group root = hdf5::File::open(path_.string(), bytes).root();
     std::vector<TrainRow> train = read_table<TrainRow>(root.group("train"));
     std::vector<EvalRow> eval = read_table<EvalRow>(root.group("eval"));
     read_confusion(root.group("eval"), eval, classes_);
+    const std::int64_t known = root.has_attribute(journal_records)
+                                   ? read_attribute<std::int64_t>(root, journal_records)
+                                   : 0;  // 0.1.0 had no journal
     train_ = std::move(train);
     eval_ = std::move(eval);
+    return known;
   } catch (const StoreError& why) {
     throw UnusableFileError(why.what());  // intact, but its content is not that of this run
   }
+}
+
+void MetricsFile::apply(const TrainRow& row) {
+  std::erase_if(train_, [&](const TrainRow& other) { return other.step >= row.step; });
+  train_.push_back(row);
+}
+
+void MetricsFile::apply(const EvalRow& row) {
+  std::erase_if(eval_, [&](const EvalRow& other) { return other.step >= row.step; });
+  eval_.push_back(row);
+}
+
+void MetricsFile::apply(const ForgetAfter& entry) {
+  std::erase_if(train_, [&](const TrainRow& row) { return row.step > entry.step; });
+  std::erase_if(eval_, [&](const EvalRow& row) { return row.step > entry.step; });
 }
 
 void MetricsFile::append(const TrainRow& row) {
   FCMNIST_CHECK(train_.empty() || train_.back().step < row.step,
                 fmt::format("step {} after step {}", row.step, train_.back().step));
   train_.push_back(row);
+  journal_.add(row);
 }
 
 void MetricsFile::append(const EvalRow& row) {
@@ -172,24 +170,35 @@ void MetricsFile::append(const EvalRow& row) {
                 fmt::format("{} numbers, {} classes", row.confusion.size(), classes_));
   if (!eval_.empty() && eval_.back().step == row.step) eval_.pop_back();
   eval_.push_back(row);
+  journal_.add(row);
 }
 
 void MetricsFile::truncate_after(std::int64_t step) {
-  std::erase_if(train_, [&](const TrainRow& row) { return row.step > step; });
-  std::erase_if(eval_, [&](const EvalRow& row) { return row.step > step; });
+  const bool later =
+      (!train_.empty() && train_.back().step > step) || (!eval_.empty() && eval_.back().step > step);
+  if (!later) return;
+  apply(ForgetAfter{step});
+  journal_.add(ForgetAfter{step});
 }
 
-void MetricsFile::write() const {
+MetricsImage MetricsFile::image() const {
   const hdf5::File file = hdf5::File::create(path_.string());
   const hdf5::Group root = file.root();
   write_root_attributes(root, FileKind::metrics, config_yaml_, manifest_);
+  root.set(journal_records, journal_.newest());
   write_table(root.create_group("train"), train_);
   const hdf5::Group eval = root.create_group("eval");
   write_table(eval, eval_);
   write_confusion(eval, eval_, classes_);
-  std::vector<std::byte> bytes = file.bytes();
-  seal(FileKind::metrics, bytes);
-  write_atomically(path_, bytes);
+  return {file.bytes(), journal_.newest()};
+}
+
+void MetricsFile::image_is_durable(const MetricsImage& image) { journal_.cut(image.records); }
+
+void MetricsFile::write() {
+  MetricsImage whole = image();
+  write_sealed(path_, FileKind::metrics, whole.bytes);
+  image_is_durable(whole);
 }
 
 }  // namespace fcmnist::store

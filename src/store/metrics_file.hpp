@@ -8,44 +8,30 @@
 
 #include "core/log.hpp"
 #include "store/manifest.hpp"
+#include "store/metrics_journal.hpp"
+#include "store/metrics_rows.hpp"
 
 namespace fcmnist::store {
 
-/// One training step, or the mean over the steps since the row before; loss, accuracy over the global batch.
-struct TrainRow {
-  std::int64_t step = 0;   ///< steps done, from 1
-  std::int64_t epoch = 0;  ///< of the step, from 0
-  double loss = 0;         ///< mean over samples, nats
-  double accuracy = 0;     ///< 0 to 1
-  double learning_rate = 0;
-  double grad_norm = 0;  ///< 2-norm of the global gradient, before clipping
-  double samples_per_s = 0;
-  double elapsed_s = 0;   ///< since the start of training, all restarts together
-  double compute_s = 0;   ///< of this step on rank 0: forward, loss, backward
-  double exchange_s = 0;  ///< ... waiting for other ranks, summing gradients, updating weights
-  double data_s = 0;      ///< ... getting the batch
-  double files_s = 0;     ///< ... writing checkpoints and metrics
-  bool operator==(const TrainRow&) const = default;
+/// A metrics file that is not written yet.
+struct MetricsImage {
+  std::vector<std::byte> bytes;  ///< for write_sealed(path, FileKind::metrics, bytes)
+  std::int64_t records = 0;      ///< number of the newest journal record whose content is in it
 };
 
-/// One evaluation of the whole test set.
-struct EvalRow {
-  std::int64_t step = 0;
-  std::int64_t epoch = 0;
-  double loss = 0;
-  double accuracy = 0;
-  double elapsed_s = 0;
-  std::vector<std::int64_t> confusion;  ///< (classes x classes) samples: row = true label, column = predicted
-  bool operator==(const EvalRow&) const = default;
-};
-
-/// The metrics of a run: rows in memory, and a file that write() replaces as a whole, so that at any moment
-/// the file is complete and readable by any HDF5 program.
+/// The metrics of a run: rows in memory; a file that is replaced as a whole, so that at any moment it is
+/// complete and readable by any HDF5 program; and between two of these a journal beside it
+/// ("<name>.journal"), which open_or_create() and scripts/fcmnist_files.py merge with the file.
+///
+/// Replacing the file takes three steps, so that the slow one can happen in another thread: image(),
+/// write_sealed() of its bytes, image_is_durable(). A process may die before, within and after each of them:
+/// file and journal together always give every row that was journaled, once.
 class MetricsFile {
  public:
-  /// Reads the rows of an existing file, or starts without rows. A file that is damaged, foreign or of
-  /// another number of classes is no reason not to train: it is renamed to "<path>.damaged-<n>" with a
-  /// warning. Manifest and configuration are those of this start and replace what the file had.
+  /// Reads the rows of an existing file and journal, or starts without rows. A file or journal that is
+  /// damaged, foreign or of another number of classes is no reason not to train: it is renamed to
+  /// "<path>.damaged-<n>" with a warning; of a torn journal the intact beginning is used. Manifest and
+  /// configuration are those of this start and replace what the file had.
   static MetricsFile open_or_create(const std::filesystem::path& path, std::size_t classes,
                                     std::string config_yaml, Manifest manifest, Logger& log);
 
@@ -53,19 +39,38 @@ class MetricsFile {
   void append(const TrainRow& row);
   /// An evaluation of the same step as the last one replaces it.
   void append(const EvalRow& row);
-  /// Forgets the rows of later steps: a resume repeats them.
+  /// Forgets the rows of later steps: a resume repeats them. In the files they are until the next journal()
+  /// or write().
   void truncate_after(std::int64_t step);
 
   [[nodiscard]] const std::vector<TrainRow>& train() const { return train_; }
   [[nodiscard]] const std::vector<EvalRow>& eval() const { return eval_; }
 
-  /// Replaces the file, durably. Throws StoreError; the file is then as it was and a later write() may
-  /// succeed.
-  void write() const;
+  /// Appends the rows that are in neither file nor journal to the journal, in one write, without waiting for
+  /// the disk: from now on they survive the death of this process. Throws StoreError (a full disk); the
+  /// journal is then as it was, and the next call tries the same rows again.
+  void journal() { journal_.append(); }
+  /// Waits until the journal is on the disk: from now on its rows survive the death of the machine. May be
+  /// called by another thread than the one that uses the rest, at the same time. Throws StoreError.
+  void sync_journal() const { journal_.sync(); }
+
+  /// The file as of now; takes milliseconds.
+  [[nodiscard]] MetricsImage image() const;
+  /// To be told when write_sealed() of an image has returned: cuts from the journal what is in the file now.
+  /// Does not wait for the disk; rows that came after the image are no longer synced. Only `records` is used;
+  /// the bytes may be gone. Throws StoreError; a journal that is too long does no harm.
+  void image_is_durable(const MetricsImage& image);
+  /// All three at once. Throws StoreError; the file is then as it was and a later write() may succeed.
+  void write();
 
  private:
   MetricsFile(std::filesystem::path path, std::size_t classes, std::string config_yaml, Manifest manifest);
-  void read_rows();
+  /// Returns the number of the newest journal record whose content is in the file.
+  std::int64_t read_rows();
+  /// What the journal says happened; in a torn history the later entry is right.
+  void apply(const TrainRow& row);
+  void apply(const EvalRow& row);
+  void apply(const ForgetAfter& entry);
 
   std::filesystem::path path_;
   std::size_t classes_;
@@ -73,6 +78,7 @@ class MetricsFile {
   Manifest manifest_;
   std::vector<TrainRow> train_;
   std::vector<EvalRow> eval_;
+  MetricsJournal journal_;
 };
 
 }  // namespace fcmnist::store

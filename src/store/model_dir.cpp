@@ -51,8 +51,10 @@ std::vector<std::string> names_in(const fs::path& directory) {
 }
 
 bool belongs_to_a_run(std::string_view name) {
-  return name == "params.yaml" || name == "metrics.h5" || name == "evaluation.h5" ||
-         name.find(".h5.damaged-") != std::string_view::npos || step_of(name);
+  return name == "params.yaml" || name == "metrics.h5" || name == "metrics.journal" ||
+         name == "evaluation.h5" || name == "STOPPED" ||
+         name.find(".h5.damaged-") != std::string_view::npos ||
+         name.find(".journal.damaged-") != std::string_view::npos || step_of(name);
 }
 
 /// Makes the first previous_<k> that is not there yet.
@@ -127,7 +129,7 @@ std::optional<fs::path> ModelDir::move_aside() const {
 
 std::vector<std::int64_t> checkpoints_to_delete(std::vector<std::int64_t> steps, int keep,
                                                 std::optional<std::int64_t> best_step) {
-  FCMNIST_CHECK(keep >= 1, fmt::format("keep {}", keep));
+  FCMNIST_CHECK(keep >= 2, fmt::format("keep {}", keep));
   std::sort(steps.begin(), steps.end());
   const std::size_t newest = std::min(steps.size(), static_cast<std::size_t>(keep));
   steps.resize(steps.size() - newest);

@@ -13,7 +13,10 @@ namespace fcmnist::store {
 /// The directory of one run, and the names of what is in it:
 ///   params.yaml             resolved configuration
 ///   metrics.h5              see MetricsFile
+///   metrics.journal         the rows that are not in metrics.h5 yet; absent when there are none
 ///   checkpoint_<step>.h5    see Checkpoint
+///   STOPPED                 why a run stopped early
+///   LOCK                    see ModelDirLock
 ///   previous_<k>/           what move_aside() put there
 class ModelDir {
  public:
@@ -22,6 +25,9 @@ class ModelDir {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::filesystem::path params_file() const { return path_ / "params.yaml"; }
   [[nodiscard]] std::filesystem::path metrics_file() const { return path_ / "metrics.h5"; }
+  [[nodiscard]] std::filesystem::path journal_file() const { return path_ / "metrics.journal"; }
+  [[nodiscard]] std::filesystem::path stopped_file() const { return path_ / "STOPPED"; }
+  [[nodiscard]] std::filesystem::path lock_file() const { return path_ / "LOCK"; }
   [[nodiscard]] std::filesystem::path checkpoint_file(std::int64_t step) const;
 
   /// Creates the directory if needed and proves that files can be written into it. Throws StoreError (a file
@@ -49,7 +55,8 @@ class ModelDir {
   std::filesystem::path path_;
 };
 
-/// Which checkpoints may go when the newest `keep` (at least 1) and the best one are kept.
+/// Which checkpoints may go when the newest `keep` and the best one are kept. `keep` is at least 2, so that a
+/// damaged newest one is no end.
 std::vector<std::int64_t> checkpoints_to_delete(std::vector<std::int64_t> steps, int keep,
                                                 std::optional<std::int64_t> best_step);
 

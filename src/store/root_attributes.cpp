@@ -9,7 +9,8 @@ namespace fcmnist::store {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> format_attributes = {"format", "format_version", "config_yaml"};
+constexpr std::array<std::string_view, 4> format_attributes = {"format", "format_version", "config_yaml",
+                                                               journal_records};
 
 constexpr std::size_t longest_list = 4000;
 

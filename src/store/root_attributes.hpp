@@ -11,6 +11,9 @@
 /// Internal.
 namespace fcmnist::store {
 
+/// Attribute of metrics files: number of the newest journal record whose content is in the file.
+inline constexpr const char* journal_records = "journal_records";
+
 /// Attributes of the format itself, which no manifest entry may be named after.
 bool is_format_attribute(std::string_view name);
 

@@ -1,12 +1,8 @@
 #include "store/sealed_file.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <span>
@@ -15,6 +11,7 @@
 #include "core/digest.hpp"
 #include "store/atomic_file.hpp"
 #include "store/hdf5.hpp"
+#include "store/input_file.hpp"
 
 namespace fcmnist::store {
 
@@ -38,55 +35,6 @@ std::string seal_text(std::string_view kind, int version, std::size_t image_byte
   text.resize(user_block_bytes, '\n');
   return text;
 }
-
-class InputFile {
- public:
-  explicit InputFile(const fs::path& path) : path_(path) {
-    // O_NONBLOCK: a pipe must not stop us here; it has no meaning for files.
-    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd_ < 0) fail("open");
-    struct stat status {};
-    if (::fstat(fd_, &status) != 0) {
-      const int error_number = errno;
-      ::close(fd_);
-      errno = error_number;
-      fail("stat");
-    }
-    regular_ = S_ISREG(status.st_mode);
-    size_ = regular_ ? status.st_size : 0;
-  }
-  InputFile(const InputFile&) = delete;
-  InputFile& operator=(const InputFile&) = delete;
-  ~InputFile() { ::close(fd_); }
-
-  [[nodiscard]] bool regular() const { return regular_; }
-  [[nodiscard]] std::size_t size() const { return size_; }
-
-  /// Fills `out` from the current position; returns how many bytes there were.
-  std::size_t read(std::span<std::byte> out) {
-    std::size_t got = 0;
-    while (got < out.size()) {
-      const ssize_t n = ::read(fd_, out.data() + got, out.size() - got);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail("read");
-      if (n == 0) break;
-      got += n;
-    }
-    return got;
-  }
-
- private:
-  [[noreturn]] void fail(std::string_view call) const {
-    const int error_number = errno;
-    const std::string hint = error_number == EACCES ? "check its permissions" : "";
-    throw StoreError(errno_message(call, path_.native(), error_number), hint);
-  }
-
-  fs::path path_;
-  int fd_ = -1;
-  bool regular_ = false;
-  std::size_t size_ = 0;
-};
 
 std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -150,12 +98,13 @@ void check_meaning(const fs::path& path, const Seal& seal, FileKind kind) {
 
 }  // namespace
 
-void seal(FileKind kind, std::vector<std::byte>& bytes) {
+void write_sealed(const fs::path& path, FileKind kind, std::span<std::byte> bytes) {
   FCMNIST_CHECK(bytes.size() > user_block_bytes, fmt::format("{} bytes", bytes.size()));
-  const auto image = std::span<const std::byte>(bytes).subspan(user_block_bytes);
+  const auto image = bytes.subspan(user_block_bytes);
   const std::string text = seal_text(name_of(kind), format_version, image.size(), sha256_hex(image));
   FCMNIST_CHECK(text.size() == user_block_bytes, text);
   std::memcpy(bytes.data(), text.data(), text.size());
+  write_atomically(path, bytes);
 }
 
 std::vector<std::byte> read_sealed(const fs::path& path, FileKind kind) {

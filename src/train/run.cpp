@@ -53,20 +53,25 @@ ExitCode run_prepare_data(const config::CommandLine& arguments) {
   }
 }
 
-void run_mode(RunContext& context) {
+ExitCode run_mode(RunContext& context, StopSignals& signals) {
   switch (context.config.run.mode) {
     case config::Mode::train:
     case config::Mode::train_and_eval:
-      return run_training(context);
+      return run_training(context, signals);
     case config::Mode::eval:
     case config::Mode::eval_all:
-      return run_evaluation(context);
+      signals.let_through();
+      run_evaluation(context);
+      return ExitCode::done;
     case config::Mode::prepare_data:  // chosen in a file
-      return on_root(context, [&] {
+      signals.let_through();
+      on_root(context, [&] {
         data::prepare(context.config.train_input, context.config.eval_input, context.config.model.num_classes,
                       *context.log);
       });
+      return ExitCode::done;
   }
+  return ExitCode::done;
 }
 
 }  // namespace
@@ -87,11 +92,11 @@ ExitCode run(const config::CommandLine& arguments) {
   if (wants_prepare_data(arguments)) return run_prepare_data(arguments);
   // Without PMI every task is alone, and some MPIs end in MPI_Init with a text of their own.
   if (!comm::launched_by_mpi()) check_joined(1);
+  StopSignals signals;
   const comm::Session session;
   try {
     RunContext context(session, arguments);
-    run_mode(context);
-    return ExitCode::done;
+    return run_mode(context, signals);
   } catch (const Error& error) {
     if (!error.agreed()) {
       print_error(fmt::format("[rank {}] {}", session.world().rank(), error.what()).c_str());

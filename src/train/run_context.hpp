@@ -19,6 +19,7 @@ struct RunContext {
   RunContext(const comm::Session& session, const config::CommandLine& arguments);
 
   const config::CommandLine* arguments;
+  double started_s = comm::now_s();
   std::shared_ptr<Logger> log;  ///< silent on every rank but 0
   comm::Topology topology;
   config::RunConfig config;

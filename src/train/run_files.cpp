@@ -1,16 +1,44 @@
 #include "train/run_files.hpp"
 
-#include <algorithm>
-#include <vector>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
 
-#include "core/error.hpp"
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
 #include "store/atomic_file.hpp"
+#include "store/sealed_file.hpp"
 
 namespace fcmnist::train {
 
 namespace {
 
+// The metrics file is written as a whole: seldom enough to cost next to nothing, however long it has become.
 constexpr double metrics_write_interval_s = 10.0;
+constexpr double metrics_write_share = 0.02;
+
+struct Score {
+  std::int64_t step;
+  double accuracy;
+};
+
+std::vector<Score> scores_of(const std::vector<store::EvalRow>& evaluations) {
+  std::vector<Score> scores;
+  for (const store::EvalRow& row : evaluations) scores.push_back({row.step, row.accuracy});
+  return scores;
+}
+
+/// Of these checkpoints the one with the best test accuracy, the latest of equals.
+std::optional<std::int64_t> best_of(const std::vector<Score>& scores,
+                                    const std::vector<std::int64_t>& checkpoints) {
+  const Score* best = nullptr;
+  for (const Score& score : scores) {
+    if (!std::ranges::binary_search(checkpoints, score.step)) continue;
+    if (best == nullptr || score.accuracy >= best->accuracy) best = &score;
+  }
+  return best != nullptr ? std::optional(best->step) : std::nullopt;
+}
 
 /// Everything that must be out of the way before the metrics are opened.
 store::MetricsFile open_metrics(const RunContext& context, const store::ModelDir& model_dir,
@@ -31,55 +59,165 @@ store::MetricsFile open_metrics(const RunContext& context, const store::ModelDir
 
 }  // namespace
 
-RunFiles::RunFiles(const RunContext& context, std::size_t classes, std::int64_t step)
+RunFiles::RunFiles(const RunContext& context, store::ModelDirLock& lock, std::size_t classes,
+                   std::int64_t step)
     : context_(&context),
+      lock_(&lock),
       model_dir_(context.config.run.model_dir),
       metrics_(open_metrics(context, model_dir_, classes, step)) {
   store::write_atomically(model_dir_.params_file(), context.config_yaml);
   metrics_.truncate_after(step);
   if (!metrics_.train().empty()) elapsed_before_s_ = metrics_.train().back().elapsed_s;
+  metrics_.write();
+  std::error_code absent;
+  std::filesystem::remove(model_dir_.stopped_file(), absent);
 }
 
-void RunFiles::write_metrics_now_and_then() {
-  if (comm::now_s() - last_metrics_write_s_ > metrics_write_interval_s) keep_metrics();
+bool RunFiles::look() {
+  try {
+    lock_->beat();
+  } catch (const StoreError& error) {
+    context_->log->warn("{}", error.what());  // as rare as beats
+  }
+  return writing_ && writing_->result.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
+bool RunFiles::checkpoint_is_due() const {
+  const double age_s = comm::now_s() - last_save_s_;
+  const double interval_s = context_->config.checkpoint.checkpoint_interval_s;
+  return (interval_s > 0.0 && age_s >= interval_s) || (failures_in_a_row_ > 0 && age_s >= retry_after_s);
 }
 
 void RunFiles::keep_metrics() {
-  last_metrics_write_s_ = comm::now_s();
   try {
-    metrics_.write();
+    metrics_.journal();
+    journal_failed_ = false;
   } catch (const StoreError& error) {
-    context_->log->warn("{}; tried again later", error.what());
+    if (!std::exchange(journal_failed_, true)) context_->log->warn("{}; tried again later", error.what());
+    return;
   }
+  const double interval_s = std::max(metrics_write_interval_s, metrics_write_took_s_ / metrics_write_share);
+  if (!writing_ && comm::now_s() - last_metrics_write_s_ > interval_s) write_metrics_behind();
 }
 
-void RunFiles::save(const store::TrainState& position, const ModelState& state) {
-  metrics_.write();
-  last_metrics_write_s_ = comm::now_s();
+void RunFiles::write_metrics_behind() {
+  const double begun_s = comm::now_s();
+  const auto image = std::make_shared<store::MetricsImage>(metrics_.image());
+  const auto path = model_dir_.metrics_file();
+  last_metrics_write_s_ = begun_s;
+  metrics_write_took_s_ = comm::now_s() - begun_s;
+  start([image, path] { store::write_sealed(path, store::FileKind::metrics, image->bytes); },
+        [this, image] { metrics_.image_is_durable(*image); },
+        [this](const StoreError& error) { context_->log->warn("{}; tried again later", error.what()); });
+}
+
+void RunFiles::hold(const store::TrainState& position, const ModelState& state) {
   const store::CheckpointHeader header{position, evaluation_of(position.step), context_->config_yaml,
                                        context_->manifest};
   const store::OptimizerArray optimizer[] = {{"momentum_buffer", state.momentum_buffer()}};
-  const auto path = model_dir_.checkpoint_file(position.step);
-  store::write_checkpoint(path, header, state.weights(), optimizer);
-  context_->log->info("saved {}", path.string());
-  model_dir_.prune(context_->config.checkpoint.keep_checkpoints, best_step(), *context_->log);
+  last_save_s_ = comm::now_s();
+  held_ = Image{position.step,
+                store::checkpoint_image(model_dir_.checkpoint_file(position.step), header, state.weights(),
+                                        optimizer),
+                last_save_s_};
+}
+
+void RunFiles::release() {
+  if (!held_) return;
+  wait();  // for the one before
+  write_checkpoint(*std::exchange(held_, std::nullopt));
+}
+
+/// Metrics first, so that a checkpoint never knows more than they do; old ones are deleted when the new one
+/// is durable.
+void RunFiles::write_checkpoint(Image image) {
+  try {
+    metrics_.journal();
+  } catch (const StoreError& error) {
+    return checkpoint_failed(image.step, error);
+  }
+  const std::int64_t step = image.step;
+  const auto path = model_dir_.checkpoint_file(step);
+  const double begun_s = image.begun_s;
+  const auto bytes = std::make_shared<std::vector<std::byte>>(std::move(image.bytes));
+  start(
+      [this, path, bytes, scores = scores_of(metrics_.eval())] {
+        metrics_.sync_journal();
+        store::write_sealed(path, store::FileKind::checkpoint, *bytes);
+        model_dir_.prune(context_->config.checkpoint.keep_checkpoints,
+                         best_of(scores, model_dir_.checkpoint_steps()), *context_->log);
+      },
+      [this, path, begun_s] {
+        failures_in_a_row_ = 0;
+        seconds_to_save_ = std::max(seconds_to_save_, comm::now_s() - begun_s);
+        context_->log->info("saved {}", path.string());
+      },
+      [this, step](const StoreError& error) { checkpoint_failed(step, error); });
+}
+
+void RunFiles::checkpoint_failed(std::int64_t step, const StoreError& error) {
+  if (++failures_in_a_row_ >= failures_allowed) {
+    failure_ = error;
+    return;
+  }
+  context_->log->warn("no checkpoint of step {}: {}; tried again in {:.0f} s or at the next checkpoint", step,
+                      error.what(), retry_after_s);
+}
+
+void RunFiles::start(std::function<void()> write, std::function<void()> then,
+                     std::function<void(const StoreError&)> failed) {
+  wait();
+  writing_ = Writing{std::async(std::launch::async, std::move(write)), std::move(then), std::move(failed)};
+}
+
+void RunFiles::wait() {
+  if (!writing_) return;
+  writing_->result.wait();
+  settle();
+}
+
+void RunFiles::settle() {
+  Writing writing = *std::exchange(writing_, std::nullopt);
+  try {
+    writing.result.get();
+    writing.then();
+  } catch (const StoreError& error) {
+    writing.failed(error);
+  }
+}
+
+void RunFiles::finish() {
+  wait();
+  failures_in_a_row_ = failures_allowed - 1;  // there is no next time
+  release();
+  wait();
+  if (failure_) throw StoreError(*failure_);
+  metrics_.write();
+}
+
+void RunFiles::abandon() {
+  if (held_) context_->log->info("the checkpoint of step {} was not written: its weights are bad", held_->step);
+  held_.reset();
+  wait();
+  try {
+    metrics_.write();
+  } catch (const StoreError& error) {
+    context_->log->warn("{}", error.what());
+  }
+}
+
+void RunFiles::write_stopped(std::string_view why) {
+  const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+  store::write_atomically(model_dir_.stopped_file(),
+                          fmt::format("{}, at {:%Y-%m-%dT%H:%M:%SZ}.\nThe same command goes on from there. "
+                                      "This file goes away when it does.\n",
+                                      why, fmt::gmtime(now)));
 }
 
 std::optional<store::Evaluation> RunFiles::evaluation_of(std::int64_t step) const {
   const auto& evaluations = metrics_.eval();
   if (evaluations.empty() || evaluations.back().step != step) return std::nullopt;
   return store::Evaluation{evaluations.back().loss, evaluations.back().accuracy};
-}
-
-/// The checkpoint with the best test accuracy, the latest of equals.
-std::optional<std::int64_t> RunFiles::best_step() const {
-  const std::vector<std::int64_t> saved = model_dir_.checkpoint_steps();
-  const store::EvalRow* best = nullptr;
-  for (const store::EvalRow& row : metrics_.eval()) {
-    if (!std::ranges::binary_search(saved, row.step)) continue;
-    if (best == nullptr || row.accuracy >= best->accuracy) best = &row;
-  }
-  return best != nullptr ? std::optional(best->step) : std::nullopt;
 }
 
 }  // namespace fcmnist::train

@@ -12,8 +12,13 @@ namespace fcmnist::train {
 void Progress::add(const StepResult& step) {
   const auto samples = static_cast<double>(step.samples);
   last_ = step;
-  loss_sum_ += step.loss * samples;
-  correct_ += step.accuracy * samples;
+  if (step.skipped) {
+    ++sums_.skipped;
+  } else {
+    sums_.loss += step.loss * samples;
+    sums_.correct += step.accuracy * samples;
+    sums_.samples += samples;
+  }
   interval_samples_ += samples;
   interval_steps_ += 1.0;
   samples_ += samples;
@@ -23,14 +28,16 @@ void Progress::add(const StepResult& step) {
 
 StepResult Progress::interval() const {
   StepResult mean = last_;
-  mean.loss = loss_sum_ / interval_samples_;
-  mean.accuracy = correct_ / interval_samples_;
+  mean.loss = sums_.loss / sums_.samples;
+  mean.accuracy = sums_.correct / sums_.samples;
+  mean.skipped = sums_.skipped > 0;
   mean.time = interval_time_.divided_by(interval_steps_);
   return mean;
 }
 
 void Progress::start_interval() {
-  loss_sum_ = correct_ = interval_samples_ = interval_steps_ = 0.0;
+  sums_ = {};
+  interval_samples_ = interval_steps_ = 0.0;
   interval_time_ = {};
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "store/checkpoint.hpp"
 #include "train/evaluator.hpp"
 #include "train/time_split.hpp"
 #include "train/trainer.hpp"
@@ -13,8 +14,9 @@ namespace fcmnist::train {
 /// files in between do not slow them down.
 class Progress {
  public:
-  Progress(std::int64_t steps_done, std::int64_t total_steps)
-      : first_step_(steps_done), total_steps_(total_steps) {}
+  /// `interval`: what a run that goes on had added up since its last log line.
+  Progress(std::int64_t steps_done, std::int64_t total_steps, const store::LogInterval& interval = {})
+      : first_step_(steps_done), total_steps_(total_steps), sums_(interval) {}
 
   void add(const StepResult& step);
   /// "| Train Device=cpu Step=50 Loss=0.35123 ..."
@@ -22,6 +24,8 @@ class Progress {
   /// Mean of the steps since the last start_interval(), as one metrics row would hold it.
   [[nodiscard]] StepResult interval() const;
   void start_interval();
+  /// What has been added up since then, for the checkpoint.
+  [[nodiscard]] const store::LogInterval& sums() const { return sums_; }
 
   [[nodiscard]] double rate() const;         ///< samples/s since the last line
   [[nodiscard]] double global_rate() const;  ///< samples/s since the start of this process
@@ -34,7 +38,9 @@ class Progress {
   std::int64_t first_step_;
   std::int64_t total_steps_;
   StepResult last_;
-  double loss_sum_ = 0.0, correct_ = 0.0, interval_samples_ = 0.0, interval_steps_ = 0.0, samples_ = 0.0;
+  store::LogInterval sums_;  ///< its steps may be those of an earlier process too
+  double samples_ = 0.0;     ///< of this process, as are the three below
+  double interval_samples_ = 0.0, interval_steps_ = 0.0;
   TimeSplit interval_time_, total_time_;
 };
 

@@ -58,7 +58,6 @@ std::optional<store::Checkpoint> newest_intact_checkpoint(const store::ModelDir&
 
 StartPoint find_start_point(const RunContext& context, const store::ModelDir& model_dir) {
   const config::CommandLine& arguments = *context.arguments;
-  model_dir.ensure_writable();
   std::optional<store::Checkpoint> given;
   if (!arguments.checkpoint_path.empty()) given = store::Checkpoint::read(arguments.checkpoint_path);
 

@@ -22,7 +22,7 @@ struct StartPoint {
 ///   - a model_dir with checkpoints continues from its newest intact one, whose configuration must agree
 ///   - else --checkpoint_path, as a whole or (--is_pretrained_checkpoint) its weights only
 ///   - --restart ignores the checkpoints of the model_dir
-/// Makes sure that the model_dir can be written. Throws StoreError, UsageError.
+/// Throws StoreError, UsageError.
 StartPoint find_start_point(const RunContext& context, const store::ModelDir& model_dir);
 
 }  // namespace fcmnist::train

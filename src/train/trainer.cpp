@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "core/error.hpp"
 #include "kernels/softmax_loss.hpp"
@@ -16,7 +17,7 @@ namespace fcmnist::train {
 
 /// Numbers that all ranks need besides the gradient, summed over the world with it.
 struct Trainer::Sums {
-  enum Index : std::size_t { loss, correct, count };
+  enum Index : std::size_t { loss, correct, stop, save, give_up, count };
   std::array<double, count> numbers{};
 };
 
@@ -71,28 +72,38 @@ Trainer::Trainer(const config::RunConfig& config, const comm::Topology& topology
       features_(workspace_.max_samples() * mlp.inputs()),
       labels_(workspace_.max_samples()) {}
 
-StepResult Trainer::step() {
+StepResult Trainer::step(const Requests& mine) {
   StepResult result;
   Stopwatch watch;
   const data::StepSamples samples = plan_->at(static_cast<std::uint64_t>(steps_done_));
-  const std::span<const std::uint32_t> mine = my_sample_ids(samples);
+  const std::span<const std::uint32_t> ids = my_sample_ids(samples);
   const double learning_rate =
       optim::learning_rate(config_->optimizer.learning_rate, steps_done_, total_steps_);
 
   Sums sums;
+  sums.numbers[Sums::stop] = mine.stop ? 1.0 : 0.0;
+  sums.numbers[Sums::save] = mine.save ? 1.0 : 0.0;
+  sums.numbers[Sums::give_up] = mine.give_up ? 1.0 : 0.0;
   const auto microbatches = static_cast<std::size_t>(config_->optimizer.grad_accum_steps);
   for (std::size_t m = 0; m < microbatches; ++m) {
-    const Range part = share_of(mine.size(), microbatches, m);
-    accumulate_gradient({mine.subspan(part.begin, part.size()), m == 0, m + 1 == microbatches}, samples, sums,
+    const Range part = share_of(ids.size(), microbatches, m);
+    accumulate_gradient({ids.subspan(part.begin, part.size()), m == 0, m + 1 == microbatches}, samples, sums,
                         watch, result.time);
   }
   const std::span<const double> all = exchange_.finish();
   const auto count = static_cast<double>(samples.positions.size());
   result.loss = all[Sums::loss] / count;
   result.accuracy = all[Sums::correct] / count;
-  check_finite("loss", result.loss, learning_rate);
-  result.gradient_norm = update(learning_rate);
-  check_finite("gradient norm", result.gradient_norm, learning_rate);
+  result.requests = {all[Sums::stop] > 0.0, all[Sums::save] > 0.0, all[Sums::give_up] > 0.0};
+  result.gradient_norm = std::numeric_limits<double>::quiet_NaN();
+  result.skipped = must_skip("loss", result.loss, learning_rate);
+  if (result.skipped) {
+    exchange_.publish();  // nobody reads the gradients of this step any more
+  } else {
+    result.gradient_norm = update(learning_rate);
+    result.skipped = must_skip("gradient norm", result.gradient_norm, learning_rate);
+  }
+  skipped_in_a_row_ = result.skipped ? skipped_in_a_row_ + 1 : 0;
   result.time.exchange_s += watch.lap_s();
 
   result.step = ++steps_done_;
@@ -141,21 +152,39 @@ void Trainer::accumulate_gradient(const Microbatch& microbatch, const data::Step
   time.compute_s += watch.lap_s();
 }
 
-/// Both numbers are the same on every rank, so all throw or none.
-void Trainer::check_finite(const char* what, double value, double learning_rate) const {
-  if (std::isfinite(value)) return;
+/// The number is the same on every rank, so all skip, throw or go on.
+bool Trainer::must_skip(const char* what, double value, double learning_rate) {
+  if (std::isfinite(value)) return false;
+  const std::string found = fmt::format("step {}: the {} is {}", steps_done_ + 1, what, value);
+  if (config_->run.nan_policy == config::NanPolicy::stop) diverged(found, learning_rate);
+  if (skipped_in_a_row_ + 1 >= most_skipped_in_a_row) {
+    diverged(fmt::format("{}, as in the {} steps before it, which were skipped", found, skipped_in_a_row_),
+             learning_rate);
+  }
+  return true;
+}
+
+void Trainer::diverged(const std::string& what, double learning_rate) const {
   throw DivergedError(
-      fmt::format("step {}: the {} is {}: training has diverged, nothing of this step is saved",
-                  steps_done_ + 1, what, value),
+      fmt::format("{}: training has diverged, nothing of this step is saved", what),
       fmt::format("lower optimizer.learning_rate (now {:g}) or set optimizer.max_gradient_norm; the last "
                   "checkpoint is kept",
                   learning_rate))
       .as_agreed();
 }
 
-/// Sums the gradients of this rank's blocks and updates their weights, in one pass. Clipping by norm needs
-/// the whole gradient's norm first, so it takes two passes and one more wait. Returns the norm before
-/// clipping.
+/// Sums the gradients of this rank's blocks, and returns the norm of the whole gradient.
+double Trainer::gather_norm() {
+  for (const std::size_t b : exchange_.owned()) {
+    exchange_.set_block_value(b, exchange_.collect(exchange_.blocks()[b]));
+  }
+  exchange_.share_block_values();
+  return std::sqrt(exchange_.sum_of_block_values());
+}
+
+/// Sums the gradients of this rank's blocks and updates their weights, in one pass. Clipping by norm, and
+/// skipping what is not finite, need the whole gradient's norm first: two passes and one more wait. Returns
+/// the norm before clipping.
 double Trainer::update(double learning_rate) {
   const auto& options = config_->optimizer;
   const auto apply = [&](const Block& block, std::span<const float* const> sources, double scale) {
@@ -165,13 +194,14 @@ double Trainer::update(double learning_rate) {
     state_->replica().offer(block);
     return squares;
   };
-  if (options.max_gradient_norm > 0.0) {
-    for (const std::size_t b : exchange_.owned()) {
-      exchange_.set_block_value(b, exchange_.collect(exchange_.blocks()[b]));
+  const bool skips = config_->run.nan_policy == config::NanPolicy::skip;
+  if (options.max_gradient_norm > 0.0 || skips) {
+    const double norm = gather_norm();
+    if (skips && !std::isfinite(norm)) {
+      exchange_.publish();
+      return norm;
     }
-    exchange_.share_block_values();
-    const double scale =
-        optim::clip_scale(std::sqrt(exchange_.sum_of_block_values()), options.max_gradient_norm);
+    const double scale = optim::clip_scale(norm, options.max_gradient_norm);
     for (const std::size_t b : exchange_.owned()) {
       const Block& block = exchange_.blocks()[b];
       apply(block, exchange_.collected(block), scale);

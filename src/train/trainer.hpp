@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "comm/gradient_exchange.hpp"
@@ -25,6 +26,14 @@ std::size_t step_batch(const config::RunConfig& config, int replicas);
 std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, const comm::Topology& topology);
 std::vector<Range> ranges_of(std::span<const model::GradientPart> parts);
 
+/// What a rank asks for at a step boundary. Requests travel with the step's gradient, so that all ranks know
+/// them after the same step.
+struct Requests {
+  bool stop = false;     ///< save and end the run
+  bool save = false;     ///< save
+  bool give_up = false;  ///< files cannot be written: end the run
+};
+
 /// What one step did; the same on every rank, but for the time split.
 struct StepResult {
   std::int64_t step = 0;   ///< steps done, this one included
@@ -34,6 +43,8 @@ struct StepResult {
   double accuracy = 0.0;  ///< same
   double learning_rate = 0.0;
   double gradient_norm = 0.0;  ///< before clipping
+  bool skipped = false;        ///< loss or gradient was not finite, so the weights were left as they are
+  Requests requests;           ///< of any rank
   TimeSplit time;              ///< of this rank
 };
 
@@ -47,12 +58,18 @@ class Trainer {
           bool give_way);
 
   /// One optimizer step. Collective. Throws DivergedError on all ranks when the loss is not finite, before
-  /// any weight has changed, or when the gradient is not.
-  StepResult step();
+  /// any weight has changed, or when the gradient is not. With NanPolicy::skip such a step changes nothing,
+  /// and only the last of most_skipped_in_a_row is an error.
+  StepResult step(const Requests& mine = {});
+  static constexpr std::int64_t most_skipped_in_a_row = 100;
 
   [[nodiscard]] std::int64_t steps_done() const { return steps_done_; }
+  [[nodiscard]] std::int64_t skipped_in_a_row() const { return skipped_in_a_row_; }
   /// Continues after `step` steps.
-  void resume_at(std::int64_t step) { steps_done_ = step; }
+  void resume_at(std::int64_t step, std::int64_t skipped_in_a_row) {
+    steps_done_ = step;
+    skipped_in_a_row_ = skipped_in_a_row;
+  }
 
  private:
   struct Sums;  // of the samples of a step
@@ -62,8 +79,10 @@ class Trainer {
   [[nodiscard]] std::span<const std::uint32_t> my_sample_ids(const data::StepSamples& samples);
   void accumulate_gradient(const Microbatch& microbatch, const data::StepSamples& samples, Sums& sums,
                            Stopwatch& watch, TimeSplit& time);
-  void check_finite(const char* what, double value, double learning_rate) const;
+  [[nodiscard]] bool must_skip(const char* what, double value, double learning_rate);
+  [[noreturn]] void diverged(const std::string& what, double learning_rate) const;
   double update(double learning_rate);
+  double gather_norm();
 
   const config::RunConfig* config_;
   const comm::Topology* topology_;
@@ -73,6 +92,7 @@ class Trainer {
   ModelState* state_;
   std::int64_t total_steps_;
   std::int64_t steps_done_ = 0;
+  std::int64_t skipped_in_a_row_ = 0;
 
   data::EpochOrder order_;
   std::vector<model::GradientPart> parts_;

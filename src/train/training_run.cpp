@@ -5,17 +5,20 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "core/digest.hpp"
 #include "core/error.hpp"
-#include "data/epoch_plan.hpp"
 #include "train/evaluator.hpp"
 #include "train/model_state.hpp"
+#include "train/resume_position.hpp"
 #include "train/run_files.hpp"
 #include "train/run_log.hpp"
 #include "train/shared_dataset.hpp"
 #include "train/start_point.hpp"
+#include "train/time_limit.hpp"
 #include "train/trainer.hpp"
+#include "train/training_setup.hpp"
 
 namespace fcmnist::train {
 
@@ -23,67 +26,27 @@ namespace {
 
 bool due(std::int64_t step, long every) { return every > 0 && step % every == 0; }
 
-std::int64_t training_length(const config::RunOptions& run, std::uint64_t steps_per_epoch) {
-  const std::int64_t by_epochs = run.num_epochs * static_cast<std::int64_t>(steps_per_epoch);
-  if (run.max_steps == 0) return by_epochs;
-  return run.num_epochs == 0 ? run.max_steps : std::min<std::int64_t>(run.max_steps, by_epochs);
-}
-
-/// The data sets that the mode needs; the second only when it is evaluated.
-struct Shapes {
-  data::DatasetShape train;
-  std::optional<data::DatasetShape> eval;
+/// Where the run begins, and rank 0's hold on its model_dir.
+struct Start {
+  std::optional<store::ModelDirLock> lock;
+  StartPoint point;
 };
-
-Shapes find_datasets(const RunContext& context) {
-  Shapes shapes{find_dataset(context.topology, context.config.train_input, *context.log), {}};
-  if (context.config.run.mode != config::Mode::train_and_eval) return shapes;
-  shapes.eval = find_dataset(context.topology, context.config.eval_input, *context.log);
-  comm::collectively(context.world(), [&] {
-    if (shapes.eval->features() == shapes.train.features()) return;
-    throw DataError(fmt::format("images to train on: {}; images to evaluate on: {}",
-                                data::to_string(shapes.train), data::to_string(*shapes.eval)),
-                    "train_input.data_dir and eval_input.data_dir must hold images of one size");
-  });
-  return shapes;
-}
-
-data::EpochPlan make_plan(const RunContext& context, const data::DatasetShape& shape) {
-  std::optional<data::EpochPlan> plan;
-  comm::collectively(context.world(), [&] {
-    plan.emplace(shape.samples, step_batch(context.config, context.world().size()),
-                 context.config.train_input.drop_last_batch,
-                 static_cast<std::uint64_t>(context.config.run.steps_per_epoch));
-  });
-  return *plan;
-}
-
-/// Everything that lives in shared memory must fit, before any of it is made.
-void check_memory(const RunContext& context, const Shapes& shapes, const model::Mlp& mlp) {
-  constexpr std::size_t small_windows_bytes = std::size_t{64} << 10;  // a rank's barrier, page rounding
-  constexpr std::size_t mpi_overhead_bytes = std::size_t{1} << 20;    // a node's headers of Open MPI
-  std::size_t bytes =
-      comm::GradientExchange::bytes_per_rank(context.topology, mlp.layout(), 0) + small_windows_bytes;
-  if (context.topology.is_leader()) {
-    bytes += mpi_overhead_bytes + SharedDataset::bytes(shapes.train) +
-             ModelState::shared_bytes(context.topology, mlp.layout());
-    if (shapes.eval) bytes += SharedDataset::bytes(*shapes.eval);
-  }
-  comm::check_shared_memory(context.topology, bytes);
-}
 
 /// One run: the loop, and what it writes. All ranks walk through it together; rank 0 alone has files.
 class TrainingRun {
  public:
-  TrainingRun(RunContext& context, const Shapes& shapes, const data::EpochPlan& plan, const model::Mlp& mlp,
-              const StartPoint& start);
-  void run();
+  TrainingRun(RunContext& context, const StopSignals& signals, const Shapes& shapes,
+              const data::EpochPlan& plan, const model::Mlp& mlp, Start& start);
+  /// done, or stopped when the run is to be resumed.
+  ExitCode run();
 
  private:
-  void begin(const StartPoint& start);
-  void check_position(const store::TrainState& saved) const;
+  void begin(Start& start);
   [[nodiscard]] store::TrainState position() const;
-  void train_loop();
+  ExitCode train_loop();
+  [[nodiscard]] Requests requests();
+  [[nodiscard]] bool time_is_up() const;
+  ExitCode stop();
   void record(const StepResult& step, bool logged);
   void log(std::int64_t step);
   void evaluate();
@@ -94,6 +57,7 @@ class TrainingRun {
   [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
 
   RunContext* context_;
+  const StopSignals* signals_;
   const config::RunConfig* config_;
   Logger* log_;
   const model::Mlp* mlp_;
@@ -106,15 +70,20 @@ class TrainingRun {
   ModelState state_;
   Trainer trainer_;
   std::optional<Evaluator> evaluator_;
-  std::optional<RunFiles> files_;  ///< rank 0 only
+  std::optional<RunFiles> files_;   ///< rank 0 only
+  std::optional<TimeLimit> limit_;  ///< same
+  std::string labels_sha256_;       ///< same
   Progress progress_;
   ProgressBar bar_;
-  double files_s_ = 0.0;  ///< spent on files since the last step
+  double files_s_ = 0.0;         ///< spent on files since the last step
+  double longest_turn_s_ = 0.0;  ///< of the loop: a step and what was done after it
+  Stopwatch turn_;
 };
 
-TrainingRun::TrainingRun(RunContext& context, const Shapes& shapes, const data::EpochPlan& plan,
-                         const model::Mlp& mlp, const StartPoint& start)
+TrainingRun::TrainingRun(RunContext& context, const StopSignals& signals, const Shapes& shapes,
+                         const data::EpochPlan& plan, const model::Mlp& mlp, Start& start)
     : context_(&context),
+      signals_(&signals),
       config_(&context.config),
       log_(context.log.get()),
       mlp_(&mlp),
@@ -136,24 +105,31 @@ TrainingRun::TrainingRun(RunContext& context, const Shapes& shapes, const data::
 }
 
 /// Weights, position and files of a new run, or of the one that goes on.
-void TrainingRun::begin(const StartPoint& start) {
-  const store::Checkpoint* checkpoint = start.checkpoint ? &*start.checkpoint : nullptr;
-  const std::string from = context_->world().broadcast(checkpoint == nullptr ? "nothing"
-                                                       : start.weights_only  ? "weights"
-                                                                             : "all",
+void TrainingRun::begin(Start& start) {
+  const store::Checkpoint* checkpoint = start.point.checkpoint ? &*start.point.checkpoint : nullptr;
+  const std::string from = context_->world().broadcast(checkpoint == nullptr        ? "nothing"
+                                                       : start.point.weights_only ? "weights"
+                                                                                  : "all",
                                                        0);
   state_.initialize(config_->run.seed);
   if (from == "weights") state_.load_weights(checkpoint);
+  store::TrainState saved;
   if (from == "all") {
     state_.load_weights_and_optimizer(checkpoint);
-    const std::int64_t mine = checkpoint != nullptr ? checkpoint->header().state.step : 0;
-    trainer_.resume_at(std::stoll(context_->world().broadcast(std::to_string(mine), 0)));
+    if (checkpoint != nullptr) saved = checkpoint->header().state;
+    const auto of_root = [&](std::int64_t number) {
+      return std::stoll(context_->world().broadcast(std::to_string(number), 0));
+    };
+    const std::int64_t step = of_root(saved.step);
+    trainer_.resume_at(step, of_root(saved.skipped_in_a_row));
   }
-  progress_ = Progress(trainer_.steps_done(), total_steps_);
+  progress_ = Progress(trainer_.steps_done(), total_steps_, saved.since_log_line);
 
   on_root(*context_, [&] {
-    if (checkpoint != nullptr && !start.weights_only) check_position(checkpoint->header().state);
-    files_.emplace(*context_, mlp_->outputs(), trainer_.steps_done());
+    labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
+    if (from == "all") check_same_position(*context_, saved, position());
+    files_.emplace(*context_, *start.lock, mlp_->outputs(), trainer_.steps_done());
+    limit_.emplace(config_->run.max_time, context_->started_s, *log_);
   });
   log_->info("training on {}, {} steps of {} samples per epoch, {} steps in all",
              data::to_string(train_shape_), plan_.steps_per_epoch(),
@@ -162,26 +138,27 @@ void TrainingRun::begin(const StartPoint& start) {
   if (from == "weights") log_->info("starting from the weights of {}", context_->arguments->checkpoint_path);
 }
 
-void TrainingRun::run() {
-  if (trainer_.steps_done() >= total_steps_) return say_finished();
+ExitCode TrainingRun::run() {
+  if (trainer_.steps_done() >= total_steps_) {
+    say_finished();
+    return ExitCode::done;
+  }
   if (config_->checkpoint.save_initial_checkpoint && trainer_.steps_done() == 0) save();
   try {
-    train_loop();
+    return train_loop();
   } catch (const Error& error) {
-    if (files_ && error.code() == ExitCode::diverged) files_->keep_metrics();
+    if (files_ && error.code() == ExitCode::diverged) files_->abandon();
     throw;
   }
-  progress_.add_files(files_s_);
-  bar_.clear();
-  summarise();
 }
 
-void TrainingRun::train_loop() {
-  while (trainer_.steps_done() < total_steps_) {
-    StepResult step = trainer_.step();
+ExitCode TrainingRun::train_loop() {
+  for (bool last = false; !last;) {
+    StepResult step = trainer_.step(requests());
     step.time.files_s = std::exchange(files_s_, 0.0);
+    if (files_ && !step.skipped) files_->release();  // the loss has shown that those weights were good
     progress_.add(step);
-    const bool last = step.step == total_steps_;
+    last = step.step == total_steps_;
     const bool logged = last || due(step.step, config_->run.log_steps);
     Stopwatch watch;
     record(step, logged);
@@ -189,9 +166,56 @@ void TrainingRun::train_loop() {
     files_s_ += watch.lap_s();
     if (evaluates() && (last || due(step.step, config_->run.eval_frequency))) evaluate();
     watch.lap_s();
-    if (last || due(step.step, config_->checkpoint.checkpoint_steps)) save();
+    const Requests& asked = step.requests;
+    if (asked.give_up) on_root(*context_, [&] { throw StoreError(*files_->failure()); });
+    if (last || asked.stop || asked.save || due(step.step, config_->checkpoint.checkpoint_steps)) save();
     files_s_ += watch.lap_s();
+    if (asked.stop && !last) return stop();
   }
+  Stopwatch watch;
+  on_root(*context_, [&] { files_->finish(); });
+  progress_.add_files(files_s_ + watch.lap_s());
+  bar_.clear();
+  summarise();
+  return ExitCode::done;
+}
+
+/// At a step boundary: what this rank wants to happen after the next step.
+Requests TrainingRun::requests() {
+  longest_turn_s_ = std::max(longest_turn_s_, turn_.lap_s());
+  Requests mine;
+  mine.stop = signals_->arrived() != 0;
+  if (!files_) return mine;
+  if (files_->look()) {
+    bar_.clear();
+    files_->settle();
+  }
+  mine.save = files_->checkpoint_is_due();
+  mine.give_up = files_->failure().has_value();
+  mine.stop = mine.stop || time_is_up();
+  return mine;
+}
+
+/// Whether a step more, and all that a stop takes, would come too late.
+bool TrainingRun::time_is_up() const {
+  return limit_->left_s() < longest_turn_s_ + 2.0 * files_->seconds_to_save() + limit_->margin_s();
+}
+
+/// The checkpoint of this step is held. Nobody leaves before all is durable.
+ExitCode TrainingRun::stop() {
+  bar_.clear();
+  on_root(*context_, [&] {
+    const std::string why =
+        signals_->arrived() != 0 ? fmt::format("{} arrived", signal_name(signals_->arrived()))
+        : time_is_up()           ? "runconfig.max_time is over"
+                                 : "another rank received a signal";
+    files_->finish();
+    const std::string what =
+        fmt::format("stopped after step {} of {}: {}", trainer_.steps_done(), total_steps_, why);
+    files_->write_stopped(what);
+    log_->info("{}; the same command goes on from there", what);
+  });
+  return ExitCode::stopped;
 }
 
 /// A metrics row: of every step, or of the mean since the last log line.
@@ -199,11 +223,21 @@ void TrainingRun::record(const StepResult& step, bool logged) {
   if (!files_ || !(config_->run.save_losses || logged)) return;
   const StepResult row = config_->run.save_losses ? step : progress_.interval();
   const TimeSplit& time = row.time;
-  files_->metrics().append(store::TrainRow{
-      row.step, row.epoch, row.loss, row.accuracy, row.learning_rate, row.gradient_norm,
-      config_->run.save_losses ? static_cast<double>(step.samples) / time.step_s() : progress_.rate(),
-      files_->elapsed_before_s() + progress_.total_time().total_s(), time.compute_s, time.exchange_s,
-      time.data_s, time.files_s});
+  files_->metrics().append(
+      {.step = row.step,
+       .epoch = row.epoch,
+       .loss = row.loss,
+       .accuracy = row.accuracy,
+       .learning_rate = row.learning_rate,
+       .grad_norm = row.gradient_norm,
+       .samples_per_s = config_->run.save_losses ? static_cast<double>(step.samples) / time.step_s()
+                                                 : progress_.rate(),
+       .elapsed_s = files_->elapsed_before_s() + progress_.total_time().total_s(),
+       .compute_s = time.compute_s,
+       .exchange_s = time.exchange_s,
+       .data_s = time.data_s,
+       .files_s = time.files_s,
+       .skipped = row.skipped ? 1 : 0});
 }
 
 void TrainingRun::log(std::int64_t step) {
@@ -211,7 +245,7 @@ void TrainingRun::log(std::int64_t step) {
   log_->info("{}", progress_.line());
   bar_.show(step, total_steps_);
   progress_.start_interval();
-  if (files_) files_->write_metrics_now_and_then();
+  if (files_) files_->keep_metrics();
 }
 
 void TrainingRun::evaluate() {
@@ -234,35 +268,11 @@ void TrainingRun::evaluate() {
 }
 
 store::TrainState TrainingRun::position() const {
-  const std::int64_t step = trainer_.steps_done();
-  const data::StepSamples next = plan_.at(static_cast<std::uint64_t>(step));
-  const auto epoch = static_cast<std::int64_t>(next.epoch);
-  const auto begin = static_cast<std::int64_t>(next.positions.begin);
-  return {step,
-          epoch,
-          step % static_cast<std::int64_t>(plan_.steps_per_epoch()),
-          epoch * static_cast<std::int64_t>(plan_.samples_per_epoch()) + begin,
-          config_->run.seed,
-          sha256_hex(std::as_bytes(train_view_.labels))};
-}
-
-/// The same step must mean the same place in the same data, or the run that goes on is another one.
-void TrainingRun::check_position(const store::TrainState& saved) const {
-  const store::TrainState now = position();
-  if (saved.labels_sha256 != now.labels_sha256) {
-    throw DataError(fmt::format("{}: not the training set that the run began with: its labels differ",
-                                config_->train_input.data_dir),
-                    "point train_input.data_dir to the same data, or use another -o/--model_dir");
-  }
-  if (saved == now) return;
-  throw UsageError(
-      fmt::format(
-          "step {} was epoch {}, step {} in it, after {} samples; with {} ranks it is epoch {}, step {} "
-          "in it, after {} samples",
-          now.step, saved.epoch, saved.step_in_epoch, saved.samples_seen, context_->world().size(), now.epoch,
-          now.step_in_epoch, now.samples_seen),
-      "batch_size_per_replica makes the global batch depend on the number of ranks: resume on as many as "
-      "before, or use batch_size");
+  store::TrainState state =
+      position_after(trainer_.steps_done(), plan_, config_->run.seed, labels_sha256_);
+  state.skipped_in_a_row = trainer_.skipped_in_a_row();
+  state.since_log_line = progress_.sums();
+  return state;
 }
 
 void TrainingRun::check_weights_finite() const {
@@ -280,7 +290,7 @@ void TrainingRun::check_weights_finite() const {
 void TrainingRun::save() {
   on_root(*context_, [&] {
     check_weights_finite();
-    files_->save(position(), state_);
+    files_->hold(position(), state_);
   });
 }
 
@@ -318,16 +328,21 @@ void TrainingRun::summarise() {
 
 }  // namespace
 
-void run_training(RunContext& context) {
-  StartPoint start;
-  on_root(context, [&] { start = find_start_point(context, store::ModelDir(context.config.run.model_dir)); });
+ExitCode run_training(RunContext& context, const StopSignals& signals) {
+  Start start;
+  on_root(context, [&] {
+    const store::ModelDir model_dir(context.config.run.model_dir);
+    model_dir.ensure_writable();
+    start.lock.emplace(model_dir, *context.log);
+    start.point = find_start_point(context, model_dir);
+  });
   const Shapes shapes = find_datasets(context);
   const model::Mlp mlp(model::widths_of(context.config.model, shapes.train.features()), context.config.model,
                        context.config.kernels.gemm);
   context.log->info("model: {} parameters in {} layers", mlp.layout().parameter_count(), mlp.layer_count());
   const data::EpochPlan plan = make_plan(context, shapes.train);
   check_memory(context, shapes, mlp);
-  TrainingRun(context, shapes, plan, mlp, start).run();
+  return TrainingRun(context, signals, shapes, plan, mlp, start).run();
 }
 
 }  // namespace fcmnist::train

@@ -1,11 +1,14 @@
 #pragma once
 
+#include "core/error.hpp"
 #include "train/run_context.hpp"
+#include "train/stop_signals.hpp"
 
 namespace fcmnist::train {
 
 /// Modes train and train_and_eval: starts or resumes the run of the model_dir and brings it to its end.
-/// Collective; all ranks throw the same errors.
-void run_training(RunContext& context);
+/// Returns done, or stopped when a signal or runconfig.max_time ended it before; then all that is needed to
+/// go on is durable. Collective; all ranks throw the same errors.
+ExitCode run_training(RunContext& context, const StopSignals& signals);
 
 }  // namespace fcmnist::train

@@ -98,7 +98,7 @@ const Bad bad_files[] = {
     {"runconfig:\n  mode: trian\n", {"found 'trian'", "did you mean train?"}},
     {"runconfig:\n  gemm: mkl\n", {"runconfig.gemm: expected one of openblas, onednn, found 'mkl'"}},
     {"runconfig:\n  stall_timeout: 0\n", {"a number of seconds above 0"}},
-    {"runconfig:\n  keep_checkpoints: 0\n", {"runconfig.keep_checkpoints"}},
+    {"runconfig:\n  keep_checkpoints: 1\n", {"runconfig.keep_checkpoints", "from 2"}},
     // Later releases
     {"optimizer:\n  optimizer_type: AdamW\n",
      {"f.yaml:2: optimizer.optimizer_type: AdamW comes in a later release"}},
@@ -108,7 +108,13 @@ const Bad bad_files[] = {
      {"the schedule StepLR comes in a later release"}},
     {"runconfig:\n  pipeline_stages: 2\n",
      {"runconfig.pipeline_stages: pipelined execution comes in a later release"}},
-    {"runconfig:\n  nan_policy:\n", {"f.yaml:2: runconfig.nan_policy", "later release"}},
+    {"runconfig:\n  wire_type:\n", {"f.yaml:2: runconfig.wire_type", "later release"}},
+    {"runconfig:\n  nan_policy: ignore\n", {"f.yaml:2: runconfig.nan_policy", "one of stop, skip"}},
+    {"runconfig:\n  max_time: 90\n", {"f.yaml:2: runconfig.max_time", "HH:MM:SS", "found '90'"}},
+    {"runconfig:\n  max_time: 0:00:00\n", {"runconfig.max_time", "above 0"}},
+    {"runconfig:\n  max_time: 1:60:00\n", {"runconfig.max_time"}},
+    {"runconfig:\n  max_time: [1]\n", {"runconfig.max_time"}},
+    {"runconfig:\n  checkpoint_interval_s: -1\n", {"runconfig.checkpoint_interval_s"}},
     // Relations
     {"model:\n  depth: 3\n", {"f.yaml:2: model.depth without model.hidden_size"}},
     {"model:\n  hidden_size: 3\n", {"f.yaml:2: model.hidden_size without model.depth", "model.hidden_sizes"}},

@@ -105,7 +105,7 @@ class Resume(Life):
         self.data.rename(moved)
         self.data = moved
         resumed = self.train("--max_steps", 30, runconfig__log_steps=5, runconfig__checkpoint_steps=5,
-                             runconfig__keep_checkpoints=1, runconfig__eval_frequency=10, eval_input__batch_size=17)
+                             runconfig__keep_checkpoints=2, runconfig__eval_frequency=10, eval_input__batch_size=17)
         self.assertEqual(len(resumed.lines("runconfig.log_steps: 50 in the checkpoint, 5 from here on")), 1, str(resumed))
         self.assertEqual(runs.checkpoint_steps(self.model_dir)[-1], 30)
 
@@ -203,7 +203,7 @@ class Checkpoints(Life):
     def test_a_damaged_checkpoint_takes_no_place_of_a_good_one(self):
         self.train("--max_steps", 40, runconfig__checkpoint_steps=10)
         self.damage(self.model_dir / "checkpoint_40.h5")
-        self.train("--max_steps", 39, runconfig__checkpoint_steps=2, runconfig__keep_checkpoints=1)
+        self.train("--max_steps", 39, runconfig__checkpoint_steps=2, runconfig__keep_checkpoints=2)
         self.assertIn(39, runs.checkpoint_steps(self.model_dir))
         self.assertNotIn(40, runs.checkpoint_steps(self.model_dir))
         self.assertIn("checkpoint_40.h5.damaged-1", runs.snapshot(self.model_dir))

@@ -160,21 +160,40 @@ TEST(AtomicFile, AFileInPlaceOfTheDirectoryAndTheReverse) {
   EXPECT_EQ(names_in(directory.path()), (Names{"directory", "file"}));
 }
 
-TEST(StaleTemporaries, OnlyThoseOfDeadRunsGo) {
+int dead_process() {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(0);
+  ::waitpid(pid, nullptr, 0);
+  return pid;
+}
+
+TEST(StaleTemporaries, OfFilesOfTheRunAllGo) {
   const TemporaryDirectory directory;
-  const std::string own = temporary_name(directory / "metrics.h5").filename().string();
-  const std::string host = own.substr(0, own.rfind('.'));  // ".metrics.h5.tmp.<host>"
-  const int dead_pid = [] {
-    const pid_t pid = ::fork();
-    if (pid == 0) ::_exit(0);
-    ::waitpid(pid, nullptr, 0);
-    return pid;
-  }();
-  const std::string dead = host + "." + std::to_string(dead_pid);
-  const std::string elsewhere = ".metrics.h5.tmp.some.other.host.12",
-                    elsewhere_old = ".metrics.h5.tmp.some.other.host.13";
-  const Names foreign = {".a.tmp.host.", ".a.tmp.host.x1",  ".a.tmp.1",
-                         ".bashrc",      "checkpoint_1.h5", "x.tmp.host.1"};
+  Names expected;
+  for (const std::string name :
+       {"checkpoint_100.h5", "metrics.h5", "metrics.journal", "params.yaml", "STOPPED", "write_test"}) {
+    // The holder of the lock is alone: what names a process that lives, here or elsewhere, is a dead one's
+    // too.
+    expected.push_back(temporary_name(directory / name).filename().string());
+    expected.push_back("." + name + ".tmp.some.other.host.12");
+  }
+  for (const std::string& name : expected) put(directory / name, "x");
+  Names removed = remove_stale_temporaries(directory.path());
+  std::sort(removed.begin(), removed.end());
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(removed, expected);
+  EXPECT_EQ(names_in(directory.path()), Names{});
+}
+
+TEST(StaleTemporaries, OfOtherFilesOnlyThoseOfDeadProcessesGo) {
+  const TemporaryDirectory directory;
+  const std::string own = temporary_name(directory / "evaluation.h5").filename().string();
+  const std::string host = own.substr(0, own.rfind('.'));  // ".evaluation.h5.tmp.<host>"
+  const std::string dead = host + "." + std::to_string(dead_process());
+  const std::string elsewhere = ".evaluation.h5.tmp.some.other.host.12",
+                    elsewhere_old = ".evaluation.h5.tmp.some.other.host.13";
+  const Names foreign = {".metrics.h5.tmp.host.", ".metrics.h5.tmp.host.x1", ".metrics.h5.tmp.1", ".bashrc",
+                         "checkpoint_1.h5",       "metrics.h5.tmp.host.1"};
   for (const std::string& name : Names{own, dead, elsewhere, elsewhere_old}) put(directory / name, "x");
   for (const std::string& name : foreign) put(directory / name, "x");
   for (const std::string& name : names_in(directory.path())) {

@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "store/atomic_file.hpp"
 #include "store/hdf5.hpp"
 #include "store/sealed_file.hpp"
 #include "store/support.hpp"
@@ -107,8 +106,7 @@ void write_sealed_hdf5(const std::filesystem::path& path, Fill fill_root) {
   const hdf5::File file = hdf5::File::create(path.string());
   fill_root(file.root());
   std::vector<std::byte> bytes = file.bytes();
-  seal(FileKind::checkpoint, bytes);
-  write_atomically(path, bytes);
+  write_sealed(path, FileKind::checkpoint, bytes);
 }
 
 void write_minimal(const hdf5::Group& root) {

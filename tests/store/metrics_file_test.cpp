@@ -108,7 +108,7 @@ TEST_F(MetricsFileTest, WhatCannotBeReadOrWrittenIsAnError) {
   std::filesystem::create_directory(path);
   EXPECT_TRUE(contains(message_of<StoreError>([&] { open(); }), "found a directory"));
   std::filesystem::remove(path);
-  const MetricsFile file = open();
+  MetricsFile file = open();
   std::filesystem::remove(directory.path());
   EXPECT_TRUE(contains(message_of<StoreError>([&] { file.write(); }), "No such file or directory"));
 }

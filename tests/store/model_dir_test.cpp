@@ -17,14 +17,20 @@ TEST(CheckpointsToDelete, KeepsTheNewestAndTheBest) {
   EXPECT_EQ(checkpoints_to_delete(steps, 2, 100), (Steps{0, 200}));
   EXPECT_EQ(checkpoints_to_delete(steps, 2, 400), (Steps{0, 100, 200}));  // the best is among the newest
   EXPECT_EQ(checkpoints_to_delete(steps, 2, 777), (Steps{0, 100, 200}));  // the best is not there any more
-  EXPECT_EQ(checkpoints_to_delete({400, 0, 300}, 1, std::nullopt), (Steps{0, 300}));  // order does not matter
+  EXPECT_EQ(checkpoints_to_delete({400, 0, 300}, 2, std::nullopt), (Steps{0}));  // order does not matter
+}
+
+TEST(CheckpointsToDelete, FewerThanTwoAreNeverKept) {
+  for (const int keep : {1, 0, -1}) {
+    EXPECT_DEATH(static_cast<void>(checkpoints_to_delete({1, 2, 3}, keep, std::nullopt)), "keep >= 2");
+  }
 }
 
 TEST(CheckpointsToDelete, NeverLeavesFewerThanAsked) {
   for (int count = 0; count <= 5; ++count) {
     Steps steps;
     for (int i = 0; i < count; ++i) steps.push_back(i);
-    for (int keep = 1; keep <= 4; ++keep) {
+    for (int keep = 2; keep <= 4; ++keep) {
       const std::size_t left = steps.size() - checkpoints_to_delete(steps, keep, 0).size();
       EXPECT_GE(left, std::min<std::size_t>(keep, steps.size()));
       EXPECT_LE(left, static_cast<std::size_t>(keep) + 1);
@@ -71,13 +77,14 @@ TEST_F(ModelDirTest, PrunesOnlyCheckpoints) {
 
 TEST_F(ModelDirTest, MovesARunAsideAndNothingElse) {
   EXPECT_EQ(model_dir.move_aside(), std::nullopt);
-  const Names run = {"checkpoint_1.h5", "checkpoint_2.h5", "metrics.h5", "metrics.h5.damaged-1",
-                     "params.yaml"};
+  const Names run = {
+      "STOPPED",         "checkpoint_1.h5",           "checkpoint_2.h5", "metrics.h5", "metrics.h5.damaged-1",
+      "metrics.journal", "metrics.journal.damaged-1", "params.yaml"};
   put_all(run);
-  put_all({"notes.txt"});
+  put_all({"notes.txt", "LOCK"});
   EXPECT_EQ(model_dir.move_aside(), directory / "previous_1");
   EXPECT_EQ(names_in(directory / "previous_1"), run);
-  EXPECT_EQ(names_in(directory.path()), (Names{"notes.txt", "previous_1"}));
+  EXPECT_EQ(names_in(directory.path()), (Names{"LOCK", "notes.txt", "previous_1"}));
 
   put_all({"params.yaml"});
   EXPECT_EQ(model_dir.move_aside(), directory / "previous_2");

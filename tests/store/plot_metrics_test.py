@@ -34,6 +34,10 @@ with tempfile.TemporaryDirectory() as directory:
     with open(png, "rb") as file:
         check(file.read(4) == b"\x89PNG", done)
 
+    subprocess.run([WRITE_EXAMPLE, directory, "journal"], check=True)
+    done = plot(directory)
+    check(done.returncode == 0 and not done.stderr, done)
+
     subprocess.run([WRITE_EXAMPLE, directory, "no-rows"], check=True)
     done = plot(directory, "-o", os.path.join(directory, "empty.png"))
     check(done.returncode == 0 and not done.stderr and os.path.getsize(os.path.join(directory, "empty.png")) > 0, done)

@@ -2,6 +2,7 @@
 
     read_back_test.py WRITE_EXAMPLE SCRIPTS_DIRECTORY       exit code 77: a module is missing, skipped
 """
+import hashlib
 import os
 import shutil
 import subprocess
@@ -99,7 +100,8 @@ class Metrics(unittest.TestCase):
         self.assertEqual(list(evaluated.index), [500, 1000, 1500])
         self.assertEqual(set(evaluated), {"epoch", "loss", "accuracy", "elapsed_s"})
         self.assertEqual(set(train), {"epoch", "loss", "accuracy", "learning_rate", "grad_norm", "samples_per_s",
-                                      "elapsed_s", "compute_s", "exchange_s", "data_s", "files_s"})
+                                      "elapsed_s", "compute_s", "exchange_s", "data_s", "files_s", "skipped"})
+        np.testing.assert_array_equal(train["skipped"], train.index % 3 == 0)
 
     def test_every_column_has_units_and_can_be_extended(self):
         with h5py.File(METRICS) as file:
@@ -125,6 +127,76 @@ class Metrics(unittest.TestCase):
     def test_h5dump(self):
         dump = subprocess.run(["h5dump", "-d", "/eval/loss", METRICS], check=True, capture_output=True, text=True).stdout
         self.assertIn("DATASPACE  SIMPLE { ( 3 ) / ( H5S_UNLIMITED ) }", dump)
+
+
+class Journal(unittest.TestCase):
+    """Of a run that was at step 1500, went back to 1490, did 47 steps and an evaluation, and was killed."""
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="fcmnist_read_back_")
+        self.addCleanup(shutil.rmtree, self.directory)
+        subprocess.run([WRITE_EXAMPLE, self.directory, "journal"], check=True)
+        self.metrics = os.path.join(self.directory, "metrics.h5")
+        self.journal = os.path.join(self.directory, "metrics.journal")
+
+    def check_rows(self, last_step, evaluations):
+        tables = fcmnist_files.metrics(self.metrics)
+        steps = tables["train"].index.to_numpy()
+        np.testing.assert_array_equal(steps, np.arange(1, last_step + 1))
+        np.testing.assert_array_equal(tables["train"]["loss"], 1 / steps)
+        np.testing.assert_array_equal(tables["train"]["files_s"], -steps)
+        np.testing.assert_array_equal(tables["train"]["skipped"], steps % 3 == 0)
+        self.assertEqual(tables["train"]["epoch"].dtype, np.dtype("int64"))
+        self.assertEqual(list(tables["eval"].index), evaluations)
+        np.testing.assert_array_equal(tables["eval"]["loss"], 2 / np.array(evaluations))
+        steps, matrices = fcmnist_files.confusion(self.metrics)
+        self.assertEqual(list(steps), evaluations)
+        expected = np.array(evaluations)[:, None] * 1000 + np.arange(100)
+        np.testing.assert_array_equal(matrices, expected.reshape(-1, 10, 10))
+
+    def summary(self):
+        program = [sys.executable, "-B", os.path.join(SCRIPTS, "fcmnist_files.py"), self.metrics]
+        return subprocess.run(program, capture_output=True, text=True, check=True).stdout
+
+    def test_plain_h5py_reads_the_file_as_it_was_last_written(self):
+        with h5py.File(self.metrics) as file:
+            self.assertEqual(len(file["train/step"]), 1500)
+            self.assertEqual(file.attrs["journal_records"], 1503)
+
+    def test_tables_and_summary_have_its_rows(self):
+        self.check_rows(1537, [500, 1000, 1537])
+        self.assertIn("train: 1537 rows, last: step 1537", self.summary())
+        self.assertIn("+ 48 rows of the journal\n", self.summary())
+
+    def test_a_torn_end_is_left_out_and_said(self):
+        with open(self.journal, "r+b") as file:
+            file.truncate(os.path.getsize(self.journal) - 1)
+        self.check_rows(1537, [500, 1000])
+        self.assertIn("+ 47 rows of the journal, whose last 863 bytes are torn or damaged", self.summary())
+
+    def test_damage_ends_it_there(self):
+        with open(self.journal, "rb") as file:
+            good = file.read()
+        header, forget, row = good.index(b"\n") + 1, 16 + 8 + 8, 16 + 13 * 8 + 8
+        for at in (header + forget, header + forget + 10 * row + 3, header + forget + 11 * row - 1):
+            with open(self.journal, "wb") as file:
+                file.write(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:])
+            self.check_rows(1490 + (at - header - forget) // row, [500, 1000])
+        with open(self.journal, "wb") as file:
+            file.write(b"x" + good[1:])
+        self.check_rows(1500, [500, 1000, 1500])
+        self.assertIn("the journal: its last", self.summary())
+
+    def test_what_the_file_has_already_is_not_taken_again(self):
+        shutil.copy(METRICS, self.metrics)
+        with open(self.journal, "rb") as file:
+            good = file.read()
+        with open(self.journal, "wb") as file:  # only the record that goes back, numbered as if it were old
+            begin = good.index(b"\n") + 1
+            record = good[begin:begin + 8] + (1503).to_bytes(8, "little") + good[begin + 16:begin + 24]
+            file.write(good[:begin] + record + hashlib.sha256(record).digest()[:8])
+        self.check_rows(1500, [500, 1000, 1500])
+        self.assertNotIn("journal", self.summary())
 
 
 class Verification(unittest.TestCase):

@@ -119,8 +119,19 @@ inline CheckpointHeader example_header() {
 /// Numbers that a Python program can compute again from the step: see read_back_test.py.
 inline TrainRow train_row(std::int64_t step) {
   const auto x = static_cast<double>(step);
-  return {step,     step / 100, 1 / x,    1 - 1 / x, 0.1 * x,    x * x,
-          1000 + x, 0.5 * x,    0.25 * x, 0.125 * x, 0.0625 * x, -x};
+  return {step,
+          step / 100,
+          1 / x,
+          1 - 1 / x,
+          0.1 * x,
+          x * x,
+          1000 + x,
+          0.5 * x,
+          0.25 * x,
+          0.125 * x,
+          0.0625 * x,
+          -x,
+          step % 3 == 0 ? 1 : 0};
 }
 
 inline EvalRow eval_row(std::int64_t step, std::size_t classes) {

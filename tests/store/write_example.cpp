@@ -1,6 +1,8 @@
 // Writes a checkpoint and a metrics file of known content into a directory, for programs that read them back:
-//   store_write_example DIRECTORY [no-rows]
+//   store_write_example DIRECTORY [no-rows | journal]
+// With "journal" the run went back from step 1500 to 1490, did 47 steps, evaluated, and was killed.
 #include <cstdio>
+#include <string_view>
 
 #include "store/checkpoint.hpp"
 #include "store/metrics_file.hpp"
@@ -11,7 +13,8 @@ int main(int argc, char** argv) {
   using namespace fcmnist;
   using namespace fcmnist::store;
   if (argc < 2) return 2;
-  const bool with_rows = argc == 2;
+  const std::string_view how = argc > 2 ? argv[2] : "";
+  const bool with_rows = how != "no-rows";
   try {
     const ModelDir model_dir(argv[1]);
     model_dir.ensure_writable();
@@ -35,6 +38,12 @@ int main(int argc, char** argv) {
     for (long step = 1; with_rows && step <= 1500; ++step) metrics.append(train_row(step));
     for (long step = 500; with_rows && step <= 1500; step += 500) metrics.append(eval_row(step, 10));
     metrics.write();
+    if (how == "journal") {
+      metrics.truncate_after(1490);
+      for (long step = 1491; step <= 1537; ++step) metrics.append(train_row(step));
+      metrics.append(eval_row(1537, 10));
+      metrics.journal();
+    }
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace fcmnist::train {
 namespace {
 
@@ -39,6 +41,29 @@ TEST(Progress, AnIntervalForgetsTheOneBefore) {
               testing::StartsWith("| Train Device=cpu Step=2 Loss=1.00000 Accuracy=1.0000 "));
   EXPECT_THAT(progress.line(),
               testing::HasSubstr("Rate=25 samples/s GlobalRate=40 samples/s TimeRemaining=0:00:20"));
+}
+
+TEST(Progress, GoesOnInTheMiddleOfAnInterval) {
+  Progress whole(0, 10), first(0, 10);
+  for (Progress* progress : {&whole, &first}) progress->add(step_of(1, 300, 1.5, 0.25, 1.0));
+  Progress second(1, 10, first.sums());
+  for (Progress* progress : {&whole, &second}) progress->add(step_of(2, 100, 0.1, 0.75, 1.0));
+  EXPECT_EQ(second.interval().loss, whole.interval().loss);
+  EXPECT_EQ(second.interval().accuracy, whole.interval().accuracy);
+}
+
+TEST(Progress, SkippedStepsHaveNoPartInTheMean) {
+  Progress progress(0, 10);
+  progress.add(step_of(1, 100, 2.0, 0.5, 1.0));
+  StepResult skipped = step_of(2, 100, std::nan(""), 0.0, 1.0);
+  skipped.skipped = true;
+  progress.add(skipped);
+  EXPECT_DOUBLE_EQ(progress.interval().loss, 2.0);
+  EXPECT_DOUBLE_EQ(progress.interval().accuracy, 0.5);
+  EXPECT_TRUE(progress.interval().skipped);
+  progress.start_interval();
+  progress.add(step_of(3, 100, 1.0, 0.5, 1.0));
+  EXPECT_FALSE(progress.interval().skipped);
 }
 
 TEST(Format, DurationsAndTimeSplit) {

@@ -129,31 +129,184 @@ TEST(Trainer, BatchPerReplicaGrowsWithTheWorld) {
   expect_same_training(train(world(), per_replica, 0, 10), train(world(), whole, 0, 10));
 }
 
-TEST(Trainer, ANonFiniteLossStopsAllRanksBeforeTheWeightsChange) {
-  const SmallProblem problem(100);
-  const data::Dataset dataset = problem.view();
-  const config::RunConfig config = small_config();
-  const comm::Topology topology(world());
-  const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm);
-  const data::EpochPlan plan(dataset.samples(), step_batch(config, world().size()), false);
-  ModelState state(topology, mlp);
-  Trainer trainer(config, topology, dataset, plan, mlp, state, 10, true);
-  state.initialize(1);
-  static_cast<void>(trainer.step());
-  if (topology.is_leader()) state.weights().data()[0] = std::numeric_limits<float>::quiet_NaN();
-  world().barrier();
-  const std::vector<float> before(state.weights().all().begin() + 1, state.weights().all().end());
-  world().barrier();
+/// One trainer on all ranks, whose weights may be spoilt between steps.
+class ATrainer {
+ public:
+  explicit ATrainer(config::RunConfig config)
+      : config_(std::move(config)),
+        topology_(world()),
+        mlp_(model::widths_of(config_.model, dataset_.features()), config_.model, config_.kernels.gemm),
+        plan_(dataset_.samples(), step_batch(config_, world().size()), false),
+        state_(topology_, mlp_),
+        trainer_(config_, topology_, dataset_, plan_, mlp_, state_, 200, true) {
+    state_.initialize(config_.run.seed);
+  }
+
+  Trainer* operator->() { return &trainer_; }
+  [[nodiscard]] std::vector<float> weights() const { return copy(state_.weights()); }
+  [[nodiscard]] std::vector<float> momentum() const { return copy(state_.momentum_buffer()); }
+  /// On every rank alike.
+  void set_weights(const std::vector<float>& weights) {
+    std::ranges::copy(weights, state_.weights().data());
+    world().barrier();
+  }
+  void set_momentum(const std::vector<float>& momentum) {
+    if (topology_.is_leader()) std::ranges::copy(momentum, state_.momentum_buffer().data());
+    world().barrier();
+  }
+  void spoil_one_weight(float value) {
+    if (topology_.is_leader()) state_.weights().data()[0] = value;
+    world().barrier();
+  }
+  /// Multiplies the weights of layer l by 10^exponents[l].
+  void scale_layers(const std::vector<float>& exponents) {
+    for (std::size_t slot = 0; slot < mlp_.layout().slots().size(); ++slot) {
+      const Slot& at = mlp_.layout().slots()[slot];
+      for (float& w : state_.weights().all().subspan(at.offset, at.count()))
+        w *= std::pow(10.0F, exponents[slot / 2]);
+    }
+    world().barrier();
+  }
+
+ private:
+  static std::vector<float> copy(ArenaView<float> view) {
+    std::vector<float> numbers(view.all().begin(), view.all().end());
+    world().barrier();  // nobody goes on to change what another still copies
+    return numbers;
+  }
+
+  config::RunConfig config_;
+  SmallProblem problem_{100};
+  data::Dataset dataset_ = problem_.view();
+  comm::Topology topology_;
+  model::Mlp mlp_;
+  data::EpochPlan plan_;
+  ModelState state_;
+  Trainer trainer_;
+};
+
+config::RunConfig skipping() {
+  config::RunConfig config = small_config();
+  config.run.nan_policy = config::NanPolicy::skip;
+  return config;
+}
+
+TEST(Trainer, WhatOneRankAsksForAllRanksKnowAfterTheSameStep) {
+  ATrainer trainer(small_config());
+  for (int asking = 0; asking < world().size(); ++asking) {
+    const bool me = world().rank() == asking;
+    const Requests stop = trainer->step({.stop = me}).requests;
+    EXPECT_TRUE(stop.stop && !stop.save && !stop.give_up);
+    const Requests save = trainer->step({.save = me}).requests;
+    EXPECT_TRUE(!save.stop && save.save && !save.give_up);
+    const Requests give_up = trainer->step({.give_up = me}).requests;
+    EXPECT_TRUE(!give_up.stop && !give_up.save && give_up.give_up);
+    const Requests none = trainer->step().requests;
+    EXPECT_TRUE(!none.stop && !none.save && !none.give_up);
+  }
+}
+
+TEST(Trainer, GoesOnWithTheSameBitsAfterAnyStep) {
+  constexpr int steps = 9;
+  for (config::RunConfig config : {small_config(), skipping()}) {
+    config.optimizer.grad_accum_steps = 2;
+    config.optimizer.max_gradient_norm = 0.3;
+    ATrainer whole(config);
+    for (int s = 0; s < steps; ++s) whole->step();
+    const std::vector<float> weights = whole.weights();
+    ATrainer first(config);
+    for (int stop = 1; stop < steps; ++stop) {
+      first->step();
+      ATrainer second(config);
+      second.set_weights(first.weights());
+      second.set_momentum(first.momentum());
+      second->resume_at(stop, 0);
+      for (int s = stop; s < steps; ++s) second->step();
+      EXPECT_EQ(second.weights(), weights) << "after step " << stop;
+    }
+  }
+}
+
+TEST(Trainer, SkippingHasTheSameBitsAsStoppingWhileAllIsFinite) {
+  ATrainer stops(small_config()), skips(skipping());
+  for (int s = 0; s < 5; ++s) {
+    EXPECT_DOUBLE_EQ(stops->step().gradient_norm, skips->step().gradient_norm);
+    EXPECT_EQ(stops.weights(), skips.weights());
+  }
+}
+
+/// Makes one step non-finite by `spoil`; it must change nothing, and training must go on.
+void expect_skipped(void (*spoil)(ATrainer&), bool loss_is_finite) {
+  ATrainer trainer(skipping());
+  trainer->step();
+  const std::vector<float> good = trainer.weights(), momentum = trainer.momentum();
+  spoil(trainer);
+  const std::vector<float> spoilt = trainer.weights();
+  for (int repeat = 1; repeat <= 3; ++repeat) {
+    const StepResult step = trainer->step();
+    EXPECT_TRUE(step.skipped);
+    EXPECT_EQ(std::isfinite(step.loss), loss_is_finite);
+    EXPECT_FALSE(std::isfinite(step.gradient_norm));
+    EXPECT_EQ(trainer->skipped_in_a_row(), repeat);
+  }
+  const auto bits = [](const std::vector<float>& v) { return std::as_bytes(std::span(v)); };
+  const std::vector<float> after = trainer.weights();
+  EXPECT_TRUE(std::ranges::equal(bits(after), bits(spoilt)));  // NaN is not equal to itself
+  EXPECT_EQ(trainer.momentum(), momentum);
+  trainer.set_weights(good);
+  const StepResult next = trainer->step();
+  EXPECT_FALSE(next.skipped);
+  EXPECT_EQ(next.step, 5);
+  EXPECT_EQ(trainer->skipped_in_a_row(), 0);
+  EXPECT_NE(trainer.weights(), good);
+}
+
+TEST(Trainer, ANonFiniteLossIsSkippedWithThatPolicy) {
+  expect_skipped([](ATrainer& t) { t.spoil_one_weight(std::numeric_limits<float>::quiet_NaN()); }, false);
+}
+
+TEST(Trainer, ANonFiniteGradientIsSkippedWithThatPolicy) {
+  // Forward tiny x large x huge is finite; backward huge x large is not.
+  expect_skipped([](ATrainer& t) { t.scale_layers({-30.0F, 20.0F, 30.0F}); }, true);
+}
+
+TEST(Trainer, ANonFiniteGradientStopsTheRunOtherwise) {
+  ATrainer trainer(small_config());
+  trainer.scale_layers({-30.0F, 20.0F, 30.0F});
   try {
-    static_cast<void>(trainer.step());
+    trainer->step();
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::diverged);
+    EXPECT_TRUE(std::string(error.what()).find("the gradient norm is") != std::string::npos) << error.what();
+  }
+  world().barrier();
+}
+
+TEST(Trainer, SkippingForEverIsAnError) {
+  ATrainer trainer(skipping());
+  trainer->resume_at(1, Trainer::most_skipped_in_a_row - 2);
+  trainer.spoil_one_weight(std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(trainer->step().skipped);
+  EXPECT_THROW(trainer->step(), Error);
+  world().barrier();
+}
+
+TEST(Trainer, ANonFiniteLossStopsAllRanksBeforeTheWeightsChange) {
+  ATrainer trainer(small_config());
+  trainer->step();
+  trainer.spoil_one_weight(std::numeric_limits<float>::quiet_NaN());
+  const std::vector<float> before = trainer.weights();
+  try {
+    trainer->step();
     FAIL() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::diverged);
     EXPECT_TRUE(error.agreed());
   }
-  EXPECT_EQ(trainer.steps_done(), 1);
-  EXPECT_TRUE(std::equal(before.begin(), before.end(), state.weights().all().begin() + 1));
-  world().barrier();
+  EXPECT_EQ(trainer->steps_done(), 1);
+  const std::vector<float> after = trainer.weights();
+  EXPECT_TRUE(std::equal(before.begin() + 1, before.end(), after.begin() + 1));
 }
 
 }  // namespace

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+
+#include "store/file_descriptor.hpp"
+
+namespace fcmnist::store {
+
+/// A file that is read from its beginning. Internal. Every failure is a StoreError that names the file.
+class InputFile {
+ public:
+  explicit InputFile(const std::filesystem::path& path);
+
+  /// Whether it is a file at all, not a directory, pipe or device: those are empty here.
+  [[nodiscard]] bool regular() const { return regular_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+  /// Fills `out` from the current position; returns how many bytes there were.
+  std::size_t read(std::span<std::byte> out);
+
+ private:
+  std::filesystem::path path_;
+  FileDescriptor file_;
+  bool regular_ = false;
+  std::size_t size_ = 0;
+};
+
+}  // namespace fcmnist::store

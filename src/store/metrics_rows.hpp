@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace fcmnist::store {
+
+/// One training step, or the mean over the steps since the row before; loss, accuracy over the global batch.
+struct TrainRow {
+  std::int64_t step = 0;   ///< steps done, from 1
+  std::int64_t epoch = 0;  ///< of the step, from 0
+  double loss = 0;         ///< mean over samples, nats
+  double accuracy = 0;     ///< 0 to 1
+  double learning_rate = 0;
+  double grad_norm = 0;  ///< 2-norm of the global gradient, before clipping
+  double samples_per_s = 0;
+  double elapsed_s = 0;      ///< since the start of training, all restarts together
+  double compute_s = 0;      ///< of this step on rank 0: forward, loss, backward
+  double exchange_s = 0;     ///< ... waiting for other ranks, summing gradients, updating weights
+  double data_s = 0;         ///< ... getting the batch
+  double files_s = 0;        ///< ... writing checkpoints and metrics
+  std::int64_t skipped = 0;  ///< 1 if the weights stayed as they were: loss or gradient was not finite
+  bool operator==(const TrainRow&) const = default;
+};
+
+/// One evaluation of the whole test set.
+struct EvalRow {
+  std::int64_t step = 0;
+  std::int64_t epoch = 0;
+  double loss = 0;
+  double accuracy = 0;
+  double elapsed_s = 0;
+  std::vector<std::int64_t> confusion;  ///< (classes x classes) samples: row = true label, column = predicted
+  bool operator==(const EvalRow&) const = default;
+};
+
+/// The columns of a table in the order of FORMAT.md: one list for files and journal, writing and reading.
+/// visit(name, member, units, long name).
+template <class Visit>
+void for_each_column(const TrainRow*, Visit visit) {
+  visit("step", &TrainRow::step, "1", "optimizer steps done");
+  visit("epoch", &TrainRow::epoch, "1", "epoch of the step, from 0");
+  visit("loss", &TrainRow::loss, "nat", "cross-entropy, mean over the samples of the global batch");
+  visit("accuracy", &TrainRow::accuracy, "1",
+        "fraction of the samples of the global batch classified correctly");
+  visit("learning_rate", &TrainRow::learning_rate, "1", "learning rate of the step");
+  visit("grad_norm", &TrainRow::grad_norm, "1", "2-norm of the global gradient before clipping");
+  visit("samples_per_s", &TrainRow::samples_per_s, "s-1", "training samples per second, all ranks together");
+  visit("elapsed_s", &TrainRow::elapsed_s, "s", "time since the start of training");
+  visit("compute_s", &TrainRow::compute_s, "s", "time of forward, loss and backward on rank 0");
+  visit("exchange_s", &TrainRow::exchange_s, "s",
+        "time of the gradient exchange on rank 0, waiting included");
+  visit("data_s", &TrainRow::data_s, "s", "time to get the batch on rank 0");
+  visit("files_s", &TrainRow::files_s, "s", "time of writing files on rank 0");
+  visit("skipped", &TrainRow::skipped, "1",
+        "1 if the step was skipped because its loss or gradient was not finite (nan_policy: skip)");
+}
+
+/// Without `confusion`, which is not a column of single numbers.
+template <class Visit>
+void for_each_column(const EvalRow*, Visit visit) {
+  visit("step", &EvalRow::step, "1", "optimizer steps done");
+  visit("epoch", &EvalRow::epoch, "1", "epoch at the evaluation, from 0");
+  visit("loss", &EvalRow::loss, "nat", "cross-entropy, mean over the evaluated samples");
+  visit("accuracy", &EvalRow::accuracy, "1", "fraction of the evaluated samples classified correctly");
+  visit("elapsed_s", &EvalRow::elapsed_s, "s", "time since the start of training");
+}
+
+}  // namespace fcmnist::store

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <mutex>
+#include <string>
+
+#include "core/log.hpp"
+#include "store/file_descriptor.hpp"
+#include "store/model_dir.hpp"
+
+namespace fcmnist::store {
+
+/// Who is asked whether the holder of a lock lives.
+enum class LockPolicy {
+  kernel,           ///< the kernel: it drops the lock of a process that dies. On file systems of this machine
+  kernel_and_text,  ///< then the text in the file too: on network file systems locks may end at the node
+  text,             ///< the text alone: a file system without locks
+};
+
+/// kernel_and_text if the directory lies on a network file system (by statfs), else kernel.
+LockPolicy lock_policy_of(const std::filesystem::path& directory);
+
+/// How long things take; tests are quicker.
+struct LockTiming {
+  std::chrono::milliseconds beat{5'000};    ///< between two beats of a holder's heart
+  std::chrono::milliseconds watch{15'000};  ///< how long a newcomer watches a heart before it calls it dead
+  std::chrono::milliseconds settle{250};    ///< until two newcomers who wrote at once read the same text
+};
+
+/// The right to train in a model_dir, from construction to destruction: a lock on `<model_dir>/LOCK` (fcntl's
+/// open file description lock, which works over NFS) and a text in it that names the holder.
+///
+/// Where the kernel's word does not suffice, the text decides: a holder on this machine lives if its process
+/// is there, with the start time that the text gives; a holder elsewhere if its heart beats. An orderly end
+/// empties the text, so that the next run, on whatever node, waits for nothing. The file stays: deleting it
+/// would let two runs lock two files of one name.
+class ModelDirLock {
+ public:
+  /// Throws InUseError, which names the holder, if another run has it; StoreError if the file cannot be made.
+  /// May wait for LockTiming::watch, and says so.
+  ModelDirLock(const ModelDir& model_dir, Logger& log)
+      : ModelDirLock(model_dir, log, lock_policy_of(model_dir.path()), {}) {}
+  ModelDirLock(const ModelDir& model_dir, Logger& log, LockPolicy policy, LockTiming timing);
+  ~ModelDirLock();
+  ModelDirLock(const ModelDirLock&) = delete;
+  ModelDirLock& operator=(const ModelDirLock&) = delete;
+
+  /// Lets the heart beat if it is time, and if anybody listens (not under LockPolicy::kernel): to be called
+  /// every second or so, from any thread. Throws InUseError if another run has taken the lock, which it may
+  /// when this process was stopped for longer than it watched; StoreError.
+  void beat();
+
+  /// After a file system said that it has no locks: text.
+  [[nodiscard]] LockPolicy policy() const { return policy_; }
+
+ private:
+  void lock_in_kernel(Logger& log);
+  void check_holder_dead(Logger& log) const;
+  void write_text();
+  [[nodiscard]] std::string text_now() const;
+  [[nodiscard]] bool is_ours(const std::string& text) const;
+
+  ModelDir model_dir_;
+  LockPolicy policy_;
+  LockTiming timing_;
+  FileDescriptor file_;
+  std::string identity_;  ///< the text without its last line, which counts the beats
+  std::mutex mutex_;      ///< guards what follows
+  unsigned long beats_ = 0;
+  std::chrono::steady_clock::time_point last_beat_;
+};
+
+}  // namespace fcmnist::store

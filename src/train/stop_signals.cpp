@@ -1,0 +1,67 @@
+#include "train/stop_signals.hpp"
+
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <ctime>
+
+namespace fcmnist::train {
+
+namespace {
+
+constexpr int stop_signals[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
+constexpr std::int64_t repeats_count_as_one_ms = 2000;
+
+std::atomic<int> first_signal = 0;
+std::atomic<std::int64_t> first_time_ms = 0;
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free);
+
+/// Uses only what POSIX allows in a handler.
+void on_signal(int signal) {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t now_ms = std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  int none = 0;
+  if (first_signal == 0) first_time_ms = now_ms;
+  if (first_signal.compare_exchange_strong(none, signal)) return;
+  if (now_ms - first_time_ms <= repeats_count_as_one_ms) return;
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);  // takes effect when the handler returns
+}
+
+void handle_by(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  for (const int signal : stop_signals) sigaddset(&action.sa_mask, signal);
+  for (const int signal : stop_signals) sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+StopSignals::StopSignals() { handle_by(on_signal); }
+
+void StopSignals::let_through() {
+  handle_by(SIG_DFL);
+  if (const int signal = arrived(); signal != 0) std::raise(signal);
+}
+
+int StopSignals::arrived() const { return first_signal.load(std::memory_order_relaxed); }
+
+const char* signal_name(int signal) {
+  switch (signal) {
+    case SIGUSR1:
+      return "SIGUSR1";
+    case SIGUSR2:
+      return "SIGUSR2";
+    case SIGTERM:
+      return "SIGTERM";
+    case SIGINT:
+      return "SIGINT";
+    default:
+      return "a signal";
+  }
+}
+
+}  // namespace fcmnist::train

@@ -1,0 +1,29 @@
+#pragma once
+
+namespace fcmnist::train {
+
+/// The signals that ask a run to stop and to be resumed later: USR1 and USR2 (batch systems, job scripts),
+/// TERM and INT. A run looks at arrived() at its step boundaries. Repeats within 2 s count as one, since
+/// launchers and batch systems both forward them; a later one ends the process at once, as if nobody handled
+/// signals, in case the orderly end hangs. One object per process.
+///
+/// They are caught by a handler, and not blocked and waited for: OpenBLAS starts threads before main(), which
+/// would still take them. What a handler can reach is global; it is hidden in this class.
+class StopSignals {
+ public:
+  /// From here on the signals are caught.
+  StopSignals();
+  ~StopSignals() = default;  // caught to the end: a late one must not spoil the exit code
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+
+  /// For a process that has nothing to save: signals do what they do by default, also one that has arrived.
+  void let_through();
+  /// The signal that arrived first, 0 if none has.
+  [[nodiscard]] int arrived() const;
+};
+
+/// "SIGUSR1"
+const char* signal_name(int signal);
+
+}  // namespace fcmnist::train

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "data/dataset.hpp"
+#include "data/epoch_plan.hpp"
+#include "model/mlp.hpp"
+#include "train/run_context.hpp"
+
+namespace fcmnist::train {
+
+// What is settled before a training run takes memory. All of it collective.
+
+/// The data sets that the mode needs; the second only when it is evaluated.
+struct Shapes {
+  data::DatasetShape train;
+  std::optional<data::DatasetShape> eval;
+};
+Shapes find_datasets(const RunContext& context);
+
+data::EpochPlan make_plan(const RunContext& context, const data::DatasetShape& shape);
+
+/// Steps of the whole run.
+std::int64_t training_length(const config::RunOptions& run, std::uint64_t steps_per_epoch);
+
+/// Everything that lives in shared memory must fit, before any of it is made.
+void check_memory(const RunContext& context, const Shapes& shapes, const model::Mlp& mlp);
+
+}  // namespace fcmnist::train
