@@ -207,9 +207,9 @@ class SlurmTest(unittest.TestCase):
 
 
 # Some seconds on two nodes of one rank each; it is disturbed after a first checkpoint.
-LONG = ("--max_steps", "2000", "runconfig.checkpoint_steps=200", "runconfig.eval_frequency=500",
-        "runconfig.log_steps=50")
-DISTURBED_AT = 350
+LONG = ("--max_steps", "8000", "runconfig.checkpoint_steps=500", "runconfig.eval_frequency=2000",
+        "runconfig.log_steps=100")
+DISTURBED_AT = 1000
 TWO_NODES = ("--nodes=2", "--ntasks-per-node=1")
 
 
@@ -285,10 +285,11 @@ class Disturbed(SideBySide):
 
     @classmethod
     def setUpClass(cls):
-        # It trains for a few seconds, then 15 s are left of its minute. The signal of the batch script would come first.
-        late = stand_in("late", f'[[ $SLURM_RESTART_COUNT ]] || sleep 40\nexec {PROGRAM} "$@"\n')
+        # It trains for a few seconds, then 15 s are left of its minute. The script's own signal, which may come a minute
+        # early, would stop it before.
+        late = stand_in("late", f'[[ $SLURM_RESTART_COUNT ]] || sleep 42\nexec {PROGRAM} "$@"\n')
         cls.begin({
-            "time": (train_to_the_end, ("--time=1", "--signal=B:USR1@2"), {"FCMNIST_MPI": late}),
+            "time": (train_to_the_end, ("--time=1", "--signal=B:CONT@1"), {"FCMNIST_MPI": late}),
             "signal_srun": (disturb, "srun", signal_the_batch_shell),
             "signal_mpirun": (disturb, "mpirun", signal_the_batch_shell),
             "ranks_srun": (disturb, "srun", signal_the_ranks),
@@ -422,14 +423,14 @@ class OtherScripts(unittest.TestCase):
         return [Job(f"{first.id}_{task}", f"{name}_{task}", None) for task in range(1, tasks + 1)]
 
     def test_array_of_seeds(self):
-        tasks = self.array("seeds", 3, SMOKE, "--max_steps", "1000")
+        tasks = self.array("seeds", 3, SMOKE, *LONG)
         # The last task has the job id of the array: it must be queued again alone.
-        signal_the_batch_shell(tasks[2].wait_for_step(200))
+        signal_the_batch_shell(tasks[2].wait_for_step(DISTURBED_AT))
         for task, job in enumerate(tasks, 1):
             job.model_dir = os.path.join(DIRECTORY, "seeds", f"smoke_seed{task}")
             self.assertEqual(job.wait().exit_code, 0, job.output)
             self.assertEqual(job.field("Restarts"), "01"[task == 3], job.output)
-            self.assertEqual(len(losses(job.model_dir)), 1000)
+            self.assertEqual(len(losses(job.model_dir)), 8000)
         self.assertNotEqual(*(losses(job.model_dir)[0] for job in tasks[:2]))
 
     def test_array_of_configurations(self):
