@@ -2,14 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <new>
-#include <numeric>
 #include <optional>
 
 #include "comm/mpi_handle.hpp"
+#include "comm/polled_wait.hpp"
 #include "core/error.hpp"
 
 namespace fcmnist::comm {
@@ -21,9 +22,67 @@ int to_int(std::size_t count) {
   return static_cast<int>(count);
 }
 
-std::unique_ptr<Communicator::Handle> owned_handle(MPI_Comm comm) {
+std::unique_ptr<Communicator::Handle> owned_handle(MPI_Comm comm, StallWatch& watch) {
   FCMNIST_MPI(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN));
-  return std::make_unique<Communicator::Handle>(comm, true);
+  return std::make_unique<Communicator::Handle>(comm, true, watch);
+}
+
+/// What a collective call works on.
+template <class T>
+struct Buffers {
+  std::vector<T> send, receive;
+  MPI_Request request = MPI_REQUEST_NULL;
+};
+
+/// Makes a non-blocking collective call, start(buffers), and waits for its end. Returns what was received.
+template <class T, class Start>
+std::vector<T> finish(const Communicator& group, Buffers<T> given, Start start, double work_s = 0.0) {
+  // When the wait throws, the call is still under way, and MPI may write to the buffers: they are never
+  // freed.
+  auto* const buffers = new Buffers<T>(std::move(given));
+  start(*buffers);
+  constexpr int spins = 100;
+  PolledWait(group.stall_watch(), spins, work_s).until([&] {
+    int done = 0;
+    FCMNIST_MPI(MPI_Test(&buffers->request, &done, MPI_STATUS_IGNORE));
+    return done != 0;
+  });
+  return std::move(std::unique_ptr<Buffers<T>>(buffers)->receive);
+}
+
+/// Combines one array of each rank, element by element.
+template <class T>
+std::vector<T> reduce(const Communicator& group, std::span<const T> numbers, MPI_Datatype type,
+                      MPI_Op operation, double work_s = 0.0) {
+  Buffers<T> buffers{{numbers.begin(), numbers.end()}, std::vector<T>(numbers.size())};
+  return finish(
+      group, std::move(buffers),
+      [&](Buffers<T>& b) {
+        FCMNIST_MPI(MPI_Iallreduce(b.send.data(), b.receive.data(), to_int(b.send.size()), type, operation,
+                                   group.handle().comm, &b.request));
+      },
+      work_s);
+}
+
+/// The arrays of all ranks, of equal size, one after the other in rank order.
+template <class T>
+std::vector<T> gather(const Communicator& group, std::span<const T> numbers, MPI_Datatype type) {
+  Buffers<T> buffers{{numbers.begin(), numbers.end()},
+                     std::vector<T>(numbers.size() * static_cast<std::size_t>(group.size()))};
+  return finish(group, std::move(buffers), [&](Buffers<T>& b) {
+    const int count = to_int(b.send.size());
+    FCMNIST_MPI(MPI_Iallgather(b.send.data(), count, type, b.receive.data(), count, type, group.handle().comm,
+                               &b.request));
+  });
+}
+
+/// The root's array; those of the others have the same size.
+template <class T>
+std::vector<T> spread(const Communicator& group, std::vector<T> numbers, MPI_Datatype type, int root) {
+  return finish(group, Buffers<T>{{}, std::move(numbers)}, [&](Buffers<T>& b) {
+    FCMNIST_MPI(
+        MPI_Ibcast(b.receive.data(), to_int(b.receive.size()), type, root, group.handle().comm, &b.request));
+  });
 }
 
 }  // namespace
@@ -57,76 +116,82 @@ Communicator::~Communicator() = default;
 Communicator::Communicator(Communicator&&) noexcept = default;
 Communicator& Communicator::operator=(Communicator&&) noexcept = default;
 
+StallWatch& Communicator::stall_watch() const { return *handle_->watch; }
+
+// MPI_Comm_split waits without a limit.
 Communicator Communicator::split(int color) const {
+  barrier();
   MPI_Comm part = MPI_COMM_NULL;
   FCMNIST_MPI(MPI_Comm_split(handle_->comm, color, rank_, &part));
-  return Communicator(owned_handle(part));
+  return Communicator(owned_handle(part, stall_watch()));
 }
 
 Communicator Communicator::split_by_node() const {
+  barrier();
   MPI_Comm part = MPI_COMM_NULL;
   FCMNIST_MPI(MPI_Comm_split_type(handle_->comm, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &part));
-  return Communicator(owned_handle(part));
+  return Communicator(owned_handle(part, stall_watch()));
 }
 
-void Communicator::barrier() const { FCMNIST_MPI(MPI_Barrier(handle_->comm)); }
+void Communicator::barrier() const {
+  finish(*this, Buffers<char>{},
+         [&](Buffers<char>& b) { FCMNIST_MPI(MPI_Ibarrier(handle_->comm, &b.request)); });
+}
+
+void Communicator::barrier_or_end_world() const noexcept {
+  try {
+    barrier();
+  } catch (const Error& error) {
+    stall_watch().end_world(error.what());
+  }
+}
 
 std::string Communicator::broadcast(std::string_view text, int root) const {
-  std::uint64_t length = text.size();
-  FCMNIST_MPI(MPI_Bcast(&length, 1, MPI_UINT64_T, root, handle_->comm));
-  std::string result = rank_ == root ? std::string(text) : std::string(length, '\0');
-  FCMNIST_MPI(MPI_Bcast(result.data(), to_int(length), MPI_CHAR, root, handle_->comm));
-  return result;
+  const auto length = spread<std::uint64_t>(*this, {text.size()}, MPI_UINT64_T, root)[0];
+  std::vector<char> characters(text.begin(), text.end());
+  characters.resize(length);
+  characters = spread(*this, std::move(characters), MPI_CHAR, root);
+  return {characters.begin(), characters.end()};
 }
 
 void Communicator::broadcast(std::span<float> numbers, int root) const {
-  FCMNIST_MPI(MPI_Bcast(numbers.data(), to_int(numbers.size()), MPI_FLOAT, root, handle_->comm));
+  std::ranges::copy(spread<float>(*this, {numbers.begin(), numbers.end()}, MPI_FLOAT, root), numbers.begin());
 }
 
+// Not MPI_Iallreduce, which may add in another order on each rank.
 void Communicator::sum(std::span<double> numbers) const {
-  FCMNIST_MPI(MPI_Allreduce(MPI_IN_PLACE, numbers.data(), to_int(numbers.size()), MPI_DOUBLE, MPI_SUM,
-                            handle_->comm));
+  const auto all = gather<double>(*this, numbers, MPI_DOUBLE);
+  std::ranges::fill(numbers, 0.0);
+  for (std::size_t i = 0; i < all.size(); ++i) numbers[i % numbers.size()] += all[i];
 }
 
 void Communicator::sum(std::span<std::int64_t> numbers) const {
-  // NOLINTNEXTLINE(mpi-type-mismatch): int64_t is MPI_INT64_T, whatever type it stands for
-  FCMNIST_MPI(MPI_Allreduce(MPI_IN_PLACE, numbers.data(), to_int(numbers.size()), MPI_INT64_T, MPI_SUM,
-                            handle_->comm));
+  std::ranges::copy(reduce<std::int64_t>(*this, numbers, MPI_INT64_T, MPI_SUM), numbers.begin());
 }
 
 double Communicator::max(double number) const {
-  double result = 0.0;
-  FCMNIST_MPI(MPI_Allreduce(&number, &result, 1, MPI_DOUBLE, MPI_MAX, handle_->comm));
-  return result;
+  return reduce<double>(*this, {&number, 1}, MPI_DOUBLE, MPI_MAX)[0];
 }
 
-std::int64_t Communicator::min(std::int64_t number) const {
-  std::int64_t result = 0;
-  FCMNIST_MPI(MPI_Allreduce(&number, &result, 1, MPI_INT64_T, MPI_MIN, handle_->comm));
-  return result;
+std::int64_t Communicator::min(std::int64_t number, double work_s) const {
+  return reduce<std::int64_t>(*this, {&number, 1}, MPI_INT64_T, MPI_MIN, work_s)[0];
 }
 
 std::vector<std::string> Communicator::all_gather(std::string_view text) const {
-  const int length = to_int(text.size());
-  std::vector<int> lengths(static_cast<std::size_t>(size_)), begins(lengths.size());
-  FCMNIST_MPI(MPI_Allgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, handle_->comm));
-  std::exclusive_scan(lengths.begin(), lengths.end(), begins.begin(), 0);
-  std::string all(static_cast<std::size_t>(begins.back() + lengths.back()), '\0');
-  FCMNIST_MPI(MPI_Allgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), begins.data(),
-                             MPI_CHAR, handle_->comm));
+  const std::int64_t mine = to_int(text.size());
+  const auto lengths = gather<std::int64_t>(*this, {&mine, 1}, MPI_INT64_T);
+  const auto longest = static_cast<std::size_t>(std::ranges::max(lengths));
+  std::string padded(text);
+  padded.resize(longest);
+  const auto all = gather<char>(*this, padded, MPI_CHAR);
   std::vector<std::string> texts;
   for (std::size_t r = 0; r < lengths.size(); ++r) {
-    texts.push_back(all.substr(static_cast<std::size_t>(begins[r]), static_cast<std::size_t>(lengths[r])));
+    texts.emplace_back(all.data() + r * longest, static_cast<std::size_t>(lengths[r]));
   }
   return texts;
 }
 
-void Communicator::poll() const {
-  int found = 0;
-  FCMNIST_MPI(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, handle_->comm, &found, MPI_STATUS_IGNORE));
-}
-
-void collectively(const Communicator& group, const std::function<void()>& action) {
+void collectively(const Communicator& group, const std::function<void()>& action, double work_s) {
   std::optional<Error> mine;
   try {
     if (action) action();
@@ -138,7 +203,7 @@ void collectively(const Communicator& group, const std::function<void()>& action
     mine = CommError("out of memory");
   }
   const int nobody = group.size();
-  const auto first = static_cast<int>(group.min(mine ? group.rank() : nobody));
+  const auto first = static_cast<int>(group.min(mine ? group.rank() : nobody, work_s));
   if (first == nobody) return;
   const bool here = first == group.rank();
   const std::string code = group.broadcast(here ? std::to_string(static_cast<int>(mine->code())) : "", first);

@@ -11,8 +11,11 @@
 
 namespace fcmnist::comm {
 
+class StallWatch;
+
 /// A group of ranks that talk to each other; owns its MPI communicator unless it is the world. Every member
-/// function is collective over the group unless it says otherwise. MPI errors become CommError.
+/// function is collective over the group unless it says otherwise. MPI errors become CommError, and so does a
+/// rank that does not come within the stall timeout.
 class Communicator {
  public:
   struct Handle;  ///< hides MPI_Comm from headers
@@ -30,6 +33,9 @@ class Communicator {
   [[nodiscard]] Communicator split_by_node() const;
 
   void barrier() const;
+  /// For destructors, before a call of MPI that waits for the others without a limit: a barrier that ends the
+  /// world when a rank does not come.
+  void barrier_or_end_world() const noexcept;
   /// Everybody gets the root's text.
   [[nodiscard]] std::string broadcast(std::string_view text, int root) const;
   /// Everybody gets the root's numbers.
@@ -38,14 +44,13 @@ class Communicator {
   void sum(std::span<double> numbers) const;
   void sum(std::span<std::int64_t> numbers) const;
   [[nodiscard]] double max(double number) const;
-  [[nodiscard]] std::int64_t min(std::int64_t number) const;
+  /// `work_s`: see collectively().
+  [[nodiscard]] std::int64_t min(std::int64_t number, double work_s = 0.0) const;
   /// The texts of all ranks, in rank order, on every rank.
   [[nodiscard]] std::vector<std::string> all_gather(std::string_view text) const;
 
-  /// Lets MPI make progress, without waiting for anything. Not collective.
-  void poll() const;
-
   [[nodiscard]] const Handle& handle() const { return *handle_; }  ///< for this module only
+  [[nodiscard]] StallWatch& stall_watch() const;                   ///< same
 
  private:
   std::unique_ptr<Handle> handle_;
@@ -56,6 +61,11 @@ class Communicator {
 /// Runs `action` on the ranks that pass one, and makes its outcome common: if it threw an Error anywhere,
 /// every rank throws the error of the lowest such rank, marked as agreed. Use it around everything that can
 /// fail on one rank only (files, first of all), so that no rank goes on alone into a collective call.
-void collectively(const Communicator& group, const std::function<void()>& action);
+///   work_s  seconds that `action` may rightly take on some ranks while the others wait; the stall timeout
+///           counts from then
+void collectively(const Communicator& group, const std::function<void()>& action, double work_s = 0.0);
+
+/// `work_s` for fetching data, by this rank or by another process that has locked them.
+constexpr double long_work_s = 3600.0;
 
 }  // namespace fcmnist::comm

@@ -1,7 +1,5 @@
 #include "comm/cross_node_sum.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "comm/mpi_handle.hpp"
@@ -125,17 +123,6 @@ bool CrossNodeSum::finished_everywhere() const {
     if (!counters_.reached(static_cast<int>(stream), finished, next_part)) return false;
   }
   return true;
-}
-
-std::string CrossNodeSum::waits_for() const {
-  for (const Counter counter : {small_written, written, summed}) {
-    if (const auto rank =
-            counters_.first_behind(counter, counter == small_written ? steps_begun_ : written_)) {
-      return fmt::format("rank {} has not arrived", topology_->world_rank(*rank));
-    }
-  }
-  return fmt::format("no message has come from another node to rank {}, or that rank does not take it",
-                     topology_->world_rank(0));
 }
 
 }  // namespace fcmnist::comm

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "comm/node_counters.hpp"
@@ -44,8 +43,6 @@ class CrossNodeSum {
   void post_part();
   /// Does what can be done without waiting. True when all parts and small numbers of the step are summed.
   bool advance();
-  /// After advance() was false: what it waits for.
-  [[nodiscard]] std::string waits_for() const;
 
   /// After advance() was true: the sums.
   [[nodiscard]] std::span<const float> total(const Block& block) const {

@@ -38,7 +38,7 @@ GradientExchange::GradientExchange(const Topology& topology, const Layout& layou
     : topology_(&topology),
       parts_(std::move(parts)),
       blocks_(blocks_of(layout)),
-      patience_(topology.world(), options.stall_timeout_s, give_way),
+      patience_(PolledWait::in_step(topology.world().stall_watch(), give_way)),
       gradients_(topology, layout, small_count),
       block_values_(topology.node(), most_owned(topology, blocks_.size()) * sizeof(double)),
       barrier_(topology, patience_),
@@ -80,12 +80,7 @@ void GradientExchange::post() {
 
 std::span<const double> GradientExchange::finish() {
   if (across_nodes_) {
-    patience_.until([&] { return across_nodes_->advance(); },
-                    [&] {
-                      return CommError(fmt::format("{} for {:.0f} s (runconfig.stall_timeout)",
-                                                   across_nodes_->waits_for(), patience_.stall_timeout_s()),
-                                       "a rank has died or is stopped, or the network is down");
-                    });
+    patience_.until([&] { return across_nodes_->advance(); });
     std::ranges::copy(across_nodes_->small_total(), small_sum_.begin());
   } else {
     barrier_.wait();

@@ -2,18 +2,29 @@
 
 #include <mpi.h>
 
+#include <cstddef>
+#include <vector>
+
 #include "comm/communicator.hpp"
+#include "comm/stall_watch.hpp"
 
 namespace fcmnist::comm {
 
 struct Communicator::Handle {
-  Handle(MPI_Comm comm_, bool owned_) : comm(comm_), owned(owned_) {}
+  Handle(MPI_Comm comm_, bool owned_, StallWatch& watch_) : comm(comm_), owned(owned_), watch(&watch_) {}
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
   ~Handle();
 
   MPI_Comm comm;
   bool owned;
+  StallWatch* watch;
+};
+
+struct StallWatch::World {
+  MPI_Comm comm;
+  std::size_t rank;
+  std::vector<MPI_Request> notes;  ///< to each rank: the last one
 };
 
 /// Turns a failed MPI call into a CommError that names the call.

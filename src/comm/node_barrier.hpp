@@ -9,16 +9,15 @@
 namespace fcmnist::comm {
 
 /// A barrier over shared memory for the ranks of one node: what was written before it by any of them is seen
-/// after it by all. Every rank counts its arrivals and watches the others' counters, so a late rank is known
-/// by its number. Cost: one cache line written, size-1 lines read; no system call when all are on time.
+/// after it by all. Every rank counts its arrivals and watches the others' counters. Cost: one cache line
+/// written, size-1 lines read; no system call when all are on time.
 class NodeBarrier {
  public:
   /// Collective over the node.
   NodeBarrier(const Topology& topology, PolledWait patience)
       : topology_(&topology), patience_(patience), arrivals_(topology) {}
 
-  /// Waits for all ranks of the node. Throws CommError that names a missing rank when it lasts longer than
-  /// the stall timeout.
+  /// Waits for all ranks of the node. Throws CommError as PolledWait does.
   void wait();
 
  private:

@@ -3,7 +3,8 @@
 namespace fcmnist::comm {
 
 struct CommOptions {
-  /// A wait for another rank's gradient that lasts longer than this ends the run with an error, exit 5.
+  /// Every wait for another rank that lasts longer than this ends the run with an error that names the rank,
+  /// exit 5. Where a rank works long by right, it counts from the end of the time for that (long_work_s).
   double stall_timeout_s = 300;
   /// Ranks of each node that send gradients to other nodes at the same time, at most as many as the smallest
   /// node has. Part of what the bits of a run on several nodes depend on.

@@ -3,8 +3,7 @@
 #include <immintrin.h>
 #include <sched.h>
 
-#include "comm/communicator.hpp"
-#include "comm/stall_clock.hpp"
+#include "comm/stall_watch.hpp"
 
 namespace fcmnist::comm {
 
@@ -13,31 +12,35 @@ namespace fcmnist::comm {
 /// make progress and watches the clock. So nothing deadlocks when ranks share a core or a rank is gone.
 class PolledWait {
  public:
-  /// `give_way`: more ranks than cores, so a waiting rank leaves its core at once instead of spinning.
-  PolledWait(const Communicator& world, double stall_timeout_s, bool give_way)
-      : world_(&world), stall_timeout_s_(stall_timeout_s), spins_(give_way ? 1 : 10'000) {}
+  /// `spins`: looks before it gives its core away. `work_s`: see StallWatch.
+  explicit PolledWait(StallWatch& watch, int spins, double work_s = 0.0)
+      : watch_(&watch), spins_(spins), work_s_(work_s) {}
 
-  /// Returns when done() is true. Throws error(), a CommError that says who is late, after the stall timeout.
-  template <class Done, class MakeError>
-  void until(Done done, MakeError error) const {
+  /// For waits within a step. `give_way`: more ranks than cores, so a waiting rank leaves its core at once
+  /// instead of spinning.
+  static PolledWait in_step(StallWatch& watch, bool give_way) {
+    return PolledWait(watch, give_way ? 1 : 10'000);
+  }
+
+  /// Returns when done() is true. Throws CommError that names the ranks that do not come, after the stall
+  /// timeout.
+  template <class Done>
+  void until(Done done) const {
     for (int spin = 0; spin < spins_; ++spin) {
       if (done()) return;
       _mm_pause();
     }
-    StallClock stall(stall_timeout_s_);
+    StallWatch::Wait wait(*watch_, work_s_);
     while (!done()) {
       sched_yield();
-      world_->poll();
-      if (stall.expired()) throw error();
+      wait.turn();
     }
   }
 
-  [[nodiscard]] double stall_timeout_s() const { return stall_timeout_s_; }
-
  private:
-  const Communicator* world_;
-  double stall_timeout_s_;
+  StallWatch* watch_;
   int spins_;
+  double work_s_;
 };
 
 }  // namespace fcmnist::comm

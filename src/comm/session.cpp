@@ -19,10 +19,18 @@ Session::Session() {
   int provided = 0;
   FCMNIST_MPI(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided));
   FCMNIST_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
-  world_ = std::make_unique<Communicator>(std::make_unique<Communicator::Handle>(MPI_COMM_WORLD, false));
+  int rank = 0, size = 0;
+  FCMNIST_MPI(MPI_Comm_rank(MPI_COMM_WORLD, &rank));
+  FCMNIST_MPI(MPI_Comm_size(MPI_COMM_WORLD, &size));
+  watch_ = std::make_unique<StallWatch>(std::make_unique<StallWatch::World>(
+      MPI_COMM_WORLD, static_cast<std::size_t>(rank),
+      std::vector<MPI_Request>(static_cast<std::size_t>(size), MPI_REQUEST_NULL)));
+  world_ =
+      std::make_unique<Communicator>(std::make_unique<Communicator::Handle>(MPI_COMM_WORLD, false, *watch_));
 }
 
 Session::~Session() {
+  world_->barrier_or_end_world();  // MPI_Finalize would wait for ever
   world_.reset();
   check_mpi_nothrow(MPI_Finalize());
 }

@@ -12,12 +12,18 @@
 namespace fcmnist::comm {
 
 struct SharedWindow::Handle {
+  const Communicator* node;
   MPI_Win window = MPI_WIN_NULL;
   std::vector<std::span<std::byte>> segments;
+  explicit Handle(const Communicator& node_) : node(&node_) {}
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
   ~Handle() {
-    // Freeing waits for the other ranks, who may never come when an error that only this rank knows of is
-    // under way.
-    if (window != MPI_WIN_NULL && can_still_free()) check_mpi_nothrow(MPI_Win_free(&window));
+    // Freeing waits for the other ranks without a limit, and when an error that only this rank knows of is
+    // under way, they never come.
+    if (window == MPI_WIN_NULL || !can_still_free()) return;
+    node->barrier_or_end_world();
+    check_mpi_nothrow(MPI_Win_free(&window));
   }
 };
 
@@ -35,12 +41,13 @@ std::span<std::byte> from_the_next_line(std::byte* base, std::size_t bytes) {
 }  // namespace
 
 SharedWindow::SharedWindow(const Communicator& node, std::size_t my_bytes)
-    : handle_(std::make_unique<Handle>()) {
+    : handle_(std::make_unique<Handle>(node)) {
   MPI_Info info = MPI_INFO_NULL;
   FCMNIST_MPI(MPI_Info_create(&info));
   FCMNIST_MPI(MPI_Info_set(info, "alloc_shared_noncontig", "true"));
   void* mine = nullptr;
   const auto asked = static_cast<MPI_Aint>(my_bytes > 0 ? my_bytes + line_bytes : 0);
+  node.barrier();  // the next call waits without a limit
   const int status = MPI_Win_allocate_shared(asked, 1, info, node.handle().comm, &mine, &handle_->window);
   FCMNIST_MPI(MPI_Info_free(&info));
   if (status != MPI_SUCCESS) {

@@ -13,6 +13,7 @@ namespace fcmnist::comm {
 /// that, who reads what another wrote needs a NodeBarrier between.
 class SharedWindow {
  public:
+  /// `node` must outlive it.
   SharedWindow(const Communicator& node, std::size_t my_bytes);
   ~SharedWindow();
   SharedWindow(SharedWindow&&) noexcept;

@@ -107,8 +107,7 @@ MaxTime read_max_time(const Value& value, const std::string& key) {
   static const std::regex pattern("([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])");
   std::smatch part;
   const bool is_time = value.kind == Value::Kind::scalar && std::regex_match(text, part, pattern);
-  const long seconds =
-      is_time ? 3600 * std::stol(part[1]) + 60 * std::stol(part[2]) + std::stol(part[3]) : 0;
+  const long seconds = is_time ? 3600 * std::stol(part[1]) + 60 * std::stol(part[2]) + std::stol(part[3]) : 0;
   if (seconds == 0) unexpected(value, key, "a time above 0 as HH:MM:SS, or auto, or none");
   return {seconds, false};
 }

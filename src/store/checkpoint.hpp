@@ -26,12 +26,12 @@ struct LogInterval {
 /// Where training stands: all that, with weights and optimizer arrays, is needed to go on as if never
 /// interrupted.
 struct TrainState {
-  std::int64_t step = 0;           ///< optimizer steps done
-  std::int64_t epoch = 0;          ///< of the next sample, from 0
-  std::int64_t step_in_epoch = 0;  ///< steps done in that epoch
-  std::int64_t samples_seen = 0;   ///< training samples used so far, all epochs
-  std::uint64_t seed = 0;          ///< of the run; random numbers are functions of it and of the position
-  std::string labels_sha256;       ///< of the training labels, so that a resume knows its data
+  std::int64_t step = 0;              ///< optimizer steps done
+  std::int64_t epoch = 0;             ///< of the next sample, from 0
+  std::int64_t step_in_epoch = 0;     ///< steps done in that epoch
+  std::int64_t samples_seen = 0;      ///< training samples used so far, all epochs
+  std::uint64_t seed = 0;             ///< of the run; random numbers are functions of it and of the position
+  std::string labels_sha256;          ///< of the training labels, so that a resume knows its data
   std::int64_t skipped_in_a_row = 0;  ///< steps just before, skipped because they were not finite
   LogInterval since_log_line;
   bool operator==(const TrainState&) const = default;

@@ -81,8 +81,8 @@ class Group {
   void write(std::string_view name, const Shape& shape, const T* data) const {
     write_dataset(name, type_of<T>(), shape, data, 0);
   }
-  /// The same for a large dataset of a new file: HDF5 makes room for it, and File::bytes() copies the numbers,
-  /// which must stay until then. HDF5 itself would copy them several times.
+  /// The same for a large dataset of a new file: HDF5 makes room for it, and File::bytes() copies the
+  /// numbers, which must stay until then. HDF5 itself would copy them several times.
   template <class T>
   void place(std::string_view name, const Shape& shape, std::span<const T> numbers) const {
     place_dataset(name, type_of<T>(), shape, std::as_bytes(numbers));

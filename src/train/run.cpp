@@ -65,10 +65,13 @@ ExitCode run_mode(RunContext& context, StopSignals& signals) {
       return ExitCode::done;
     case config::Mode::prepare_data:  // chosen in a file
       signals.let_through();
-      on_root(context, [&] {
-        data::prepare(context.config.train_input, context.config.eval_input, context.config.model.num_classes,
-                      *context.log);
-      });
+      on_root(
+          context,
+          [&] {
+            data::prepare(context.config.train_input, context.config.eval_input,
+                          context.config.model.num_classes, *context.log);
+          },
+          comm::long_work_s);
       return ExitCode::done;
   }
   return ExitCode::done;
@@ -83,7 +86,6 @@ ExitCode refuse(const Error& error) {
   }
   const comm::Session session;
   if (session.world().rank() == 0) print_error(error.what());
-  session.world().barrier();
   return error.code();
 }
 

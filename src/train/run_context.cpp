@@ -115,6 +115,7 @@ RunContext::RunContext(const comm::Session& session, const config::CommandLine& 
   const SettingsFile file = find_settings(world(), arguments_);
   config::Loaded loaded = load_settings(world(), arguments_, file);
   config = std::move(loaded.config);
+  session.set_stall_timeout(config.comm.stall_timeout_s);
   comm::collectively(world(), [&] {
     config::check_world(config, world().size());
     check_gemm(config.kernels.gemm);
@@ -142,8 +143,8 @@ void check_joined(int world_size) {
       "srun -n 1");
 }
 
-void on_root(const RunContext& context, const std::function<void()>& action) {
-  comm::collectively(context.world(), context.is_root() ? action : std::function<void()>());
+void on_root(const RunContext& context, const std::function<void()>& action, double work_s) {
+  comm::collectively(context.world(), context.is_root() ? action : std::function<void()>(), work_s);
 }
 
 std::string read_text_file(const std::filesystem::path& path, const std::string& what_for) {

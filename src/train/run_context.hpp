@@ -35,8 +35,9 @@ struct RunContext {
 /// Throws UsageError when this process is one of several tasks of a Slurm step, but MPI has not joined them.
 void check_joined(int world_size);
 
-/// Runs `action` on rank 0 only; its error is thrown on every rank. Collective.
-void on_root(const RunContext& context, const std::function<void()>& action);
+/// Runs `action` on rank 0 only; its error is thrown on every rank. Collective. `work_s` as for
+/// comm::collectively.
+void on_root(const RunContext& context, const std::function<void()>& action, double work_s = 0.0);
 
 /// Reads a whole text file of at most 1 MiB. Throws UsageError that names `what_for`.
 std::string read_text_file(const std::filesystem::path& path, const std::string& what_for);

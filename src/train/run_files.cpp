@@ -68,6 +68,9 @@ RunFiles::RunFiles(const RunContext& context, store::ModelDirLock& lock, std::si
   store::write_atomically(model_dir_.params_file(), context.config_yaml);
   metrics_.truncate_after(step);
   if (!metrics_.train().empty()) elapsed_before_s_ = metrics_.train().back().elapsed_s;
+}
+
+void RunFiles::begin() {
   metrics_.write();
   std::error_code absent;
   std::filesystem::remove(model_dir_.stopped_file(), absent);
@@ -116,10 +119,10 @@ void RunFiles::hold(const store::TrainState& position, const ModelState& state) 
                                        context_->manifest};
   const store::OptimizerArray optimizer[] = {{"momentum_buffer", state.momentum_buffer()}};
   last_save_s_ = comm::now_s();
-  held_ = Image{position.step,
-                store::checkpoint_image(model_dir_.checkpoint_file(position.step), header, state.weights(),
-                                        optimizer),
-                last_save_s_};
+  held_ = Image{
+      position.step,
+      store::checkpoint_image(model_dir_.checkpoint_file(position.step), header, state.weights(), optimizer),
+      last_save_s_};
 }
 
 void RunFiles::release() {
@@ -196,7 +199,8 @@ void RunFiles::finish() {
 }
 
 void RunFiles::abandon() {
-  if (held_) context_->log->info("the checkpoint of step {} was not written: its weights are bad", held_->step);
+  if (held_)
+    context_->log->info("the checkpoint of step {} was not written: its weights are bad", held_->step);
   held_.reset();
   wait();
   try {

@@ -31,9 +31,13 @@ class RunFiles {
 
   /// Opens the run's files for a run that stands at `step`: moves an old run aside (--restart), puts damaged
   /// checkpoints and left-overs of dead runs out of the way, forgets metrics of later steps, writes
-  /// params.yaml and metrics. Nothing that the user asked for may be wrong any more when this is called.
-  /// Throws StoreError.
+  /// params.yaml. Nothing that the user asked for may be wrong any more when this is called. Throws
+  /// StoreError.
   RunFiles(const RunContext& context, store::ModelDirLock& lock, std::size_t classes, std::int64_t step);
+
+  /// Before the first step: from here on there are metrics that any HDF5 program can open, and nothing says
+  /// any more that the run was stopped. Throws StoreError.
+  void begin();
 
   [[nodiscard]] store::MetricsFile& metrics() { return metrics_; }
   /// Training time of the processes before this one.

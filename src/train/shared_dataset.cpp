@@ -39,8 +39,10 @@ data::DatasetShape shape_on_all_nodes(const comm::Topology& topology, const data
 data::DatasetShape find_dataset(const comm::Topology& topology, const data::InputOptions& input,
                                 Logger& log) {
   if (input.use_fake_data) return data::fake_dataset_shape(input.split);
-  comm::collectively(topology.world(), topology.world().rank() == 0 ? [&] { data::fetch_missing(input, log); }
-                                                                    : std::function<void()>());
+  comm::collectively(
+      topology.world(),
+      topology.world().rank() == 0 ? [&] { data::fetch_missing(input, log); } : std::function<void()>(),
+      comm::long_work_s);
   return shape_on_all_nodes(topology, input);
 }
 

@@ -107,7 +107,7 @@ TrainingRun::TrainingRun(RunContext& context, const StopSignals& signals, const 
 /// Weights, position and files of a new run, or of the one that goes on.
 void TrainingRun::begin(Start& start) {
   const store::Checkpoint* checkpoint = start.point.checkpoint ? &*start.point.checkpoint : nullptr;
-  const std::string from = context_->world().broadcast(checkpoint == nullptr        ? "nothing"
+  const std::string from = context_->world().broadcast(checkpoint == nullptr      ? "nothing"
                                                        : start.point.weights_only ? "weights"
                                                                                   : "all",
                                                        0);
@@ -143,6 +143,7 @@ ExitCode TrainingRun::run() {
     say_finished();
     return ExitCode::done;
   }
+  on_root(*context_, [&] { files_->begin(); });
   if (config_->checkpoint.save_initial_checkpoint && trainer_.steps_done() == 0) save();
   try {
     return train_loop();
@@ -205,10 +206,10 @@ bool TrainingRun::time_is_up() const {
 ExitCode TrainingRun::stop() {
   bar_.clear();
   on_root(*context_, [&] {
-    const std::string why =
-        signals_->arrived() != 0 ? fmt::format("{} arrived", signal_name(signals_->arrived()))
-        : time_is_up()           ? "runconfig.max_time is over"
-                                 : "another rank received a signal";
+    const std::string why = signals_->arrived() != 0
+                                ? fmt::format("{} arrived", signal_name(signals_->arrived()))
+                            : time_is_up() ? "runconfig.max_time is over"
+                                           : "another rank received a signal";
     files_->finish();
     const std::string what =
         fmt::format("stopped after step {} of {}: {}", trainer_.steps_done(), total_steps_, why);
@@ -223,21 +224,21 @@ void TrainingRun::record(const StepResult& step, bool logged) {
   if (!files_ || !(config_->run.save_losses || logged)) return;
   const StepResult row = config_->run.save_losses ? step : progress_.interval();
   const TimeSplit& time = row.time;
-  files_->metrics().append(
-      {.step = row.step,
-       .epoch = row.epoch,
-       .loss = row.loss,
-       .accuracy = row.accuracy,
-       .learning_rate = row.learning_rate,
-       .grad_norm = row.gradient_norm,
-       .samples_per_s = config_->run.save_losses ? static_cast<double>(step.samples) / time.step_s()
+  files_->metrics().append({.step = row.step,
+                            .epoch = row.epoch,
+                            .loss = row.loss,
+                            .accuracy = row.accuracy,
+                            .learning_rate = row.learning_rate,
+                            .grad_norm = row.gradient_norm,
+                            .samples_per_s = config_->run.save_losses
+                                                 ? static_cast<double>(step.samples) / time.step_s()
                                                  : progress_.rate(),
-       .elapsed_s = files_->elapsed_before_s() + progress_.total_time().total_s(),
-       .compute_s = time.compute_s,
-       .exchange_s = time.exchange_s,
-       .data_s = time.data_s,
-       .files_s = time.files_s,
-       .skipped = row.skipped ? 1 : 0});
+                            .elapsed_s = files_->elapsed_before_s() + progress_.total_time().total_s(),
+                            .compute_s = time.compute_s,
+                            .exchange_s = time.exchange_s,
+                            .data_s = time.data_s,
+                            .files_s = time.files_s,
+                            .skipped = row.skipped ? 1 : 0});
 }
 
 void TrainingRun::log(std::int64_t step) {
@@ -268,8 +269,7 @@ void TrainingRun::evaluate() {
 }
 
 store::TrainState TrainingRun::position() const {
-  store::TrainState state =
-      position_after(trainer_.steps_done(), plan_, config_->run.seed, labels_sha256_);
+  store::TrainState state = position_after(trainer_.steps_done(), plan_, config_->run.seed, labels_sha256_);
   state.skipped_in_a_row = trainer_.skipped_in_a_row();
   state.since_log_line = progress_.sums();
   return state;

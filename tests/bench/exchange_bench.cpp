@@ -36,8 +36,7 @@ class WindowSum {
         blocks_(blocks_of(layout)),
         gradients_(*node_, layout.size() * sizeof(float)),
         result_(*node_, layout.size()),
-        barrier_(*bench.topology,
-                 comm::PolledWait(bench.world(), comm::CommOptions().stall_timeout_s, bench.give_way)) {}
+        barrier_(*bench.topology, comm::PolledWait::in_step(bench.world().stall_watch(), bench.give_way)) {}
 
   [[nodiscard]] std::span<float> my_gradient() const { return gradient(node_->rank()).all(); }
 

@@ -1,5 +1,6 @@
 #include "comm/communicator.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "comm/shared_window.hpp"
@@ -29,6 +30,27 @@ TEST(Communicator, SumsAndExtremes) {
   EXPECT_EQ(counts[1], n);
   EXPECT_EQ(world().max(r), n - 1);
   EXPECT_EQ(world().min(r + 5), 5);
+}
+
+TEST(Communicator, SumsHaveTheSameBitsOnAllRanks) {
+  const double mine = 1.0 / (3.0 + world().rank());
+  double sums[] = {mine, 1e16 * mine, -mine};
+  world().sum(sums);
+  double expected = 0.0;
+  for (int r = 0; r < world().size(); ++r) expected += 1.0 / (3.0 + r);
+  EXPECT_EQ(sums[0], expected) << "added in rank order";
+  EXPECT_EQ(sums[2], -expected);
+  for (const auto& text : world().all_gather(fmt::format("{:a} {:a}", sums[0], sums[1]))) {
+    EXPECT_EQ(text, fmt::format("{:a} {:a}", sums[0], sums[1]));
+  }
+}
+
+TEST(Communicator, BroadcastsNumbersOfEveryRoot) {
+  for (int root = 0; root < world().size(); ++root) {
+    std::vector<float> numbers(300'000, static_cast<float>(world().rank() + 1));
+    world().broadcast(numbers, root);
+    EXPECT_EQ(numbers, std::vector<float>(numbers.size(), static_cast<float>(root + 1)));
+  }
 }
 
 TEST(Collectively, AnErrorOnOneRankIsThrownByAll) {

@@ -1,6 +1,5 @@
 #include "comm/gradient_exchange.hpp"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -131,45 +130,6 @@ TEST_P(Exchange, BlocksOfANodeAreOwnedOnce) {
 
 INSTANTIATE_TEST_SUITE_P(RanksPerNode, Exchange,
                          testing::Combine(testing::Values(0, 1, 2, 3, 4), testing::Values(1, 2, 4)));
-
-// Within one node, a late rank is named by NodeBarrier, which has its own test.
-class SilentRank : public testing::TestWithParam<int> {};
-
-TEST_P(SilentRank, IsNamedAfterTheStallTimeout) {
-  const Layout layout = small_net();
-  const Topology topology(world(), GetParam());
-  if (topology.node_count() == 1) return;
-  CommOptions options;
-  options.stall_timeout_s = 0.3;
-  GradientExchange exchange(topology, layout, parts_of(layout), 0, options, true);
-  const auto write_all = [&] {
-    exchange.begin({});
-    for (std::size_t p = 0; p < parts_of(layout).size(); ++p) exchange.post();
-  };
-  if (world().rank() != 1) {
-    write_all();
-    try {
-      static_cast<void>(exchange.finish());
-      ADD_FAILURE() << "rank 1 did not come";
-    } catch (const CommError& error) {
-      bool same_node = false;
-      for (int r = 0; r < topology.node().size(); ++r) same_node = same_node || topology.world_rank(r) == 1;
-      EXPECT_THAT(error.what(), testing::HasSubstr(same_node ? "rank 1 has not arrived"
-                                                             : "no message has come from another node"));
-    }
-  }
-  world().barrier();
-  if (world().rank() == 1) write_all();  // it comes after all, so that no message is left under way
-  for (;;) {
-    try {
-      static_cast<void>(exchange.finish());
-      break;
-    } catch (const CommError&) {
-    }
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(RanksPerNode, SilentRank, testing::Values(1, 2, 3));
 
 }  // namespace
 }  // namespace fcmnist::comm

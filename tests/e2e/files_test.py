@@ -36,18 +36,24 @@ class Files(runs.TestCase):
 
 class Metrics(Files):
     def test_datasets_types_and_units(self):
+<<<<<<< HEAD
         integers = {"step": "1", "epoch": "1"}
+        train = {"skipped": "1", "loss": "nat", "accuracy": "1", "learning_rate": "1", "grad_norm": "1", "samples_per_s": "s-1",
+=======
+        integers = {"step": "1", "epoch": "1", "skipped": "1"}
         train = {"loss": "nat", "accuracy": "1", "learning_rate": "1", "grad_norm": "1", "samples_per_s": "s-1",
+>>>>>>> wt-store
                  "elapsed_s": "s", "compute_s": "s", "exchange_s": "s", "data_s": "s", "files_s": "s"}
         evaluated = {"loss": "nat", "accuracy": "1", "elapsed_s": "s"}
         with h5py.File(self.model_dir / "metrics.h5") as file:
             self.assertEqual(set(file), {"train", "eval"})
             self.assertEqual(set(file["train"]), {*integers, *train})
-            self.assertEqual(set(file["eval"]), {*integers, *evaluated, "confusion", "true_class", "predicted_class"})
-            for group, rows, columns in (("train", STEPS, train), ("eval", 3, evaluated)):
-                for name, units in {**integers, **columns}.items():
+            self.assertEqual(set(file["eval"]), {"step", "epoch", *evaluated, "confusion", "true_class", "predicted_class"})
+            for group, rows, columns in (("train", STEPS, {**integers, **train}),
+                                         ("eval", 3, {"step": "1", "epoch": "1", **evaluated})):
+                for name, units in columns.items():
                     dataset = file[group][name]
-                    self.assertEqual(dataset.dtype, np.dtype("<i8" if name in integers else "<f8"), name)
+                    self.assertEqual(dataset.dtype, np.dtype("<i8" if name in {*integers, "skipped"} else "<f8"), name)
                     self.assertEqual((dataset.shape, dataset.maxshape), ((rows,), (None,)), name)
                     self.assertEqual(dataset.attrs["units"], units, name)
             confusion = file["eval/confusion"]
@@ -96,10 +102,11 @@ class Checkpoint(Files):
             for group in ("model", "optimizer/momentum_buffer"):
                 self.assertEqual({name: dataset.shape for name, dataset in file[group].items()}, shapes)
                 self.assertEqual({dataset.dtype for dataset in file[group].values()}, {np.dtype("<f4")})
-            state = dict(file["state"].attrs)
+            state = {name: value for name, value in file["state"].attrs.items() if not name.startswith("log_interval_")}
             self.assertRegex(state.pop("labels_sha256"), "^[0-9a-f]{64}$")
             evaluation = dict(file["evaluation"].attrs)
-        self.assertEqual(state, {"step": STEPS, "epoch": 5, "step_in_epoch": 5, "samples_seen": 5 * 500 + 5 * 64, "seed": 5})
+        self.assertEqual(state, {"step": STEPS, "epoch": 5, "step_in_epoch": 5, "samples_seen": 5 * 500 + 5 * 64, "seed": 5,
+                                 "skipped_in_a_row": 0})
         evaluated = runs.metrics(self.model_dir, "eval")
         self.assertEqual(evaluation, {"loss": evaluated["loss"][-1], "accuracy": evaluated["accuracy"][-1]})
 

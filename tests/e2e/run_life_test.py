@@ -136,6 +136,7 @@ class Restart(Life):
         (self.model_dir / "notes.txt").write_text("mine")
         restarted = self.train("--max_steps", 10, "--restart", optimizer__momentum=0.5)
         self.assertEqual(len(restarted.lines("previous_1")), 1, str(restarted))
+        del before["LOCK"]  # belongs to the directory
         self.assertEqual(runs.snapshot(self.model_dir / "previous_1"), before)
         self.assertEqual((self.model_dir / "notes.txt").read_text(), "mine")
         self.assertEqual(runs.checkpoint_steps(self.model_dir), [10])
@@ -176,7 +177,7 @@ class Checkpoints(Life):
 
     def test_nothing_else_is_left_in_the_model_dir(self):
         self.train("--max_steps", 5)
-        self.assertEqual(set(runs.snapshot(self.model_dir)), {"checkpoint_5.h5", "metrics.h5", "params.yaml"})
+        self.assertEqual(set(runs.snapshot(self.model_dir)), {"checkpoint_5.h5", "metrics.h5", "params.yaml", "LOCK"})
 
     def test_divergence_keeps_the_last_checkpoint(self):
         self.train("--max_steps", 10)

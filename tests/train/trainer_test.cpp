@@ -227,10 +227,10 @@ TEST(Trainer, GoesOnWithTheSameBitsAfterAnyStep) {
   }
 }
 
-TEST(Trainer, SkippingHasTheSameBitsAsStoppingWhileAllIsFinite) {
+TEST(Trainer, SkippingTrainsTheSameBitsWhileAllIsFinite) {
   ATrainer stops(small_config()), skips(skipping());
   for (int s = 0; s < 5; ++s) {
-    EXPECT_DOUBLE_EQ(stops->step().gradient_norm, skips->step().gradient_norm);
+    EXPECT_NEAR(stops->step().gradient_norm, skips->step().gradient_norm, 1e-5);  // added in another order
     EXPECT_EQ(stops.weights(), skips.weights());
   }
 }

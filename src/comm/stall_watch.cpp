@@ -1,0 +1,134 @@
+#include "comm/stall_watch.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+
+#include "comm/mpi_handle.hpp"
+#include "comm/session.hpp"
+#include "core/error.hpp"
+
+namespace fcmnist::comm {
+
+namespace {
+
+constexpr double beats_in_timeout = 20;
+constexpr double warning_share = 0.2;        // of the stall timeout
+constexpr double time_to_end_world_s = 3.0;  // from the error of one rank to the end of the others
+constexpr double never_s = -std::numeric_limits<double>::infinity();
+
+// All other messages from rank to rank go through communicators of their own; the largest tag that every MPI
+// has keeps this so.
+constexpr int note_tag = 32'767;
+
+std::string rank_or_ranks(const std::vector<std::size_t>& ranks) {
+  return fmt::format("rank{} {}", ranks.size() == 1 ? "" : "s", fmt::join(ranks, ", "));
+}
+
+}  // namespace
+
+StallWatch::StallWatch(std::unique_ptr<World> world)
+    : world_(std::move(world)), heard_s_(world_->notes.size(), never_s) {}
+
+StallWatch::~StallWatch() = default;
+
+/// A note that a stopped rank has not taken yet is not followed by another one.
+void StallWatch::tell_all() {
+  for (std::size_t rank = 0; rank < world_->notes.size(); ++rank) {
+    if (rank == world_->rank) continue;
+    MPI_Request& note = world_->notes[rank];
+    int sent = 0;
+    FCMNIST_MPI(MPI_Test(&note, &sent, MPI_STATUS_IGNORE));
+    if (sent == 0) continue;
+    FCMNIST_MPI(MPI_Isend(nullptr, 0, MPI_BYTE, static_cast<int>(rank), note_tag, world_->comm, &note));
+  }
+}
+
+void StallWatch::receive(double waited_s) {
+  for (;;) {
+    int found = 0;
+    MPI_Status status;
+    FCMNIST_MPI(MPI_Iprobe(MPI_ANY_SOURCE, note_tag, world_->comm, &found, &status));
+    if (found == 0) return;
+    FCMNIST_MPI(MPI_Recv(nullptr, 0, MPI_BYTE, status.MPI_SOURCE, note_tag, world_->comm, MPI_STATUS_IGNORE));
+    heard_s_[static_cast<std::size_t>(status.MPI_SOURCE)] = waited_s;
+  }
+}
+
+void StallWatch::end_world(const char* what) const {
+  std::fflush(stdout);
+  fmt::print(stderr, "fcmnist_mpi: error: [rank {}] {}\n", world_->rank, what);
+  MPI_Abort(world_->comm, static_cast<int>(ExitCode::communication));
+  std::abort();
+}
+
+StallWatch::Wait::Wait(StallWatch& watch, double work_s)
+    : watch_(&watch),
+      work_s_(work_s),
+      timeout_s_(watch.timeout_s_),
+      beat_s_(timeout_s_ / beats_in_timeout),
+      waited_s_(-work_s),
+      last_turn_s_(now_s()) {}
+
+void StallWatch::Wait::turn() {
+  const double now = now_s();
+  waited_s_ += std::min(now - last_turn_s_, beat_s_);
+  last_turn_s_ = now;
+  watch_->receive(waited_s_);
+  if (waited_s_ >= (beats_ + 1) * beat_s_) beat();
+}
+
+void StallWatch::Wait::beat() {
+  // What came before may be of an earlier stall. Nothing is lost: whoever still waits says so again.
+  if (beats_++ == 0) std::ranges::fill(watch_->heard_s_, never_s);
+  watch_->tell_all();
+
+  int waiting_below = 0;
+  for (std::size_t rank = 0; rank < watch_->world_->rank; ++rank) waiting_below += is_waiting(rank) ? 1 : 0;
+  if (waiting_below == 0 && !has_warned_ && waited_s_ > warning_share * timeout_s_) warn();
+  if (waited_s_ <= timeout_s_) return;
+  if (!missing_) {
+    missing_ = missing_ranks();
+    throw_at_s_ = waited_s_ + waiting_below * std::min(time_to_end_world_s, timeout_s_ / 2);
+  }
+  if (waited_s_ >= throw_at_s_) give_up();
+}
+
+bool StallWatch::Wait::is_waiting(std::size_t rank) const {
+  return rank == watch_->world_->rank || watch_->heard_s_[rank] > waited_s_ - warning_share * timeout_s_;
+}
+
+std::vector<std::size_t> StallWatch::Wait::missing_ranks() const {
+  std::vector<std::size_t> missing;
+  for (std::size_t rank = 0; rank < watch_->heard_s_.size(); ++rank) {
+    if (!is_waiting(rank)) missing.push_back(rank);
+  }
+  return missing;
+}
+
+void StallWatch::Wait::warn() {
+  has_warned_ = true;
+  const auto missing = missing_ranks();
+  fmt::print(stderr, "fcmnist_mpi: warning: waiting for {} for {:g} s\n",
+             missing.empty() ? "a message, with all other ranks," : rank_or_ranks(missing),
+             work_s_ + warning_share * timeout_s_);
+}
+
+void StallWatch::Wait::give_up() const {
+  const std::vector<std::size_t>& missing = *missing_;
+  const std::string time = fmt::format("{:g} s (runconfig.stall_timeout{})", work_s_ + timeout_s_,
+                                       work_s_ > 0 ? fmt::format(" after {:g} s for work", work_s_) : "");
+  if (missing.empty()) {
+    throw CommError(fmt::format("all ranks wait for each other for {}: none is missing", time),
+                    "a message was lost: is the network up?");
+  }
+  throw CommError(fmt::format("{} {} not arrived for {}", rank_or_ranks(missing),
+                              missing.size() == 1 ? "has" : "have", time),
+                  "the rank has died, is stopped, or its node is overloaded");
+}
+
+}  // namespace fcmnist::comm

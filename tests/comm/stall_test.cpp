@@ -1,0 +1,193 @@
+// One rank does not come to where the others wait.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <thread>
+
+#include "comm/gradient_exchange.hpp"
+#include "comm/node_barrier.hpp"
+#include "core/error.hpp"
+#include "support/mpi_test.hpp"
+
+namespace fcmnist::comm {
+namespace {
+
+using test::world;
+using testing::HasSubstr;
+
+using Action = std::function<void()>;
+
+constexpr double timeout_s = 0.8;
+
+void sleep_s(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
+
+class Stall : public testing::Test {
+ protected:
+  Stall() { world().stall_watch().set_timeout(timeout_s); }
+  ~Stall() override { world().stall_watch().set_timeout(CommOptions().stall_timeout_s); }
+
+  static int last() { return world().size() - 1; }
+
+  static std::string error_of(const Action& action) {
+    try {
+      action();
+    } catch (const CommError& error) {
+      EXPECT_EQ(error.code(), ExitCode::communication);
+      EXPECT_FALSE(error.agreed()) << "it must end the world";
+      return error.what();
+    }
+    return "no error";
+  }
+
+  /// All ranks but one wait in `action`, and must get an error that names that one. When all have it, the
+  /// missing rank does `late_action`, which lets the others' part in `action` come to its end.
+  void expect_named(int missing, const Action& action, const Action& late_action,
+                    const std::string& time = "for 0.8 s (runconfig.stall_timeout)") {
+    if (world().rank() == missing) {
+      wait_until_all_have_given_up();
+      late_action();
+    } else {
+      EXPECT_THAT(error_of(action), HasSubstr(fmt::format("rank {} has not arrived {}", missing, time)));
+      wait_until_all_have_given_up();
+    }
+    world().barrier();
+  }
+  void expect_named(int missing, const Action& action) { expect_named(missing, action, action); }
+
+  /// Without MPI, in which this rank would be one that waits.
+  void wait_until_all_have_given_up() {
+    given_up_.set(0, ++calls_);
+    while (given_up_.first_behind(0, calls_)) sleep_s(0.001);
+  }
+
+ private:
+  Topology topology_{world()};
+  NodeCounters given_up_{topology_};
+  std::uint64_t calls_ = 0;
+};
+
+struct Call {
+  Action action;
+  /// What a rank does that comes too late: the first one of the calls of MPI that are in `action`, since the
+  /// others never come to the second.
+  Action first_part = action;
+};
+
+/// Everything that waits for all ranks of a group.
+std::vector<Call> collective_calls() {
+  const Action sum_one = [] {
+    double number[] = {1.0};
+    world().sum(number);
+  };
+  const Action sum_integers = [] {
+    std::vector<std::int64_t> numbers(100, 1);
+    world().sum(std::span(numbers));
+  };
+  return {{[] { world().barrier(); }},
+          {sum_one},
+          {sum_integers},
+          {[] { static_cast<void>(world().max(1.0)); }},
+          {[] { static_cast<void>(world().min(1)); }},
+          {[] { static_cast<void>(world().all_gather("text")); }, sum_one},
+          {[] { collectively(world(), {}); }}};
+}
+
+TEST_F(Stall, NamesTheMissingRankInEveryCollectiveCall) {
+  int missing = 0;
+  for (const Call& call : collective_calls()) {
+    expect_named(missing, call.action, call.first_part);
+    missing = (missing + 1) % world().size();
+  }
+}
+
+TEST_F(Stall, NamesTheRootOfABroadcast) {
+  std::vector<float> numbers(50'000, 1.0F), length(2);
+  expect_named(last(), [&] { world().broadcast(numbers, last()); });
+  expect_named(
+      0, [] { static_cast<void>(world().broadcast("text", 0)); }, [&] { world().broadcast(length, 0); });
+}
+
+// These make calls that wait without a limit, so they look first whether all are there.
+TEST_F(Stall, NamesTheMissingRankBeforeCallsThatCannotBePolled) {
+  const Action barrier = [] { world().barrier(); };
+  expect_named(
+      0, [] { static_cast<void>(world().split(0)); }, barrier);
+  expect_named(
+      last(), [] { static_cast<void>(world().split_by_node()); }, barrier);
+  expect_named(
+      0, [] { const SharedWindow window(world(), 100); }, barrier);
+}
+
+TEST_F(Stall, NamesTheMissingRankInANodeBarrier) {
+  const Topology topology(world());
+  NodeBarrier barrier(topology, PolledWait::in_step(world().stall_watch(), true));
+  for (const int missing : {0, last()}) {
+    expect_named(missing, [&] { barrier.wait(); });
+  }
+}
+
+/// On one node and on several, so that some ranks wait for another node whose leader waits itself.
+TEST_F(Stall, NamesTheMissingRankInTheGradientExchange) {
+  Layout layout;
+  layout.add("weight", 10, 100);
+  for (const int ranks_per_node : {0, 1, 2}) {
+    const Topology topology(world(), ranks_per_node);
+    for (const int missing : {0, last()}) {
+      GradientExchange exchange(topology, layout, {{0, layout.size()}}, 1, CommOptions(), true);
+      const double small[] = {1.0};
+      const auto write = [&] {
+        exchange.begin(small);
+        exchange.post();
+      };
+      const auto finish = [&] { static_cast<void>(exchange.finish()); };
+      if (world().rank() != missing) write();
+      expect_named(missing, finish, write);
+      // On one node, all but the missing one have passed the barrier of finish() by giving it up.
+      if (topology.node_count() > 1) finish();
+    }
+  }
+}
+
+TEST_F(Stall, ARankThatComesInTimeIsWaitedFor) {
+  int late = 0;
+  for (const Call& call : collective_calls()) {
+    if (world().rank() == late) sleep_s(0.5 * timeout_s);
+    call.action();
+    late = (late + 1) % world().size();
+  }
+}
+
+TEST_F(Stall, AnEarlierOneMisleadsNobody) {
+  for (int late = 0; late < world().size(); ++late) {
+    if (world().rank() == late) sleep_s(0.7 * timeout_s);  // the others have told it that they wait
+    world().barrier();
+  }
+  expect_named(last(), [] { world().barrier(); });
+}
+
+TEST_F(Stall, LongWorkHasALimitOfItsOwn) {
+  const auto work = [](double seconds) {
+    return world().rank() == 0 ? [seconds] { sleep_s(seconds); } : Action();
+  };
+  EXPECT_NO_THROW(collectively(world(), work(2.5 * timeout_s), 2 * timeout_s));
+  expect_named(
+      0, [] { collectively(world(), {}, timeout_s); }, [] { collectively(world(), {}); },
+      "for 1.6 s (runconfig.stall_timeout after 0.8 s for work)");
+}
+
+TEST_F(Stall, WhenAllWaitNoneIsNamed) {
+  const Communicator one = world().split(0), other = world().split(0);
+  const bool is_first = world().rank() == 0;
+  const std::string error = error_of([&] { (is_first ? one : other).barrier(); });
+  EXPECT_THAT(error, HasSubstr("none is missing"));
+  wait_until_all_have_given_up();
+  (is_first ? other : one).barrier();
+  world().barrier();  // the calls that were given up have come to their end
+}
+
+}  // namespace
+}  // namespace fcmnist::comm
