@@ -8,7 +8,7 @@
 trap : USR1 # until there are ranks, there is nothing to stop; without a trap it would end this shell
 source "$root/jobs/launch.sh"
 
-# Slurm's name of this job. A task of an array has a job id of its own, but for one of them it is that of the whole array.
+# Slurm's name of this job. Each task of an array has a job id, but that of one task is the id of the whole array.
 job=$SLURM_JOB_ID
 if [[ -n ${SLURM_ARRAY_JOB_ID:-} ]]; then job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; fi
 
@@ -25,7 +25,10 @@ say() {
 # nearly over or a rank died, is queued again and goes on from its newest checkpoint; see after_training.
 train_to_the_end() {
   read_training_arguments "$@"
-  local arguments=("$@") code
+  local arguments=() argument code
+  for argument in "$@"; do # only the first start of a job may start the run over
+    if [[ $argument != --restart || ${SLURM_RESTART_COUNT:-0} == 0 ]]; then arguments+=("$argument"); fi
+  done
   gives_max_time || arguments+=(runconfig.max_time=auto) # also where Slurm's signal comes late
   before_training
   run_until_signalled "$root/jobs/train.sh" "${arguments[@]}" || code=$?
@@ -36,9 +39,9 @@ gives_max_time() {
   [[ " ${more[*]}" == *" runconfig.max_time"* ]] || grep -qs '^ *max_time:' "$subject"
 }
 
-# run_until_signalled COMMAND...: returns its exit code. USR1 (Slurm's --signal, scancel --batch --signal=USR1) and TERM
-# (scancel, the end of the job) reach the ranks as USR1, which both launchers pass on: they save and end with 75. CONT is
-# not trapped: Slurm sends it before TERM.
+# run_until_signalled COMMAND...: returns its exit code. USR1 (Slurm's --signal, scancel --batch --signal=USR1) and
+# TERM (scancel, the end of the job) reach the ranks as USR1, which both launchers pass on: they save and end with 75.
+# CONT is not trapped: Slurm sends it before TERM.
 run_until_signalled() {
   local launcher code signalled
   terminated=no
@@ -63,9 +66,9 @@ newest_step() {
   echo "$newest"
 }
 
-# Finds out whether the start before this one has got anywhere, whoever has started the job again: this script, or Slurm
-# after the failure of a node. A job that dies before its next checkpoint each time must not be started for ever; once may
-# be bad luck.
+# Finds out whether the start before this one has got anywhere, whoever has started the job again: this script, or
+# Slurm after the failure of a node. A job that dies before its next checkpoint each time must not be started for ever;
+# once may be bad luck.
 before_training() {
   local memory=$model_dir/slurm_restarts of_job step
   mkdir -p "$model_dir" || exit 4
@@ -90,13 +93,15 @@ after_training() {
   local code=$1 state newest
   newest=$(newest_step)
   case $code in 2 | 3 | 4 | 6 | 7) say "exit code $code: not queued again" && exit "$code" ;; esac
-  # What the program has written counts more than the code: after TERM mpirun ends with 1, and srun with 143 where a rank
-  # was late; and srun may end with 0 where it could start no task.
+  # What the program has written counts more than the code: after TERM mpirun ends with 1, and srun with 143 where a
+  # rank was late; and srun may end with 0 where it could start no task.
   if [[ -e $model_dir/STOPPED ]]; then
     code=75
   elif [[ $code == 0 && $newest != none ]]; then
     say "done after ${SLURM_RESTART_COUNT:-0} restart(s)"
     exit 0
+  elif [[ $code == 0 ]]; then
+    code=1
   fi
   # A job that is cancelled or out of time is COMPLETING. One whose ranks were told to make room for another job, with
   # time to do so (GraceTime), is RUNNING and would fail with our exit code: it must queue itself again.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Trains in a Slurm job that stops in time, queues itself again and goes on until all steps are done. From the repository,
-# or from share/fcmnist_mpi where it is installed:
+# Trains in a Slurm job that stops in time, queues itself again and goes on until all steps are done. From the
+# repository, or from share/fcmnist_mpi where it is installed:
 #   sbatch slurm/train.sh                                                        the default experiment on one node
 #   sbatch --nodes=2 --ntasks-per-node=16 slurm/train.sh configs/params.yaml -o runs/ten_by_fifty
 # Arguments go to jobs/train.sh: [CONFIG.yaml] [more arguments of fcmnist_mpi...]. Fetch the data first, where there is

@@ -1,6 +1,8 @@
 """Jobs in a real Slurm with two nodes, which scripts/slurm_lab.sh starts on this machine.
 
-    slurm_test.py PROGRAM SOURCE_DIRECTORY [TEST...]    exit code 77: not root, or Slurm or h5py is not installed: skipped
+    slurm_test.py PROGRAM SOURCE_DIRECTORY [TEST...]
+
+Exit code 77: not root, or Slurm or h5py is not installed: skipped.
 
 Jobs that are stopped, preempted, requeued, or lose a node must end by themselves with the bits of the job that nothing
 disturbed; for each the test prints what it has cost.
@@ -229,8 +231,8 @@ def cancel(job):
     run("scancel", job.id)
 
 
-def disturb(name, launcher, happens):
-    job = train(name, TWO_NODES, *LONG, LAUNCHER=launcher).wait_for_step(DISTURBED_AT)
+def disturb(name, launcher, happens, *arguments):
+    job = train(name, TWO_NODES, *LONG, *arguments, LAUNCHER=launcher).wait_for_step(DISTURBED_AT)
     happens(job)
     return job.wait()
 
@@ -277,6 +279,7 @@ class SideBySide(unittest.TestCase):
         job = self.job(name)
         self.check_same_bits(job)
         self.assertEqual(job.field("Restarts"), "1", job.output)
+        self.assertEqual(job.output.count("resuming at step"), 1, job.output)
         self.assertIn("done after 1 restart(s)", job.output)
 
 
@@ -292,7 +295,7 @@ class Disturbed(SideBySide):
             "time": (train_to_the_end, ("--time=1", "--signal=B:CONT@1"), {"FCMNIST_MPI": late}),
             "signal_srun": (disturb, "srun", signal_the_batch_shell),
             "signal_mpirun": (disturb, "mpirun", signal_the_batch_shell),
-            "ranks_srun": (disturb, "srun", signal_the_ranks),
+            "ranks_srun": (disturb, "srun", signal_the_ranks, "--restart"),  # over again only in the first start
             "requeue_srun": (disturb, "srun", requeue),
             "requeue_mpirun": (disturb, "mpirun", requeue),
             "cancel_srun": (disturb, "srun", cancel),
@@ -304,7 +307,8 @@ class Disturbed(SideBySide):
         self.assertEqual(job.field("JobState"), "CANCELLED", job.output)
         self.assertIn("where Slurm does not start it again, sbatch does", job.output)
         self.assertTrue(os.path.exists(job.model_dir + "/STOPPED"), job.output)
-        again = train(name + "_again", TWO_NODES, *LONG, model_dir=job.model_dir, LAUNCHER=name.split("_")[1]).wait()
+        launcher = name.split("_")[1]
+        again = train(name + "_again", TWO_NODES, *LONG, model_dir=job.model_dir, LAUNCHER=launcher).wait()
         self.assertIn("resuming at step", again.output)
         self.check_same_bits(again)
         self.assertFalse(os.path.exists(job.model_dir + "/STOPPED"))
@@ -365,7 +369,7 @@ class Ends(SideBySide):
     def setUpClass(cls):
         crashing = {"FCMNIST_MPI": stand_in("crashing", "exit 139\n")}
         hanging = {"FCMNIST_MPI": stand_in("hanging", "echo Step=0 ; sleep 100\n")}
-        # A checkpoint of step N in the N-th restart, up to the third. jobs/train.sh gives the model_dir as 4th argument.
+        # A checkpoint of step N in the N-th restart, up to the third. jobs/train.sh gives the model_dir as 4th.
         advancing = {"FCMNIST_MPI": stand_in("advancing", "n=${SLURM_RESTART_COUNT:-0}; touch $4/checkpoint_$n.h5\n"
                                                           "((n == 3)) || exit 75\n")}
         stopping = {"FCMNIST_MPI": stand_in("stopping", "exit 75\n")}
