@@ -12,10 +12,11 @@ declare -A packages=(
   [bench]="libbenchmark-dev python3-torch"
   [format]="clang-format"
   [tidy]="clang-tidy"
+  [fuzz]="clang libclang-rt-dev llvm libgtest-dev libgmock-dev"
   [fashion_mnist]="dataset-fashion-mnist"
   [slurm]="slurmctld slurmd slurm-client munge"
 )
-groups="build run plot test bench format tidy fashion_mnist slurm"
+groups="build run plot test bench format tidy fuzz fashion_mnist slurm"
 
 usage() {
   cat <<TEXT

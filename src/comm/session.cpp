@@ -23,8 +23,8 @@ Session::Session() {
   FCMNIST_MPI(MPI_Comm_rank(MPI_COMM_WORLD, &rank));
   FCMNIST_MPI(MPI_Comm_size(MPI_COMM_WORLD, &size));
   watch_ = std::make_unique<StallWatch>(std::make_unique<StallWatch::World>(
-      MPI_COMM_WORLD, static_cast<std::size_t>(rank),
-      std::vector<MPI_Request>(static_cast<std::size_t>(size), MPI_REQUEST_NULL)));
+      StallWatch::World{MPI_COMM_WORLD, static_cast<std::size_t>(rank),
+                        std::vector<MPI_Request>(static_cast<std::size_t>(size), MPI_REQUEST_NULL)}));
   world_ =
       std::make_unique<Communicator>(std::make_unique<Communicator::Handle>(MPI_COMM_WORLD, false, *watch_));
 }

@@ -59,6 +59,11 @@ class Builder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
     refuse_tag(mark, tag);
+    // The source text was checked, but in double quotes "\0" or "\x07" write what could not be read back.
+    if (first_not_text(text)) {
+      throw UsageError(place(mark) + ": an escape sequence for a control character, or for no character",
+                       "write the text without it; a backslash itself is \\\\ in double quotes");
+    }
     Value value = make(Value::Kind::scalar, mark);
     value.text = text;
     value.quoted = tag == "!";

@@ -94,6 +94,19 @@ TEST(ParseYaml, RefusesWhatIsNoConfiguration) {
   EXPECT_TRUE(contains(error_of("a: 1\nb: \"x\n"), "not valid YAML"));
 }
 
+// What such a text set could be written to params.yaml, but that file could not be read.
+TEST(ParseYaml, RefusesControlCharactersInEscapeSequencesToo) {
+  for (const char* escaped : {"\\0", "\\a", "\\x07", "\\x7F", "\\u0000", "\\uD800", "\\U0000001B"}) {
+    const std::string text = std::string("a: \"x") + escaped + "\"\n";
+    EXPECT_TRUE(contains(error_of("b: 1\n" + text), "f.yaml:2: ")) << text;
+    EXPECT_TRUE(contains(usage_error_of([&] { parse_override("\"x" + std::string(escaped) + "\"", "--x"); }),
+                         "--x: "))
+        << text;
+  }
+  EXPECT_TRUE(contains(error_of("\"a\\0\": 1\n"), "an escape sequence for a control character"));
+  EXPECT_EQ(parse_yaml("a: \"\\u00e9\\t\\\\0\"\n", "f.yaml").find("a")->text, "\u00e9\t\\0");
+}
+
 TEST(ParseOverride, TakesPlainTextLiterally) {
   for (const char* text : {"-0.5", "a b # c: d", "*", "&x", "!tag", "http://x:80/y", "%", "@", "True"}) {
     const Value value = parse_override(text, "command line");

@@ -36,13 +36,8 @@ class Files(runs.TestCase):
 
 class Metrics(Files):
     def test_datasets_types_and_units(self):
-<<<<<<< HEAD
-        integers = {"step": "1", "epoch": "1"}
-        train = {"skipped": "1", "loss": "nat", "accuracy": "1", "learning_rate": "1", "grad_norm": "1", "samples_per_s": "s-1",
-=======
         integers = {"step": "1", "epoch": "1", "skipped": "1"}
         train = {"loss": "nat", "accuracy": "1", "learning_rate": "1", "grad_norm": "1", "samples_per_s": "s-1",
->>>>>>> wt-store
                  "elapsed_s": "s", "compute_s": "s", "exchange_s": "s", "data_s": "s", "files_s": "s"}
         evaluated = {"loss": "nat", "accuracy": "1", "elapsed_s": "s"}
         with h5py.File(self.model_dir / "metrics.h5") as file:
@@ -53,7 +48,7 @@ class Metrics(Files):
                                          ("eval", 3, {"step": "1", "epoch": "1", **evaluated})):
                 for name, units in columns.items():
                     dataset = file[group][name]
-                    self.assertEqual(dataset.dtype, np.dtype("<i8" if name in {*integers, "skipped"} else "<f8"), name)
+                    self.assertEqual(dataset.dtype, np.dtype("<i8" if name in integers else "<f8"), name)
                     self.assertEqual((dataset.shape, dataset.maxshape), ((rows,), (None,)), name)
                     self.assertEqual(dataset.attrs["units"], units, name)
             confusion = file["eval/confusion"]
