@@ -45,6 +45,28 @@ read_arguments() {
   more=("$@")
 }
 
+# read_training_arguments [CONFIG] [RANKS] [more...]: read_arguments of jobs/train.sh; sets model_dir too.
+# shellcheck disable=SC2034  # used by the jobs
+read_training_arguments() {
+  read_arguments "$root/configs/fcmnist_500_300.yaml" "$@"
+  if [[ ! -e $subject && -e $root/$subject ]]; then subject=$root/$subject; fi
+  model_dir=$(find_model_dir "model_dir/$(basename "$subject" .yaml)" "${more[@]}")
+}
+
+# find_model_dir DEFAULT [ARGUMENT...]: the last model_dir that these arguments of fcmnist_mpi name.
+find_model_dir() {
+  local found=$1 argument before=
+  for argument in "${@:2}"; do
+    case $before in -o | --model_dir | runconfig.model_dir) found=$argument ;; esac
+    case $argument in
+      --model_dir=* | runconfig.model_dir=*) found=${argument#*=} ;;
+      -o?*) found=${argument#-o} ;;
+    esac
+    before=$argument
+  done
+  echo "$found"
+}
+
 # launch RANKS ARGUMENT...: runs fcmnist_mpi on so many ranks, in the place of this shell's process.
 launch() {
   launch_program fcmnist_mpi "$@"
@@ -64,7 +86,8 @@ launch_program() {
   fi
   case ${LAUNCHER:-mpirun} in
     mpirun) exec mpirun -n "$count" "${mpirun_options[@]}" "$program" "$@" ;;
-    srun) exec srun --ntasks="$count" --mpi=pmix "$program" "$@" ;;
+    # A rank that has died ends the step at once; by itself srun waits for the others.
+    srun) exec srun --ntasks="$count" --mpi=pmix --kill-on-bad-exit=1 "$program" "$@" ;;
     *) fail "LAUNCHER=$LAUNCHER: unknown launcher" "mpirun or srun" ;;
   esac
 }

@@ -7,6 +7,5 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
-read_arguments "$root/configs/fcmnist_500_300.yaml" "$@"
-if [[ ! -e $subject && -e $root/$subject ]]; then subject=$root/$subject; fi
-launch "$ranks" --params "$subject" --model_dir "model_dir/$(basename "$subject" .yaml)" "${more[@]}"
+read_training_arguments "$@"
+launch "$ranks" --params "$subject" --model_dir "$model_dir" "${more[@]}"

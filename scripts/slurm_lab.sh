@@ -70,7 +70,8 @@ SlurmctldPort=$port
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$socket
+# A requeued job starts again when its old credentials have expired: in 5 s, the least that is allowed, and not in 120.
+AuthInfo=socket=$socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation=$dir/state
 SlurmdSpoolDir=$dir/spool.%n
@@ -93,7 +94,11 @@ KillWait=3
 ReturnToService=2
 AccountingStorageType=accounting_storage/none
 NodeName=n[1-$nodes] NodeHostname=n[1-$nodes] NodeAddr=127.0.0.1 Port=[$((port + 1))-$((port + nodes))] CPUs=$cpus_per_node RealMemory=1000 State=UNKNOWN
-PartitionName=lab Nodes=n[1-$nodes] Default=YES MaxTime=60 DefaultTime=10 State=UP
+# Jobs of the partition urgent take the place of those in lab, which have 10 s to end.
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=lab Nodes=n[1-$nodes] Default=YES MaxTime=60 DefaultTime=10 State=UP PriorityTier=1 GraceTime=10
+PartitionName=urgent Nodes=n[1-$nodes] MaxTime=60 DefaultTime=10 State=UP PriorityTier=2
 CONF
   # slurmd loads a cgroup plugin even if nothing uses it; naming one skips a detection that fails without /sys/fs/cgroup.
   echo "CgroupPlugin=cgroup/v1" >"$dir/cgroup.conf"
@@ -113,7 +118,7 @@ give_up() {
   down
   fail "$1" "the end of the logs is above; is port $port free? (SLURM_LAB_PORT)"
 }
-nodes_idle() { [[ $(SLURM_CONF=$conf sinfo -h -o '%T %D' 2>/dev/null) == "idle $nodes" ]]; }
+nodes_idle() { [[ $(SLURM_CONF=$conf sinfo -h -p lab -o '%T %D' 2>/dev/null) == "idle $nodes" ]]; }
 
 up() {
   local node

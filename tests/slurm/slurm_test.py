@@ -1,15 +1,25 @@
 """Jobs in a real Slurm with two nodes, which scripts/slurm_lab.sh starts on this machine.
 
-    slurm_test.py PROGRAM SOURCE_DIRECTORY       exit code 77: not root, or Slurm or h5py is not installed: skipped
+    slurm_test.py PROGRAM SOURCE_DIRECTORY [TEST...]
+
+Exit code 77: not root, or Slurm or h5py is not installed: skipped.
+
+Jobs that are stopped, preempted, requeued, or lose a node must end by themselves with the bits of the job that nothing
+disturbed; for each the test prints what it has cost.
 """
+import concurrent.futures
+import datetime
+import functools
 import glob
 import os
+import pathlib
 import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 PROGRAM, SOURCE = (os.path.abspath(path) for path in sys.argv[1:3])
@@ -19,6 +29,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(SOURCE, "scripts"))
 try:
     import fcmnist_files
+    import soak
 except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
@@ -60,18 +71,78 @@ def tearDownModule():
 
 
 class Job:
-    """A finished job of slurm/train.sh: its exit code, its output and what it left in its model_dir."""
+    """A job of a batch script, or a task of a job array."""
 
-    def __init__(self, name, slurm_options, *arguments, **environment):
-        self.model_dir = os.path.join(DIRECTORY, name)
-        output = self.model_dir + ".out"
-        sbatch = run("sbatch", "--wait", f"--output={output}", *slurm_options, "slurm/train.sh", SMOKE,
-                     "-o", self.model_dir, *arguments, **environment)
-        self.exit_code = sbatch.returncode
-        self.output = sbatch.stderr
-        if os.path.exists(output):
-            with open(output) as file:
-                self.output += file.read()
+    def __init__(self, id, name, model_dir):
+        self.id = id
+        self.name = name
+        self.model_dir = model_dir
+        self.refusal = ""
+
+    @property
+    def output(self):
+        path = os.path.join(DIRECTORY, self.name + ".out")
+        if not os.path.exists(path):
+            return self.refusal
+        with open(path) as file:
+            return self.refusal + file.read()
+
+    def field(self, name):
+        """What Slurm says of the job: JobState, Restarts, ..."""
+        fields = dict(re.findall(r"(\w+)=(\S*)", run("scontrol", "show", "job", "-o", self.id).stdout))
+        return fields.get(name, "")
+
+    @property
+    def exit_code(self):
+        return int(self.field("ExitCode").partition(":")[0])
+
+    def wait_until(self, what, holds, timeout_s=150):
+        deadline_s = time.monotonic() + timeout_s
+        while not holds():
+            if time.monotonic() > deadline_s:
+                raise AssertionError(f"job {self.id} ({self.name}): not {what} after {timeout_s} s\n{self.output}")
+            time.sleep(0.2)
+        return self
+
+    def wait_for_step(self, step):
+        return self.wait_until(f"at step {step}", lambda: f"Step={step} " in self.output)
+
+    def wait(self):
+        """Until it has ended for good."""
+        finished = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED")
+        return self.wait_until("finished", lambda: self.field("JobState") in finished)
+
+    def cost(self):
+        """How often it was started again, how many steps were done twice, and how long no step was done."""
+        restarts = steps = lost_s = 0
+        last = last_time = begin = None
+        for line in self.output.splitlines():
+            match = re.match(r"(\S+ \S+) info: (?:\| Train Device=cpu Step=(\d+) |resuming at step (\d+))", line)
+            if match and match[2]:
+                now = datetime.datetime.fromisoformat(match[1])
+                if begin is not None:
+                    lost_s += (now - last_time).seconds if last_time else 0
+                    begin = None
+                last, last_time = int(match[2]), now
+            elif match:
+                begin = int(match[3])
+                restarts += 1
+                steps += max(0, (last or 0) - begin)
+        return f"{restarts} restart(s), {steps} steps repeated, {lost_s} s without a step"
+
+
+def sbatch(name, script, options, arguments, model_dir=None, **environment):
+    submitted = run("sbatch", "--parsable", f"--output={DIRECTORY}/{name}.out", *options, script, *arguments,
+                    **environment)
+    job = Job(submitted.stdout.strip(), name, model_dir)
+    job.refusal = submitted.stderr
+    return job
+
+
+def train(name, options, *arguments, model_dir=None, **environment):
+    """Submits slurm/train.sh with the smoke configuration; results go to a model_dir of this name."""
+    model_dir = model_dir or os.path.join(DIRECTORY, name)
+    return sbatch(name, "slurm/train.sh", options, (SMOKE, "-o", model_dir, *arguments), model_dir, **environment)
 
 
 def losses(model_dir):
@@ -89,7 +160,7 @@ class SlurmTest(unittest.TestCase):
         self.assertEqual(len(losses(job.model_dir)), 200)
 
     def check_two_nodes(self, launcher):
-        job = Job(f"two_nodes_{launcher}", ("--nodes=2", "--ntasks-per-node=2"), LAUNCHER=launcher)
+        job = train(f"two_nodes_{launcher}", ("--nodes=2", "--ntasks-per-node=2"), LAUNCHER=launcher).wait()
         self.check_trained(job, "4 ranks on 2 nodes (2 per node)")
         model_dir = os.path.join(DIRECTORY, f"plain_{launcher}")
         plain = run("mpirun", "-n", "4", "--oversubscribe", PROGRAM, "-p", SMOKE, "-o", model_dir)
@@ -99,7 +170,7 @@ class SlurmTest(unittest.TestCase):
         self.assertLess(difference, 1e-4)
 
     def test_one_node_as_it_is(self):
-        self.check_trained(Job("one_node", ()), "4 ranks on 1 node")
+        self.check_trained(train("one_node", ()).wait(), "4 ranks on 1 node")
 
     def test_two_nodes_with_srun(self):
         self.check_two_nodes("srun")
@@ -108,25 +179,25 @@ class SlurmTest(unittest.TestCase):
         self.check_two_nodes("mpirun")
 
     def test_resumes_in_a_second_job_on_another_world(self):
-        Job("two_jobs", (), "--max_steps", "100")
-        job = Job("two_jobs", ("--nodes=2", "--ntasks-per-node=1"))
+        first = train("first", (), "--max_steps", "100").wait()
+        job = train("second", ("--nodes=2", "--ntasks-per-node=1"), model_dir=first.model_dir).wait()
         self.assertIn("resuming at step 100", job.output)
         self.check_trained(job, "2 ranks on 2 nodes")
 
     def test_a_failing_job_reports_its_exit_code(self):
-        job = Job("failing", (), "model.depht", "3")
+        job = train("failing", (), "model.depht", "3").wait()
         self.assertEqual(job.exit_code, 2, job.output)
         self.assertIn("did you mean", job.output)
 
     def test_a_missing_program_is_named(self):
-        job = Job("missing", (), FCMNIST_MPI="/nonexistent")
+        job = train("missing", (), FCMNIST_MPI="/nonexistent").wait()
         self.assertEqual(job.exit_code, 2, job.output)
         self.assertIn("FCMNIST_MPI=/nonexistent: not a program", job.output)
 
     def test_submitted_from_elsewhere_is_explained(self):
-        job = Job("elsewhere", ("--chdir=/", "--export=ALL,FCMNIST_ROOT=/"))
+        job = train("elsewhere", ("--chdir=/", "--export=ALL,FCMNIST_ROOT=/")).wait()
         self.assertEqual(job.exit_code, 2, job.output)
-        self.assertIn("no jobs/train.sh in /", job.output)
+        self.assertIn("no slurm/job.sh in /", job.output)
 
     def test_tasks_without_a_common_mpi_are_refused(self):
         model_dir = os.path.join(DIRECTORY, "no_mpi")
@@ -137,10 +208,257 @@ class SlurmTest(unittest.TestCase):
         self.assertFalse(os.path.exists(model_dir))
 
 
+# Some seconds on two nodes of one rank each; it is disturbed after a first checkpoint.
+LONG = ("--max_steps", "8000", "runconfig.checkpoint_steps=500", "runconfig.eval_frequency=2000",
+        "runconfig.log_steps=100")
+DISTURBED_AT = 1000
+TWO_NODES = ("--nodes=2", "--ntasks-per-node=1")
+
+
+def signal_the_batch_shell(job):  # as Slurm does before the end of the job's time: --signal=B:USR1@90
+    run("scancel", "--batch", "--signal=USR1", job.id)
+
+
+def signal_the_ranks(job):
+    run("scancel", "--signal=USR1", job.id)
+
+
+def requeue(job):
+    run("scontrol", "requeue", job.id)
+
+
+def cancel(job):
+    run("scancel", job.id)
+
+
+def disturb(name, launcher, happens, *arguments):
+    job = train(name, TWO_NODES, *LONG, *arguments, LAUNCHER=launcher).wait_for_step(DISTURBED_AT)
+    happens(job)
+    return job.wait()
+
+
+def train_to_the_end(name, options, environment):
+    return train(name, (*TWO_NODES, *options), *LONG, **environment).wait()
+
+
+def stand_in(name, text):
+    """A program in the place of fcmnist_mpi."""
+    path = os.path.join(DIRECTORY, "program_" + name)
+    with open(path, "w") as file:
+        file.write("#!/bin/bash\n" + text)
+    os.chmod(path, 0o755)
+    return path
+
+
+@functools.cache
+def undisturbed():
+    """What all trainings of LONG on TWO_NODES must have written in the end."""
+    job = train("undisturbed", TWO_NODES, *LONG).wait()
+    return soak.ModelDir(pathlib.Path(job.model_dir)).content()
+
+
+class SideBySide(unittest.TestCase):
+    """The jobs of a class run at the same time, since most of it is waiting for Slurm."""
+
+    @classmethod
+    def begin(cls, jobs):
+        """{name: (function, arguments...)}; the function gets the name as well and returns the finished job."""
+        pool = concurrent.futures.ThreadPoolExecutor(len(jobs))
+        cls.jobs = {name: pool.submit(function, name, *arguments) for name, (function, *arguments) in jobs.items()}
+
+    def job(self, name):
+        return self.jobs[name].result()
+
+    def check_same_bits(self, job):
+        self.assertEqual(job.exit_code, 0, job.output)
+        found = soak.ModelDir(pathlib.Path(job.model_dir)).content()
+        self.assertEqual([name for name, bits in undisturbed().items() if bits != found.get(name)], [], job.output)
+        print(f"\n    {job.name}: {job.cost()} ", end="", flush=True)
+
+    def check_goes_on(self, name):
+        job = self.job(name)
+        self.check_same_bits(job)
+        self.assertEqual(job.field("Restarts"), "1", job.output)
+        self.assertEqual(job.output.count("resuming at step"), 1, job.output)
+        self.assertIn("done after 1 restart(s)", job.output)
+
+
+class Disturbed(SideBySide):
+    """Trainings that Slurm or their user ends."""
+
+    @classmethod
+    def setUpClass(cls):
+        # It trains for a few seconds, then 15 s are left of its minute. The script's own signal, which may come a minute
+        # early, would stop it before.
+        late = stand_in("late", f'[[ $SLURM_RESTART_COUNT ]] || sleep 42\nexec {PROGRAM} "$@"\n')
+        cls.begin({
+            "time": (train_to_the_end, ("--time=1", "--signal=B:CONT@1"), {"FCMNIST_MPI": late}),
+            "signal_srun": (disturb, "srun", signal_the_batch_shell),
+            "signal_mpirun": (disturb, "mpirun", signal_the_batch_shell),
+            "ranks_srun": (disturb, "srun", signal_the_ranks, "--restart"),  # over again only in the first start
+            "requeue_srun": (disturb, "srun", requeue),
+            "requeue_mpirun": (disturb, "mpirun", requeue),
+            "cancel_srun": (disturb, "srun", cancel),
+            "cancel_mpirun": (disturb, "mpirun", cancel),
+        })
+
+    def check_is_over(self, name):
+        job = self.job(name)
+        self.assertEqual(job.field("JobState"), "CANCELLED", job.output)
+        self.assertIn("where Slurm does not start it again, sbatch does", job.output)
+        self.assertTrue(os.path.exists(job.model_dir + "/STOPPED"), job.output)
+        launcher = name.split("_")[1]
+        again = train(name + "_again", TWO_NODES, *LONG, model_dir=job.model_dir, LAUNCHER=launcher).wait()
+        self.assertIn("resuming at step", again.output)
+        self.check_same_bits(again)
+        self.assertFalse(os.path.exists(job.model_dir + "/STOPPED"))
+
+    def test_end_of_its_time(self):
+        self.check_goes_on("time")
+        self.assertIn("runconfig.max_time is over", self.job("time").output)
+
+    def test_signal_before_the_end_of_its_time(self):
+        self.check_goes_on("signal_srun")
+        self.check_goes_on("signal_mpirun")
+
+    def test_signal_to_the_ranks(self):
+        self.check_goes_on("ranks_srun")
+
+    def test_requeued(self):
+        self.check_goes_on("requeue_srun")
+        self.check_goes_on("requeue_mpirun")
+
+    def test_cancelled_by_the_user_does_not_come_back(self):
+        self.check_is_over("cancel_srun")
+        self.check_is_over("cancel_mpirun")
+
+
+class LostNodes(SideBySide):
+    """Nodes that are taken from all jobs which run on them."""
+
+    def check_both(self, what, happens):
+        jobs = [train(f"{what}_{launcher}", TWO_NODES, *LONG, LAUNCHER=launcher) for launcher in ("srun", "mpirun")]
+        for job in jobs:
+            job.wait_for_step(DISTURBED_AT)
+        happens()
+        for job in jobs:
+            self.check_same_bits(job.wait())
+            self.assertEqual(job.field("Restarts"), "1", job.output)
+
+    def test_a_node_fails(self):
+        def fail():
+            run("scontrol", "update", "nodename=n1", "state=down", "reason=test")
+            time.sleep(1)
+            run("scontrol", "update", "nodename=n1", "state=resume")  # fails where the node is back by itself
+
+        self.check_both("failure", fail)
+
+    def test_a_more_urgent_job_comes(self):
+        def come():
+            urgent = run("sbatch", "--parsable", "--partition=urgent", "--exclusive", "--nodes=2", "--output=/dev/null",
+                         "--wrap=sleep 1").stdout.strip()
+            Job(urgent, "urgent", None).wait()
+
+        self.check_both("urgent", come)
+
+
+class Ends(SideBySide):
+    """Jobs that must not be queued again for ever, or cannot be."""
+
+    @classmethod
+    def setUpClass(cls):
+        crashing = {"FCMNIST_MPI": stand_in("crashing", "exit 139\n")}
+        hanging = {"FCMNIST_MPI": stand_in("hanging", "echo Step=0 ; sleep 100\n")}
+        # A checkpoint of step N in the N-th restart, up to the third. jobs/train.sh gives the model_dir as 4th.
+        advancing = {"FCMNIST_MPI": stand_in("advancing", "n=${SLURM_RESTART_COUNT:-0}; touch $4/checkpoint_$n.h5\n"
+                                                          "((n == 3)) || exit 75\n")}
+        stopping = {"FCMNIST_MPI": stand_in("stopping", "exit 75\n")}
+        jobs = {
+            "crashing_srun": (train_to_the_end, (), {**crashing, "LAUNCHER": "srun"}),
+            "crashing_mpirun": (train_to_the_end, (), {**crashing, "LAUNCHER": "mpirun"}),
+            "hanging": (cls.requeue_twice, hanging),
+            "advancing": (train_to_the_end, (), advancing),
+            "stopping": (train_to_the_end, ("--no-requeue",), stopping),
+        }
+        for code in (2, 3, 4, 6, 7):
+            failing = {"FCMNIST_MPI": stand_in(f"failing_{code}", f"exit {code}\n")}
+            jobs[f"failing_{code}"] = (train_to_the_end, (), failing)
+        cls.begin(jobs)
+
+    @staticmethod
+    def requeue_twice(name, environment):
+        job = train(name, TWO_NODES, **environment)
+        for start in (1, 2):
+            job.wait_until(f"in start {start}", lambda: job.output.count("Step=0\n") == 2 * start)
+            requeue(job)
+        return job.wait()
+
+    def test_no_progress(self):
+        for name in ("crashing_srun", "crashing_mpirun"):
+            job = self.job(name)
+            self.assertEqual((job.exit_code, job.field("Restarts")), (139, "1"), job.output)  # one is forgiven
+            self.assertIn("two starts in a row brought no checkpoint after step none", job.output)
+
+    def test_no_progress_where_slurm_starts_it_again(self):
+        job = self.job("hanging")
+        self.assertEqual((job.exit_code, job.field("Restarts")), (75, "2"), job.output)
+        self.assertIn("two starts in a row brought no checkpoint after step none", job.output)
+
+    def test_progress_is_no_reason_to_give_up(self):
+        job = self.job("advancing")
+        self.assertEqual((job.exit_code, job.field("Restarts")), (0, "3"), job.output)
+        self.assertIn("done after 3 restart(s)", job.output)
+
+    def test_a_site_that_forbids_it(self):
+        job = self.job("stopping")
+        self.assertEqual(job.exit_code, 75, job.output)
+        self.assertIn("cannot be queued again here", job.output)
+
+    def test_errors_that_would_come_again(self):
+        for code in (2, 3, 4, 6, 7):
+            job = self.job(f"failing_{code}")
+            self.assertEqual((job.exit_code, job.field("Restarts")), (code, "0"), job.output)
+
+
+class OtherScripts(unittest.TestCase):
+    def array(self, name, tasks, *arguments):
+        options = (f"--array=1-{tasks}", f"--output={DIRECTORY}/{name}_%a.out", "--ntasks-per-node=2")
+        first = sbatch(name, "slurm/array.sh", options, (*arguments, "-o", os.path.join(DIRECTORY, name)))
+        return [Job(f"{first.id}_{task}", f"{name}_{task}", None) for task in range(1, tasks + 1)]
+
+    def test_array_of_seeds(self):
+        tasks = self.array("seeds", 3, SMOKE, *LONG)
+        # The last task has the job id of the array: it must be queued again alone.
+        signal_the_batch_shell(tasks[2].wait_for_step(DISTURBED_AT))
+        for task, job in enumerate(tasks, 1):
+            job.model_dir = os.path.join(DIRECTORY, "seeds", f"smoke_seed{task}")
+            self.assertEqual(job.wait().exit_code, 0, job.output)
+            self.assertEqual(job.field("Restarts"), "01"[task == 3], job.output)
+            self.assertEqual(len(losses(job.model_dir)), 8000)
+        self.assertNotEqual(*(losses(job.model_dir)[0] for job in tasks[:2]))
+
+    def test_array_of_configurations(self):
+        other = os.path.join(DIRECTORY, "other.yaml")
+        with open(SMOKE) as file, open(other, "w") as copy:
+            copy.write(file.read().replace("[64, 32]", "[32]"))
+        for job in self.array("configurations", 3, SMOKE, other):
+            third = job.id.endswith("_3")
+            self.assertEqual(job.wait().exit_code, 2 if third else 0, job.output)
+            if third:
+                self.assertIn("task 3, but 2 configurations", job.output)
+        self.assertCountEqual(os.listdir(os.path.join(DIRECTORY, "configurations")), ["smoke", "other"])
+
+    def test_evaluation(self):
+        trained = train("scored", ("--ntasks-per-node=2",)).wait()
+        job = sbatch("scores", "slurm/eval.sh", (), (trained.model_dir, "--mode", "eval_all")).wait()
+        self.assertEqual(job.exit_code, 0, job.output)
+        self.assertIn("| Eval Device=cpu Step=200", job.output)
+
+
 if __name__ == "__main__":
     missing = run(LAB, "check")
     if missing.returncode != 0:
         print(f"skipped: {missing.stderr}")
         shutil.rmtree(DIRECTORY)
         sys.exit(77)
-    unittest.main(argv=sys.argv[:1], verbosity=2)
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
