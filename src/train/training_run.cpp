@@ -242,11 +242,11 @@ void TrainingRun::record(const StepResult& step, bool logged) {
 }
 
 void TrainingRun::log(std::int64_t step) {
+  if (files_) files_->keep_metrics();  // first, so that what is logged is kept
   bar_.clear();
   log_->info("{}", progress_.line());
   bar_.show(step, total_steps_);
   progress_.start_interval();
-  if (files_) files_->keep_metrics();
 }
 
 void TrainingRun::evaluate() {
