@@ -115,6 +115,10 @@ void RunFiles::write_metrics_behind() {
 }
 
 void RunFiles::hold(const store::TrainState& position, const ModelState& state) {
+  if (held_ && held_->is_good) {  // the disk is slower than checkpoints come
+    wait();
+    write_held();
+  }
   const store::CheckpointHeader header{position, evaluation_of(position.step), context_->config_yaml,
                                        context_->manifest};
   const store::OptimizerArray optimizer[] = {{"momentum_buffer", state.momentum_buffer()}};
@@ -127,13 +131,14 @@ void RunFiles::hold(const store::TrainState& position, const ModelState& state) 
 
 void RunFiles::release() {
   if (!held_) return;
-  wait();  // for the one before
-  write_checkpoint(*std::exchange(held_, std::nullopt));
+  held_->is_good = true;
+  if (!writing_) write_held();
 }
 
 /// Metrics first, so that a checkpoint never knows more than they do; old ones are deleted when the new one
 /// is durable.
-void RunFiles::write_checkpoint(Image image) {
+void RunFiles::write_held() {
+  Image image = *std::exchange(held_, std::nullopt);
   try {
     metrics_.journal();
   } catch (const StoreError& error) {
@@ -199,10 +204,13 @@ void RunFiles::finish() {
 }
 
 void RunFiles::abandon() {
-  if (held_)
-    context_->log->info("the checkpoint of step {} was not written: its weights are bad", held_->step);
-  held_.reset();
   wait();
+  if (held_ && held_->is_good) {
+    write_held();
+    wait();
+  } else if (held_) {
+    context_->log->info("the checkpoint of step {} is not written: its weights are bad", held_->step);
+  }
   try {
     metrics_.write();
   } catch (const StoreError& error) {

@@ -58,14 +58,15 @@ class RunFiles {
   /// and is a warning: the next call tries the same rows again.
   void keep_metrics();
 
-  /// Takes the image of a checkpoint. It is written when the loss of the next step has shown that its weights
-  /// are good: release(). Another image takes its place.
+  /// Takes the image of a checkpoint. It is to be written when the loss of the next step has shown that its
+  /// weights are good: release(). An image that was never released gives way to the next one.
   void hold(const store::TrainState& position, const ModelState& state);
+  /// Cheap without an image. Writing begins now, or at a later release() if another file is being written.
   void release();
   /// release(), and waits until all is durable, the metrics file too. For the end of a run. Throws
   /// StoreError.
   void finish();
-  /// For a run that fails: what is held is bad, what is being written is good. The metrics are written.
+  /// For a run that has diverged: writes what was released, and the metrics; what was not is dropped.
   void abandon();
 
   /// After finish(): the file that says that the run is not finished, and how it goes on.
@@ -79,6 +80,7 @@ class RunFiles {
     std::int64_t step = 0;
     std::vector<std::byte> bytes;
     double begun_s = 0.0;
+    bool is_good = false;
   };
   struct Writing {
     std::future<void> result;
@@ -89,7 +91,7 @@ class RunFiles {
   void start(std::function<void()> write, std::function<void()> then,
              std::function<void(const StoreError&)> failed);
   void wait();
-  void write_checkpoint(Image image);
+  void write_held();
   void checkpoint_failed(std::int64_t step, const StoreError& error);
   void write_metrics_behind();
 
