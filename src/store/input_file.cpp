@@ -7,12 +7,16 @@
 #include <string_view>
 
 #include "core/error.hpp"
+#include "store/sealed_file.hpp"
 
 namespace fcmnist::store {
 
 namespace {
 
 [[noreturn]] void fail(std::string_view call, const std::filesystem::path& path, int error_number) {
+  if (error_number == EIO) {  // a bad place of the disk: damage, of this file only
+    throw UnusableFileError(errno_message(call, path.native(), error_number));
+  }
   throw StoreError(errno_message(call, path.native(), error_number),
                    error_number == EACCES ? "check its permissions" : "");
 }

@@ -91,6 +91,12 @@ void read_confusion(const hdf5::Group& group, std::vector<EvalRow>& rows, std::s
   }
 }
 
+/// Rows are in the order of their steps, so this costs no more than what it removes.
+template <class Row>
+void forget_after(std::vector<Row>& rows, std::int64_t step) {
+  while (!rows.empty() && rows.back().step > step) rows.pop_back();
+}
+
 void set_aside(const fs::path& path, const Error& why, Logger& log) {
   log.warn("{}; it is now called {}, and the metrics begin anew", why.what(),
            rename_damaged(path).filename().string());
@@ -142,18 +148,18 @@ std::int64_t MetricsFile::read_rows() {
 }
 
 void MetricsFile::apply(const TrainRow& row) {
-  std::erase_if(train_, [&](const TrainRow& other) { return other.step >= row.step; });
+  forget_after(train_, row.step - 1);
   train_.push_back(row);
 }
 
 void MetricsFile::apply(const EvalRow& row) {
-  std::erase_if(eval_, [&](const EvalRow& other) { return other.step >= row.step; });
+  forget_after(eval_, row.step - 1);
   eval_.push_back(row);
 }
 
 void MetricsFile::apply(const ForgetAfter& entry) {
-  std::erase_if(train_, [&](const TrainRow& row) { return row.step > entry.step; });
-  std::erase_if(eval_, [&](const EvalRow& row) { return row.step > entry.step; });
+  forget_after(train_, entry.step);
+  forget_after(eval_, entry.step);
 }
 
 void MetricsFile::append(const TrainRow& row) {

@@ -58,8 +58,12 @@ class CheckpointQueue {
       return store::Checkpoint::read(model_dir_.checkpoint_file(step));
     } catch (const store::UnusableFileError& error) {
       context_->log->warn("{}; left out", error.what());
-      return std::nullopt;
+    } catch (const StoreError&) {
+      std::error_code unknown;
+      if (std::filesystem::exists(model_dir_.checkpoint_file(step), unknown)) throw;
+      context_->log->info("checkpoint_{} is gone: the run goes on and keeps only its newest", step);
     }
+    return std::nullopt;
   }
 
   const RunContext* context_;

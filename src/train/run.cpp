@@ -94,10 +94,11 @@ ExitCode run(const config::CommandLine& arguments) {
   if (wants_prepare_data(arguments)) return run_prepare_data(arguments);
   // Without PMI every task is alone, and some MPIs end in MPI_Init with a text of their own.
   if (!comm::launched_by_mpi()) check_joined(1);
+  const double started_s = comm::now_s();
   StopSignals signals;
   const comm::Session session;
   try {
-    RunContext context(session, arguments);
+    RunContext context(session, arguments, started_s);
     return run_mode(context, signals);
   } catch (const Error& error) {
     if (!error.agreed()) {

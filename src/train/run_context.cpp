@@ -107,8 +107,9 @@ void describe_start(const RunContext& context) {
 
 }  // namespace
 
-RunContext::RunContext(const comm::Session& session, const config::CommandLine& arguments_)
+RunContext::RunContext(const comm::Session& session, const config::CommandLine& arguments_, double started_s_)
     : arguments(&arguments_),
+      started_s(started_s_),
       log(make_logger(arguments_.logging, session.world().rank() != 0)),
       topology(session.world()) {
   comm::collectively(world(), [&] { check_joined(world().size()); });

@@ -16,10 +16,10 @@ namespace fcmnist::train {
 
 /// What every mode that uses MPI starts from. Collective to make; all ranks throw the same errors.
 struct RunContext {
-  RunContext(const comm::Session& session, const config::CommandLine& arguments);
+  RunContext(const comm::Session& session, const config::CommandLine& arguments, double started_s);
 
   const config::CommandLine* arguments;
-  double started_s = comm::now_s();
+  double started_s;             ///< when the program started, by comm::now_s()
   std::shared_ptr<Logger> log;  ///< silent on every rank but 0
   comm::Topology topology;
   config::RunConfig config;

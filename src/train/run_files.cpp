@@ -18,11 +18,6 @@ namespace {
 constexpr double metrics_write_interval_s = 10.0;
 constexpr double metrics_write_share = 0.02;
 
-struct Score {
-  std::int64_t step;
-  double accuracy;
-};
-
 std::vector<Score> scores_of(const std::vector<store::EvalRow>& evaluations) {
   std::vector<Score> scores;
   for (const store::EvalRow& row : evaluations) scores.push_back({row.step, row.accuracy});
@@ -108,9 +103,11 @@ void RunFiles::write_metrics_behind() {
   const auto image = std::make_shared<store::MetricsImage>(metrics_.image());
   const auto path = model_dir_.metrics_file();
   last_metrics_write_s_ = begun_s;
-  metrics_write_took_s_ = comm::now_s() - begun_s;
   start([image, path] { store::write_sealed(path, store::FileKind::metrics, image->bytes); },
-        [this, image] { metrics_.image_is_durable(*image); },
+        [this, image, begun_s] {
+          metrics_write_took_s_ = comm::now_s() - begun_s;
+          metrics_.image_is_durable(*image);
+        },
         [this](const StoreError& error) { context_->log->warn("{}; tried again later", error.what()); });
 }
 
@@ -135,32 +132,36 @@ void RunFiles::release() {
   if (!writing_) write_held();
 }
 
-/// Metrics first, so that a checkpoint never knows more than they do; old ones are deleted when the new one
-/// is durable.
 void RunFiles::write_held() {
-  Image image = *std::exchange(held_, std::nullopt);
+  const auto image = std::make_shared<Image>(*std::exchange(held_, std::nullopt));
   try {
     metrics_.journal();
   } catch (const StoreError& error) {
-    return checkpoint_failed(image.step, error);
+    return checkpoint_failed(image->step, error);
   }
-  const std::int64_t step = image.step;
-  const auto path = model_dir_.checkpoint_file(step);
-  const double begun_s = image.begun_s;
-  const auto bytes = std::make_shared<std::vector<std::byte>>(std::move(image.bytes));
-  start(
-      [this, path, bytes, scores = scores_of(metrics_.eval())] {
-        metrics_.sync_journal();
-        store::write_sealed(path, store::FileKind::checkpoint, *bytes);
-        model_dir_.prune(context_->config.checkpoint.keep_checkpoints,
-                         best_of(scores, model_dir_.checkpoint_steps()), *context_->log);
-      },
-      [this, path, begun_s] {
-        failures_in_a_row_ = 0;
-        seconds_to_save_ = std::max(seconds_to_save_, comm::now_s() - begun_s);
-        context_->log->info("saved {}", path.string());
-      },
-      [this, step](const StoreError& error) { checkpoint_failed(step, error); });
+  start([this, image, scores = scores_of(metrics_.eval())] { write_checkpoint(*image, scores); },
+        [this, image] { checkpoint_succeeded(*image); },
+        [this, image](const StoreError& error) { checkpoint_failed(image->step, error); });
+}
+
+/// Metrics first, so that a checkpoint never knows more than they do; old ones are deleted when the new one
+/// is durable. Runs beside the loop.
+void RunFiles::write_checkpoint(Image& image, const std::vector<Score>& scores) const {
+  metrics_.sync_journal();
+  store::write_sealed(model_dir_.checkpoint_file(image.step), store::FileKind::checkpoint, image.bytes);
+  try {
+    model_dir_.prune(context_->config.checkpoint.keep_checkpoints,
+                     best_of(scores, model_dir_.checkpoint_steps()), *context_->log);
+  } catch (const StoreError& error) {
+    context_->log->warn("old checkpoints are not deleted: {}", error.what());
+  }
+}
+
+void RunFiles::checkpoint_succeeded(const Image& image) {
+  failures_in_a_row_ = 0;
+  failure_.reset();
+  seconds_to_save_ = std::max(seconds_to_save_, comm::now_s() - image.begun_s);
+  context_->log->info("saved {}", model_dir_.checkpoint_file(image.step).string());
 }
 
 void RunFiles::checkpoint_failed(std::int64_t step, const StoreError& error) {
@@ -195,12 +196,14 @@ void RunFiles::settle() {
 }
 
 void RunFiles::finish() {
+  if (held_) {
+    // Not behind a metrics file that may be on its way: mpirun gives a run a second to end.
+    Image image = *std::exchange(held_, std::nullopt);
+    metrics_.journal();
+    write_checkpoint(image, scores_of(metrics_.eval()));
+    checkpoint_succeeded(image);
+  }
   wait();
-  failures_in_a_row_ = failures_allowed - 1;  // there is no next time
-  release();
-  wait();
-  if (failure_) throw StoreError(*failure_);
-  metrics_.write();
 }
 
 void RunFiles::abandon() {
@@ -209,7 +212,7 @@ void RunFiles::abandon() {
     write_held();
     wait();
   } else if (held_) {
-    context_->log->info("the checkpoint of step {} is not written: its weights are bad", held_->step);
+    context_->log->info("no checkpoint of step {}: the step after it was not finite", held_->step);
   }
   try {
     metrics_.write();
@@ -220,10 +223,11 @@ void RunFiles::abandon() {
 
 void RunFiles::write_stopped(std::string_view why) {
   const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
-  store::write_atomically(model_dir_.stopped_file(),
-                          fmt::format("{}, at {:%Y-%m-%dT%H:%M:%SZ}.\nThe same command goes on from there. "
-                                      "This file goes away when it does.\n",
-                                      why, fmt::gmtime(now)));
+  store::write_atomically(
+      model_dir_.stopped_file(),
+      fmt::format("{}, at {:%Y-%m-%dT%H:%M:%SZ}.\nThe same command goes on from the newest "
+                  "checkpoint. This file goes away when it does.\n",
+                  why, fmt::gmtime(now)));
 }
 
 std::optional<store::Evaluation> RunFiles::evaluation_of(std::int64_t step) const {

@@ -18,6 +18,12 @@
 
 namespace fcmnist::train {
 
+/// Test accuracy of the weights of a step.
+struct Score {
+  std::int64_t step = 0;
+  double accuracy = 0.0;
+};
+
 /// The files of a training run in its model_dir. Rank 0 alone has them.
 ///
 /// Files are written behind the loop, one at a time: HDF5 builds an image in memory on the thread of the
@@ -63,9 +69,14 @@ class RunFiles {
   void hold(const store::TrainState& position, const ModelState& state);
   /// Cheap without an image. Writing begins now, or at a later release() if another file is being written.
   void release();
-  /// release(), and waits until all is durable, the metrics file too. For the end of a run. Throws
+  /// What is held has proved to be bad.
+  void drop() { held_.reset(); }
+  /// For the end of a run, however early: writes what is held, and waits until it is durable. Throws
   /// StoreError.
   void finish();
+  /// After finish(), since it takes longer the longer the run is, and the journal has the rows too. Throws
+  /// StoreError.
+  void finish_metrics() { metrics_.write(); }
   /// For a run that has diverged: writes what was released, and the metrics; what was not is dropped.
   void abandon();
 
@@ -92,6 +103,8 @@ class RunFiles {
              std::function<void(const StoreError&)> failed);
   void wait();
   void write_held();
+  void write_checkpoint(Image& image, const std::vector<Score>& scores) const;
+  void checkpoint_succeeded(const Image& image);
   void checkpoint_failed(std::int64_t step, const StoreError& error);
   void write_metrics_behind();
 

@@ -13,12 +13,26 @@ namespace fcmnist::train {
 
 namespace {
 
+/// batch_size_per_replica may become the batch_size that it was on the ranks of then, so that a run can go on
+/// on another number of ranks.
+void accept_same_global_batch(const store::Manifest& then, data::InputOptions& saved,
+                              const data::InputOptions& now) {
+  const store::ManifestValue* world = then.find("world_size");
+  const auto* ranks = world != nullptr ? std::get_if<std::int64_t>(world) : nullptr;
+  if (ranks == nullptr || saved.batch_size_per_replica == 0 || now.batch_size_per_replica != 0) return;
+  if (saved.batch_size_per_replica * *ranks != now.batch_size) return;
+  saved.batch_size = now.batch_size;
+  saved.batch_size_per_replica = 0;
+}
+
 /// A run that goes on must be the run that was begun.
 void check_same_run(const RunContext& context, const store::Checkpoint& checkpoint) {
   config::Sources sources;
   sources.yaml = checkpoint.header().config_yaml;
   sources.yaml_name = "configuration in the checkpoint";
-  for (const std::string& line : config::check_resume(config::load(sources).config, context.config)) {
+  config::RunConfig saved = config::load(sources).config;
+  accept_same_global_batch(checkpoint.header().manifest, saved.train_input, context.config.train_input);
+  for (const std::string& line : config::check_resume(saved, context.config)) {
     context.log->info("{}", line);
   }
 }
@@ -45,7 +59,11 @@ std::optional<store::Checkpoint> newest_intact_checkpoint(const store::ModelDir&
   std::ranges::reverse(steps);
   for (const std::int64_t step : steps) {
     try {
-      return store::Checkpoint::read(model_dir.checkpoint_file(step));
+      store::Checkpoint checkpoint = store::Checkpoint::read(model_dir.checkpoint_file(step));
+      if (checkpoint.header().state.step == step) return checkpoint;
+      throw store::UnusableFileError(fmt::format("{}: found a checkpoint of step {}, expected one of step {}",
+                                                 model_dir.checkpoint_file(step).string(),
+                                                 checkpoint.header().state.step, step));
     } catch (const store::UnusableFileError& error) {
       log.warn("{}; the one before it is tried", error.what());
     }

@@ -1,15 +1,18 @@
 #include "train/stop_signals.hpp"
 
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <ctime>
+#include <span>
 
 namespace fcmnist::train {
 
 namespace {
 
-constexpr int stop_signals[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
+constexpr std::array soon = {SIGUSR1, SIGUSR2};
+constexpr std::array now = {SIGTERM, SIGINT};
 constexpr std::int64_t repeats_count_as_one_ms = 2000;
 
 std::atomic<int> first_signal = 0;
@@ -18,9 +21,9 @@ static_assert(std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>
 
 /// Uses only what POSIX allows in a handler.
 void on_signal(int signal) {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  const std::int64_t now_ms = std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  const std::int64_t now_ms = std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
   int none = 0;
   if (first_signal == 0) first_time_ms = now_ms;
   if (first_signal.compare_exchange_strong(none, signal)) return;
@@ -29,21 +32,24 @@ void on_signal(int signal) {
   std::raise(signal);  // takes effect when the handler returns
 }
 
-void handle_by(void (*handler)(int)) {
+void handle_by(void (*handler)(int), std::span<const int> signals) {
   struct sigaction action {};
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
-  for (const int signal : stop_signals) sigaddset(&action.sa_mask, signal);
-  for (const int signal : stop_signals) sigaction(signal, &action, nullptr);
+  for (const int signal : {SIGUSR1, SIGUSR2, SIGTERM, SIGINT}) sigaddset(&action.sa_mask, signal);
+  for (const int signal : signals) sigaction(signal, &action, nullptr);
 }
 
 }  // namespace
 
-StopSignals::StopSignals() { handle_by(on_signal); }
+StopSignals::StopSignals() { handle_by(on_signal, soon); }
+
+void StopSignals::catch_all() { handle_by(on_signal, now); }
 
 void StopSignals::let_through() {
-  handle_by(SIG_DFL);
+  handle_by(SIG_DFL, soon);
+  handle_by(SIG_DFL, now);
   if (const int signal = arrived(); signal != 0) std::raise(signal);
 }
 

@@ -11,12 +11,15 @@ namespace fcmnist::train {
 /// would still take them. What a handler can reach is global; it is hidden in this class.
 class StopSignals {
  public:
-  /// From here on the signals are caught.
+  /// From here on USR1 and USR2 are caught: they mean "soon". TERM and INT still end the process, which has
+  /// nothing to save before its first step and may be waiting for a download.
   StopSignals();
   ~StopSignals() = default;  // caught to the end: a late one must not spoil the exit code
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
+  /// From here on all of them are caught.
+  void catch_all();
   /// For a process that has nothing to save: signals do what they do by default, also one that has arrived.
   void let_through();
   /// The signal that arrived first, 0 if none has.

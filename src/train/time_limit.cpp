@@ -51,10 +51,9 @@ std::optional<double> job_time_left_s(Logger& log) {
 
 }  // namespace
 
-TimeLimit::TimeLimit(const config::MaxTime& max_time, double started_s, Logger& log)
-    : end_s_(no_limit), margin_s_(1.0), is_job_end_(max_time.is_job_end) {
+TimeLimit::TimeLimit(const config::MaxTime& max_time, double started_s, Logger& log) : end_s_(no_limit) {
   if (max_time.seconds > 0) end_s_ = started_s + static_cast<double>(max_time.seconds);
-  if (!is_job_end_) return;
+  if (!max_time.is_job_end) return;
   margin_s_ = 15.0;  // Slurm's clock has coarse ticks, and its scripts want to end too
   const auto left_s = job_time_left_s(log);
   if (!left_s) return;

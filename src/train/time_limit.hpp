@@ -19,12 +19,10 @@ class TimeLimit {
   [[nodiscard]] double left_s() const;
   /// Time to be left when the files are durable: for the end of MPI and of the job script.
   [[nodiscard]] double margin_s() const { return margin_s_; }
-  [[nodiscard]] bool is_job_end() const { return is_job_end_; }
 
  private:
   double end_s_;
-  double margin_s_;
-  bool is_job_end_;
+  double margin_s_ = 1.0;
 };
 
 /// Seconds in a duration as Slurm writes it: "MM:SS", "HH:MM:SS", "D-HH:MM:SS". Nothing for other texts, such

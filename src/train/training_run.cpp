@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -35,8 +36,8 @@ struct Start {
 /// One run: the loop, and what it writes. All ranks walk through it together; rank 0 alone has files.
 class TrainingRun {
  public:
-  TrainingRun(RunContext& context, const StopSignals& signals, const Shapes& shapes,
-              const data::EpochPlan& plan, const model::Mlp& mlp, Start& start);
+  TrainingRun(RunContext& context, StopSignals& signals, const Shapes& shapes, const data::EpochPlan& plan,
+              const model::Mlp& mlp, Start& start);
   /// done, or stopped when the run is to be resumed.
   ExitCode run();
 
@@ -47,6 +48,8 @@ class TrainingRun {
   [[nodiscard]] Requests requests();
   [[nodiscard]] bool time_is_up() const;
   ExitCode stop();
+  void finish_files(const std::function<void()>& action);
+  [[noreturn]] void fail_at_the_end(const StepResult& step) const;
   void record(const StepResult& step, bool logged);
   void log(std::int64_t step);
   void evaluate();
@@ -57,7 +60,7 @@ class TrainingRun {
   [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
 
   RunContext* context_;
-  const StopSignals* signals_;
+  StopSignals* signals_;
   const config::RunConfig* config_;
   Logger* log_;
   const model::Mlp* mlp_;
@@ -76,11 +79,12 @@ class TrainingRun {
   Progress progress_;
   ProgressBar bar_;
   double files_s_ = 0.0;         ///< spent on files since the last step
-  double longest_turn_s_ = 0.0;  ///< of the loop: a step and what was done after it
+  double longest_turn_s_ = 0.0;  ///< of the last turns of the loop, without evaluations
+  double longest_evaluation_s_ = 0.0;
   Stopwatch turn_;
 };
 
-TrainingRun::TrainingRun(RunContext& context, const StopSignals& signals, const Shapes& shapes,
+TrainingRun::TrainingRun(RunContext& context, StopSignals& signals, const Shapes& shapes,
                          const data::EpochPlan& plan, const model::Mlp& mlp, Start& start)
     : context_(&context),
       signals_(&signals),
@@ -145,6 +149,7 @@ ExitCode TrainingRun::run() {
   }
   on_root(*context_, [&] { files_->begin(); });
   if (config_->checkpoint.save_initial_checkpoint && trainer_.steps_done() == 0) save();
+  signals_->catch_all();
   try {
     return train_loop();
   } catch (const Error& error) {
@@ -154,14 +159,18 @@ ExitCode TrainingRun::run() {
 }
 
 ExitCode TrainingRun::train_loop() {
+  turn_.lap_s();
   for (bool last = false; !last;) {
     StepResult step = trainer_.step(requests());
     step.time.files_s = std::exchange(files_s_, 0.0);
-    if (files_ && !step.skipped) files_->release();  // the loss has shown that those weights were good
     progress_.add(step);
     last = step.step == total_steps_;
     const bool logged = last || due(step.step, config_->run.log_steps);
+    // A finite loss shows that the weights before this step were good; after a step that was skipped because
+    // it was not, they are the same bad ones.
+    const bool weights_are_bad = !std::isfinite(step.loss);
     Stopwatch watch;
+    if (files_ && !weights_are_bad) files_->release();
     record(step, logged);
     if (logged) log(step.step);
     files_s_ += watch.lap_s();
@@ -169,21 +178,43 @@ ExitCode TrainingRun::train_loop() {
     watch.lap_s();
     const Requests& asked = step.requests;
     if (asked.give_up) on_root(*context_, [&] { throw StoreError(*files_->failure()); });
-    if (last || asked.stop || asked.save || due(step.step, config_->checkpoint.checkpoint_steps)) save();
+    if (weights_are_bad) {
+      if (last) fail_at_the_end(step);
+      if (asked.stop && files_) files_->drop();
+    } else if (last || asked.stop || asked.save || due(step.step, config_->checkpoint.checkpoint_steps)) {
+      save();
+    }
     files_s_ += watch.lap_s();
     if (asked.stop && !last) return stop();
   }
   Stopwatch watch;
-  on_root(*context_, [&] { files_->finish(); });
+  finish_files([&] {
+    files_->finish();
+    files_->finish_metrics();
+  });
   progress_.add_files(files_s_ + watch.lap_s());
   bar_.clear();
   summarise();
   return ExitCode::done;
 }
 
+/// The others wait for as long as a slow file system takes.
+void TrainingRun::finish_files(const std::function<void()>& action) {
+  on_root(*context_, action, comm::long_work_s);
+}
+
+/// With NanPolicy::skip. Every rank has the same loss.
+void TrainingRun::fail_at_the_end(const StepResult& step) const {
+  throw DivergedError(
+      fmt::format("step {}, the last one: the loss is {}; these weights are not saved", step.step, step.loss),
+      "lower optimizer.learning_rate or set optimizer.max_gradient_norm; the last checkpoint "
+      "is kept")
+      .as_agreed();
+}
+
 /// At a step boundary: what this rank wants to happen after the next step.
 Requests TrainingRun::requests() {
-  longest_turn_s_ = std::max(longest_turn_s_, turn_.lap_s());
+  longest_turn_s_ = std::max(turn_.lap_s(), 0.98 * longest_turn_s_);  // a job that was suspended goes on
   Requests mine;
   mine.stop = signals_->arrived() != 0;
   if (!files_) return mine;
@@ -199,22 +230,30 @@ Requests TrainingRun::requests() {
 
 /// Whether a step more, and all that a stop takes, would come too late.
 bool TrainingRun::time_is_up() const {
-  return limit_->left_s() < longest_turn_s_ + 2.0 * files_->seconds_to_save() + limit_->margin_s();
+  const bool evaluates_next = evaluates() && due(trainer_.steps_done() + 1, config_->run.eval_frequency);
+  return limit_->left_s() < longest_turn_s_ + (evaluates_next ? longest_evaluation_s_ : 0.0) +
+                                2.0 * files_->seconds_to_save() + limit_->margin_s();
 }
 
-/// The checkpoint of this step is held. Nobody leaves before all is durable.
+/// The checkpoint of this step is held. Nobody leaves before all is durable. What takes long comes last:
+/// mpirun gives a run a second.
 ExitCode TrainingRun::stop() {
   bar_.clear();
-  on_root(*context_, [&] {
+  finish_files([&] {
     const std::string why = signals_->arrived() != 0
                                 ? fmt::format("{} arrived", signal_name(signals_->arrived()))
                             : time_is_up() ? "runconfig.max_time is over"
                                            : "another rank received a signal";
-    files_->finish();
     const std::string what =
         fmt::format("stopped after step {} of {}: {}", trainer_.steps_done(), total_steps_, why);
+    files_->finish();
     files_->write_stopped(what);
-    log_->info("{}; the same command goes on from there", what);
+    log_->info("{}; the same command goes on from the newest checkpoint", what);
+    try {
+      files_->finish_metrics();
+    } catch (const StoreError& error) {
+      log_->warn("{}; the journal has all rows", error.what());
+    }
   });
   return ExitCode::stopped;
 }
@@ -250,7 +289,10 @@ void TrainingRun::log(std::int64_t step) {
 }
 
 void TrainingRun::evaluate() {
+  const double begin_s = comm::now_s();
   const EvaluationResult result = evaluator_->evaluate(state_.weights());
+  longest_evaluation_s_ = std::max(longest_evaluation_s_, comm::now_s() - begin_s);
+  turn_.lap_s();
   bar_.clear();
   log_->info("{}", eval_line(trainer_.steps_done(), result));
   if (!std::isfinite(result.loss)) {
@@ -328,7 +370,7 @@ void TrainingRun::summarise() {
 
 }  // namespace
 
-ExitCode run_training(RunContext& context, const StopSignals& signals) {
+ExitCode run_training(RunContext& context, StopSignals& signals) {
   Start start;
   on_root(context, [&] {
     const store::ModelDir model_dir(context.config.run.model_dir);

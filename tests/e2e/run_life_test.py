@@ -119,6 +119,14 @@ class Resume(Life):
         self.assertEqual(len(resumed.lines("resuming at step 10")), 1, str(resumed))
         self.assertTrue(runs.same_arrays(expected, runs.weights(self.model_dir, 20)))
 
+    def test_a_checkpoint_under_another_name_is_passed_over(self):
+        self.train("--max_steps", 20, runconfig__checkpoint_steps=10)
+        shutil.copy(self.model_dir / "checkpoint_10.h5", self.model_dir / "checkpoint_90.h5")
+        resumed = self.train("--max_steps", 30)
+        self.assertEqual(len(resumed.lines("found a checkpoint of step 10, expected one of step 90")), 1, str(resumed))
+        self.assertEqual(len(resumed.lines("resuming at step 20")), 1, str(resumed))
+        self.assertEqual(runs.checkpoint_steps(self.model_dir), [10, 20, 30])
+
     def test_damaged_metrics_are_set_aside(self):
         self.train("--max_steps", 20)
         self.damage(self.model_dir / "metrics.h5")
@@ -216,6 +224,10 @@ class SameRun(Life):
                         "train_input.batch_size_per_replica=20", "--max_steps", 10)
         self.refuse(2, "step 10 was epoch 0, step 10 in it, after 200 samples", "batch_size_per_replica",
                     arguments=["-o", self.model_dir, "--max_steps", 20])
+        self.refuse(2, "train_input.batch_size", ranks=2,
+                    arguments=["-o", self.model_dir, "--max_steps", 20, "train_input.batch_size=40"])
+        resumed = self.run_to_end("-o", self.model_dir, "--max_steps", 20, "train_input.batch_size=20", ranks=2)
+        self.assertEqual(len(resumed.lines("resuming at step 10")), 1, str(resumed))
 
     def test_other_data_is_refused(self):
         self.train("--max_steps", 10)

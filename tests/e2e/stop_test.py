@@ -1,4 +1,5 @@
 """Runs that are stopped by signals or by the clock, and go on: nothing is lost, and the result is the same."""
+import fcntl
 import os
 import pathlib
 import random
@@ -127,7 +128,7 @@ class Signals(StopTestCase):
             with self.subTest(rank=rank):
                 name = f"term_{rank}"
                 run = Running(3, *self.arguments(name, runconfig__max_steps=100000))
-                run.wait_for("training on")
+                run.wait_for("Step=20 ")
                 os.kill(run.ranks()[rank], signal.SIGTERM)
                 self.check_stopped(name, run, run.end(), "(?:SIGTERM arrived|another rank received a signal)")
 
@@ -160,6 +161,25 @@ class Signals(StopTestCase):
         run.process.send_signal(signal.SIGINT)
         self.check_stopped("alone", run, run.end(), "SIGINT arrived")
 
+    def test_before_the_first_step_there_is_nothing_to_save(self):
+        """Waiting for another process that fetches data, TERM ends the program at once; USR1 does not."""
+        data = self.directory / "data"
+        data.mkdir()
+        with open(data / ".fcmnist_fetch.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            process = subprocess.Popen(
+                [runs.PROGRAM, "-o", self.directory / "run", *settings(train_input__data_dir=data)], text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            for line in process.stdout:
+                if "waiting for another process" in line:
+                    break
+            process.send_signal(signal.SIGUSR1)
+            time.sleep(0.2)
+            self.assertIsNone(process.poll())
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(10), -signal.SIGTERM)
+            process.stdout.close()
+
     def test_evaluation_has_nothing_to_save(self):
         self.run_to_end(*self.arguments("short", runconfig__max_steps=4))
         for mode in ("eval", "prepare_data"):
@@ -168,6 +188,29 @@ class Signals(StopTestCase):
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             process.send_signal(signal.SIGTERM)
             self.assertIn(process.wait(30), (-signal.SIGTERM, 0), mode)
+
+
+class TwoAtOnce(StopTestCase):
+    def test_the_second_run_in_a_model_dir_is_refused_and_harms_nothing(self):
+        self.run_to_end(*self.arguments("reference", runconfig__max_steps=4000), ranks=2)
+        run = Running(2, *self.arguments("run", runconfig__max_steps=4000))
+        run.wait_for("Step=20 ")
+        for ranks in (1, 3):
+            second = runs.run(*self.arguments("run", runconfig__max_steps=4000), ranks=ranks)
+            self.assertEqual(second.code, 7, str(second))
+            self.assertEqual(second.errors.count(runs.ERROR_MARK), 1, second.errors)
+            self.assertRegex(second.errors, f"is in use by process {run.ranks()[0]} on host .*, since")
+            self.assertIn("HINT", second.errors)
+        self.assertEqual(run.end(), 0, str(run))
+        self.check_same("run", "reference")
+
+    def test_the_lock_of_a_killed_run_is_free(self):
+        run = Running(2, *self.arguments("run", runconfig__max_steps=1000000))
+        run.wait_for("Step=20 ")
+        for pid in run.ranks():
+            os.kill(pid, signal.SIGKILL)
+        self.assertNotEqual(run.end(), 0)
+        self.run_to_end(*self.arguments("run", runconfig__max_steps=100), ranks=2)
 
 
 class Clock(StopTestCase):
@@ -207,6 +250,16 @@ class BadSteps(StopTestCase):
             failed = int(re.search(r"step (\d+): the (?:loss|gradient norm) is", finished.errors).group(1))
             self.assertLess(self.newest(name), failed - 1)
             self.assertEqual(len(runs.metrics(self.directory / name)["step"]), failed - 1)
+
+    def test_bad_weights_are_not_saved_at_the_end_of_a_run_that_skips(self):
+        values = {**self.EXPLODING, "runconfig__nan_policy": "skip", "runconfig__max_steps": 30,
+                  "runconfig__checkpoint_steps": 1, "runconfig__save_initial_checkpoint": True}
+        finished = runs.run(*self.arguments("run", **values), "-m", "train", ranks=2)
+        self.assertEqual(finished.code, 6, str(finished))
+        self.assertIn("the last one: the loss is", finished.errors)
+        skipped = runs.metrics(self.directory / "run")["skipped"]
+        self.assertEqual(len(skipped), 30)
+        self.assertLess(self.newest("run"), list(skipped).index(1))
 
     def test_skipped_steps_are_counted(self):
         finished = runs.run(*self.arguments("run", **self.EXPLODING, runconfig__nan_policy="skip"), ranks=2)

@@ -61,6 +61,18 @@ TEST_F(MetricsJournalTest, GivesBackWhatIsInNoFileYet) {
   EXPECT_EQ(logged.str(), "");
 }
 
+// A run of days has a journal as long as this after a bad start; reading it must take no longer than its
+// size.
+TEST_F(MetricsJournalTest, TakesTimeInProportionToItsRows) {
+  constexpr std::int64_t rows = 300'000;
+  {
+    MetricsFile file = open();
+    append(file, 1, rows);
+    file.journal();
+  }
+  EXPECT_EQ(open().train().size(), rows);  // a test has two minutes
+}
+
 TEST_F(MetricsJournalTest, IsThereOnlyWhileItHasRows) {
   MetricsFile file = open();
   file.journal();

@@ -26,6 +26,7 @@ class Process {
       int code = 0;
       {
         StopSignals signals;
+        signals.catch_all();
         if (write(ready[1], "!", 1) != 1) _exit(99);
         code = life(signals);
       }  // as the program: ended in order
@@ -74,6 +75,15 @@ TEST_P(EachSignal, EndsAProcessThatHasNothingToSave) {
   });
   process.send(GetParam());  // waits, and comes through
   EXPECT_EQ(process.end(), -GetParam());
+}
+
+TEST(StopSignals, BeforeTheFirstStepTermAndIntEndTheProcess) {
+  StopSignals signals;
+  for (const int signal : {SIGTERM, SIGINT}) {
+    EXPECT_EXIT(std::raise(signal), testing::KilledBySignal(signal), "");
+  }
+  std::raise(SIGUSR2);
+  EXPECT_EQ(signals.arrived(), SIGUSR2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Signals, EachSignal, testing::Values(SIGUSR1, SIGUSR2, SIGTERM, SIGINT),
