@@ -19,7 +19,7 @@
 #include <optional>
 #include <sstream>
 #include <string_view>
-#include <thread>
+#include <utility>
 
 #include "core/error.hpp"
 #include "store/atomic_file.hpp"
@@ -78,6 +78,7 @@ std::string describe_this_process() {
 struct Holder {
   std::string host, boot, started, slurm_job;
   long long pid = 0, pid_start = 0;
+  bool has_heart = false;
 };
 
 /// Nothing if the text is not of this program.
@@ -93,6 +94,7 @@ std::optional<Holder> parse(const std::string& text) {
     if (key == "pid_start") holder.pid_start = std::strtoll(value.c_str(), nullptr, 10);
     if (key == "slurm_job") holder.slurm_job = value;
     if (key == "started") holder.started = value;
+    if (key == "beat") holder.has_heart = true;
   }
   if (holder.host.empty() || holder.pid <= 0) return std::nullopt;
   return holder;
@@ -123,6 +125,12 @@ std::string read_text(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+bool is_on_this_machine(const std::optional<Holder>& holder) {
+  return holder && holder->host == host_name() && holder->boot == boot_id();
+}
+
+double seconds(std::chrono::milliseconds time) { return std::chrono::duration<double>(time).count(); }
+
 bool is_the_file_named(const FileDescriptor& file, const fs::path& path) {
   struct stat open_one {
   }, named{};
@@ -150,19 +158,29 @@ LockPolicy lock_policy_of(const fs::path& directory) {
 }
 
 ModelDirLock::ModelDirLock(const ModelDir& model_dir, Logger& log, LockPolicy policy, LockTiming timing)
-    : model_dir_(model_dir), policy_(policy), timing_(timing), identity_(describe_this_process()) {
-  lock_in_kernel(log);
-  if (policy_ != LockPolicy::kernel) check_holder_dead(log);
+    : model_dir_(model_dir),
+      log_(&log),
+      policy_(policy),
+      timing_(timing),
+      identity_(describe_this_process()) {
+  const bool is_locked = lock_in_kernel();
+  if (policy_ == LockPolicy::kernel) {
+    if (!is_locked) refuse(model_dir_, text_now());
+    write_text();
+    return;
+  }
+  wait_for_holder(is_locked);
   write_text();
-  if (policy_ == LockPolicy::kernel) return;
   std::this_thread::sleep_for(timing_.settle);
   if (const std::string text = text_now(); !is_ours(text)) {
     file_ = {};  // theirs: not to be emptied
     refuse(model_dir_, text);
   }
+  heart_ = std::jthread([this](const std::stop_token& end) { beat_until(end); });
 }
 
 ModelDirLock::~ModelDirLock() {
+  heart_ = {};  // asks it to end and waits for it
   try {
     if (policy_ == LockPolicy::kernel || is_ours(text_now())) {
       const int ignored = ::ftruncate(file_.get(), 0);  // then the next one finds us dead
@@ -172,13 +190,13 @@ ModelDirLock::~ModelDirLock() {
   }
 }
 
-/// Opens the file and, if the file system can, locks it.
-void ModelDirLock::lock_in_kernel(Logger& log) {
+/// Opens the file and, if the file system can, locks it. False if another one has locked it.
+bool ModelDirLock::lock_in_kernel() {
   const fs::path path = model_dir_.lock_file();
   do {
     file_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666));
     if (!file_) fail("open", path, errno);
-    if (policy_ == LockPolicy::text) return;
+    if (policy_ == LockPolicy::text) return true;
     struct flock whole_file {};
     whole_file.l_type = F_WRLCK;
     whole_file.l_whence = SEEK_SET;
@@ -186,57 +204,100 @@ void ModelDirLock::lock_in_kernel(Logger& log) {
     // this process would drop.
     if (::fcntl(file_.get(), F_OFD_SETLK, &whole_file) != 0) {
       const int error_number = errno;
-      if (error_number == EAGAIN || error_number == EACCES) refuse(model_dir_, text_now());
+      if (error_number == EAGAIN || error_number == EACCES) return false;
       if (!means_no_locks(error_number)) fail("lock", path, error_number);
-      log.warn("{}: this file system has no locks ({}); the text in the file decides", path.string(),
-               std::strerror(error_number));
+      log_->warn("{}: this file system has no locks ({}); the text in the file decides", path.string(),
+                 std::strerror(error_number));
       policy_ = LockPolicy::text;
     }
     // Somebody may have deleted the file while we opened it, and another run may have locked a new one.
   } while (!is_the_file_named(file_, path));
+  return true;
 }
 
-/// Returns if nobody is named in the file who lives.
-void ModelDirLock::check_holder_dead(Logger& log) const {
+/// Returns when nobody lives who is named in the file, and nobody has locked it or the lease is over.
+void ModelDirLock::wait_for_holder(bool is_locked) {
   const std::string text = text_now();
-  if (text.empty()) return;
+  if (text.empty() && is_locked) return;
+  const std::string path = model_dir_.lock_file().string();
   const std::optional<Holder> holder = parse(text);
-  if (holder && holder->host == host_name() && holder->boot == boot_id()) {
-    if (start_of_process(holder->pid) == holder->pid_start) refuse(model_dir_, text);
-    log.info("{} was left by {}, which is gone", model_dir_.lock_file().string(), describe(holder));
+  const bool is_here = is_on_this_machine(holder);
+  if (is_here && start_of_process(holder->pid) == holder->pid_start) refuse(model_dir_, text);
+  // Without a heart it is on the server itself, under LockPolicy::kernel: its lock ends when it does.
+  if (!is_locked && holder && !is_here && !holder->has_heart) refuse(model_dir_, text);
+  if (is_here) log_->info("{} was left by {}, which is gone", path, describe(holder));
+  if (is_here && is_locked) return;
+  if (is_locked) {
+    log_->info("{} names {}: watching for {:.0f} s whether it lives", path, describe(holder),
+               seconds(timing_.watch));
+  } else {
+    log_->info("{} is locked and names {}: a server may keep the lock of a dead node; trying for {:.0f} s",
+               path, describe(holder), seconds(timing_.lease));
+  }
+  const auto poll = std::min<std::chrono::milliseconds>(timing_.beat / 5, std::chrono::milliseconds(500));
+  const auto begin = std::chrono::steady_clock::now();
+  for (;;) {
+    std::this_thread::sleep_for(poll);
+    const auto waited = std::chrono::steady_clock::now() - begin;
+    if (!is_locked) is_locked = lock_in_kernel();
+    // After the lock, so that we see what its last holder wrote.
+    const std::string now = text_now();
+    if (!now.empty() && now != text) refuse(model_dir_, now);
+    if (is_locked && (now.empty() || is_here)) return;  // it has ended in order, or here
+    if (is_locked && waited >= timing_.watch) return log_->info("{}: it does not live", path);
+    if (waited < timing_.lease) continue;
+    log_->warn("{} is still locked after {:.0f} s, but no heart beats in it: taken over; its text decides",
+               path, seconds(timing_.lease));
+    policy_ = LockPolicy::text;
     return;
   }
-  log.info("{} names {}: watching for {:.0f} s whether it lives", model_dir_.lock_file().string(),
-           describe(holder), std::chrono::duration<double>(timing_.watch).count());
-  const auto poll = std::min<std::chrono::milliseconds>(timing_.beat / 5, std::chrono::milliseconds(500));
-  const auto end = std::chrono::steady_clock::now() + timing_.watch;
-  while (std::chrono::steady_clock::now() < end) {
-    std::this_thread::sleep_for(poll);
-    const std::string now = text_now();
-    if (now.empty()) return;  // it has ended in order
-    if (now != text) refuse(model_dir_, now);
-  }
-  log.info("{}: it does not", model_dir_.lock_file().string());
 }
 
 void ModelDirLock::write_text() {
-  const std::string text = fmt::format("{}beat {:010}\n", identity_, beats_);
+  // No heart, no beats. With one, one length for all beats: a reader sees the text before or after, never
+  // half of one.
+  const std::string text =
+      policy_ == LockPolicy::kernel ? identity_ : fmt::format("{}beat {:010}\n", identity_, beats_);
   const fs::path path = model_dir_.lock_file();
-  // One length for all beats: a reader sees the text before or after, never half of one.
   const ssize_t written = ::pwrite(file_.get(), text.data(), text.size(), 0);
   if (written != static_cast<ssize_t>(text.size())) fail("write", path, written < 0 ? errno : ENOSPC);
   if (::ftruncate(file_.get(), static_cast<off_t>(text.size())) != 0) fail("truncate", path, errno);
   if (policy_ != LockPolicy::kernel && ::fsync(file_.get()) != 0) fail("fsync", path, errno);
-  last_beat_ = std::chrono::steady_clock::now();
 }
 
 void ModelDirLock::beat() {
-  if (policy_ == LockPolicy::kernel) return;
-  const std::scoped_lock guard(mutex_);
-  if (std::chrono::steady_clock::now() - last_beat_ < timing_.beat) return;
-  if (const std::string text = text_now(); !text.empty() && !is_ours(text)) refuse(model_dir_, text);
+  if (const std::string text = text_now(); !text.empty() && !is_ours(text)) {
+    taken_by_ = text;
+    lost_ = true;
+    return;
+  }
   ++beats_;
   write_text();
+}
+
+/// The life of the heart: until the end is asked for, or another run has the lock.
+void ModelDirLock::beat_until(const std::stop_token& end) {
+  bool has_failed = false;
+  std::unique_lock guard(mutex_);
+  while (!lost_) {
+    wake_.wait_for(guard, end, timing_.beat, [] { return false; });
+    if (end.stop_requested()) return;
+    try {
+      beat();
+      has_failed = false;
+    } catch (const std::exception& error) {  // a full disk or a server that is away: once a row of failures
+      if (!std::exchange(has_failed, true)) {
+        log_->warn("no beats, tried again every {:.0f} s; another run may take this one for dead: {}",
+                   seconds(timing_.beat), error.what());
+      }
+    }
+  }
+}
+
+void ModelDirLock::check() {
+  if (!lost_.load(std::memory_order_relaxed)) return;
+  const std::scoped_lock guard(mutex_);
+  refuse(model_dir_, taken_by_);
 }
 
 std::string ModelDirLock::text_now() const { return read_text(model_dir_.lock_file()); }

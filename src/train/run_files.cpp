@@ -72,11 +72,7 @@ void RunFiles::begin() {
 }
 
 bool RunFiles::look() {
-  try {
-    lock_->beat();
-  } catch (const StoreError& error) {
-    context_->log->warn("{}", error.what());  // as rare as beats
-  }
+  lock_->check();
   return writing_ && writing_->result.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
 

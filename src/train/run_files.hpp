@@ -50,7 +50,7 @@ class RunFiles {
   [[nodiscard]] double elapsed_before_s() const { return elapsed_before_s_; }
 
   /// To be called at every step boundary, cheap: whether a file that was being written is done or has failed,
-  /// so that settle() has something to say.
+  /// so that settle() has something to say. Throws InUseError if another run has taken the model_dir.
   [[nodiscard]] bool look();
   void settle();
   /// Whether it is time for a checkpoint, by runconfig.checkpoint_interval_s or since the last one failed.

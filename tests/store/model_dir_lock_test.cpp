@@ -1,8 +1,10 @@
-// Two runs in one model_dir, as two processes; and texts of holders elsewhere, forged.
+// Two runs in one model_dir, as two processes; and holders elsewhere, forged: a text, a lock, or both.
 #include "store/model_dir_lock.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <spdlog/sinks/ostream_sink.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -13,6 +15,7 @@
 #include <thread>
 
 #include "core/error.hpp"
+#include "store/file_descriptor.hpp"
 #include "store/support.hpp"
 
 namespace fcmnist::store {
@@ -21,8 +24,24 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr LockTiming quick{20ms, 300ms, 5ms};
+constexpr LockTiming quick{20ms, 300ms, 600ms, 5ms};
 constexpr LockPolicy all_policies[] = {LockPolicy::kernel, LockPolicy::kernel_and_text, LockPolicy::text};
+constexpr LockPolicy with_heart[] = {LockPolicy::kernel_and_text, LockPolicy::text};
+
+/// The lock that a server keeps for another node, until the descriptor is closed.
+FileDescriptor locked(const fs::path& file) {
+  FileDescriptor descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  struct flock whole_file {};
+  whole_file.l_type = F_WRLCK;
+  if (::fcntl(descriptor.get(), F_OFD_SETLK, &whole_file) != 0) throw std::runtime_error("fcntl");
+  return descriptor;
+}
+
+/// Whether something becomes true in good time.
+bool soon(const std::function<bool()>& is_true) {
+  for (int i = 0; i < 1000 && !is_true(); ++i) std::this_thread::sleep_for(5ms);
+  return is_true();
+}
 
 /// A process that does something and then waits to be ended.
 class Child {
@@ -71,7 +90,7 @@ struct ModelDirLockTest : testing::Test {
   ModelDir model_dir{directory.path()};
   fs::path file = model_dir.lock_file();
   std::ostringstream logged;
-  Logger log{"test", std::make_shared<spdlog::sinks::ostream_sink_st>(logged)};
+  Logger log{"test", std::make_shared<spdlog::sinks::ostream_sink_mt>(logged)};
   LockTiming timing = quick;
 
   void take(LockPolicy policy) { const ModelDirLock lock(model_dir, log, policy, timing); }
@@ -79,11 +98,11 @@ struct ModelDirLockTest : testing::Test {
   std::string refused(LockPolicy policy) {
     return message_of<InUseError>([&] { take(policy); });
   }
+  static constexpr std::string_view forged_without_heart =
+      "fcmnist_mpi lock\nhost elsewhere\nboot 0000\npid 1234\npid_start 99\nslurm_job 77\n"
+      "started 2026-01-02T03:04:05Z\n";
   static std::string forged(unsigned beat) {
-    return fmt::format(
-        "fcmnist_mpi lock\nhost elsewhere\nboot 0000\npid 1234\npid_start 99\nslurm_job 77\n"
-        "started 2026-01-02T03:04:05Z\nbeat {:010}\n",
-        beat);
+    return fmt::format("{}beat {:010}\n", forged_without_heart, beat);
   }
 };
 
@@ -107,7 +126,8 @@ TEST_F(ModelDirLockTest, IsFreeAgainAfterAnOrderlyEndWithoutAnyWaiting) {
   EXPECT_EQ(logged.str(), "");
 }
 
-TEST_F(ModelDirLockTest, ALivingHolderIsNamedInTheRefusal) {
+TEST_F(ModelDirLockTest, ALivingHolderIsNamedInTheRefusalAtOnce) {
+  timing.watch = timing.lease = 1h;
   ::setenv("SLURM_JOB_ID", "4711", 1);
   for (const LockPolicy policy : all_policies) {
     fs::remove(file);
@@ -168,9 +188,16 @@ TEST_F(ModelDirLockTest, AnotherProcessOfTheSameNumberIsNotTheHolder) {
 }
 
 TEST_F(ModelDirLockTest, AHolderElsewhereWhoseHeartBeatsIsRefused) {
-  timing.watch = 60s;  // refused at the first beat
-  for (const LockPolicy policy : {LockPolicy::kernel_and_text, LockPolicy::text}) {
+  timing.watch = timing.lease = 60s;  // refused at the first beat
+  struct Case {
+    LockPolicy policy;
+    bool is_locked;
+  };
+  for (const auto& [policy, is_locked] : {Case{LockPolicy::kernel_and_text, false},
+                                          {LockPolicy::kernel_and_text, true},
+                                          {LockPolicy::text, false}}) {
     put(file, forged(1));
+    const FileDescriptor lock = is_locked ? locked(file) : FileDescriptor();
     std::atomic<bool> end = false;
     std::thread elsewhere([&] {
       for (unsigned beat = 2; !end; ++beat) {
@@ -186,10 +213,11 @@ TEST_F(ModelDirLockTest, AHolderElsewhereWhoseHeartBeatsIsRefused) {
     EXPECT_TRUE(content(file).starts_with(forged(0).substr(0, 100)));
   }
   EXPECT_TRUE(contains(logged.str(), "watching for 60 s whether it lives"));
+  EXPECT_TRUE(contains(logged.str(), "trying for 60 s"));
 }
 
 TEST_F(ModelDirLockTest, AHolderElsewhereWhoseHeartStandsStillIsDead) {
-  for (const LockPolicy policy : {LockPolicy::kernel_and_text, LockPolicy::text}) {
+  for (const LockPolicy policy : with_heart) {
     put(file, forged(5));
     const auto begin = std::chrono::steady_clock::now();
     take(policy);
@@ -197,6 +225,54 @@ TEST_F(ModelDirLockTest, AHolderElsewhereWhoseHeartStandsStillIsDead) {
     EXPECT_EQ(content(file), "");
   }
   EXPECT_TRUE(contains(logged.str(), "process 1234 on host elsewhere (Slurm job 77)"));
+}
+
+TEST_F(ModelDirLockTest, TheLockOfADeadNodeIsWaitedFor) {
+  timing.lease = 1h;
+  put(file, forged(5));
+  FileDescriptor kept = locked(file);
+  std::thread server([&] {
+    std::this_thread::sleep_for(timing.watch + 100ms);
+    kept = {};
+  });
+  {
+    const auto begin = std::chrono::steady_clock::now();
+    const ModelDirLock lock(model_dir, log, LockPolicy::kernel_and_text, timing);
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, timing.watch + 100ms);
+    EXPECT_EQ(lock.policy(), LockPolicy::kernel_and_text);
+    EXPECT_THROW(locked(file), std::runtime_error);  // it has the kernel's lock
+  }
+  server.join();
+  const std::string said = "is locked and names process 1234 on host elsewhere";
+  EXPECT_TRUE(contains(logged.str(), said));
+  EXPECT_EQ(logged.str().find(said), logged.str().rfind(said));
+}
+
+TEST_F(ModelDirLockTest, AfterTheLeaseTheLockOfADeadNodeDoesNotCount) {
+  for (const std::string& text : {forged(5), std::string(), std::string("garbage")}) {
+    put(file, text);
+    const FileDescriptor kept = locked(file);
+    const auto begin = std::chrono::steady_clock::now();
+    {
+      const ModelDirLock lock(model_dir, log, LockPolicy::kernel_and_text, timing);
+      EXPECT_GE(std::chrono::steady_clock::now() - begin, timing.lease);
+      EXPECT_EQ(lock.policy(), LockPolicy::text);
+      EXPECT_TRUE(contains(content(file), "\npid " + std::to_string(::getpid()) + "\n"));
+      EXPECT_NE(refused(LockPolicy::kernel_and_text), "");  // the lock is still kept, now with a living text
+    }
+    EXPECT_EQ(content(file), "");
+  }
+  EXPECT_TRUE(contains(logged.str(), "is still locked after 1 s, but no heart beats in it: taken over"));
+}
+
+TEST_F(ModelDirLockTest, ALockIsNotWaitedForUnderTheKernelsPolicyHereOrThere) {
+  timing.watch = timing.lease = 1h;
+  const FileDescriptor kept = locked(file);
+  put(file, forged(5));
+  EXPECT_NE(refused(LockPolicy::kernel), "");
+  put(file, std::string(forged_without_heart));
+  EXPECT_TRUE(contains(refused(LockPolicy::kernel_and_text), "in use by process 1234 on host elsewhere"));
+  EXPECT_EQ(logged.str(), "");
 }
 
 TEST_F(ModelDirLockTest, AHolderElsewhereThatEndsInOrderWhileWatchedIsNotWaitedForLonger) {
@@ -237,33 +313,83 @@ TEST_F(ModelDirLockTest, GarbageInALockedFileStillRefuses) {
   EXPECT_TRUE(contains(refused(LockPolicy::kernel), "is in use by another process\n"));
 }
 
-TEST_F(ModelDirLockTest, TheHeartBeatsWhenItIsTimeAndKeepsTheLengthOfTheText) {
-  for (const LockPolicy policy : {LockPolicy::kernel_and_text, LockPolicy::text}) {
-    timing.beat = 30ms;
-    ModelDirLock lock(model_dir, log, policy, timing);
+TEST_F(ModelDirLockTest, TheHeartBeatsByItselfAndKeepsTheLengthOfTheText) {
+  for (const LockPolicy policy : with_heart) {
+    timing.beat = 100ms;
+    const ModelDirLock lock(model_dir, log, policy, timing);
     const std::string first = content(file);
     EXPECT_TRUE(first.ends_with("\nbeat 0000000000\n"));
-    std::this_thread::sleep_for(40ms);
-    lock.beat();
-    const std::string second = content(file);
-    EXPECT_TRUE(second.ends_with("\nbeat 0000000001\n"));
-    EXPECT_EQ(first.size(), second.size());
+    EXPECT_TRUE(soon([&] { return content(file).ends_with("\nbeat 0000000003\n"); }));
+    EXPECT_EQ(content(file).size(), first.size());
   }
+}
+
+TEST_F(ModelDirLockTest, TheEndDoesNotWaitForABeat) {
   timing.beat = 1h;
-  ModelDirLock lock(model_dir, log, LockPolicy::text, timing);
-  lock.beat();
-  EXPECT_TRUE(content(file).ends_with("\nbeat 0000000000\n"));
+  timing.watch = 1h;
+  for (const LockPolicy policy : with_heart) take(policy);
+  EXPECT_EQ(content(file), "");
+}
+
+TEST_F(ModelDirLockTest, WithoutAListenerThereIsNoHeart) {
+  const auto threads = [] {
+    return std::distance(fs::directory_iterator("/proc/self/task"), fs::directory_iterator());
+  };
+  const auto before = threads();
+  {
+    const ModelDirLock lock(model_dir, log, LockPolicy::kernel, timing);
+    EXPECT_EQ(threads(), before);
+    EXPECT_FALSE(contains(content(file), "beat"));
+  }
+  const ModelDirLock lock(model_dir, log, LockPolicy::text, timing);
+  EXPECT_EQ(threads(), before + 1);
 }
 
 TEST_F(ModelDirLockTest, WhoWasTakenForDeadIsToldAndLeavesTheOthersTextAlone) {
-  {
-    timing.beat = 0ms;
-    ModelDirLock lock(model_dir, log, LockPolicy::text, timing);
-    put(file, forged(3));
-    EXPECT_TRUE(contains(message_of<InUseError>([&] { lock.beat(); }),
-                         "is in use by process 1234 on host elsewhere"));
+  for (const LockPolicy policy : with_heart) {
+    {
+      ModelDirLock lock(model_dir, log, policy, timing);
+      lock.check();
+      put(file, forged(3));
+      std::string message;
+      EXPECT_TRUE(soon([&] {
+        try {
+          lock.check();
+          return false;
+        } catch (const InUseError& error) {
+          message = error.what();
+          return true;
+        }
+      }));
+      EXPECT_TRUE(contains(message, "is in use by process 1234 on host elsewhere"));
+      EXPECT_THROW(lock.check(), InUseError);  // and again
+    }
+    EXPECT_EQ(content(file), forged(3));
+    fs::remove(file);
   }
-  EXPECT_EQ(content(file), forged(3));
+}
+
+TEST_F(ModelDirLockTest, ABeatThatFailsIsAWarningAndTheNextOneComesInItsTime) {
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit nothing{0, limit.rlim_max};
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    ModelDirLock lock(model_dir, log, LockPolicy::text, timing);
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &nothing), 0);  // no file may grow or be written
+    std::this_thread::sleep_for(10 * timing.beat);
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+    const std::string before = content(file);
+    EXPECT_TRUE(soon([&] { return content(file) != before; }));
+    lock.check();
+    const std::string text = content(file);
+    const int tries = std::stoi(text.substr(text.rfind(' ')));
+    EXPECT_LE(tries * timing.beat, std::chrono::steady_clock::now() - begin);
+  }
+  const std::string said = "no beats, tried again every 0 s; another run may take this one for dead: write ";
+  EXPECT_TRUE(contains(logged.str(), said));
+  EXPECT_EQ(logged.str().find(said), logged.str().rfind(said));
 }
 
 TEST_F(ModelDirLockTest, ADeletedLockFileOfAnEndedRunIsMadeAgain) {
