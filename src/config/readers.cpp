@@ -6,7 +6,7 @@
 #include <cctype>
 #include <charconv>
 #include <cstdint>
-#include <regex>
+#include <optional>
 #include <system_error>
 
 #include "config/nearest.hpp"
@@ -31,6 +31,24 @@ template <class T>
 std::string integer_range(T least, T most) {
   if (most == std::numeric_limits<T>::max()) return fmt::format("a whole number, at least {}", least);
   return fmt::format("a whole number from {} to {}", least, most);
+}
+
+/// Of "HH:MM:SS", with one to six digits of hours.
+std::optional<long> seconds_of_time(std::string_view text) {
+  const std::size_t hour_digits = text.find(':');
+  if (hour_digits < 1 || hour_digits > 6 || text.size() != hour_digits + 6 || text[hour_digits + 3] != ':')
+    return {};
+  const std::string_view parts[] = {text.substr(0, hour_digits), text.substr(hour_digits + 1, 2),
+                                    text.substr(hour_digits + 4, 2)};
+  long seconds = 0;
+  for (const std::string_view part : parts) {
+    if (part.find_first_not_of("0123456789") != std::string_view::npos) return {};
+    long number = 0;
+    if (parse_number(part, number) != std::errc{}) return {};
+    if (part.data() != parts[0].data() && number > 59) return {};
+    seconds = 60 * seconds + number;
+  }
+  return seconds;
 }
 
 }  // namespace
@@ -104,12 +122,10 @@ MaxTime read_max_time(const Value& value, const std::string& key) {
   const std::string text = lower_case(value.text);
   if (value.kind == Value::Kind::scalar && text == "none") return {};
   if (value.kind == Value::Kind::scalar && text == "auto") return {0, true};
-  static const std::regex pattern("([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])");
-  std::smatch part;
-  const bool is_time = value.kind == Value::Kind::scalar && std::regex_match(text, part, pattern);
-  const long seconds = is_time ? 3600 * std::stol(part[1]) + 60 * std::stol(part[2]) + std::stol(part[3]) : 0;
-  if (seconds == 0) unexpected(value, key, "a time above 0 as HH:MM:SS, or auto, or none");
-  return {seconds, false};
+  const std::optional<long> seconds =
+      value.kind == Value::Kind::scalar ? seconds_of_time(text) : std::optional<long>();
+  if (seconds.value_or(0) == 0) unexpected(value, key, "a time above 0 as HH:MM:SS, or auto, or none");
+  return {*seconds, false};
 }
 
 std::size_t read_word(const Value& value, const std::string& key, std::span<const std::string> words) {

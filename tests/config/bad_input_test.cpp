@@ -113,6 +113,12 @@ const Bad bad_files[] = {
     {"runconfig:\n  max_time: 90\n", {"f.yaml:2: runconfig.max_time", "HH:MM:SS", "found '90'"}},
     {"runconfig:\n  max_time: 0:00:00\n", {"runconfig.max_time", "above 0"}},
     {"runconfig:\n  max_time: 1:60:00\n", {"runconfig.max_time"}},
+    {"runconfig:\n  max_time: 1:00:60\n", {"runconfig.max_time"}},
+    {"runconfig:\n  max_time: 1:2:03\n", {"runconfig.max_time"}},
+    {"runconfig:\n  max_time: :10:00\n", {"runconfig.max_time"}},
+    {"runconfig:\n  max_time: -1:10:00\n", {"runconfig.max_time"}},
+    {"runconfig:\n  max_time: 1:+1:00\n", {"runconfig.max_time"}},
+    {"runconfig:\n  max_time: 1:00:00:00\n", {"runconfig.max_time"}},
     {"runconfig:\n  max_time: [1]\n", {"runconfig.max_time"}},
     {"runconfig:\n  checkpoint_interval_s: -1\n", {"runconfig.checkpoint_interval_s"}},
     // Relations
