@@ -110,8 +110,10 @@ class Attempt:
 
     def note_jobs(self):
         """Open MPI's number of the job is in the names of its files: decimal in TMPDIR, hexadecimal in /dev/shm."""
-        for path in self.temporary.rglob("smlockseg-*"):
-            self.jobs.add(int(path.name.rpartition("-")[2]))
+        for _, _, names in os.walk(self.temporary):  # which does not mind that folders vanish
+            for name in names:
+                if name.startswith("smlockseg-"):
+                    self.jobs.add(int(name.rpartition("-")[2]))
 
     def wait_until_gone(self):
         """Waits for the end of mpirun. Returns whether it hung, and how many processes outlived it; they are killed."""

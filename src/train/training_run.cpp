@@ -372,12 +372,15 @@ void TrainingRun::summarise() {
 
 ExitCode run_training(RunContext& context, StopSignals& signals) {
   Start start;
-  on_root(context, [&] {
-    const store::ModelDir model_dir(context.config.run.model_dir);
-    model_dir.ensure_writable();
-    start.lock.emplace(model_dir, *context.log);
-    start.point = find_start_point(context, model_dir);
-  });
+  on_root(
+      context,
+      [&] {
+        const store::ModelDir model_dir(context.config.run.model_dir);
+        model_dir.ensure_writable();
+        start.lock.emplace(model_dir, *context.log);
+        start.point = find_start_point(context, model_dir);
+      },
+      comm::long_work_s);  // the lock of a node that has died is waited for
   const Shapes shapes = find_datasets(context);
   const model::Mlp mlp(model::widths_of(context.config.model, shapes.train.features()), context.config.model,
                        context.config.kernels.gemm);
