@@ -199,7 +199,11 @@ void RunFiles::finish() {
     write_checkpoint(image, scores_of(metrics_.eval()));
     checkpoint_succeeded(image);
   }
+}
+
+void RunFiles::finish_metrics() {
   wait();
+  metrics_.write();
 }
 
 void RunFiles::abandon() {

@@ -71,12 +71,11 @@ class RunFiles {
   void release();
   /// What is held has proved to be bad.
   void drop() { held_.reset(); }
-  /// For the end of a run, however early: writes what is held, and waits until it is durable. Throws
-  /// StoreError.
+  /// For the end of a run, however early: writes what is held, durably. Throws StoreError.
   void finish();
-  /// After finish(), since it takes longer the longer the run is, and the journal has the rows too. Throws
-  /// StoreError.
-  void finish_metrics() { metrics_.write(); }
+  /// After finish(), and waits for what is still being written. Apart from it, since it takes longer the
+  /// longer the run is, and the journal has the rows too. Throws StoreError.
+  void finish_metrics();
   /// For a run that has diverged: writes what was released, and the metrics; what was not is dropped.
   void abandon();
 
