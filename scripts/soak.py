@@ -116,12 +116,14 @@ class Attempt:
                     self.jobs.add(int(name.rpartition("-")[2]))
 
     def wait_until_gone(self):
-        """Waits for the end of mpirun. Returns whether it hung, and how many processes outlived it; they are killed."""
+        """Waits for the end of mpirun. Returns the ranks that live while it hangs, None if it does not hang, and how many
+        processes outlived it; all are killed."""
         while not self.ended() and self.listen():
             time.sleep(0.005)
-        hung = not self.ended()
-        if hung:
+        hung = None
+        if not self.ended():
             self.look_at_all_processes()
+            hung = sorted(rank for rank in self.processes().values() if rank is not None)
             self.kill(self.pids)
             self.mpirun.wait()
         deadline_s = time.monotonic() + 5.0
@@ -245,7 +247,8 @@ class Report:
         for kind in KINDS:
             row = [self.kills[kind, phase] for phase in PHASES]
             print(f"{kind:22}" + "".join(f"{count:10}" for count in (*row, sum(row))))
-        for name in ("finished runs", "restarts", "steps repeated", "temporary files removed"):
+        for name in ("finished runs", "restarts", "steps repeated", "temporary files removed",
+                     "mpirun hung, ranks gone"):
             print(f"{name + ':':32}{self.numbers[name]}")
         for name in ("lost checkpoints", "unreadable metrics", "differences", "failed starts", "hangs",
                      "processes left", "files left"):
@@ -351,7 +354,10 @@ class Soak:
         hung, left = attempt.wait_until_gone()
         self.report.numbers["temporary files removed"] += attempt.remove_leftovers()
         if hung:
-            self.report.add("hangs", where, [f"nothing printed for {SILENCE_S:.0f} s:\n{attempt.text[-2000:]}"])
+            self.report.add("hangs", where, [f"ranks {hung} print nothing for {SILENCE_S:.0f} s:\n{attempt.text[-2000:]}"])
+        elif hung is not None:  # Open MPI 4.1 does so when a rank dies while it connects to mpirun: "PMIX ERROR"
+            self.report.numbers["mpirun hung, ranks gone"] += 1
+            print(f"  mpirun hangs though its ranks are gone:\n{attempt.text[-500:]}", flush=True)
         if left:
             self.report.add("processes left", where, [f"{left} after mpirun had ended"])
         self.report.add("lost checkpoints", where, model_dir.lost_checkpoints())
