@@ -158,12 +158,12 @@ class ATrainer {
     if (topology_.is_leader()) state_.weights().data()[0] = value;
     world().barrier();
   }
-  /// Multiplies the weights of layer l by 10^exponents[l].
+  /// Multiplies the weights of layer l by 10^exponents[l]; biases become 0.
   void scale_layers(const std::vector<float>& exponents) {
     for (std::size_t slot = 0; slot < mlp_.layout().slots().size(); ++slot) {
       const Slot& at = mlp_.layout().slots()[slot];
-      for (float& w : state_.weights().all().subspan(at.offset, at.count()))
-        w *= std::pow(10.0F, exponents[slot / 2]);
+      const float factor = at.rows == 1 ? 0.0F : std::pow(10.0F, exponents[slot / 2]);
+      for (float& w : state_.weights().all().subspan(at.offset, at.count())) w *= factor;
     }
     world().barrier();
   }
