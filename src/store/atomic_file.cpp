@@ -75,7 +75,9 @@ class TemporaryFile {
 
   /// Until both have succeeded the bytes may not have been accepted (quota on NFS, delayed allocation).
   void sync_and_close() {
-    if (::fsync(fd_) != 0) fail("fsync", final_path_, errno);
+    while (::fsync(fd_) != 0) {
+      if (errno != EINTR) fail("fsync", final_path_, errno);
+    }
     close();
   }
 

@@ -259,7 +259,9 @@ void MetricsJournal::sync() const {
   const FileDescriptor file(::open(path_.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!file && errno == ENOENT) return;  // no entries
   if (!file) fail("open", path_, errno);
-  if (::fsync(file.get()) != 0) fail("fsync", path_, errno);
+  while (::fsync(file.get()) != 0) {
+    if (errno != EINTR) fail("fsync", path_, errno);
+  }
   sync_directory_of(path_);
 }
 

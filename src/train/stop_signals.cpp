@@ -32,10 +32,10 @@ void on_signal(int signal) {
   std::raise(signal);  // takes effect when the handler returns
 }
 
-void handle_by(void (*handler)(int), std::span<const int> signals) {
+void handle_by(void (*handler)(int), std::span<const int> signals, int flags = 0) {
   struct sigaction action {};
   action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = flags;
   sigemptyset(&action.sa_mask);
   for (const int signal : {SIGUSR1, SIGUSR2, SIGTERM, SIGINT}) sigaddset(&action.sa_mask, signal);
   for (const int signal : signals) sigaction(signal, &action, nullptr);
@@ -43,8 +43,9 @@ void handle_by(void (*handler)(int), std::span<const int> signals) {
 
 }  // namespace
 
-StopSignals::StopSignals() { handle_by(on_signal, soon); }
+StopSignals::StopSignals() { handle_by(on_signal, soon, SA_RESTART); }
 
+// TERM and INT interrupt a write: mpirun no longer reads what its ranks print once it has been told to end.
 void StopSignals::catch_all() { handle_by(on_signal, now); }
 
 void StopSignals::let_through() {
@@ -54,6 +55,8 @@ void StopSignals::let_through() {
 }
 
 int StopSignals::arrived() const { return first_signal.load(std::memory_order_relaxed); }
+
+bool StopSignals::must_hurry() const { return arrived() == SIGTERM || arrived() == SIGINT; }
 
 const char* signal_name(int signal) {
   switch (signal) {

@@ -24,6 +24,8 @@ class StopSignals {
   void let_through();
   /// The signal that arrived first, 0 if none has.
   [[nodiscard]] int arrived() const;
+  /// Whether it was TERM or INT: the launcher may end the process soon, and no longer reads its output.
+  [[nodiscard]] bool must_hurry() const;
 };
 
 /// "SIGUSR1"

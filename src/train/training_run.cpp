@@ -63,6 +63,7 @@ class TrainingRun {
   StopSignals* signals_;
   const config::RunConfig* config_;
   Logger* log_;
+  spdlog::level::level_enum log_level_;  ///< that was asked for
   const model::Mlp* mlp_;
   data::DatasetShape train_shape_;
   SharedDataset train_set_;
@@ -90,6 +91,7 @@ TrainingRun::TrainingRun(RunContext& context, StopSignals& signals, const Shapes
       signals_(&signals),
       config_(&context.config),
       log_(context.log.get()),
+      log_level_(log_->level()),
       mlp_(&mlp),
       train_shape_(shapes.train),
       train_set_(context.topology, config_->train_input, shapes.train, config_->model.num_classes),
@@ -191,6 +193,7 @@ ExitCode TrainingRun::train_loop() {
   finish_files([&] {
     files_->finish();
     files_->finish_metrics();
+    log_->set_level(log_level_);
   });
   progress_.add_files(files_s_ + watch.lap_s());
   bar_.clear();
@@ -218,6 +221,7 @@ Requests TrainingRun::requests() {
   Requests mine;
   mine.stop = signals_->arrived() != 0;
   if (!files_) return mine;
+  if (signals_->must_hurry()) log_->set_level(spdlog::level::off);  // a print may block until the end
   if (files_->look()) {
     bar_.clear();
     files_->settle();
@@ -248,6 +252,7 @@ ExitCode TrainingRun::stop() {
         fmt::format("stopped after step {} of {}: {}", trainer_.steps_done(), total_steps_, why);
     files_->finish();
     files_->write_stopped(what);
+    log_->set_level(log_level_);
     log_->info("{}; the same command goes on from the newest checkpoint", what);
     try {
       files_->finish_metrics();
