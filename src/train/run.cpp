@@ -101,6 +101,7 @@ ExitCode run(const config::CommandLine& arguments) {
     RunContext context(session, arguments, started_s);
     return run_mode(context, signals);
   } catch (const Error& error) {
+    signals.catch_all();  // srun ends the others when the first has ended; they have this exit code too
     if (!error.agreed()) {
       print_error(fmt::format("[rank {}] {}", session.world().rank(), error.what()).c_str());
       session.abort_all(error.code());

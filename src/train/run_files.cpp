@@ -206,6 +206,11 @@ void RunFiles::finish_metrics() {
   metrics_.write();
 }
 
+void RunFiles::merge_journal() {
+  std::error_code absent;
+  if (std::filesystem::exists(model_dir_.journal_file(), absent)) metrics_.write();
+}
+
 void RunFiles::abandon() {
   wait();
   if (held_ && held_->is_good) {

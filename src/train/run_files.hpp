@@ -76,6 +76,8 @@ class RunFiles {
   /// After finish(), and waits for what is still being written. Apart from it, since it takes longer the
   /// longer the run is, and the journal has the rows too. Throws StoreError.
   void finish_metrics();
+  /// For a run that was finished before: if its end could not be written, now it can. Throws StoreError.
+  void merge_journal();
   /// For a run that has diverged: writes what was released, and the metrics; what was not is dropped.
   void abandon();
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <optional>
 #include <utility>
 
@@ -48,7 +47,6 @@ class TrainingRun {
   [[nodiscard]] Requests requests();
   [[nodiscard]] bool time_is_up() const;
   ExitCode stop();
-  void finish_files(const std::function<void()>& action);
   [[noreturn]] void fail_at_the_end(const StepResult& step) const;
   void record(const StepResult& step, bool logged);
   void log(std::int64_t step);
@@ -190,7 +188,7 @@ ExitCode TrainingRun::train_loop() {
     if (asked.stop && !last) return stop();
   }
   Stopwatch watch;
-  finish_files([&] {
+  on_root(*context_, [&] {
     files_->finish();
     files_->finish_metrics();
     log_->set_level(log_level_);
@@ -199,11 +197,6 @@ ExitCode TrainingRun::train_loop() {
   bar_.clear();
   summarise();
   return ExitCode::done;
-}
-
-/// The others wait for as long as a slow file system takes.
-void TrainingRun::finish_files(const std::function<void()>& action) {
-  on_root(*context_, action, comm::long_work_s);
 }
 
 /// With NanPolicy::skip. Every rank has the same loss.
@@ -243,7 +236,7 @@ bool TrainingRun::time_is_up() const {
 /// mpirun gives a run a second.
 ExitCode TrainingRun::stop() {
   bar_.clear();
-  finish_files([&] {
+  on_root(*context_, [&] {
     const std::string why = signals_->arrived() != 0
                                 ? fmt::format("{} arrived", signal_name(signals_->arrived()))
                             : time_is_up() ? "runconfig.max_time is over"
@@ -346,6 +339,7 @@ void TrainingRun::say_finished() {
       "the run in {} is finished: {} of {} steps are done; a larger --max_steps or --num_epochs goes on, "
       "--restart starts over",
       config_->run.model_dir, trainer_.steps_done(), total_steps_);
+  on_root(*context_, [&] { files_->merge_journal(); });
   const auto scored = files_ ? files_->evaluation_of(trainer_.steps_done()) : std::nullopt;
   const std::string known = context_->world().broadcast(scored ? "yes" : "no", 0);
   if (!evaluates() || trainer_.steps_done() == 0) return;
