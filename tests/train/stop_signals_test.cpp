@@ -78,12 +78,14 @@ TEST_P(EachSignal, EndsAProcessThatHasNothingToSave) {
 }
 
 TEST(StopSignals, BeforeTheFirstStepTermAndIntEndTheProcess) {
-  StopSignals signals;
   for (const int signal : {SIGTERM, SIGINT}) {
-    EXPECT_EXIT(std::raise(signal), testing::KilledBySignal(signal), "");
+    EXPECT_EXIT(
+        {
+          const StopSignals signals;
+          std::raise(signal);
+        },
+        testing::KilledBySignal(signal), "");
   }
-  std::raise(SIGUSR2);
-  EXPECT_EQ(signals.arrived(), SIGUSR2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Signals, EachSignal, testing::Values(SIGUSR1, SIGUSR2, SIGTERM, SIGINT),
