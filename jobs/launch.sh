@@ -86,8 +86,9 @@ launch_program() {
   fi
   case ${LAUNCHER:-mpirun} in
     mpirun) exec mpirun -n "$count" "${mpirun_options[@]}" "$program" "$@" ;;
-    # A rank that has died ends the step at once; by itself srun waits for the others.
-    srun) exec srun --ntasks="$count" --mpi=pmix --kill-on-bad-exit=1 "$program" "$@" ;;
+    # A rank that has died ends the step; by itself srun waits for the others. Not at once (--kill-on-bad-exit): when
+    # all end with the same error, the slowest would be killed, and srun would return 143 in the place of their code.
+    srun) exec srun --ntasks="$count" --mpi=pmix --kill-on-bad-exit=0 --wait=5 "$program" "$@" ;;
     *) fail "LAUNCHER=$LAUNCHER: unknown launcher" "mpirun or srun" ;;
   esac
 }

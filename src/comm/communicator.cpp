@@ -9,6 +9,7 @@
 #include <new>
 #include <optional>
 
+#include "comm/blocking_call.hpp"
 #include "comm/mpi_handle.hpp"
 #include "comm/polled_wait.hpp"
 #include "core/error.hpp"
@@ -105,7 +106,9 @@ bool can_still_free() noexcept {
 }
 
 Communicator::Handle::~Handle() {
-  if (owned && can_still_free()) check_mpi_nothrow(MPI_Comm_free(&comm));
+  if (!owned || !can_still_free()) return;
+  const BlockingCall watched(*watch);
+  check_mpi_nothrow(MPI_Comm_free(&comm));
 }
 
 Communicator::Communicator(std::unique_ptr<Handle> handle) : handle_(std::move(handle)) {
@@ -118,10 +121,10 @@ Communicator& Communicator::operator=(Communicator&&) noexcept = default;
 
 StallWatch& Communicator::stall_watch() const { return *handle_->watch; }
 
-// MPI_Comm_split waits without a limit.
 Communicator Communicator::split(int color) const {
   barrier();
   MPI_Comm part = MPI_COMM_NULL;
+  const BlockingCall watched(stall_watch());
   FCMNIST_MPI(MPI_Comm_split(handle_->comm, color, rank_, &part));
   return Communicator(owned_handle(part, stall_watch()));
 }
@@ -129,6 +132,7 @@ Communicator Communicator::split(int color) const {
 Communicator Communicator::split_by_node() const {
   barrier();
   MPI_Comm part = MPI_COMM_NULL;
+  const BlockingCall watched(stall_watch());
   FCMNIST_MPI(MPI_Comm_split_type(handle_->comm, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &part));
   return Communicator(owned_handle(part, stall_watch()));
 }
@@ -142,7 +146,7 @@ void Communicator::barrier_or_end_world() const noexcept {
   try {
     barrier();
   } catch (const Error& error) {
-    stall_watch().end_world(error.what());
+    stall_watch().end_world(error);
   }
 }
 

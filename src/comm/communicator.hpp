@@ -65,7 +65,7 @@ class Communicator {
 ///           counts from then
 void collectively(const Communicator& group, const std::function<void()>& action, double work_s = 0.0);
 
-/// `work_s` for fetching data, by this rank or by another process that has locked them.
+/// `work_s` for fetching data that are missing, by this rank or by another process that has locked them.
 constexpr double long_work_s = 3600.0;
 
 }  // namespace fcmnist::comm

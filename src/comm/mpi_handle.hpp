@@ -1,6 +1,7 @@
 #pragma once
 
 #include <mpi.h>
+#include <sys/types.h>
 
 #include <cstddef>
 #include <vector>
@@ -22,9 +23,10 @@ struct Communicator::Handle {
 };
 
 struct StallWatch::World {
-  MPI_Comm comm;
-  std::size_t rank;
+  MPI_Comm comm = MPI_COMM_NULL;
+  std::size_t rank = 0;
   std::vector<MPI_Request> notes;  ///< to each rank: the last one
+  std::vector<pid_t> host_pids;    ///< of each rank on this host, 0 for the others
 };
 
 /// Turns a failed MPI call into a CommError that names the call.

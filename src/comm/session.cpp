@@ -1,7 +1,10 @@
 #include "comm/session.hpp"
 
+#include <unistd.h>
+
 #include <cstdlib>
 
+#include "comm/blocking_call.hpp"
 #include "comm/mpi_handle.hpp"
 
 namespace fcmnist::comm {
@@ -13,6 +16,19 @@ int number_from_environment(const char* name) {
   return text != nullptr ? std::atoi(text) : 0;  // NOLINT(cert-err34-c): a launcher's own number, or 0
 }
 
+/// The processes of the ranks on this host, 0 for ranks elsewhere.
+std::vector<pid_t> host_pids(const Communicator& world) {
+  char host[MPI_MAX_PROCESSOR_NAME] = {};
+  int length = 0;
+  FCMNIST_MPI(MPI_Get_processor_name(host, &length));
+  const std::string suffix = " " + std::string(host, static_cast<std::size_t>(length));
+  std::vector<pid_t> pids;
+  for (const std::string& process : world.all_gather(std::to_string(getpid()) + suffix)) {
+    pids.push_back(process.ends_with(suffix) ? std::stoi(process) : 0);
+  }
+  return pids;
+}
+
 }  // namespace
 
 Session::Session() {
@@ -22,16 +38,21 @@ Session::Session() {
   int rank = 0, size = 0;
   FCMNIST_MPI(MPI_Comm_rank(MPI_COMM_WORLD, &rank));
   FCMNIST_MPI(MPI_Comm_size(MPI_COMM_WORLD, &size));
-  watch_ = std::make_unique<StallWatch>(std::make_unique<StallWatch::World>(
-      StallWatch::World{MPI_COMM_WORLD, static_cast<std::size_t>(rank),
-                        std::vector<MPI_Request>(static_cast<std::size_t>(size), MPI_REQUEST_NULL)}));
+  auto world = std::make_unique<StallWatch::World>();
+  StallWatch::World& shared = *world;
+  world->comm = MPI_COMM_WORLD;
+  world->rank = static_cast<std::size_t>(rank);
+  world->notes.assign(static_cast<std::size_t>(size), MPI_REQUEST_NULL);
+  watch_ = std::make_unique<StallWatch>(std::move(world));
   world_ =
       std::make_unique<Communicator>(std::make_unique<Communicator::Handle>(MPI_COMM_WORLD, false, *watch_));
+  shared.host_pids = host_pids(*world_);
 }
 
 Session::~Session() {
-  world_->barrier_or_end_world();  // MPI_Finalize would wait for ever
+  world_->barrier_or_end_world();
   world_.reset();
+  const BlockingCall watched(*watch_);
   check_mpi_nothrow(MPI_Finalize());
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "comm/blocking_call.hpp"
 #include "comm/mpi_handle.hpp"
 #include "core/error.hpp"
 
@@ -19,10 +20,9 @@ struct SharedWindow::Handle {
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
   ~Handle() {
-    // Freeing waits for the other ranks without a limit, and when an error that only this rank knows of is
-    // under way, they never come.
     if (window == MPI_WIN_NULL || !can_still_free()) return;
     node->barrier_or_end_world();
+    const BlockingCall watched(node->stall_watch());
     check_mpi_nothrow(MPI_Win_free(&window));
   }
 };
@@ -47,8 +47,11 @@ SharedWindow::SharedWindow(const Communicator& node, std::size_t my_bytes)
   FCMNIST_MPI(MPI_Info_set(info, "alloc_shared_noncontig", "true"));
   void* mine = nullptr;
   const auto asked = static_cast<MPI_Aint>(my_bytes > 0 ? my_bytes + line_bytes : 0);
-  node.barrier();  // the next call waits without a limit
-  const int status = MPI_Win_allocate_shared(asked, 1, info, node.handle().comm, &mine, &handle_->window);
+  node.barrier();
+  const int status = [&] {
+    const BlockingCall watched(node.stall_watch());
+    return MPI_Win_allocate_shared(asked, 1, info, node.handle().comm, &mine, &handle_->window);
+  }();
   FCMNIST_MPI(MPI_Info_free(&info));
   if (status != MPI_SUCCESS) {
     throw CommError(fmt::format("MPI_Win_allocate_shared: no {} bytes of shared memory", my_bytes),

@@ -16,9 +16,6 @@ namespace fcmnist::comm {
 
 namespace {
 
-constexpr double beats_in_timeout = 20;
-constexpr double warning_share = 0.2;        // of the stall timeout
-constexpr double time_to_end_world_s = 3.0;  // from the error of one rank to the end of the others
 constexpr double never_s = -std::numeric_limits<double>::infinity();
 
 // All other messages from rank to rank go through communicators of their own; the largest tag that every MPI
@@ -30,6 +27,23 @@ std::string rank_or_ranks(const std::vector<std::size_t>& ranks) {
 }
 
 }  // namespace
+
+void warn_of_stall(const std::vector<std::size_t>& missing, double waited_s) {
+  fmt::print(stderr, "fcmnist_mpi: warning: waiting for {} for {:g} s\n",
+             missing.empty() ? "a message, with all other ranks," : rank_or_ranks(missing), waited_s);
+}
+
+CommError stall_error(const std::vector<std::size_t>& missing, double timeout_s, double work_s) {
+  const std::string time = fmt::format("{:g} s (runconfig.stall_timeout{})", work_s + timeout_s,
+                                       work_s > 0 ? fmt::format(" after {:g} s for work", work_s) : "");
+  if (missing.empty()) {
+    return CommError(fmt::format("all ranks wait for each other for {}: none is missing", time),
+                     "a message was lost: is the network up?");
+  }
+  return CommError(fmt::format("{} {} not arrived for {}", rank_or_ranks(missing),
+                               missing.size() == 1 ? "has" : "have", time),
+                   "the rank has died, is stopped, or its node is overloaded");
+}
 
 StallWatch::StallWatch(std::unique_ptr<World> world)
     : world_(std::move(world)), heard_s_(world_->notes.size(), never_s) {}
@@ -59,27 +73,31 @@ void StallWatch::receive(double waited_s) {
   }
 }
 
-void StallWatch::end_world(const char* what) const {
+void StallWatch::say(const Error& error) const {
   std::fflush(stdout);
-  fmt::print(stderr, "fcmnist_mpi: error: [rank {}] {}\n", world_->rank, what);
-  MPI_Abort(world_->comm, static_cast<int>(ExitCode::communication));
+  fmt::print(stderr, "fcmnist_mpi: error: [rank {}] {}\n", world_->rank, error.what());
+}
+
+void StallWatch::end_world(const Error& error) const {
+  say(error);
+  MPI_Abort(world_->comm, static_cast<int>(error.code()));
   std::abort();
 }
 
+void StallWatch::end_process(const Error& error) const {
+  say(error);
+  std::_Exit(static_cast<int>(error.code()));
+}
+
 StallWatch::Wait::Wait(StallWatch& watch, double work_s)
-    : watch_(&watch),
-      work_s_(work_s),
-      timeout_s_(watch.timeout_s_),
-      beat_s_(timeout_s_ / beats_in_timeout),
-      waited_s_(-work_s),
-      last_turn_s_(now_s()) {}
+    : watch_(&watch), work_s_(work_s), times_(watch.timeout_s_), waited_s_(-work_s), last_turn_s_(now_s()) {}
 
 void StallWatch::Wait::turn() {
   const double now = now_s();
-  waited_s_ += std::min(now - last_turn_s_, beat_s_);
+  waited_s_ += std::min(now - last_turn_s_, times_.beat_s);
   last_turn_s_ = now;
   watch_->receive(waited_s_);
-  if (waited_s_ >= (beats_ + 1) * beat_s_) beat();
+  if (waited_s_ >= (beats_ + 1) * times_.beat_s) beat();
 }
 
 void StallWatch::Wait::beat() {
@@ -89,17 +107,17 @@ void StallWatch::Wait::beat() {
 
   int waiting_below = 0;
   for (std::size_t rank = 0; rank < watch_->world_->rank; ++rank) waiting_below += is_waiting(rank) ? 1 : 0;
-  if (waiting_below == 0 && !has_warned_ && waited_s_ > warning_share * timeout_s_) warn();
-  if (waited_s_ <= timeout_s_) return;
+  if (waiting_below == 0 && !has_warned_ && waited_s_ > times_.warning_s) warn();
+  if (waited_s_ <= times_.timeout_s) return;
   if (!missing_) {
     missing_ = missing_ranks();
-    throw_at_s_ = waited_s_ + waiting_below * std::min(time_to_end_world_s, timeout_s_ / 2);
+    throw_at_s_ = waited_s_ + waiting_below * times_.to_end_world_s;
   }
   if (waited_s_ >= throw_at_s_) give_up();
 }
 
 bool StallWatch::Wait::is_waiting(std::size_t rank) const {
-  return rank == watch_->world_->rank || watch_->heard_s_[rank] > waited_s_ - warning_share * timeout_s_;
+  return rank == watch_->world_->rank || watch_->heard_s_[rank] > waited_s_ - times_.warning_s;
 }
 
 std::vector<std::size_t> StallWatch::Wait::missing_ranks() const {
@@ -112,23 +130,9 @@ std::vector<std::size_t> StallWatch::Wait::missing_ranks() const {
 
 void StallWatch::Wait::warn() {
   has_warned_ = true;
-  const auto missing = missing_ranks();
-  fmt::print(stderr, "fcmnist_mpi: warning: waiting for {} for {:g} s\n",
-             missing.empty() ? "a message, with all other ranks," : rank_or_ranks(missing),
-             work_s_ + warning_share * timeout_s_);
+  warn_of_stall(missing_ranks(), work_s_ + times_.warning_s);
 }
 
-void StallWatch::Wait::give_up() const {
-  const std::vector<std::size_t>& missing = *missing_;
-  const std::string time = fmt::format("{:g} s (runconfig.stall_timeout{})", work_s_ + timeout_s_,
-                                       work_s_ > 0 ? fmt::format(" after {:g} s for work", work_s_) : "");
-  if (missing.empty()) {
-    throw CommError(fmt::format("all ranks wait for each other for {}: none is missing", time),
-                    "a message was lost: is the network up?");
-  }
-  throw CommError(fmt::format("{} {} not arrived for {}", rank_or_ranks(missing),
-                              missing.size() == 1 ? "has" : "have", time),
-                  "the rank has died, is stopped, or its node is overloaded");
-}
+void StallWatch::Wait::give_up() const { throw stall_error(*missing_, times_.timeout_s, work_s_); }
 
 }  // namespace fcmnist::comm

@@ -1,13 +1,33 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "comm/options.hpp"
+#include "core/error.hpp"
 
 namespace fcmnist::comm {
+
+/// When what happens in a wait that is no longer short.
+struct StallTimes {
+  explicit StallTimes(double stall_timeout_s)
+      : timeout_s(stall_timeout_s),
+        beat_s(stall_timeout_s / 20),
+        warning_s(stall_timeout_s / 5),
+        to_end_world_s(std::min(3.0, stall_timeout_s / 2)) {}
+  double timeout_s;
+  double beat_s;
+  double warning_s;
+  double to_end_world_s;  ///< from the error of one rank to the end of the others
+};
+
+/// Prints that this rank has waited for so long for these ranks.
+void warn_of_stall(const std::vector<std::size_t>& missing, double waited_s);
+/// The end of such a wait. `work_s`: the part of `waited_s` that the missing ranks may rightly have worked.
+CommError stall_error(const std::vector<std::size_t>& missing, double timeout_s, double work_s);
 
 /// Finds the ranks of the world for which the others wait in vain. One per Session, for all its
 /// communicators.
@@ -32,8 +52,13 @@ class StallWatch {
   /// The same on all ranks. Holds for the waits that begin later.
   void set_timeout(double timeout_s) { timeout_s_ = timeout_s; }
 
-  /// Ends the world with the exit code of a stall, whose error nobody can catch.
-  [[noreturn]] void end_world(const char* what) const;
+  /// Ends the world with this error, which nobody can catch.
+  [[noreturn]] void end_world(const Error& error) const;
+  /// The same from a thread that may not call MPI: the launcher ends the other ranks.
+  [[noreturn]] void end_process(const Error& error) const;
+
+  [[nodiscard]] const World& world() const { return *world_; }  ///< for this module only
+  [[nodiscard]] double timeout_s() const { return timeout_s_; }
 
   /// One wait that is no longer short.
   class Wait {
@@ -54,8 +79,7 @@ class StallWatch {
 
     StallWatch* watch_;
     double work_s_;
-    double timeout_s_;
-    double beat_s_;
+    StallTimes times_;
     double waited_s_;  ///< since work_s was over
     double last_turn_s_;
     int beats_ = 0;
@@ -65,6 +89,7 @@ class StallWatch {
   };
 
  private:
+  void say(const Error& error) const;
   void tell_all();
   void receive(double waited_s);
 

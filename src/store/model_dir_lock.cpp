@@ -179,6 +179,12 @@ ModelDirLock::ModelDirLock(const ModelDir& model_dir, Logger& log, LockPolicy po
   heart_ = std::jthread([this](const std::stop_token& end) { beat_until(end); });
 }
 
+std::chrono::milliseconds ModelDirLock::longest_wait(const ModelDir& model_dir) {
+  using std::chrono_literals::operator""ms;
+  const LockTiming timing;
+  return lock_policy_of(model_dir.path()) == LockPolicy::kernel ? 0ms : timing.lease + timing.settle;
+}
+
 ModelDirLock::~ModelDirLock() {
   heart_ = {};  // asks it to end and waits for it
   try {

@@ -50,6 +50,8 @@ class ModelDirLock {
   ModelDirLock(const ModelDir& model_dir, Logger& log)
       : ModelDirLock(model_dir, log, lock_policy_of(model_dir.path()), {}) {}
   ModelDirLock(const ModelDir& model_dir, Logger& log, LockPolicy policy, LockTiming timing);
+  /// How long the first constructor may wait there.
+  static std::chrono::milliseconds longest_wait(const ModelDir& model_dir);
   ~ModelDirLock();
   ModelDirLock(const ModelDirLock&) = delete;
   ModelDirLock& operator=(const ModelDirLock&) = delete;

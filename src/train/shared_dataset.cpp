@@ -39,10 +39,13 @@ data::DatasetShape shape_on_all_nodes(const comm::Topology& topology, const data
 data::DatasetShape find_dataset(const comm::Topology& topology, const data::InputOptions& input,
                                 Logger& log) {
   if (input.use_fake_data) return data::fake_dataset_shape(input.split);
-  comm::collectively(
-      topology.world(),
-      topology.world().rank() == 0 ? [&] { data::fetch_missing(input, log); } : std::function<void()>(),
-      comm::long_work_s);
+  const bool is_root = topology.world().rank() == 0;
+  const auto on_root = [&](const std::function<void()>& action, double work_s) {
+    comm::collectively(topology.world(), is_root ? action : std::function<void()>(), work_s);
+  };
+  double fetch_s = 0.0;
+  on_root([&] { fetch_s = data::try_locate(input) ? 0.0 : comm::long_work_s; }, 0.0);
+  on_root([&] { data::fetch_missing(input, log); }, topology.world().max(fetch_s));
   return shape_on_all_nodes(topology, input);
 }
 
