@@ -6,20 +6,17 @@
 #include <optional>
 #include <utility>
 
-#include "core/digest.hpp"
 #include "core/error.hpp"
 #include "train/divergence.hpp"
-#include "train/evaluator.hpp"
-#include "train/model_state.hpp"
+#include "train/learner.hpp"
 #include "train/resume_position.hpp"
 #include "train/run_files.hpp"
 #include "train/run_log.hpp"
 #include "train/run_summary.hpp"
-#include "train/shared_dataset.hpp"
 #include "train/start_point.hpp"
 #include "train/stop_decision.hpp"
 #include "train/time_limit.hpp"
-#include "train/trainer.hpp"
+#include "train/time_split.hpp"
 #include "train/training_setup.hpp"
 
 namespace fcmnist::train {
@@ -32,17 +29,11 @@ bool due(std::int64_t step, long every) { return every > 0 && step % every == 0;
 /// was not, they are the same bad ones.
 bool shows_good_weights(const StepResult& step) { return std::isfinite(step.loss); }
 
-/// Where the run begins, and rank 0's hold on its model_dir.
-struct Start {
-  std::optional<store::ModelDirLock> lock;
-  StartPoint point;
-};
-
-/// One run: the loop, and what it writes. All ranks walk through it together; rank 0 alone has files.
+/// One run: the loop over the steps of a Learner, and what it writes. All ranks walk through it together;
+/// rank 0 alone has files.
 class TrainingRun {
  public:
-  TrainingRun(RunContext& context, StopSignals& signals, const Shapes& shapes, const data::EpochPlan& plan,
-              const model::Mlp& mlp, Start& start);
+  TrainingRun(RunContext& context, StopSignals& signals, Learner& learner, Start& start);
   /// done, or stopped when the run is to be resumed.
   ExitCode run();
 
@@ -59,8 +50,6 @@ class TrainingRun {
   ExitCode finish();
   void summarise();
   void say_finished();
-  [[nodiscard]] store::TrainState position() const;
-  [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
   [[nodiscard]] bool evaluates_next() const;
 
   RunContext* context_;
@@ -68,92 +57,57 @@ class TrainingRun {
   const config::RunConfig* config_;
   Logger* log_;
   spdlog::level::level_enum log_level_;  ///< that was asked for
-  const model::Mlp* mlp_;
-  data::DatasetShape train_shape_;
-  SharedDataset train_set_;
-  std::optional<SharedDataset> eval_set_;
-  data::Dataset train_view_, eval_view_;
-  data::EpochPlan plan_;
+  Learner* learner_;
   std::int64_t total_steps_;
-  ModelState state_;
-  Trainer trainer_;
-  std::optional<Evaluator> evaluator_;
   StopDecision stop_decision_;
   std::optional<RunFiles> files_;  ///< rank 0 only
-  std::string labels_sha256_;      ///< same
   Progress progress_;
   ProgressBar bar_;
   double files_s_ = 0.0;  ///< spent on files since the last step
   Stopwatch turn_;        ///< of the loop, from one call of requests() to the next, without evaluations
 };
 
-TrainingRun::TrainingRun(RunContext& context, StopSignals& signals, const Shapes& shapes,
-                         const data::EpochPlan& plan, const model::Mlp& mlp, Start& start)
+TrainingRun::TrainingRun(RunContext& context, StopSignals& signals, Learner& learner, Start& start)
     : context_(&context),
       signals_(&signals),
       config_(&context.config),
       log_(context.log.get()),
       log_level_(log_->level()),
-      mlp_(&mlp),
-      train_shape_(shapes.train),
-      train_set_(context.topology, config_->train_input, shapes.train, config_->model.num_classes),
-      train_view_(train_set_.view()),
-      plan_(plan),
-      total_steps_(training_length(config_->run, plan_.steps_per_epoch())),
-      state_(context.topology, mlp),
-      trainer_(*config_, context.topology, train_view_, plan_, mlp, state_, total_steps_, context.give_way),
+      learner_(&learner),
+      total_steps_(learner.total_steps()),
       stop_decision_(signals),
       progress_(0, total_steps_),
       bar_(context.is_root()) {
-  if (shapes.eval) {
-    eval_set_.emplace(context.topology, config_->eval_input, *shapes.eval, config_->model.num_classes);
-    eval_view_ = eval_set_->view();
-    evaluator_.emplace(*config_, context.topology, eval_view_, mlp);
-  }
   begin(start);
 }
 
 /// Weights, position and files of a new run, or of the one that goes on.
 void TrainingRun::begin(Start& start) {
-  const store::Checkpoint* checkpoint = start.point.checkpoint ? &*start.point.checkpoint : nullptr;
-  const std::string from = context_->world().broadcast(checkpoint == nullptr      ? "nothing"
-                                                       : start.point.weights_only ? "weights"
-                                                                                  : "all",
-                                                       0);
-  state_.initialize(config_->run.seed);
-  if (from == "weights") state_.load_weights(checkpoint);
-  store::TrainState saved;
-  if (from == "all") {
-    state_.load_weights_and_optimizer(checkpoint);
-    if (checkpoint != nullptr) saved = checkpoint->header().state;
-    const auto of_root = [&](std::int64_t number) {
-      return std::stoll(context_->world().broadcast(std::to_string(number), 0));
-    };
-    const std::int64_t step = of_root(saved.step);
-    trainer_.resume_at(step, of_root(saved.skipped_in_a_row));
-  }
-  progress_ = Progress(trainer_.steps_done(), total_steps_, saved.since_log_line);
+  const Learner::Origin origin = learner_->begin(start.point);
+  const bool resumes = origin == Learner::Origin::all;
+  store::TrainState saved;  // on rank 0
+  if (resumes && start.point.checkpoint) saved = start.point.checkpoint->header().state;
+  progress_ = Progress(learner_->steps_done(), total_steps_, saved.since_log_line);
 
   on_root(*context_, [&] {
-    labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
-    if (from == "all") check_same_position(*context_, saved, position());
-    files_.emplace(*context_, *start.lock, mlp_->outputs(), trainer_.steps_done());
+    if (resumes) check_same_position(*context_, saved, learner_->position());
+    files_.emplace(*context_, *start.lock, learner_->classes(), learner_->steps_done());
     stop_decision_.set_time_limit({config_->run.max_time, context_->started_s, *log_});
   });
-  log_->info("training on {}, {} steps of {} samples per epoch, {} steps in all",
-             data::to_string(train_shape_), plan_.steps_per_epoch(),
-             step_batch(*config_, context_->world().size()), total_steps_);
-  if (from == "all") log_->info("resuming at step {}", trainer_.steps_done());
-  if (from == "weights") log_->info("starting from the weights of {}", context_->arguments->checkpoint_path);
+  log_->info("training on {}", learner_->description());
+  if (resumes) log_->info("resuming at step {}", learner_->steps_done());
+  if (origin == Learner::Origin::weights) {
+    log_->info("starting from the weights of {}", context_->arguments->checkpoint_path);
+  }
 }
 
 ExitCode TrainingRun::run() {
-  if (trainer_.steps_done() >= total_steps_) {
+  if (learner_->steps_done() >= total_steps_) {
     say_finished();
     return ExitCode::done;
   }
   on_root(*context_, [&] { files_->begin(); });
-  if (config_->checkpoint.save_initial_checkpoint && trainer_.steps_done() == 0) save();
+  if (config_->checkpoint.save_initial_checkpoint && learner_->steps_done() == 0) save();
   signals_->catch_all();
   try {
     return train_loop();
@@ -166,7 +120,7 @@ ExitCode TrainingRun::run() {
 ExitCode TrainingRun::train_loop() {
   turn_.lap_s();
   for (bool last = false; !last;) {
-    StepResult step = trainer_.step(requests());
+    StepResult step = learner_->step(requests());
     step.time.files_s = std::exchange(files_s_, 0.0);
     progress_.add(step);
     last = step.step == total_steps_;
@@ -176,7 +130,7 @@ ExitCode TrainingRun::train_loop() {
     record(logged);
     if (logged) log(step.step);
     files_s_ += watch.lap_s();
-    if (evaluates() && (last || due(step.step, config_->run.eval_frequency))) evaluate();
+    if (learner_->evaluates() && (last || due(step.step, config_->run.eval_frequency))) evaluate();
     watch.lap_s();
     if (step.requests.give_up) on_root(*context_, [&] { throw StoreError(*files_->failure()); });
     save_if_due(step);
@@ -223,23 +177,21 @@ void TrainingRun::log(std::int64_t step) {
 
 void TrainingRun::evaluate() {
   Stopwatch watch;
-  const EvaluationResult result = evaluator_->evaluate(state_.weights());
+  const EvaluationResult result = learner_->evaluate();
   stop_decision_.add_evaluation(watch.lap_s());
   turn_.lap_s();
   bar_.clear();
-  log_->info("{}", eval_line(trainer_.steps_done(), result));
+  log_->info("{}", eval_line(learner_->steps_done(), result));
   if (!std::isfinite(result.loss)) {
     throw diverged_error(
         fmt::format("step {}: the test loss is {}: training has diverged, these weights are not saved",
-                    trainer_.steps_done(), result.loss))
+                    learner_->steps_done(), result.loss))
         .as_agreed();
   }
   if (!files_) return;
-  const auto epoch =
-      static_cast<std::int64_t>(plan_.at(static_cast<std::uint64_t>(trainer_.steps_done() - 1)).epoch);
-  files_->metrics().append(store::EvalRow{trainer_.steps_done(), epoch, result.loss, result.accuracy,
-                                          files_->elapsed_before_s() + progress_.total_time().total_s(),
-                                          result.confusion});
+  files_->metrics().append(
+      store::EvalRow{learner_->steps_done(), learner_->epoch(), result.loss, result.accuracy,
+                     files_->elapsed_before_s() + progress_.total_time().total_s(), result.confusion});
 }
 
 /// Whoever stops without a good checkpoint of this step goes on from the one before.
@@ -259,8 +211,10 @@ void TrainingRun::save_if_due(const StepResult& step) {
 
 void TrainingRun::save() {
   on_root(*context_, [&] {
-    check_finite(state_.weights(), trainer_.steps_done());
-    files_->hold(position(), state_);
+    check_finite(learner_->state().weights(), learner_->steps_done());
+    store::TrainState position = learner_->position();
+    position.since_log_line = progress_.sums();
+    files_->hold(position, learner_->state());
   });
 }
 
@@ -270,7 +224,7 @@ ExitCode TrainingRun::stop() {
   bar_.clear();
   on_root(*context_, [&] {
     const std::string what =
-        fmt::format("stopped after step {} of {}: {}", trainer_.steps_done(), total_steps_,
+        fmt::format("stopped after step {} of {}: {}", learner_->steps_done(), total_steps_,
                     stop_decision_.reason(evaluates_next(), files_->seconds_to_save()));
     files_->finish();
     files_->write_stopped(what);
@@ -302,7 +256,7 @@ ExitCode TrainingRun::finish() {
 void TrainingRun::summarise() {
   const double peak_bytes = context_->world().max(static_cast<double>(peak_memory_bytes()));
   if (!files_) return;
-  const store::EvalRow* last_evaluation = evaluates() ? &files_->metrics().eval().back() : nullptr;
+  const store::EvalRow* last_evaluation = learner_->evaluates() ? &files_->metrics().eval().back() : nullptr;
   for (const std::string& line : done_lines(total_steps_, progress_, peak_bytes, last_evaluation,
                                             store::ModelDir(config_->run.model_dir))) {
     log_->info("{}", line);
@@ -311,48 +265,33 @@ void TrainingRun::summarise() {
 
 void TrainingRun::say_finished() {
   log_->info("{}",
-             finished_line(trainer_.steps_done(), total_steps_, store::ModelDir(config_->run.model_dir)));
+             finished_line(learner_->steps_done(), total_steps_, store::ModelDir(config_->run.model_dir)));
   on_root(*context_, [&] { files_->merge_journal(); });
-  const auto scored = files_ ? files_->evaluation_of(trainer_.steps_done()) : std::nullopt;
+  const auto scored = files_ ? files_->evaluation_of(learner_->steps_done()) : std::nullopt;
   const std::string known = context_->world().broadcast(scored ? "yes" : "no", 0);
-  if (!evaluates() || trainer_.steps_done() == 0) return;
+  if (!learner_->evaluates() || learner_->steps_done() == 0) return;
   if (scored) log_->info("its test accuracy is {:.4f}", scored->accuracy);
   if (known == "yes") return;
   evaluate();
   on_root(*context_, [&] { files_->metrics().write(); });
 }
 
-store::TrainState TrainingRun::position() const {
-  store::TrainState state = position_after(trainer_.steps_done(), plan_, config_->run.seed, labels_sha256_);
-  state.skipped_in_a_row = trainer_.skipped_in_a_row();
-  state.since_log_line = progress_.sums();
-  return state;
-}
-
 bool TrainingRun::evaluates_next() const {
-  return evaluates() && due(trainer_.steps_done() + 1, config_->run.eval_frequency);
+  return learner_->evaluates() && due(learner_->steps_done() + 1, config_->run.eval_frequency);
 }
 
 }  // namespace
 
 ExitCode run_training(RunContext& context, StopSignals& signals) {
-  Start start;
-  on_root(
-      context,
-      [&] {
-        const store::ModelDir model_dir(context.config.run.model_dir);
-        model_dir.ensure_writable();
-        start.lock.emplace(model_dir, *context.log);
-        start.point = find_start_point(context, model_dir);
-      },
-      comm::long_work_s);  // the lock of a node that has died is waited for
+  Start start(context);
   const Shapes shapes = find_datasets(context);
   const model::Mlp mlp(model::widths_of(context.config.model, shapes.train.features()), context.config.model,
                        context.config.kernels.gemm);
   context.log->info("model: {} parameters in {} layers", mlp.layout().parameter_count(), mlp.layer_count());
   const data::EpochPlan plan = make_plan(context, shapes.train);
   check_memory(context, shapes, mlp);
-  return TrainingRun(context, signals, shapes, plan, mlp, start).run();
+  Learner learner(context, shapes, plan, mlp);
+  return TrainingRun(context, signals, learner, start).run();
 }
 
 }  // namespace fcmnist::train
