@@ -11,7 +11,6 @@ Learner::Learner(const RunContext& context, const Shapes& shapes, const data::Ep
                  const model::Mlp& mlp)
     : context_(&context),
       plan_(&plan),
-      mlp_(&mlp),
       train_shape_(shapes.train),
       train_set_(context.topology, context.config.train_input, shapes.train,
                  context.config.model.num_classes),

@@ -39,19 +39,17 @@ class Learner {
 
   /// "60000 samples of 28 x 28, 468 steps of 128 samples per epoch, 4680 steps in all"
   [[nodiscard]] std::string description() const;
-  [[nodiscard]] std::size_t classes() const { return mlp_->outputs(); }
   [[nodiscard]] std::int64_t steps_done() const { return trainer_.steps_done(); }
   [[nodiscard]] std::int64_t total_steps() const { return total_steps_; }
   /// Of the last step done.
   [[nodiscard]] std::int64_t epoch() const;
-  /// For a checkpoint, on rank 0.
+  /// For a checkpoint, on rank 0: all but what only the log knows.
   [[nodiscard]] store::TrainState position() const;
   [[nodiscard]] const ModelState& state() const { return state_; }
 
  private:
   const RunContext* context_;
   const data::EpochPlan* plan_;
-  const model::Mlp* mlp_;
   data::DatasetShape train_shape_;
   SharedDataset train_set_;
   std::optional<SharedDataset> eval_set_;

@@ -91,7 +91,8 @@ void TrainingRun::begin(Start& start) {
 
   on_root(*context_, [&] {
     if (resumes) check_same_position(*context_, saved, learner_->position());
-    files_.emplace(*context_, *start.lock, learner_->classes(), learner_->steps_done());
+    files_.emplace(*context_, *start.lock, static_cast<std::size_t>(config_->model.num_classes),
+                   learner_->steps_done());
     stop_decision_.set_time_limit({config_->run.max_time, context_->started_s, *log_});
   });
   log_->info("training on {}", learner_->description());
