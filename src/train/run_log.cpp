@@ -35,6 +35,30 @@ StepResult Progress::interval() const {
   return mean;
 }
 
+store::TrainRow Progress::row_of(const StepResult& step, double rate, double elapsed_before_s) const {
+  return {.step = step.step,
+          .epoch = step.epoch,
+          .loss = step.loss,
+          .accuracy = step.accuracy,
+          .learning_rate = step.learning_rate,
+          .grad_norm = step.gradient_norm,
+          .samples_per_s = rate,
+          .elapsed_s = elapsed_before_s + total_time_.total_s(),
+          .compute_s = step.time.compute_s,
+          .exchange_s = step.time.exchange_s,
+          .data_s = step.time.data_s,
+          .files_s = step.time.files_s,
+          .skipped = step.skipped ? 1 : 0};
+}
+
+store::TrainRow Progress::step_row(double elapsed_before_s) const {
+  return row_of(last_, static_cast<double>(last_.samples) / last_.time.step_s(), elapsed_before_s);
+}
+
+store::TrainRow Progress::interval_row(double elapsed_before_s) const {
+  return row_of(interval(), rate(), elapsed_before_s);
+}
+
 void Progress::start_interval() {
   sums_ = {};
   interval_samples_ = interval_steps_ = 0.0;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "store/checkpoint.hpp"
+#include "store/metrics_rows.hpp"
 #include "train/evaluator.hpp"
 #include "train/time_split.hpp"
 #include "train/trainer.hpp"
@@ -21,8 +22,12 @@ class Progress {
   void add(const StepResult& step);
   /// "| Train Device=cpu Step=50 Loss=0.35123 ..."
   [[nodiscard]] std::string line() const;
-  /// Mean of the steps since the last start_interval(), as one metrics row would hold it.
+  /// Mean of the steps since the last start_interval().
   [[nodiscard]] StepResult interval() const;
+  /// The metrics row of the last step, and of the interval. `elapsed_before_s`: training time of the
+  /// processes before this one.
+  [[nodiscard]] store::TrainRow step_row(double elapsed_before_s) const;
+  [[nodiscard]] store::TrainRow interval_row(double elapsed_before_s) const;
   void start_interval();
   /// What has been added up since then, for the checkpoint.
   [[nodiscard]] const store::LogInterval& sums() const { return sums_; }
@@ -35,6 +40,8 @@ class Progress {
   [[nodiscard]] const TimeSplit& total_time() const { return total_time_; }
 
  private:
+  [[nodiscard]] store::TrainRow row_of(const StepResult& step, double rate, double elapsed_before_s) const;
+
   std::int64_t first_step_;
   std::int64_t total_steps_;
   StepResult last_;

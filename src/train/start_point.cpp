@@ -52,6 +52,28 @@ bool lies_in(const std::filesystem::path& file, const std::filesystem::path& dir
   return std::filesystem::equivalent(file.has_parent_path() ? file.parent_path() : ".", directory, ignored);
 }
 
+StartPoint find_start_point(const RunContext& context, const store::ModelDir& model_dir) {
+  const config::CommandLine& arguments = *context.arguments;
+  std::optional<store::Checkpoint> given;
+  if (!arguments.checkpoint_path.empty()) given = store::Checkpoint::read(arguments.checkpoint_path);
+
+  std::optional<store::Checkpoint> own;
+  if (!arguments.restart) own = newest_intact_checkpoint(model_dir, *context.log);
+  if (own && given && !arguments.is_pretrained_checkpoint &&
+      lies_in(arguments.checkpoint_path, model_dir.path())) {
+    check_not_older(*given, arguments.checkpoint_path, own->header().state.step, model_dir);
+  }
+  if (own) {
+    if (given)
+      context.log->info("the run in {} goes on; --checkpoint_path was where it began",
+                        model_dir.path().string());
+    check_same_run(context, *own);
+    return {std::move(own), false};
+  }
+  if (given && !arguments.is_pretrained_checkpoint) check_same_run(context, *given);
+  return {std::move(given), arguments.is_pretrained_checkpoint};
+}
+
 }  // namespace
 
 std::optional<store::Checkpoint> newest_intact_checkpoint(const store::ModelDir& model_dir, Logger& log) {
@@ -74,26 +96,16 @@ std::optional<store::Checkpoint> newest_intact_checkpoint(const store::ModelDir&
       "--restart moves them aside and starts over");
 }
 
-StartPoint find_start_point(const RunContext& context, const store::ModelDir& model_dir) {
-  const config::CommandLine& arguments = *context.arguments;
-  std::optional<store::Checkpoint> given;
-  if (!arguments.checkpoint_path.empty()) given = store::Checkpoint::read(arguments.checkpoint_path);
-
-  std::optional<store::Checkpoint> own;
-  if (!arguments.restart) own = newest_intact_checkpoint(model_dir, *context.log);
-  if (own && given && !arguments.is_pretrained_checkpoint &&
-      lies_in(arguments.checkpoint_path, model_dir.path())) {
-    check_not_older(*given, arguments.checkpoint_path, own->header().state.step, model_dir);
-  }
-  if (own) {
-    if (given)
-      context.log->info("the run in {} goes on; --checkpoint_path was where it began",
-                        model_dir.path().string());
-    check_same_run(context, *own);
-    return {std::move(own), false};
-  }
-  if (given && !arguments.is_pretrained_checkpoint) check_same_run(context, *given);
-  return {std::move(given), arguments.is_pretrained_checkpoint};
+Start::Start(const RunContext& context) {
+  on_root(
+      context,
+      [&] {
+        const store::ModelDir model_dir(context.config.run.model_dir);
+        model_dir.ensure_writable();
+        lock.emplace(model_dir, *context.log);
+        point = find_start_point(context, model_dir);
+      },
+      comm::long_work_s);  // the lock of a node that has died is waited for
 }
 
 }  // namespace fcmnist::train

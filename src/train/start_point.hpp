@@ -4,6 +4,7 @@
 
 #include "store/checkpoint.hpp"
 #include "store/model_dir.hpp"
+#include "store/model_dir_lock.hpp"
 #include "train/run_context.hpp"
 
 namespace fcmnist::train {
@@ -18,11 +19,16 @@ struct StartPoint {
   bool weights_only = false;                    ///< pretrained: step 0, fresh optimizer state
 };
 
-/// Decides where to begin, for rank 0:
+/// Rank 0's hold on the model_dir of a training run, and where the run begins; empty on the other ranks.
 ///   - a model_dir with checkpoints continues from its newest intact one, whose configuration must agree
 ///   - else --checkpoint_path, as a whole or (--is_pretrained_checkpoint) its weights only
 ///   - --restart ignores the checkpoints of the model_dir
-/// Throws StoreError, UsageError.
-StartPoint find_start_point(const RunContext& context, const store::ModelDir& model_dir);
+struct Start {
+  /// Makes and locks the model_dir. Collective; all ranks throw the same StoreError, InUseError, UsageError.
+  explicit Start(const RunContext& context);
+
+  std::optional<store::ModelDirLock> lock;
+  StartPoint point;
+};
 
 }  // namespace fcmnist::train

@@ -12,6 +12,7 @@
 #include "kernels/softmax_loss.hpp"
 #include "optim/schedule.hpp"
 #include "optim/sgd.hpp"
+#include "train/divergence.hpp"
 
 namespace fcmnist::train {
 
@@ -165,11 +166,8 @@ bool Trainer::must_skip(const char* what, double value, double learning_rate) {
 }
 
 void Trainer::diverged(const std::string& what, double learning_rate) const {
-  throw DivergedError(
-      fmt::format("{}: training has diverged, nothing of this step is saved", what),
-      fmt::format("lower optimizer.learning_rate (now {:g}) or set optimizer.max_gradient_norm; the last "
-                  "checkpoint is kept",
-                  learning_rate))
+  throw diverged_error(fmt::format("{}: training has diverged, nothing of this step is saved", what),
+                       learning_rate)
       .as_agreed();
 }
 

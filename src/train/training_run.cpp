@@ -2,22 +2,21 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <utility>
 
-#include "core/digest.hpp"
 #include "core/error.hpp"
-#include "train/evaluator.hpp"
-#include "train/model_state.hpp"
+#include "train/divergence.hpp"
+#include "train/learner.hpp"
 #include "train/resume_position.hpp"
 #include "train/run_files.hpp"
 #include "train/run_log.hpp"
-#include "train/shared_dataset.hpp"
+#include "train/run_summary.hpp"
 #include "train/start_point.hpp"
+#include "train/stop_decision.hpp"
 #include "train/time_limit.hpp"
-#include "train/trainer.hpp"
+#include "train/time_split.hpp"
 #include "train/training_setup.hpp"
 
 namespace fcmnist::train {
@@ -26,129 +25,90 @@ namespace {
 
 bool due(std::int64_t step, long every) { return every > 0 && step % every == 0; }
 
-/// Where the run begins, and rank 0's hold on its model_dir.
-struct Start {
-  std::optional<store::ModelDirLock> lock;
-  StartPoint point;
-};
+/// A finite loss shows that the weights before the step were good; after a step that was skipped because it
+/// was not, they are the same bad ones.
+bool shows_good_weights(const StepResult& step) { return std::isfinite(step.loss); }
 
-/// One run: the loop, and what it writes. All ranks walk through it together; rank 0 alone has files.
+/// One run: the loop over the steps of a Learner, and what it writes. All ranks walk through it together;
+/// rank 0 alone has files.
 class TrainingRun {
  public:
-  TrainingRun(RunContext& context, StopSignals& signals, const Shapes& shapes, const data::EpochPlan& plan,
-              const model::Mlp& mlp, Start& start);
+  TrainingRun(RunContext& context, StopSignals& signals, Learner& learner, Start& start);
   /// done, or stopped when the run is to be resumed.
   ExitCode run();
 
  private:
   void begin(Start& start);
-  [[nodiscard]] store::TrainState position() const;
   ExitCode train_loop();
   [[nodiscard]] Requests requests();
-  [[nodiscard]] bool time_is_up() const;
-  ExitCode stop();
-  [[noreturn]] void fail_at_the_end(const StepResult& step) const;
-  void record(const StepResult& step, bool logged);
+  void record(bool logged);
   void log(std::int64_t step);
   void evaluate();
+  void save_if_due(const StepResult& step);
   void save();
-  void check_weights_finite() const;
-  void say_finished();
+  ExitCode stop();
+  ExitCode finish();
   void summarise();
-  [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
+  void say_finished();
+  [[nodiscard]] bool evaluates_next() const;
 
   RunContext* context_;
   StopSignals* signals_;
   const config::RunConfig* config_;
   Logger* log_;
   spdlog::level::level_enum log_level_;  ///< that was asked for
-  const model::Mlp* mlp_;
-  data::DatasetShape train_shape_;
-  SharedDataset train_set_;
-  std::optional<SharedDataset> eval_set_;
-  data::Dataset train_view_, eval_view_;
-  data::EpochPlan plan_;
+  Learner* learner_;
   std::int64_t total_steps_;
-  ModelState state_;
-  Trainer trainer_;
-  std::optional<Evaluator> evaluator_;
-  std::optional<RunFiles> files_;   ///< rank 0 only
-  std::optional<TimeLimit> limit_;  ///< same
-  std::string labels_sha256_;       ///< same
+  StopDecision stop_decision_;
+  std::optional<RunFiles> files_;  ///< rank 0 only
   Progress progress_;
   ProgressBar bar_;
-  double files_s_ = 0.0;         ///< spent on files since the last step
-  double longest_turn_s_ = 0.0;  ///< of the last turns of the loop, without evaluations
-  double longest_evaluation_s_ = 0.0;
-  Stopwatch turn_;
+  double files_s_ = 0.0;  ///< spent on files since the last step
+  Stopwatch turn_;        ///< of the loop, from one call of requests() to the next, without evaluations
 };
 
-TrainingRun::TrainingRun(RunContext& context, StopSignals& signals, const Shapes& shapes,
-                         const data::EpochPlan& plan, const model::Mlp& mlp, Start& start)
+TrainingRun::TrainingRun(RunContext& context, StopSignals& signals, Learner& learner, Start& start)
     : context_(&context),
       signals_(&signals),
       config_(&context.config),
       log_(context.log.get()),
       log_level_(log_->level()),
-      mlp_(&mlp),
-      train_shape_(shapes.train),
-      train_set_(context.topology, config_->train_input, shapes.train, config_->model.num_classes),
-      train_view_(train_set_.view()),
-      plan_(plan),
-      total_steps_(training_length(config_->run, plan_.steps_per_epoch())),
-      state_(context.topology, mlp),
-      trainer_(*config_, context.topology, train_view_, plan_, mlp, state_, total_steps_, context.give_way),
+      learner_(&learner),
+      total_steps_(learner.total_steps()),
+      stop_decision_(signals),
       progress_(0, total_steps_),
       bar_(context.is_root()) {
-  if (shapes.eval) {
-    eval_set_.emplace(context.topology, config_->eval_input, *shapes.eval, config_->model.num_classes);
-    eval_view_ = eval_set_->view();
-    evaluator_.emplace(*config_, context.topology, eval_view_, mlp);
-  }
   begin(start);
 }
 
 /// Weights, position and files of a new run, or of the one that goes on.
 void TrainingRun::begin(Start& start) {
-  const store::Checkpoint* checkpoint = start.point.checkpoint ? &*start.point.checkpoint : nullptr;
-  const std::string from = context_->world().broadcast(checkpoint == nullptr      ? "nothing"
-                                                       : start.point.weights_only ? "weights"
-                                                                                  : "all",
-                                                       0);
-  state_.initialize(config_->run.seed);
-  if (from == "weights") state_.load_weights(checkpoint);
-  store::TrainState saved;
-  if (from == "all") {
-    state_.load_weights_and_optimizer(checkpoint);
-    if (checkpoint != nullptr) saved = checkpoint->header().state;
-    const auto of_root = [&](std::int64_t number) {
-      return std::stoll(context_->world().broadcast(std::to_string(number), 0));
-    };
-    const std::int64_t step = of_root(saved.step);
-    trainer_.resume_at(step, of_root(saved.skipped_in_a_row));
-  }
-  progress_ = Progress(trainer_.steps_done(), total_steps_, saved.since_log_line);
+  const Learner::Origin origin = learner_->begin(start.point);
+  const bool resumes = origin == Learner::Origin::all;
+  store::TrainState saved;  // on rank 0
+  if (resumes && start.point.checkpoint) saved = start.point.checkpoint->header().state;
+  progress_ = Progress(learner_->steps_done(), total_steps_, saved.since_log_line);
 
   on_root(*context_, [&] {
-    labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
-    if (from == "all") check_same_position(*context_, saved, position());
-    files_.emplace(*context_, *start.lock, mlp_->outputs(), trainer_.steps_done());
-    limit_.emplace(config_->run.max_time, context_->started_s, *log_);
+    if (resumes) check_same_position(*context_, saved, learner_->position());
+    files_.emplace(*context_, *start.lock, static_cast<std::size_t>(config_->model.num_classes),
+                   learner_->steps_done());
+    stop_decision_.set_time_limit({config_->run.max_time, context_->started_s, *log_});
   });
-  log_->info("training on {}, {} steps of {} samples per epoch, {} steps in all",
-             data::to_string(train_shape_), plan_.steps_per_epoch(),
-             step_batch(*config_, context_->world().size()), total_steps_);
-  if (from == "all") log_->info("resuming at step {}", trainer_.steps_done());
-  if (from == "weights") log_->info("starting from the weights of {}", context_->arguments->checkpoint_path);
+  log_->info("training on {}", learner_->description());
+  if (resumes) log_->info("resuming at step {}", learner_->steps_done());
+  if (origin == Learner::Origin::weights) {
+    log_->info("starting from the weights of {}", context_->arguments->checkpoint_path);
+  }
 }
 
 ExitCode TrainingRun::run() {
-  if (trainer_.steps_done() >= total_steps_) {
+  if (learner_->steps_done() >= total_steps_) {
     say_finished();
     return ExitCode::done;
   }
   on_root(*context_, [&] { files_->begin(); });
-  if (config_->checkpoint.save_initial_checkpoint && trainer_.steps_done() == 0) save();
+  if (config_->checkpoint.save_initial_checkpoint && learner_->steps_done() == 0) save();
   signals_->catch_all();
   try {
     return train_loop();
@@ -161,58 +121,31 @@ ExitCode TrainingRun::run() {
 ExitCode TrainingRun::train_loop() {
   turn_.lap_s();
   for (bool last = false; !last;) {
-    StepResult step = trainer_.step(requests());
+    StepResult step = learner_->step(requests());
     step.time.files_s = std::exchange(files_s_, 0.0);
     progress_.add(step);
     last = step.step == total_steps_;
     const bool logged = last || due(step.step, config_->run.log_steps);
-    // A finite loss shows that the weights before this step were good; after a step that was skipped because
-    // it was not, they are the same bad ones.
-    const bool weights_are_bad = !std::isfinite(step.loss);
     Stopwatch watch;
-    if (files_ && !weights_are_bad) files_->release();
-    record(step, logged);
+    if (files_ && shows_good_weights(step)) files_->release();
+    record(logged);
     if (logged) log(step.step);
     files_s_ += watch.lap_s();
-    if (evaluates() && (last || due(step.step, config_->run.eval_frequency))) evaluate();
+    if (learner_->evaluates() && (last || due(step.step, config_->run.eval_frequency))) evaluate();
     watch.lap_s();
-    const Requests& asked = step.requests;
-    if (asked.give_up) on_root(*context_, [&] { throw StoreError(*files_->failure()); });
-    if (weights_are_bad) {
-      if (last) fail_at_the_end(step);
-      if (asked.stop && files_) files_->drop();
-    } else if (last || asked.stop || asked.save || due(step.step, config_->checkpoint.checkpoint_steps)) {
-      save();
-    }
+    if (step.requests.give_up) on_root(*context_, [&] { throw StoreError(*files_->failure()); });
+    save_if_due(step);
     files_s_ += watch.lap_s();
-    if (asked.stop && !last) return stop();
+    if (step.requests.stop && !last) return stop();
   }
-  Stopwatch watch;
-  on_root(*context_, [&] {
-    files_->finish();
-    files_->finish_metrics();
-    log_->set_level(log_level_);
-  });
-  progress_.add_files(files_s_ + watch.lap_s());
-  bar_.clear();
-  summarise();
-  return ExitCode::done;
-}
-
-/// With NanPolicy::skip. Every rank has the same loss.
-void TrainingRun::fail_at_the_end(const StepResult& step) const {
-  throw DivergedError(
-      fmt::format("step {}, the last one: the loss is {}; these weights are not saved", step.step, step.loss),
-      "lower optimizer.learning_rate or set optimizer.max_gradient_norm; the last checkpoint "
-      "is kept")
-      .as_agreed();
+  return finish();
 }
 
 /// At a step boundary: what this rank wants to happen after the next step.
 Requests TrainingRun::requests() {
-  longest_turn_s_ = std::max(turn_.lap_s(), 0.98 * longest_turn_s_);  // a job that was suspended goes on
+  stop_decision_.add_turn(turn_.lap_s());
   Requests mine;
-  mine.stop = signals_->arrived() != 0;
+  mine.stop = stop_decision_.signal_arrived();
   if (!files_) return mine;
   if (signals_->must_hurry()) log_->set_level(spdlog::level::off);  // a print may block until the end
   if (files_->look()) {
@@ -221,15 +154,69 @@ Requests TrainingRun::requests() {
   }
   mine.save = files_->checkpoint_is_due();
   mine.give_up = files_->failure().has_value();
-  mine.stop = mine.stop || time_is_up();
+  mine.stop = mine.stop || stop_decision_.time_is_up(evaluates_next(), files_->seconds_to_save());
   return mine;
 }
 
-/// Whether a step more, and all that a stop takes, would come too late.
-bool TrainingRun::time_is_up() const {
-  const bool evaluates_next = evaluates() && due(trainer_.steps_done() + 1, config_->run.eval_frequency);
-  return limit_->left_s() < longest_turn_s_ + (evaluates_next ? longest_evaluation_s_ : 0.0) +
-                                2.0 * files_->seconds_to_save() + limit_->margin_s();
+/// A metrics row: of every step, or of the mean since the last log line.
+void TrainingRun::record(bool logged) {
+  if (!files_) return;
+  if (config_->run.save_losses) {
+    files_->metrics().append(progress_.step_row(files_->elapsed_before_s()));
+  } else if (logged) {
+    files_->metrics().append(progress_.interval_row(files_->elapsed_before_s()));
+  }
+}
+
+void TrainingRun::log(std::int64_t step) {
+  if (files_) files_->keep_metrics();  // first, so that what is logged is kept
+  bar_.clear();
+  log_->info("{}", progress_.line());
+  bar_.show(step, total_steps_);
+  progress_.start_interval();
+}
+
+void TrainingRun::evaluate() {
+  Stopwatch watch;
+  const EvaluationResult result = learner_->evaluate();
+  stop_decision_.add_evaluation(watch.lap_s());
+  turn_.lap_s();
+  bar_.clear();
+  log_->info("{}", eval_line(learner_->steps_done(), result));
+  if (!std::isfinite(result.loss)) {
+    throw diverged_error(
+        fmt::format("step {}: the test loss is {}: training has diverged, these weights are not saved",
+                    learner_->steps_done(), result.loss))
+        .as_agreed();
+  }
+  if (!files_) return;
+  files_->metrics().append(
+      store::EvalRow{learner_->steps_done(), learner_->epoch(), result.loss, result.accuracy,
+                     files_->elapsed_before_s() + progress_.total_time().total_s(), result.confusion});
+}
+
+/// Whoever stops without a good checkpoint of this step goes on from the one before.
+void TrainingRun::save_if_due(const StepResult& step) {
+  const Requests& asked = step.requests;
+  const bool last = step.step == total_steps_;
+  if (shows_good_weights(step)) {
+    if (last || asked.stop || asked.save || due(step.step, config_->checkpoint.checkpoint_steps)) save();
+  } else if (last) {  // every rank has the same loss
+    throw diverged_error(fmt::format("step {}, the last one: the loss is {}; these weights are not saved",
+                                     step.step, step.loss))
+        .as_agreed();
+  } else if (asked.stop && files_) {
+    files_->drop();
+  }
+}
+
+void TrainingRun::save() {
+  on_root(*context_, [&] {
+    check_finite(learner_->state().weights(), learner_->steps_done());
+    store::TrainState position = learner_->position();
+    position.since_log_line = progress_.sums();
+    files_->hold(position, learner_->state());
+  });
 }
 
 /// The checkpoint of this step is held. Nobody leaves before all is durable. What takes long comes last:
@@ -237,12 +224,9 @@ bool TrainingRun::time_is_up() const {
 ExitCode TrainingRun::stop() {
   bar_.clear();
   on_root(*context_, [&] {
-    const std::string why = signals_->arrived() != 0
-                                ? fmt::format("{} arrived", signal_name(signals_->arrived()))
-                            : time_is_up() ? "runconfig.max_time is over"
-                                           : "another rank received a signal";
     const std::string what =
-        fmt::format("stopped after step {} of {}: {}", trainer_.steps_done(), total_steps_, why);
+        fmt::format("stopped after step {} of {}: {}", learner_->steps_done(), total_steps_,
+                    stop_decision_.reason(evaluates_next(), files_->seconds_to_save()));
     files_->finish();
     files_->write_stopped(what);
     log_->set_level(log_level_);
@@ -256,137 +240,59 @@ ExitCode TrainingRun::stop() {
   return ExitCode::stopped;
 }
 
-/// A metrics row: of every step, or of the mean since the last log line.
-void TrainingRun::record(const StepResult& step, bool logged) {
-  if (!files_ || !(config_->run.save_losses || logged)) return;
-  const StepResult row = config_->run.save_losses ? step : progress_.interval();
-  const TimeSplit& time = row.time;
-  files_->metrics().append({.step = row.step,
-                            .epoch = row.epoch,
-                            .loss = row.loss,
-                            .accuracy = row.accuracy,
-                            .learning_rate = row.learning_rate,
-                            .grad_norm = row.gradient_norm,
-                            .samples_per_s = config_->run.save_losses
-                                                 ? static_cast<double>(step.samples) / time.step_s()
-                                                 : progress_.rate(),
-                            .elapsed_s = files_->elapsed_before_s() + progress_.total_time().total_s(),
-                            .compute_s = time.compute_s,
-                            .exchange_s = time.exchange_s,
-                            .data_s = time.data_s,
-                            .files_s = time.files_s,
-                            .skipped = row.skipped ? 1 : 0});
-}
-
-void TrainingRun::log(std::int64_t step) {
-  if (files_) files_->keep_metrics();  // first, so that what is logged is kept
-  bar_.clear();
-  log_->info("{}", progress_.line());
-  bar_.show(step, total_steps_);
-  progress_.start_interval();
-}
-
-void TrainingRun::evaluate() {
-  const double begin_s = comm::now_s();
-  const EvaluationResult result = evaluator_->evaluate(state_.weights());
-  longest_evaluation_s_ = std::max(longest_evaluation_s_, comm::now_s() - begin_s);
-  turn_.lap_s();
-  bar_.clear();
-  log_->info("{}", eval_line(trainer_.steps_done(), result));
-  if (!std::isfinite(result.loss)) {
-    throw DivergedError(
-        fmt::format("step {}: the test loss is {}: training has diverged, these weights are not saved",
-                    trainer_.steps_done(), result.loss),
-        "lower optimizer.learning_rate or set optimizer.max_gradient_norm; the last checkpoint is kept")
-        .as_agreed();
-  }
-  if (!files_) return;
-  const auto epoch =
-      static_cast<std::int64_t>(plan_.at(static_cast<std::uint64_t>(trainer_.steps_done() - 1)).epoch);
-  files_->metrics().append(store::EvalRow{trainer_.steps_done(), epoch, result.loss, result.accuracy,
-                                          files_->elapsed_before_s() + progress_.total_time().total_s(),
-                                          result.confusion});
-}
-
-store::TrainState TrainingRun::position() const {
-  store::TrainState state = position_after(trainer_.steps_done(), plan_, config_->run.seed, labels_sha256_);
-  state.skipped_in_a_row = trainer_.skipped_in_a_row();
-  state.since_log_line = progress_.sums();
-  return state;
-}
-
-void TrainingRun::check_weights_finite() const {
-  const auto finite = [](float w) { return std::isfinite(w); };
-  for (const Slot& slot : mlp_->layout().slots()) {
-    const auto weights = state_.weights().all().subspan(slot.offset, slot.count());
-    if (std::ranges::all_of(weights, finite)) continue;
-    throw DivergedError(
-        fmt::format("step {}: {} is not finite: training has diverged, these weights are not saved",
-                    trainer_.steps_done(), slot.name),
-        "lower optimizer.learning_rate or set optimizer.max_gradient_norm; the last checkpoint is kept");
-  }
-}
-
-void TrainingRun::save() {
+/// The last step is done, and its checkpoint is held.
+ExitCode TrainingRun::finish() {
+  Stopwatch watch;
   on_root(*context_, [&] {
-    check_weights_finite();
-    files_->hold(position(), state_);
+    files_->finish();
+    files_->finish_metrics();
+    log_->set_level(log_level_);
   });
+  progress_.add_files(files_s_ + watch.lap_s());
+  bar_.clear();
+  summarise();
+  return ExitCode::done;
+}
+
+void TrainingRun::summarise() {
+  const double peak_bytes = context_->world().max(static_cast<double>(peak_memory_bytes()));
+  if (!files_) return;
+  const store::EvalRow* last_evaluation = learner_->evaluates() ? &files_->metrics().eval().back() : nullptr;
+  for (const std::string& line : done_lines(total_steps_, progress_, peak_bytes, last_evaluation,
+                                            store::ModelDir(config_->run.model_dir))) {
+    log_->info("{}", line);
+  }
 }
 
 void TrainingRun::say_finished() {
-  log_->info(
-      "the run in {} is finished: {} of {} steps are done; a larger --max_steps or --num_epochs goes on, "
-      "--restart starts over",
-      config_->run.model_dir, trainer_.steps_done(), total_steps_);
+  log_->info("{}",
+             finished_line(learner_->steps_done(), total_steps_, store::ModelDir(config_->run.model_dir)));
   on_root(*context_, [&] { files_->merge_journal(); });
-  const auto scored = files_ ? files_->evaluation_of(trainer_.steps_done()) : std::nullopt;
+  const auto scored = files_ ? files_->evaluation_of(learner_->steps_done()) : std::nullopt;
   const std::string known = context_->world().broadcast(scored ? "yes" : "no", 0);
-  if (!evaluates() || trainer_.steps_done() == 0) return;
+  if (!learner_->evaluates() || learner_->steps_done() == 0) return;
   if (scored) log_->info("its test accuracy is {:.4f}", scored->accuracy);
   if (known == "yes") return;
   evaluate();
   on_root(*context_, [&] { files_->metrics().write(); });
 }
 
-void TrainingRun::summarise() {
-  const double peak_bytes = context_->world().max(static_cast<double>(peak_memory_bytes()));
-  if (!files_) return;
-  const TimeSplit& time = progress_.total_time();
-  log_->info("done: {} steps in {} of training, {:.0f} samples/s", total_steps_,
-             format_duration(time.total_s()), progress_.global_rate());
-  log_->info("time of rank 0: {}", format_time_split(time));
-  log_->info("peak memory of a rank: {:.0f} MB, data shared by its node included", peak_bytes / 1e6);
-  if (evaluates()) {
-    const store::EvalRow& last = files_->metrics().eval().back();
-    log_->info("test accuracy {:.4f} (error {:.2f} %), loss {:.5f}", last.accuracy,
-               100.0 * (1.0 - last.accuracy), last.loss);
-  }
-  const store::ModelDir model_dir(config_->run.model_dir);
-  log_->info("files: {} {} {}", model_dir.checkpoint_file(total_steps_).string(),
-             model_dir.metrics_file().string(), model_dir.params_file().string());
+bool TrainingRun::evaluates_next() const {
+  return learner_->evaluates() && due(learner_->steps_done() + 1, config_->run.eval_frequency);
 }
 
 }  // namespace
 
 ExitCode run_training(RunContext& context, StopSignals& signals) {
-  Start start;
-  on_root(
-      context,
-      [&] {
-        const store::ModelDir model_dir(context.config.run.model_dir);
-        model_dir.ensure_writable();
-        start.lock.emplace(model_dir, *context.log);
-        start.point = find_start_point(context, model_dir);
-      },
-      comm::long_work_s);  // the lock of a node that has died is waited for
+  Start start(context);
   const Shapes shapes = find_datasets(context);
   const model::Mlp mlp(model::widths_of(context.config.model, shapes.train.features()), context.config.model,
                        context.config.kernels.gemm);
   context.log->info("model: {} parameters in {} layers", mlp.layout().parameter_count(), mlp.layer_count());
   const data::EpochPlan plan = make_plan(context, shapes.train);
   check_memory(context, shapes, mlp);
-  return TrainingRun(context, signals, shapes, plan, mlp, start).run();
+  Learner learner(context, shapes, plan, mlp);
+  return TrainingRun(context, signals, learner, start).run();
 }
 
 }  // namespace fcmnist::train

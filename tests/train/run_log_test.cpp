@@ -66,6 +66,42 @@ TEST(Progress, SkippedStepsHaveNoPartInTheMean) {
   EXPECT_FALSE(progress.interval().skipped);
 }
 
+TEST(Progress, MetricsRowsAreOfTheLastStepOrOfTheInterval) {
+  Progress progress(0, 10);
+  progress.add(step_of(1, 100, 4.0, 0.0, 8.0));
+  progress.start_interval();
+  progress.add(step_of(2, 100, 2.0, 0.5, 1.0));
+  StepResult last = step_of(3, 100, 1.0, 1.0, 3.0);
+  last.epoch = 1;
+  last.learning_rate = 0.125;
+  last.gradient_norm = 7.0;
+  last.time = {.data_s = 0.25, .compute_s = 0.75, .exchange_s = 3.0, .files_s = 2.0};
+  progress.add(last);
+  const store::TrainRow step = {.step = 3,
+                                .epoch = 1,
+                                .loss = 1.0,
+                                .accuracy = 1.0,
+                                .learning_rate = 0.125,
+                                .grad_norm = 7.0,
+                                .samples_per_s = 25.0,
+                                .elapsed_s = 115.0,
+                                .compute_s = 0.75,
+                                .exchange_s = 3.0,
+                                .data_s = 0.25,
+                                .files_s = 2.0,
+                                .skipped = 0};
+  EXPECT_EQ(progress.step_row(100.0), step);
+  store::TrainRow interval = step;
+  interval.loss = 1.5;
+  interval.accuracy = 0.75;
+  interval.samples_per_s = 40.0;
+  interval.compute_s = 0.875;
+  interval.exchange_s = 1.5;
+  interval.data_s = 0.125;
+  interval.files_s = 1.0;
+  EXPECT_EQ(progress.interval_row(100.0), interval);
+}
+
 TEST(Format, DurationsAndTimeSplit) {
   EXPECT_EQ(format_duration(0.4), "0:00:00");
   EXPECT_EQ(format_duration(3723), "1:02:03");
