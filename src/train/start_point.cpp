@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "config/load.hpp"
 #include "config/resume.hpp"
@@ -97,15 +98,19 @@ std::optional<store::Checkpoint> newest_intact_checkpoint(const store::ModelDir&
 }
 
 Start::Start(const RunContext& context) {
+  const store::ModelDir model_dir(context.config.run.model_dir);
+  double lock_s = 0.0;  // the lock of a node that has died is waited for
+  on_root(context, [&] {
+    model_dir.ensure_writable();
+    lock_s = std::chrono::duration<double>(store::ModelDirLock::longest_wait(model_dir)).count();
+  });
   on_root(
       context,
       [&] {
-        const store::ModelDir model_dir(context.config.run.model_dir);
-        model_dir.ensure_writable();
         lock.emplace(model_dir, *context.log);
         point = find_start_point(context, model_dir);
       },
-      comm::long_work_s);  // the lock of a node that has died is waited for
+      context.world().max(lock_s));
 }
 
 }  // namespace fcmnist::train

@@ -50,7 +50,7 @@ class TrainingRun {
   ExitCode finish();
   void summarise();
   void say_finished();
-  [[nodiscard]] bool evaluates_next() const;
+  [[nodiscard]] bool evaluates_at(std::int64_t step) const;
 
   RunContext* context_;
   StopSignals* signals_;
@@ -131,7 +131,7 @@ ExitCode TrainingRun::train_loop() {
     record(logged);
     if (logged) log(step.step);
     files_s_ += watch.lap_s();
-    if (learner_->evaluates() && (last || due(step.step, config_->run.eval_frequency))) evaluate();
+    if (evaluates_at(step.step)) evaluate();
     watch.lap_s();
     if (step.requests.give_up) on_root(*context_, [&] { throw StoreError(*files_->failure()); });
     save_if_due(step);
@@ -154,7 +154,8 @@ Requests TrainingRun::requests() {
   }
   mine.save = files_->checkpoint_is_due();
   mine.give_up = files_->failure().has_value();
-  mine.stop = mine.stop || stop_decision_.time_is_up(evaluates_next(), files_->seconds_to_save());
+  mine.stop = mine.stop ||
+              stop_decision_.time_is_up(evaluates_at(learner_->steps_done() + 1), files_->seconds_to_save());
   return mine;
 }
 
@@ -224,9 +225,9 @@ void TrainingRun::save() {
 ExitCode TrainingRun::stop() {
   bar_.clear();
   on_root(*context_, [&] {
-    const std::string what =
-        fmt::format("stopped after step {} of {}: {}", learner_->steps_done(), total_steps_,
-                    stop_decision_.reason(evaluates_next(), files_->seconds_to_save()));
+    const std::string what = fmt::format(
+        "stopped after step {} of {}: {}", learner_->steps_done(), total_steps_,
+        stop_decision_.reason(evaluates_at(learner_->steps_done() + 1), files_->seconds_to_save()));
     files_->finish();
     files_->write_stopped(what);
     log_->set_level(log_level_);
@@ -277,8 +278,8 @@ void TrainingRun::say_finished() {
   on_root(*context_, [&] { files_->metrics().write(); });
 }
 
-bool TrainingRun::evaluates_next() const {
-  return learner_->evaluates() && due(learner_->steps_done() + 1, config_->run.eval_frequency);
+bool TrainingRun::evaluates_at(std::int64_t step) const {
+  return learner_->evaluates() && (step == total_steps_ || due(step, config_->run.eval_frequency));
 }
 
 }  // namespace
