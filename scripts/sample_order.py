@@ -1,4 +1,4 @@
-"""In which order fcmnist_mpi sees the samples of its training set, for programs that train on the same batches.
+"""In which order fcmnist_mpi sees its training samples, for programs that train on the same batches.
 
 Written from the descriptions in src/core/counter_rng.hpp and src/data/epoch_order.hpp, not from the code.
 """
@@ -8,7 +8,7 @@ EPOCH_ORDER = 2  # the purpose of these random numbers, part of their key
 
 
 def philox(seed, purpose, a, b, blocks):
-    """Philox 4x32-10 with key `seed` for the counters (block, purpose, a, b): array of len(blocks) x 4, 32-bit numbers.
+    """Philox 4x32-10 with key `seed` for counters (block, purpose, a, b): 32-bit numbers (len(blocks) x 4).
     Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11."""
     mask = np.uint64(0xFFFFFFFF)
     blocks = np.asarray(blocks, np.uint64)
@@ -23,13 +23,13 @@ def philox(seed, purpose, a, b, blocks):
 
 
 def epoch_order(samples, seed, epoch):
-    """The sample ids 0 .. samples - 1 in the order of an epoch (from 0), with `shuffle: True`: Fisher and Yates from the
-    order of the file, from the last place down."""
-    places = np.arange(samples, dtype=np.uint64)
-    numbers = philox(seed, EPOCH_ORDER, epoch & 0xFFFFFFFF, epoch >> 32, np.arange(samples // 2 + 1)).reshape(-1, 2)
-    low, high = numbers[:samples].T
+    """The sample ids 0 .. samples - 1 in the order of an epoch (from 0), with `shuffle: True`: Fisher and
+    Yates from the order of the file, from the last place down."""
+    blocks = philox(seed, EPOCH_ORDER, epoch & 0xFFFFFFFF, epoch >> 32, np.arange(samples // 2 + 1))
+    low, high = blocks.reshape(-1, 2)[:samples].T
+    bounds = np.arange(1, samples + 1, dtype=np.uint64)
     half = np.uint64(32)
-    chosen = (high * (places + np.uint64(1)) + (low * (places + np.uint64(1)) >> half)) >> half
+    chosen = (high * bounds + (low * bounds >> half)) >> half
     order = list(range(samples))
     for last, other in zip(range(samples - 1, 0, -1), chosen[:0:-1].tolist()):
         order[last], order[other] = order[other], order[last]
