@@ -5,17 +5,17 @@
     torch_parity.py --ranks 1,2 runconfig.gemm=onednn
 
 PyTorch begins with fcmnist_mpi's initial checkpoint and from then on goes its own way: in float64, so that
-what is seen is fcmnist_mpi's rounding and no other. What follows the options goes to fcmnist_mpi alone and wins
-over what this script sets there: with optimizer.learning_rate=0.0011 the two must differ.
+what is seen is fcmnist_mpi's rounding and no other. What follows the options goes to fcmnist_mpi alone and
+wins over what this script sets there: with optimizer.learning_rate=0.0011 the two must differ.
 
 The gradient of ReLU jumps at 0. Where an input of a ReLU is so close to 0 that float32 cannot tell its sign,
-two correct programs may take different gradients, and the difference grows with every step. So this compares on
-the first seed for which PyTorch, which decides this alone, meets no such input in any step and sample. With 8
-samples a step about one seed in six is of this kind, with 128 none (--any-seed compares nevertheless).
+two correct programs may take different gradients, and the difference grows with every step. So this compares
+on the first seed for which PyTorch, which decides this alone, meets no such input in any step and sample.
+With 8 samples a step about one seed in six is of this kind, with 128 none (--any-seed compares nevertheless).
 
 Data: --data-dir, else FCMNIST_MNIST_DIR, else Debian's Fashion-MNIST. The program: --program, else as
-jobs/launch.sh finds it. Exit codes: 0 they agree; 1 they do not; 2 wrong arguments, or PyTorch, the program or
-such a seed is missing; 3 no data; others are those of fcmnist_mpi.
+jobs/launch.sh finds it. Exit codes: 0 they agree; 1 they do not; 2 wrong arguments, or PyTorch, the program
+or such a seed is missing; 3 no data; others are those of fcmnist_mpi.
 """
 import argparse
 import gzip
@@ -160,7 +160,7 @@ class Uncertain(Exception):
 
 
 def reference_module(torch, hidden):
-    """The reference's network: Linear, ReLU, Dropout for each hidden layer; then Linear; log-probabilities."""
+    """The reference's network: Linear, ReLU, Dropout for each hidden layer; then Linear and log-softmax."""
     sizes = [FEATURES, *hidden]
 
     class FcMnist(torch.nn.Module):
