@@ -15,8 +15,12 @@ class EpochOrder {
   EpochOrder(std::size_t samples, std::uint64_t seed, bool shuffle);
 
   /// A permutation of the sample ids 0 .. samples - 1. Valid until the next call; asking for the same epoch
-  /// again is free. Source: Fisher and Yates's shuffle in the form of Durstenfeld, "Algorithm 235", CACM 7
-  /// (1964).
+  /// again is free.
+  ///
+  /// Begins with the order of the file; for p from the last place down to 1, the places p and below(p + 1, p)
+  /// change ids, with the CounterRng (seed, Purpose::epoch_order, epoch mod 2^32, epoch div 2^32).
+  /// scripts/sample_order.py does the same in Python. Source: Fisher and Yates's shuffle in the form of
+  /// Durstenfeld, "Algorithm 235", CACM 7 (1964).
   std::span<const std::uint32_t> order(std::uint64_t epoch);
 
  private:

@@ -4,35 +4,15 @@ Written from the documents (PyTorch's SGD and clip_grad_*, Salmon et al. 2011 fo
 counter_rng.hpp for their keys), not from the C++ code.
 """
 import dataclasses
+import pathlib
+import sys
 
 import numpy as np
 
-WEIGHT_INIT, EPOCH_ORDER, DROPOUT = 1, 2, 3
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
+from sample_order import epoch_order, philox  # noqa: E402
 
-
-def philox(seed, purpose, a, b, blocks):
-    """Philox 4x32-10 with key `seed` for the counters (block, purpose, a, b): array of len(blocks) x 4, 32-bit numbers."""
-    mask = np.uint64(0xFFFFFFFF)
-    blocks = np.asarray(blocks, np.uint64)
-    x = [blocks, *(np.full_like(blocks, value) for value in (purpose, a, b))]
-    key = [seed & 0xFFFFFFFF, seed >> 32]
-    for _ in range(10):
-        p0, p1 = x[0] * np.uint64(0xD2511F53), x[2] * np.uint64(0xCD9E8D57)
-        x = [(p1 >> np.uint64(32)) ^ x[1] ^ np.uint64(key[0]), p1 & mask,
-             (p0 >> np.uint64(32)) ^ x[3] ^ np.uint64(key[1]), p0 & mask]
-        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return np.stack(x, axis=-1)
-
-
-def epoch_order(samples, seed, epoch):
-    """Fisher and Yates from the order of the file, from the last place down."""
-    order = list(range(samples))
-    random = philox(seed, EPOCH_ORDER, epoch, 0, np.arange(samples // 2 + 1))
-    for last in range(samples - 1, 0, -1):
-        low, high = (int(number) for number in random[last // 2][last % 2 * 2:][:2])
-        chosen = (high * (last + 1) + (low * (last + 1) >> 32)) >> 32
-        order[last], order[chosen] = order[chosen], order[last]
-    return np.array(order)
+DROPOUT = 3  # the purpose of the random numbers of dropout masks, part of their key
 
 
 def dropout_mask(seed, epoch, layer, ids, units, probability):
