@@ -37,7 +37,7 @@ FORMAT_VERSION = 1
 SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics)\nformat_version (\d+)\nimage_bytes (\d+)\n"
                   rb"image_sha256 ([0-9a-f]{64})\n\n*")
 
-JOURNAL_VERSION = 1
+JOURNAL_VERSION = 2
 JOURNAL_HEADER = re.compile(rb"fcmnist_mpi journal format_version (\d+) classes (\d+)\n")
 RECORD_HEAD = struct.Struct("<IIq")  # bytes of the payload, kind, number
 CHECK_BYTES = 8
@@ -45,7 +45,10 @@ TRAIN, EVAL, FORGET_AFTER = 1, 2, 3
 # Columns of the payloads, in order: int64 (q) or float64 (d).
 TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learning_rate": "d", "grad_norm": "d",
                  "samples_per_s": "d", "elapsed_s": "d", "compute_s": "d", "exchange_s": "d", "data_s": "d",
-                 "files_s": "d", "skipped": "q"}
+                 "files_s": "d", "skipped": "q", "stage_busy_mean_s": "d", "stage_busy_max_s": "d",
+                 "bubble_fraction": "d"}
+# Those that files of 0.1.0 do not have, and how they read there.
+LATER_COLUMNS = {"skipped": np.int64, "stage_busy_mean_s": float, "stage_busy_max_s": float, "bubble_fraction": float}
 EVAL_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "elapsed_s": "d"}
 
 
@@ -166,7 +169,8 @@ def _read_metrics(path):
         known = int(file.attrs.get("journal_records", 0))
         tables = {name: {column: dataset[...] for column, dataset in file[name].items()
                          if column not in ("true_class", "predicted_class")} for name in ("train", "eval")}
-    tables["train"].setdefault("skipped", np.zeros(len(tables["train"]["step"]), np.int64))  # 0.1.0 had none
+    for column, kind in LATER_COLUMNS.items():
+        tables["train"].setdefault(column, np.zeros(len(tables["train"]["step"]), kind))
     new = [(kind, payload) for number, kind, payload in records if number > known]
     for name, row_kind in (("train", TRAIN), ("eval", EVAL)):
         tables[name] = _merge(tables[name], row_kind, new)

@@ -32,7 +32,7 @@ KINDS = ("one rank", "all ranks", "mpirun and all ranks")
 PHASES = ("start-up", "steps", "save", "end", "shutdown")
 MARK = "FCMNIST_SOAK"
 SILENCE_S = 60.0  # a run that neither ends nor prints for so long hangs
-TIMES = re.compile(r"samples_per_s|\w+_s")  # columns that differ from run to run
+TIMES = re.compile(r"samples_per_s|\w+_s|bubble_fraction")  # columns that differ from run to run
 STEPS = 400
 CONFIG = f"""\
 train_input: {{use_fake_data: True, batch_size: 64}}

@@ -1,5 +1,7 @@
 #include "comm/block_owners.hpp"
 
+#include <algorithm>
+
 namespace fcmnist::comm {
 
 namespace {
@@ -37,10 +39,9 @@ double& BlockOwners::block_value(std::size_t block_index) const {
   return reinterpret_cast<double*>(values.data())[block_index / ranks];
 }
 
-double BlockOwners::sum_of_block_values() const {
-  double sum = 0.0;
-  for (std::size_t b = 0; b < blocks_.size(); ++b) sum += block_value(b);
-  return sum;
+void BlockOwners::sum_block_values(std::span<double> sums) const {
+  std::ranges::fill(sums, 0.0);
+  for (std::size_t b = 0; b < blocks_.size(); ++b) sums[blocks_[b].slot] += block_value(b);
 }
 
 }  // namespace fcmnist::comm

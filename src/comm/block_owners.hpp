@@ -25,12 +25,12 @@ class BlockOwners {
   /// Blocks that other ranks of the node own. Every rank begins at another place of the list.
   [[nodiscard]] std::span<const std::size_t> owned_by_others() const { return owned_by_others_; }
 
-  /// Records a number for an owned block; after share_block_values() their sum over all blocks, added in
-  /// block order, is the same on every rank.
+  /// Records a number for an owned block; after share_block_values() every rank has the same sums.
   void set_block_value(std::size_t block_index, double value) { block_value(block_index) = value; }
   /// Collective over the node: waits until all block values are set.
   void share_block_values() { barrier_.wait(); }
-  [[nodiscard]] double sum_of_block_values() const;
+  /// sums[s] = the values of the blocks of slot s of the layout, added in block order.
+  void sum_block_values(std::span<double> sums) const;
 
   /// Collective over the node: what the owners wrote is seen by all ranks, and gradients may be overwritten.
   void publish() { barrier_.wait(); }

@@ -67,7 +67,7 @@ std::vector<T> reduce(const Communicator& group, std::span<const T> numbers, MPI
 
 /// The arrays of all ranks, of equal size, one after the other in rank order.
 template <class T>
-std::vector<T> gather(const Communicator& group, std::span<const T> numbers, MPI_Datatype type) {
+std::vector<T> gather_all(const Communicator& group, std::span<const T> numbers, MPI_Datatype type) {
   Buffers<T> buffers{{numbers.begin(), numbers.end()},
                      std::vector<T>(numbers.size() * static_cast<std::size_t>(group.size()))};
   return finish(group, std::move(buffers), [&](Buffers<T>& b) {
@@ -84,6 +84,22 @@ std::vector<T> spread(const Communicator& group, std::vector<T> numbers, MPI_Dat
     FCMNIST_MPI(
         MPI_Ibcast(b.receive.data(), to_int(b.receive.size()), type, root, group.handle().comm, &b.request));
   });
+}
+
+/// How an array is divided among the ranks of a group.
+struct Pieces {
+  std::vector<int> counts, offsets;
+  int total = 0;
+};
+Pieces pieces_of(const Communicator& group, std::size_t my_count) {
+  const std::int64_t mine = to_int(my_count);
+  Pieces pieces;
+  for (const std::int64_t count : gather_all<std::int64_t>(group, {&mine, 1}, MPI_INT64_T)) {
+    pieces.counts.push_back(static_cast<int>(count));
+    pieces.offsets.push_back(pieces.total);
+    pieces.total += static_cast<int>(count);
+  }
+  return pieces;
 }
 
 }  // namespace
@@ -162,9 +178,35 @@ void Communicator::broadcast(std::span<float> numbers, int root) const {
   std::ranges::copy(spread<float>(*this, {numbers.begin(), numbers.end()}, MPI_FLOAT, root), numbers.begin());
 }
 
+void Communicator::gather(std::span<const float> mine, std::span<float> all, int root) const {
+  const Pieces pieces = pieces_of(*this, mine.size());
+  const auto total = static_cast<std::size_t>(rank_ == root ? pieces.total : 0);
+  FCMNIST_CHECK(all.size() == total, fmt::format("{}, not {}", all.size(), total));
+  Buffers<float> given{{mine.begin(), mine.end()}, std::vector<float>(total)};
+  const auto received = finish(*this, std::move(given), [&](Buffers<float>& b) {
+    FCMNIST_MPI(MPI_Igatherv(b.send.data(), to_int(b.send.size()), MPI_FLOAT, b.receive.data(),
+                             pieces.counts.data(), pieces.offsets.data(), MPI_FLOAT, root, handle_->comm,
+                             &b.request));
+  });
+  std::ranges::copy(received, all.begin());
+}
+
+void Communicator::scatter(std::span<const float> all, std::span<float> mine, int root) const {
+  const Pieces pieces = pieces_of(*this, mine.size());
+  const auto total = static_cast<std::size_t>(rank_ == root ? pieces.total : 0);
+  FCMNIST_CHECK(all.size() == total, fmt::format("{}, not {}", all.size(), total));
+  Buffers<float> given{{all.begin(), all.end()}, std::vector<float>(mine.size())};
+  const auto received = finish(*this, std::move(given), [&](Buffers<float>& b) {
+    FCMNIST_MPI(MPI_Iscatterv(b.send.data(), pieces.counts.data(), pieces.offsets.data(), MPI_FLOAT,
+                              b.receive.data(), to_int(b.receive.size()), MPI_FLOAT, root, handle_->comm,
+                              &b.request));
+  });
+  std::ranges::copy(received, mine.begin());
+}
+
 // Not MPI_Iallreduce, which may add in another order on each rank.
 void Communicator::sum(std::span<double> numbers) const {
-  const auto all = gather<double>(*this, numbers, MPI_DOUBLE);
+  const auto all = gather_all<double>(*this, numbers, MPI_DOUBLE);
   std::ranges::fill(numbers, 0.0);
   for (std::size_t i = 0; i < all.size(); ++i) numbers[i % numbers.size()] += all[i];
 }
@@ -183,11 +225,11 @@ std::int64_t Communicator::min(std::int64_t number, double work_s) const {
 
 std::vector<std::string> Communicator::all_gather(std::string_view text) const {
   const std::int64_t mine = to_int(text.size());
-  const auto lengths = gather<std::int64_t>(*this, {&mine, 1}, MPI_INT64_T);
+  const auto lengths = gather_all<std::int64_t>(*this, {&mine, 1}, MPI_INT64_T);
   const auto longest = static_cast<std::size_t>(std::ranges::max(lengths));
   std::string padded(text);
   padded.resize(longest);
-  const auto all = gather<char>(*this, padded, MPI_CHAR);
+  const auto all = gather_all<char>(*this, padded, MPI_CHAR);
   std::vector<std::string> texts;
   for (std::size_t r = 0; r < lengths.size(); ++r) {
     texts.emplace_back(all.data() + r * longest, static_cast<std::size_t>(lengths[r]));

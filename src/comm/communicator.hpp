@@ -40,6 +40,10 @@ class Communicator {
   [[nodiscard]] std::string broadcast(std::string_view text, int root) const;
   /// Everybody gets the root's numbers.
   void broadcast(std::span<float> numbers, int root) const;
+  /// The root gets the numbers of all ranks, one after the other in rank order; `all` is empty elsewhere.
+  void gather(std::span<const float> mine, std::span<float> all, int root) const;
+  /// The other way round: every rank gets its piece of what the root has.
+  void scatter(std::span<const float> all, std::span<float> mine, int root) const;
   /// Element by element over all ranks, in place. Same bits on every rank.
   void sum(std::span<double> numbers) const;
   void sum(std::span<std::int64_t> numbers) const;

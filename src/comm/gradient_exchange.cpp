@@ -68,7 +68,7 @@ void GradientExchange<Number>::post() {
 }
 
 template <class Number>
-std::span<const double> GradientExchange<Number>::finish() {
+std::span<double> GradientExchange<Number>::finish() {
   if (across_nodes_) {
     patience().until([&] { return across_nodes_->advance(); });
     std::ranges::copy(across_nodes_->small_total(), small_sum_.begin());

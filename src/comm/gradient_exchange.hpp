@@ -50,7 +50,7 @@ class GradientExchange : public BlockOwners {
   void post();
   /// Collective: waits until all parts of all ranks are posted, and summed over nodes. Returns the sums of
   /// the small numbers: added in rank order in a node, then in node order.
-  std::span<const double> finish();
+  std::span<double> finish();
 
   /// After finish(): the arrays whose sum over this block, in this order, is the global gradient. Valid until
   /// the next call, the numbers until publish().

@@ -41,6 +41,10 @@ inline MPI_Datatype mpi_type<std::int64_t>() {
   return MPI_INT64_T;
 }
 
+/// Of the messages that a long array is cut into: below the 64 KiB up to which Open MPI sends over TCP at
+/// once.
+inline constexpr std::size_t message_bytes = 61'440;
+
 /// Turns a failed MPI call into a CommError that names the call.
 void check_mpi(int status, const char* call);
 

@@ -19,9 +19,8 @@ struct RingAllreduce<Number>::Requests {
 
 namespace {
 
-/// Below the 64 KiB up to which Open MPI sends over TCP at once.
 template <class Number>
-constexpr std::size_t message_numbers = 61'440 / sizeof(Number);
+constexpr std::size_t message_numbers = message_bytes / sizeof(Number);
 
 }  // namespace
 

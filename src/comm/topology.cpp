@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "core/error.hpp"
 
@@ -69,8 +70,14 @@ std::string span_text(const std::map<int, NodeUse>& nodes, std::size_t (*value)(
 }  // namespace
 
 Topology::Topology(const Communicator& world, int ranks_per_node)
+    : Topology(world, node_of(world, ranks_per_node)) {}
+
+Topology::Topology(const Topology& whole, const Communicator& part, int color)
+    : Topology(part, whole.node().split(color)) {}
+
+Topology::Topology(const Communicator& world, Communicator node)
     : world_(&world),
-      node_(node_of(world, ranks_per_node)),
+      node_(std::move(node)),
       peers_(world.split(node_.rank())),
       smallest_node_(static_cast<int>(world.min(node_.size()))) {
   std::int64_t leaders[] = {node_.rank() == 0 ? 1 : 0};

@@ -10,13 +10,17 @@
 
 namespace fcmnist::comm {
 
-/// Which ranks share a node.
+/// Which ranks of a world, or of a part of it, share a node.
 class Topology {
  public:
   /// `ranks_per_node` > 0 pretends that nodes have that many ranks, to try the paths between nodes on one
   /// machine.
   explicit Topology(const Communicator& world, int ranks_per_node = 0);
+  /// Of `part`, a group of ranks that split(color) has made of whole.world(): they share a node if they do so
+  /// in `whole`. Collective over the whole world.
+  Topology(const Topology& whole, const Communicator& part, int color);
 
+  /// The ranks that this is about: all, or those of the part.
   [[nodiscard]] const Communicator& world() const { return *world_; }
   [[nodiscard]] const Communicator& node() const { return node_; }
   /// The ranks that have the same rank within their nodes. The group of the nodes' first ranks, the leaders,
@@ -32,6 +36,8 @@ class Topology {
   }
 
  private:
+  Topology(const Communicator& world, Communicator node);
+
   const Communicator* world_;
   Communicator node_;
   Communicator peers_;

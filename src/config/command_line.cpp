@@ -88,7 +88,7 @@ struct Parser {
     app.add_flag("--is_pretrained_checkpoint", result.is_pretrained_checkpoint,
                  "Take only the weights of --checkpoint_path and start at step 0");
     app.add_flag("--restart", result.restart, "Start over; the earlier run is moved aside, not deleted");
-    app.add_flag("--multireplica", result.multireplica, "Accepted: the ranks are the replicas already");
+    app.add_flag("--multireplica", result.multireplica, "Accepted: mpirun starts the replicas already");
     add("--logging", "LEVEL", result.logging, "debug, info (default), warning, error");
     app.get_formatter()->column_width(34);
     // The usage line shows this label in brackets.

@@ -24,7 +24,27 @@ constexpr Choice<NanPolicy> nan_policies[] = {
     {"skip", NanPolicy::skip},
 };
 
+constexpr Choice<Execution> executions[] = {
+    {"data_parallel", Execution::data_parallel},
+    {"layer_pipelined", Execution::layer_pipelined},
+};
+
 constexpr auto section = "runconfig";
+
+/// A number of stages or the word "auto".
+Key stages_key() {
+  constexpr std::string_view automatic = "auto";
+  return active(
+      section, "pipeline_stages", Resume::may_change,
+      [](const Value& v, const std::string& key, Draft& draft) {
+        const bool is_auto = v.kind == Value::Kind::scalar && lower_case(v.text) == automatic;
+        draft.config.run.pipeline_stages = is_auto ? 0 : read_integer(v, key, 1, 1'000'000);
+      },
+      [](const RunConfig& c) {
+        const int stages = c.run.pipeline_stages;
+        return stages == 0 ? std::string(automatic) : write_integer(stages);
+      });
+}
 
 std::vector<Key> active_keys() {
   constexpr Resume keeps = Resume::keeps;
@@ -84,6 +104,9 @@ std::vector<Key> active_keys() {
           section, "reproducible", keeps, [](auto& c) -> auto& { return c.run.reproducible; }),
       integer_key(
           section, "microbatch", keeps, [](auto& c) -> auto& { return c.run.microbatch; }, 0, 1'000'000),
+      choice_key(
+          section, "execution", may_change, [](auto& c) -> auto& { return c.run.execution; }, executions),
+      stages_key(),
       integer_key(
           section, "num_replicas", may_change, [](auto& c) -> auto& { return c.run.num_replicas; }, 0,
           1'000'000),
@@ -159,10 +182,7 @@ std::vector<Key> inert_keys() {
 std::vector<Key> refused_keys() {
   const auto later = [](const char* name, const char* why) { return refused_key(section, name, why); };
   return {
-      later("execution", "pipelined execution comes in a later release; every rank holds the whole model"),
-      later("pipeline_stages",
-            "pipelined execution comes in a later release; every rank holds the whole model"),
-      later("plan", "pipelined execution comes in a later release; every rank holds the whole model"),
+      later("plan", "layers are placed on stages by their cost; a plan of one's own comes in a later release"),
       later("validate_only", "validating without running comes in a later release"),
       later("compile_only", "planning without running comes in a later release"),
       later("wire_type", "gradients are exchanged in float32; a choice comes in a later release"),

@@ -158,8 +158,10 @@ Loaded load(const Sources& sources) {
   for (const Override& override : sources.overrides) reader.read_override(override);
   Loaded loaded = reader.finish();
   if (sources.multireplica) {
-    loaded.notes.emplace_back(
-        "--multireplica: the ranks that mpirun starts are the replicas already; it changes nothing");
+    const bool pipelined = loaded.config.run.execution == Execution::layer_pipelined;
+    loaded.notes.push_back(fmt::format(
+        "--multireplica: the ranks that mpirun starts are the replicas {}; it changes nothing",
+        pipelined ? "times the stages, see runconfig.num_replicas and pipeline_stages" : "already"));
   }
   return loaded;
 }

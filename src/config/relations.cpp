@@ -88,6 +88,49 @@ void check_optimizer(const Given& given, const optim::OptimizerOptions& optimize
   }
 }
 
+/// Stages that were given below an execution that has none do not count.
+void settle_stages(const Given& given, RunOptions& run) {
+  const std::string execution = "runconfig.execution", stages = "runconfig.pipeline_stages";
+  if (run.execution == Execution::layer_pipelined || run.pipeline_stages <= 1) return;
+  if (given.has(execution) && given.layer(execution) > given.layer(stages)) {
+    run.pipeline_stages = 0;
+    return;
+  }
+  throw UsageError(fmt::format("{}: {} {} without {} layer_pipelined", given.where(stages), stages,
+                               run.pipeline_stages, execution),
+                   "add runconfig.execution layer_pipelined, or leave pipeline_stages out");
+}
+
+bool trains(const RunConfig& config) {
+  return config.run.mode == Mode::train || config.run.mode == Mode::train_and_eval;
+}
+
+void check_layers(const RunConfig& config, int stages) {
+  const int layers = layer_count(config);
+  if (stages <= layers) return;
+  throw UsageError(fmt::format("{} stages for {} layers (runconfig.pipeline_stages, model.hidden_sizes): a "
+                               "stage has at least one layer",
+                               stages, layers),
+                   fmt::format("runconfig.pipeline_stages {} or fewer; more ranks can be replicas", layers));
+}
+
+/// The stages that `replicas` leave of the ranks.
+int stages_for_replicas(int ranks, int replicas) {
+  if (ranks % replicas == 0) return ranks / replicas;
+  throw UsageError(
+      fmt::format("runconfig.num_replicas {} does not divide the {} ranks that mpirun started: ranks = "
+                  "replicas x stages",
+                  replicas, ranks),
+      fmt::format("mpirun -n {}, or leave num_replicas out", (ranks / replicas + 1) * replicas));
+}
+
+int stages_by_themselves(int ranks, int layers) {
+  for (int stages = 2; stages <= std::min(ranks, layers); ++stages) {
+    if (ranks % stages == 0) return stages;
+  }
+  return 1;
+}
+
 void check_reproducible(const Given& given, const RunConfig& config) {
   if (!config.run.reproducible || config.kernels.blas_threads == 1) return;
   throw UsageError(
@@ -130,11 +173,36 @@ void settle_relations(const Given& given, Draft& draft, std::vector<std::string>
   settle_eval_data(given, config);
   check_optimizer(given, config.optimizer);
   check_reproducible(given, config);
+  settle_stages(given, config.run);
 }
 
-void check_world(const RunConfig& config, int replicas) {
-  FCMNIST_CHECK(replicas >= 1, fmt::format("replicas = {}", replicas));
-  if (config.run.mode != Mode::train && config.run.mode != Mode::train_and_eval) return;
+int stages_of(const RunConfig& config, int ranks) {
+  if (!trains(config) || config.run.execution != Execution::layer_pipelined) return 1;
+  const int wanted = config.run.pipeline_stages, replicas = config.run.num_replicas;
+  if (wanted == 0 && replicas == 0) return stages_by_themselves(ranks, layer_count(config));
+  const int stages = wanted > 0 ? wanted : stages_for_replicas(ranks, replicas);
+  check_layers(config, stages);
+  if (replicas > 0 && replicas * stages != ranks) {
+    throw UsageError(
+        fmt::format("runconfig.num_replicas {} x runconfig.pipeline_stages {} = {} ranks, but mpirun started {}",
+                    replicas, stages, replicas * stages, ranks),
+        fmt::format("mpirun -n {} fcmnist_mpi ..., or leave num_replicas out", replicas * stages));
+  }
+  if (ranks % stages != 0) {
+    throw UsageError(
+        fmt::format("runconfig.pipeline_stages {} does not divide the {} ranks that mpirun started: ranks = "
+                    "replicas x stages",
+                    stages, ranks),
+        fmt::format("mpirun -n {} fcmnist_mpi ..., or runconfig.pipeline_stages auto",
+                    (ranks / stages + 1) * stages));
+  }
+  return stages;
+}
+
+void check_world(const RunConfig& config, int ranks) {
+  FCMNIST_CHECK(ranks >= 1, fmt::format("ranks = {}", ranks));
+  if (!trains(config)) return;
+  const int replicas = ranks / stages_of(config, ranks);
   const int wanted = config.run.num_replicas;
   if (wanted > 0 && wanted != replicas) {
     throw UsageError(fmt::format("runconfig.num_replicas is {}, but mpirun started {}", wanted, replicas),

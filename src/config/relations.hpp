@@ -13,12 +13,19 @@ namespace fcmnist::config {
 ///   (num_steps) against
 ///     num_epochs: what a higher layer chose replaces what a lower one chose
 ///   - eval_input reads the data of train_input unless it names its own
+///   - pipeline_stages of a lower layer do not count when a higher one chose data_parallel
 ///   - combinations that make no sense are a UsageError with the place of the later key
 /// Appends to `notes` what a reader of the file would not expect.
 void settle_relations(const Given& given, Draft& draft, std::vector<std::string>& notes);
 
-/// Checks what depends on how many replicas mpirun started (at least 1). Throws UsageError; only modes that
+/// The stages of a world of so many ranks; what is left of the ranks are replicas. 1 unless a run that trains
+/// is to be layer_pipelined, and then, if pipeline_stages is auto: ranks / num_replicas where that is given,
+/// else the smallest number above 1 that divides the ranks and is not larger than the number of layers (1 if
+/// there is none). Throws UsageError when ranks = replicas x stages cannot be.
+int stages_of(const RunConfig& config, int ranks);
+
+/// Checks what depends on how many ranks mpirun started (at least 1). Throws UsageError; only modes that
 /// train care.
-void check_world(const RunConfig& config, int replicas);
+void check_world(const RunConfig& config, int ranks);
 
 }  // namespace fcmnist::config

@@ -8,6 +8,8 @@ RunConfig::RunConfig() {
   run.num_epochs = 10;
 }
 
+int layer_count(const RunConfig& config) { return static_cast<int>(config.model.hidden_sizes.size()) + 1; }
+
 std::size_t microbatch_size(const RunConfig& config) {
   constexpr std::size_t reproducible_default = 64;
   if (config.run.microbatch > 0) return static_cast<std::size_t>(config.run.microbatch);

@@ -28,6 +28,12 @@ enum class NanPolicy {
   skip,  ///< the step changes nothing and is counted
 };
 
+/// What the ranks do.
+enum class Execution {
+  data_parallel,    ///< every rank holds all layers
+  layer_pipelined,  ///< the layers are placed on stages, which microbatches pass one after the other
+};
+
 /// Section runconfig, without what belongs to a module.
 struct RunOptions {
   Mode mode = Mode::train_and_eval;
@@ -45,7 +51,9 @@ struct RunOptions {
   std::uint64_t seed = 1;
   bool reproducible = false;  ///< the same bits on any number of ranks
   int microbatch = 0;         ///< samples that are computed at once; 0 = see microbatch_size()
-  int num_replicas = 0;       ///< 0 = as many as mpirun gives; otherwise must equal that
+  Execution execution = Execution::data_parallel;
+  int pipeline_stages = 0;  ///< layer_pipelined: 0 = see stages_of()
+  int num_replicas = 0;     ///< 0 = as many as mpirun gives; otherwise must equal that
 
   bool operator==(const RunOptions&) const = default;
 };
@@ -67,6 +75,9 @@ struct RunConfig {
 
   bool operator==(const RunConfig&) const = default;
 };
+
+/// Linear layers of the model.
+int layer_count(const RunConfig& config);
 
 /// Samples of a microbatch, or 0 when a replica's share of a batch is one. By default a reproducible run has
 /// 64.

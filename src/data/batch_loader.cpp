@@ -24,23 +24,32 @@ void prefetch(std::span<const std::uint8_t> row) {
   for (std::size_t i = 0; i < row.size(); i += cache_line_bytes) __builtin_prefetch(row.data() + i);
 }
 
-}  // namespace
-
-void fill_batch(const Dataset& dataset, std::span<const std::uint32_t> sample_ids, MatrixView<float> features,
-                std::span<std::uint8_t> labels) {
-  FCMNIST_CHECK(features.rows == sample_ids.size() && labels.size() == sample_ids.size() &&
-                    features.cols == dataset.features(),
-                fmt::format("{} ids, {} labels, features {} x {}, images of {}", sample_ids.size(),
-                            labels.size(), features.rows, features.cols, dataset.features()));
+void check_ids(const Dataset& dataset, std::span<const std::uint32_t> sample_ids) {
   for (const std::uint32_t id : sample_ids) {
     FCMNIST_CHECK(id < dataset.samples(), fmt::format("{} of {}", id, dataset.samples()));
   }
+}
+
+}  // namespace
+
+void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
+                   MatrixView<float> features) {
+  FCMNIST_CHECK(features.rows == sample_ids.size() && features.cols == dataset.features(),
+                fmt::format("{} ids, features {} x {}, images of {}", sample_ids.size(), features.rows,
+                            features.cols, dataset.features()));
+  check_ids(dataset, sample_ids);
   for (std::size_t r = 0; r < sample_ids.size(); ++r) {
-    const std::uint32_t id = sample_ids[r];
     if (r + 1 < sample_ids.size()) prefetch(dataset.images.row(sample_ids[r + 1]));
-    normalise(dataset.images.row(id).data(), features.row(r).data(), features.cols);
-    labels[r] = dataset.labels[id];
+    normalise(dataset.images.row(sample_ids[r]).data(), features.row(r).data(), features.cols);
   }
+}
+
+void fill_labels(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
+                 std::span<std::uint8_t> labels) {
+  FCMNIST_CHECK(labels.size() == sample_ids.size(),
+                fmt::format("{} ids, {} labels", sample_ids.size(), labels.size()));
+  check_ids(dataset, sample_ids);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = dataset.labels[sample_ids[i]];
 }
 
 }  // namespace fcmnist::data

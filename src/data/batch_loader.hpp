@@ -17,9 +17,13 @@ inline constexpr double pixel_deviation = 0.3081;
 /// formula and the same bits in every build.
 ///   sample_ids  (rows)             each < dataset.samples()
 ///   features    (rows x features)  written; may have a stride
-///   labels      (rows)             written
 /// Allocates nothing.
-void fill_batch(const Dataset& dataset, std::span<const std::uint32_t> sample_ids, MatrixView<float> features,
-                std::span<std::uint8_t> labels);
+void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
+                   MatrixView<float> features);
+
+/// Gathers their labels.
+///   sample_ids, labels  (rows)
+void fill_labels(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
+                 std::span<std::uint8_t> labels);
 
 }  // namespace fcmnist::data

@@ -32,13 +32,20 @@ Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kern
   const std::size_t all_layers = widths.size() - 1;
   FCMNIST_CHECK(range.begin < range.end && range.end <= all_layers,
                 fmt::format("layers [{}, {}) of {}", range.begin, range.end, all_layers));
-  for (std::size_t i = range.begin; i < range.end; ++i) {
+  for (std::size_t i = 0; i < all_layers; ++i) {
     Layer layer{i, widths[i], widths[i + 1], i + 1 == all_layers};
-    const std::string name = layer.last ? "last_layer" : fmt::format("fc_layers.{}", i);
-    layer.weight_slot = layout_.add(name + ".weight", layer.outputs, layer.inputs);
-    if (options_.use_bias) layer.bias_slot = layout_.add(name + ".bias", 1, layer.outputs);
+    if (i == range.begin) first_slot_ = network_layout_.slots().size();
+    add_slots(layer, network_layout_);
+    if (i < range.begin || i >= range.end) continue;
+    add_slots(layer, layout_);
     layers_.push_back(layer);
   }
+}
+
+void Mlp::add_slots(Layer& layer, Layout& layout) const {
+  const std::string name = layer.last ? "last_layer" : fmt::format("fc_layers.{}", layer.index);
+  layer.weight_slot = layout.add(name + ".weight", layer.outputs, layer.inputs);
+  if (options_.use_bias) layer.bias_slot = layout.add(name + ".bias", 1, layer.outputs);
 }
 
 void Mlp::initialize(std::uint64_t seed, ArenaView<float> weights) const {
@@ -110,10 +117,8 @@ std::vector<GradientPart> Mlp::gradient_parts(std::size_t target) const {
   return parts;
 }
 
-void Mlp::backward(ArenaView<const float> weights, MatrixView<const float> input, Workspace& workspace,
-                   Accumulate accumulate, ArenaView<float> gradients, std::span<const GradientPart> parts,
-                   const std::function<void()>& on_part, MatrixView<float> d_input) const {
-  const std::size_t samples = samples_of(input);
+void Mlp::backward_deltas(ArenaView<const float> weights, std::size_t samples, Workspace& workspace,
+                          MatrixView<float> d_input) const {
   const auto scale = static_cast<float>(1.0 / (1.0 - options_.dropout));
   for (std::size_t i = layers_.size(); i-- > 0;) {
     const Layer& layer = layers_[i];
@@ -123,6 +128,11 @@ void Mlp::backward(ArenaView<const float> weights, MatrixView<const float> input
     if (below.data != nullptr)
       gemm(gemm_backend_, Op::transpose, weights[layer.weight_slot], Op::none, delta, 1.0F, 0.0F, below);
   }
+}
+
+void Mlp::backward_weights(MatrixView<const float> input, Workspace& workspace, Accumulate accumulate,
+                           ArenaView<float> gradients, std::span<const GradientPart> parts,
+                           const std::function<void()>& on_part) const {
   for (const GradientPart& part : parts) {
     weight_gradient(part, input, workspace, accumulate, gradients);
     if (on_part) on_part();
@@ -157,12 +167,27 @@ std::size_t row_stride(std::size_t samples) {
 }  // namespace
 
 Workspace::Workspace(const Mlp& mlp, std::size_t max_samples)
-    : max_samples_(max_samples), stride_(row_stride(max_samples)) {
+    : max_samples_(max_samples),
+      stride_(row_stride(max_samples)),
+      inputs_(mlp.inputs()),
+      begins_network_(mlp.layers_.front().index == 0),
+      input_((begins_network_ ? max_samples : stride_) * inputs_),
+      d_input_(begins_network_ ? 0 : stride_ * inputs_) {
   for (const auto& layer : mlp.layers_) {
     units_.push_back(layer.outputs);
     activations_.emplace_back(stride_ * layer.outputs);
     deltas_.emplace_back(layer.last ? 0 : stride_ * layer.outputs);
   }
+}
+
+MatrixView<float> Workspace::input(std::size_t samples) const {
+  if (begins_network_) return {input_.data(), samples, inputs_};
+  return {input_.data(), inputs_, samples, stride_};
+}
+
+MatrixView<float> Workspace::d_input(std::size_t samples) const {
+  if (begins_network_) return {};
+  return {d_input_.data(), inputs_, samples, stride_};
 }
 
 MatrixView<float> Workspace::activation(std::size_t i, std::size_t samples) const {

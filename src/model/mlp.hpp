@@ -32,8 +32,8 @@ struct DropoutContext {
 
 enum class Accumulate { write, add };
 
-/// Rows of one layer's weight gradient, and the bias gradient with the last of them: what backward() finishes
-/// at once.
+/// Rows of one layer's weight gradient, and the bias gradient with the last of them: what backward_weights()
+/// finishes at once.
 struct GradientPart {
   std::size_t layer = 0;  ///< of the run
   Range rows;
@@ -58,6 +58,10 @@ class Mlp {
       LayerRange range);
 
   [[nodiscard]] const Layout& layout() const { return layout_; }
+  /// Of all layers of the network: layout() is a contiguous piece of it, gaps included.
+  [[nodiscard]] const Layout& network_layout() const { return network_layout_; }
+  /// Index in network_layout() of the first slot of layout().
+  [[nodiscard]] std::size_t first_slot() const { return first_slot_; }
   [[nodiscard]] std::size_t layer_count() const { return layers_.size(); }
   [[nodiscard]] std::size_t inputs() const { return layers_.front().inputs; }
   [[nodiscard]] std::size_t outputs() const { return layers_.back().outputs; }
@@ -74,20 +78,25 @@ class Mlp {
   MatrixView<float> forward(ArenaView<const float> weights, MatrixView<const float> input,
                             const DropoutContext* dropout, Workspace& workspace) const;
 
-  /// The order in which backward() finishes the gradient: the largest layer (by numbers) first, in parts of
+  /// The order in which backward_weights() finishes the gradient: the largest layer (by numbers) first, in parts of
   /// about `target` numbers that begin and end with a block (core/layout.hpp); 0: a layer is one part.
   [[nodiscard]] std::vector<GradientPart> gradient_parts(std::size_t target = 0) const;
 
-  /// Gradients of the weights, after a forward() of the same samples with dropout (if the model has any).
-  ///   input       as given to forward()
-  ///   workspace   the delta of its last layer holds the gradient by this run's output, written by the caller
-  ///   gradients   every slot is overwritten, or added to
-  ///   parts       of gradient_parts(); all deltas are computed first, then the parts in this order
-  ///   on_part     called after each part, if given
-  ///   d_input     (inputs() x samples) receives the gradient by the input, or empty: not computed
-  void backward(ArenaView<const float> weights, MatrixView<const float> input, Workspace& workspace,
-                Accumulate accumulate, ArenaView<float> gradients, std::span<const GradientPart> parts,
-                const std::function<void()>& on_part = {}, MatrixView<float> d_input = {}) const;
+  /// Backward, first half: gradients by the output of every layer, the deltas, after a forward() of the same
+  /// samples with dropout (if the model has any). The delta of the last layer, the gradient by this run's
+  /// output, is in the workspace already, written by the caller.
+  ///   d_input  (inputs() x samples) receives the gradient by the input, or empty: not computed
+  void backward_deltas(ArenaView<const float> weights, std::size_t samples, Workspace& workspace,
+                       MatrixView<float> d_input = {}) const;
+
+  /// Second half: gradients of the weights, from the deltas and activations.
+  ///   input      as given to forward()
+  ///   gradients  every slot is overwritten, or added to
+  ///   parts      of gradient_parts(), computed in this order
+  ///   on_part    called after each part, if given
+  void backward_weights(MatrixView<const float> input, Workspace& workspace, Accumulate accumulate,
+                        ArenaView<float> gradients, std::span<const GradientPart> parts,
+                        const std::function<void()>& on_part = {}) const;
 
  private:
   friend class Workspace;
@@ -99,6 +108,7 @@ class Mlp {
     std::size_t weight_slot = 0;
     std::size_t bias_slot = 0;
   };
+  void add_slots(Layer& layer, Layout& layout) const;
   [[nodiscard]] std::span<const float> bias(ArenaView<const float> weights, const Layer& layer) const;
   [[nodiscard]] std::size_t samples_of(MatrixView<const float> input) const;
   void weight_gradient(const GradientPart& part, MatrixView<const float> input, Workspace& workspace,
@@ -107,13 +117,19 @@ class Mlp {
   MlpOptions options_;
   kernels::GemmBackend gemm_backend_;
   std::vector<Layer> layers_;
-  Layout layout_;
+  Layout layout_, network_layout_;
+  std::size_t first_slot_ = 0;
 };
 
 class Workspace {
  public:
   Workspace(const Mlp& mlp, std::size_t max_samples);
   [[nodiscard]] std::size_t max_samples() const { return max_samples_; }
+  /// Where the caller puts the run's input: samples x inputs when the run begins the network, else inputs x
+  /// samples.
+  [[nodiscard]] MatrixView<float> input(std::size_t samples) const;
+  /// For the gradient by the input (inputs x samples); empty when the run begins the network.
+  [[nodiscard]] MatrixView<float> d_input(std::size_t samples) const;
   /// Output of layer i of the run, after ReLU and dropout (its outputs x samples).
   [[nodiscard]] MatrixView<float> activation(std::size_t i, std::size_t samples) const;
   /// Gradient by the output of layer i (its outputs x samples). That of the network's last layer shares the
@@ -123,6 +139,9 @@ class Workspace {
  private:
   std::size_t max_samples_;
   std::size_t stride_;
+  std::size_t inputs_;
+  bool begins_network_;
+  AlignedArray<float> input_, d_input_;
   std::vector<std::size_t> units_;  ///< outputs of each layer of the run
   std::vector<AlignedArray<float>> activations_, deltas_;
 };

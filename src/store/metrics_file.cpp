@@ -48,13 +48,20 @@ std::size_t column_length(const hdf5::Group& group, const char* name) {
   return shape.empty() ? 0 : shape.front();  // of another shape: reading it will say so
 }
 
+/// Columns that files of 0.1.0 do not have.
+bool came_later(std::string_view column) {
+  constexpr std::string_view columns[] = {"skipped", "stage_busy_mean_s", "stage_busy_max_s",
+                                          "bubble_fraction"};
+  return std::ranges::find(columns, column) != std::end(columns);
+}
+
 template <class Row>
 std::vector<Row> read_table(const hdf5::Group& group) {
   std::vector<Row> rows;
   for_each_column(static_cast<const Row*>(nullptr),
                   [&](const char* name, auto member, const char*, const char*) {
                     if (std::string_view(name) == "step") rows.resize(column_length(group, name));
-                    if (std::string_view(name) == "skipped" && !group.has(name)) return;  // 0.1.0 had none
+                    if (came_later(name) && !group.has(name)) return;
                     std::vector<std::decay_t<decltype(std::declval<Row>().*member)>> column(rows.size());
                     group.read(name, {rows.size()}, column.data());
                     for (std::size_t i = 0; i < rows.size(); ++i) rows[i].*member = column[i];

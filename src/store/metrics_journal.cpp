@@ -28,7 +28,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "numbers are stored as they lie in memory");
 
-constexpr int journal_version = 1;
+constexpr int journal_version = 2;
 constexpr std::size_t check_bytes = 8;
 
 /// Begins a record; its payload and its check follow.

@@ -110,8 +110,8 @@ void run_evaluation(RunContext& context) {
   const SharedDataset dataset(context.topology, context.config.eval_input, shape,
                               context.config.model.num_classes);
   const data::Dataset view = dataset.view();
-  ModelState state(context.topology, mlp);
-  Evaluator evaluator(context.config, context.topology, view, mlp);
+  ModelState state(context.grid(), mlp);
+  Evaluator evaluator(context.config, context.grid(), view, mlp, context.give_way);
   std::vector<store::EvalRow> rows;
   while (queue.next()) {
     Stopwatch watch;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 
 #include "core/fixed_point.hpp"
 #include "core/share.hpp"
@@ -14,55 +15,77 @@ namespace fcmnist::train {
 
 namespace {
 
-std::size_t samples_to_score(const config::RunConfig& config, int ranks, std::size_t available) {
+std::size_t samples_to_score(const config::RunConfig& config, int replicas, std::size_t available) {
   if (config.run.eval_steps == 0) return available;
   return std::min(available, static_cast<std::size_t>(config.run.eval_steps) *
-                                 data::global_batch(config.eval_input, ranks));
+                                 data::global_batch(config.eval_input, replicas));
 }
 
 }  // namespace
 
-Evaluator::Evaluator(const config::RunConfig& config, const comm::Topology& topology,
-                     const data::Dataset& dataset, const model::Mlp& mlp)
-    : topology_(&topology),
+/// Sums over the samples of this rank; empty but on the last stage.
+struct Evaluator::Scores {
+  ExactSum loss;
+  std::vector<std::int64_t> confusion;
+};
+
+Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, const data::Dataset& dataset,
+                     const model::Mlp& mlp, bool give_way)
+    : grid_(&grid),
       dataset_(&dataset),
       mlp_(&mlp),
-      samples_(samples_to_score(config, topology.world().size(), dataset.samples())),
-      microbatches_(evaluation_microbatches(config, topology.world().size(), samples_)),
+      samples_(samples_to_score(config, grid.replicas(), dataset.samples())),
+      microbatches_(evaluation_microbatches(config, grid.replicas(), samples_)),
       workspace_(mlp, microbatches_.largest(samples_)),
-      features_(workspace_.max_samples() * mlp.inputs()),
+      link_(grid, comm::StageLink::Purpose::evaluation, mlp.inputs(), mlp.outputs(), workspace_.max_samples(),
+            give_way),
       labels_(workspace_.max_samples()),
       predicted_(workspace_.max_samples()),
       ids_(workspace_.max_samples()) {}
 
 EvaluationResult Evaluator::evaluate(ArenaView<const float> weights) {
-  const std::size_t classes = mlp_->outputs();
+  const std::size_t classes = static_cast<std::size_t>(dataset_->num_classes);
+  Scores scores;
+  scores.confusion.assign(classes * classes, 0);
+  const std::size_t count = microbatches_.count(samples_, grid_->replica());
+  link_.begin(count, false);
+  for (std::size_t m = 0; m < count; ++m) {
+    score(microbatches_.of(samples_, grid_->replica(), m), weights, scores);
+  }
+  link_.finish();
+
+  const comm::Communicator& world = grid_->world().world();
+  std::array<double, ExactSum::part_count> parts;
+  std::ranges::copy(scores.loss.parts(), parts.begin());
+  world.sum(parts);
+  world.sum(std::span(scores.confusion));
+  std::int64_t correct = 0;
+  for (std::size_t c = 0; c < classes; ++c) correct += scores.confusion[c * classes + c];
   EvaluationResult result;
   result.samples = samples_;
-  result.confusion.assign(classes * classes, 0);
-  ExactSum loss;
-  const int rank = topology_->world().rank();
-  for (std::size_t m = 0; m < microbatches_.count(samples_, rank); ++m) {
-    const Range part = microbatches_.of(samples_, rank, m);
-    const auto ids = std::span(ids_).first(part.size());
-    std::iota(ids.begin(), ids.end(), static_cast<std::uint32_t>(part.begin));
-    const MatrixView<float> input(features_.data(), part.size(), mlp_->inputs());
-    const auto labels = std::span(labels_).first(part.size());
-    const auto predicted = std::span(predicted_).first(part.size());
-    data::fill_batch(*dataset_, ids, input, labels);
-    const auto logits = mlp_->forward(weights, input, nullptr, workspace_);
-    loss.add(kernels::softmax_cross_entropy(logits, labels, predicted).loss);
-    for (std::size_t i = 0; i < part.size(); ++i) ++result.confusion[labels[i] * classes + predicted[i]];
-  }
-  std::array<double, ExactSum::part_count> parts;
-  std::ranges::copy(loss.parts(), parts.begin());
-  topology_->world().sum(parts);
-  topology_->world().sum(std::span(result.confusion));
-  std::int64_t correct = 0;
-  for (std::size_t c = 0; c < classes; ++c) correct += result.confusion[c * classes + c];
   result.loss = ExactSum(parts).value() / static_cast<double>(samples_);
   result.accuracy = static_cast<double>(correct) / static_cast<double>(samples_);
+  result.confusion = std::move(scores.confusion);
   return result;
+}
+
+/// One microbatch through this stage.
+void Evaluator::score(Range samples, ArenaView<const float> weights, Scores& scores) {
+  const auto ids = std::span(ids_).first(samples.size());
+  std::iota(ids.begin(), ids.end(), static_cast<std::uint32_t>(samples.begin));
+  const MatrixView<float> input = workspace_.input(samples.size());
+  if (grid_->is_first_stage()) data::fill_features(*dataset_, ids, input);
+  link_.receive_activation(input);
+  const MatrixView<float> output = mlp_->forward(weights, input, nullptr, workspace_);
+  link_.send_activation(output);
+  if (!grid_->is_last_stage()) return;
+  const auto labels = std::span(labels_).first(samples.size());
+  const auto predicted = std::span(predicted_).first(samples.size());
+  data::fill_labels(*dataset_, ids, labels);
+  scores.loss.add(kernels::softmax_cross_entropy(output, labels, predicted).loss);
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    ++scores.confusion[labels[i] * mlp_->outputs() + predicted[i]];
+  }
 }
 
 }  // namespace fcmnist::train

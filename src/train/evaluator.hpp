@@ -3,7 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "comm/topology.hpp"
+#include "comm/grid.hpp"
+#include "comm/stage_link.hpp"
 #include "config/run_config.hpp"
 #include "core/arena.hpp"
 #include "data/dataset.hpp"
@@ -22,21 +23,24 @@ struct EvaluationResult {
 /// Scores every sample of a data set exactly once, whatever the number of ranks is.
 class Evaluator {
  public:
-  /// All arguments must outlive it.
-  Evaluator(const config::RunConfig& config, const comm::Topology& topology, const data::Dataset& dataset,
-            const model::Mlp& mlp);
+  /// Collective. All arguments must outlive it. `mlp` has the layers of this rank's stage.
+  Evaluator(const config::RunConfig& config, const comm::Grid& grid, const data::Dataset& dataset,
+            const model::Mlp& mlp, bool give_way);
 
-  /// Collective. The same result on every rank.
+  /// Collective; `weights` are those of this rank's stage. The same result on every rank.
   EvaluationResult evaluate(ArenaView<const float> weights);
 
  private:
-  const comm::Topology* topology_;
+  struct Scores;
+  void score(Range samples, ArenaView<const float> weights, Scores& scores);
+
+  const comm::Grid* grid_;
   const data::Dataset* dataset_;
   const model::Mlp* mlp_;
   std::size_t samples_;  ///< all, or eval_steps batches of them
   Microbatches microbatches_;
   model::Workspace workspace_;
-  AlignedArray<float> features_;
+  comm::StageLink link_;
   std::vector<std::uint8_t> labels_, predicted_;
   std::vector<std::uint32_t> ids_;
 };

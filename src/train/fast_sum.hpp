@@ -13,9 +13,10 @@ namespace fcmnist::train {
 /// the rest is computed.
 class FastSum final : public GradientSum {
  public:
-  FastSum(const comm::Topology& topology, const Layout& layout, std::vector<Range> parts,
-          std::size_t small_count, const comm::CommOptions& options, bool give_way)
-      : exchange_(topology, layout, std::move(parts), small_count, options, give_way) {}
+  FastSum(const comm::Grid& grid, const Layout& layout, std::vector<Range> parts, std::size_t small_count,
+          const comm::CommOptions& options, bool give_way)
+      : grid_(&grid),
+        exchange_(grid.of_stage(), layout, std::move(parts), small_count, options, give_way) {}
 
   comm::BlockOwners& owners() override { return exchange_; }
   ArenaView<float> target() override { return exchange_.local_gradient(); }
@@ -26,7 +27,11 @@ class FastSum final : public GradientSum {
   void part_written(bool /*first_microbatch*/, bool last_microbatch) override {
     if (last_microbatch) exchange_.post();
   }
-  std::span<const double> finish() override { return exchange_.finish(); }
+  std::span<const double> finish() override {
+    const std::span<double> sums = exchange_.finish();
+    grid_->sum_over_stages(sums);
+    return sums;
+  }
 
   std::span<const float* const> sources(const Block& block) override { return exchange_.sources(block); }
   double collect(const Block& block) override {
@@ -42,6 +47,7 @@ class FastSum final : public GradientSum {
   }
 
  private:
+  const comm::Grid* grid_;
   comm::GradientExchange<float> exchange_;
   const float* sum_ = nullptr;
 };

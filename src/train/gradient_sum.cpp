@@ -5,15 +5,15 @@
 
 namespace fcmnist::train {
 
-std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, const comm::Topology& topology,
-                                               const Layout& layout, std::vector<Range> parts,
-                                               std::size_t small_count, const comm::CommOptions& options,
-                                               bool give_way) {
+std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, const comm::Grid& grid,
+                                               const Layout& layout, std::size_t parameters,
+                                               std::vector<Range> parts, std::size_t small_count,
+                                               const comm::CommOptions& options, bool give_way) {
   if (reproducible) {
-    return std::make_unique<ReproducibleSum>(topology, layout, std::move(parts), small_count, options,
+    return std::make_unique<ReproducibleSum>(grid, layout, parameters, std::move(parts), small_count, options,
                                              give_way);
   }
-  return std::make_unique<FastSum>(topology, layout, std::move(parts), small_count, options, give_way);
+  return std::make_unique<FastSum>(grid, layout, std::move(parts), small_count, options, give_way);
 }
 
 std::size_t gradient_sum_bytes_per_rank(bool reproducible, const comm::Topology& topology,

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "comm/block_owners.hpp"
+#include "comm/grid.hpp"
 #include "comm/options.hpp"
-#include "comm/topology.hpp"
 #include "core/arena.hpp"
 #include "core/layout.hpp"
 #include "core/share.hpp"
@@ -14,7 +14,8 @@
 
 namespace fcmnist::train {
 
-/// The gradient of a step on its way from the microbatches of all replicas to the owners of its blocks:
+/// The gradient of a step, of the layers of one stage, on its way from the microbatches of all replicas to
+/// the owners of its blocks:
 ///
 ///   per microbatch: backward() into target() with accumulate(first), part_written() after each part;
 ///     with the last one, begin(small) before its first part
@@ -28,12 +29,12 @@ class GradientSum {
   /// Where backward() writes the gradient of a microbatch, and how.
   [[nodiscard]] virtual ArenaView<float> target() = 0;
   [[nodiscard]] virtual model::Accumulate accumulate(bool first_microbatch) const = 0;
-  /// Numbers that are summed over all replicas with the gradient; as many as the constructor was told.
+  /// Numbers that are summed over all ranks with the gradient; as many as the constructor was told.
   virtual void begin(std::span<const double> small) = 0;
   /// The next part of the gradient of a microbatch is written; parts come in the order of the constructor's.
   virtual void part_written(bool first_microbatch, bool last_microbatch) = 0;
 
-  /// Collective: waits for all replicas. Returns the sums of the small numbers.
+  /// Collective: waits for all ranks. Returns the sums of the small numbers.
   virtual std::span<const double> finish() = 0;
   /// The arrays whose sum over this owned block, in this order, is the gradient. Valid until the next call.
   [[nodiscard]] virtual std::span<const float* const> sources(const Block& block) = 0;
@@ -42,7 +43,7 @@ class GradientSum {
   virtual double collect(const Block& block) = 0;
   [[nodiscard]] virtual std::span<const float* const> collected(const Block& block) = 0;
 
-  /// Whether the norm of the whole gradient must be known before the gradient may be used: see repeat_for().
+  /// Whether the norm of the whole gradient, of all stages, must be known before the gradient may be used: see repeat_for().
   [[nodiscard]] virtual bool needs_norm() const { return false; }
   /// Whether the microbatches must be computed again before the gradient, of this norm, may be used. The same
   /// answer on all ranks.
@@ -63,11 +64,12 @@ class GradientSum {
 /// not fit is computed again with another unit: nothing is lost or cut off. Small numbers must be exact in
 /// sums themselves (ExactSum).
 ///
-/// Collective; the arguments are those of comm::GradientExchange.
-std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, const comm::Topology& topology,
-                                               const Layout& layout, std::vector<Range> parts,
-                                               std::size_t small_count, const comm::CommOptions& options,
-                                               bool give_way);
+/// Collective over the world. `parameters`: numbers of the whole gradient. The other arguments are those of
+/// comm::GradientExchange, which adds up the gradient of each stage.
+std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, const comm::Grid& grid,
+                                               const Layout& layout, std::size_t parameters,
+                                               std::vector<Range> parts, std::size_t small_count,
+                                               const comm::CommOptions& options, bool give_way);
 
 /// Bytes of shared memory that one rank of the node allocates.
 std::size_t gradient_sum_bytes_per_rank(bool reproducible, const comm::Topology& topology,

@@ -16,15 +16,15 @@ Learner::Learner(const RunContext& context, const Shapes& shapes, const data::Ep
                  context.config.model.num_classes),
       train_view_(train_set_.view()),
       total_steps_(training_length(context.config.run, plan.steps_per_epoch())),
-      state_(context.topology, mlp),
-      trainer_(context.config, context.topology, train_view_, plan, mlp, state_, total_steps_,
+      state_(context.grid(), mlp),
+      trainer_(context.config, context.grid(), train_view_, plan, mlp, state_, total_steps_,
                context.give_way) {
   if (context.is_root()) labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
   if (!shapes.eval) return;
   eval_set_.emplace(context.topology, context.config.eval_input, *shapes.eval,
                     context.config.model.num_classes);
   eval_view_ = eval_set_->view();
-  evaluator_.emplace(context.config, context.topology, eval_view_, mlp);
+  evaluator_.emplace(context.config, context.grid(), eval_view_, mlp, context.give_way);
 }
 
 Learner::Origin Learner::begin(const StartPoint& start) {
@@ -52,7 +52,7 @@ Learner::Origin Learner::begin(const StartPoint& start) {
 
 std::string Learner::description() const {
   return fmt::format("{}, {} steps of {} samples per epoch, {} steps in all", data::to_string(train_shape_),
-                     plan_->steps_per_epoch(), step_batch(context_->config, context_->world().size()),
+                     plan_->steps_per_epoch(), step_batch(context_->config, context_->grid().replicas()),
                      total_steps_);
 }
 

@@ -21,7 +21,8 @@ namespace fcmnist::train {
 /// Every rank has one.
 class Learner {
  public:
-  /// Collective; all ranks throw the same errors. All arguments but `shapes` must outlive it.
+  /// Collective; all ranks throw the same errors. All arguments but `shapes` must outlive it. `mlp` has the
+  /// layers of this rank's stage.
   Learner(const RunContext& context, const Shapes& shapes, const data::EpochPlan& plan,
           const model::Mlp& mlp);
 

@@ -11,7 +11,8 @@
 
 namespace fcmnist::train {
 
-store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks) {
+store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks,
+                              int stages) {
   const BuildInfo build = build_info();
   const kernels::BlasInfo blas = kernels::blas_info(config.kernels.gemm);
   std::vector<std::string> hosts;
@@ -33,6 +34,7 @@ store::Manifest make_manifest(const config::RunConfig& config, std::span<const c
   manifest.add("blas_core", blas.core);
   manifest.add("started_utc", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now)));
   manifest.add("world_size", static_cast<std::int64_t>(ranks.size()));
+  manifest.add("replicas", static_cast<std::int64_t>(ranks.size()) / stages);
   manifest.add("nodes", std::int64_t{nodes});
   manifest.add("hosts", hosts);
   manifest.add("blas_threads", std::int64_t{config.kernels.blas_threads});

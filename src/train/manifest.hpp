@@ -8,7 +8,8 @@
 
 namespace fcmnist::train {
 
-/// What this run was: versions, build, hosts, world, BLAS kernels, seed. Written to every HDF5 file.
-store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks);
+/// What this run was: versions, build, hosts, world and its stages, BLAS kernels, seed. Written to every HDF5 file.
+store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks,
+                              int stages);
 
 }  // namespace fcmnist::train

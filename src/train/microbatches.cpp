@@ -52,10 +52,16 @@ std::size_t step_batch(const config::RunConfig& config, int replicas) {
          static_cast<std::size_t>(config.optimizer.grad_accum_steps);
 }
 
-Microbatches training_microbatches(const config::RunConfig& config, int replicas) {
+Microbatches training_microbatches(const config::RunConfig& config, int replicas, int stages) {
+  constexpr std::size_t wanted_per_stage = 4, least_samples = 16;
   const std::size_t fixed = config::microbatch_size(config);
   if (fixed > 0) return Microbatches::of_fixed_size(fixed, replicas);
-  return Microbatches::shared_evenly(static_cast<std::size_t>(config.optimizer.grad_accum_steps), replicas);
+  const auto batches = static_cast<std::size_t>(config.optimizer.grad_accum_steps);
+  if (stages == 1) return Microbatches::shared_evenly(batches, replicas);
+  const std::size_t share = step_batch(config, replicas) / static_cast<std::size_t>(replicas);
+  const std::size_t wanted =
+      std::min(wanted_per_stage * static_cast<std::size_t>(stages), share / least_samples);
+  return Microbatches::shared_evenly(std::max(batches, wanted), replicas);
 }
 
 Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, std::size_t samples) {

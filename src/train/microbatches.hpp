@@ -38,8 +38,10 @@ class Microbatches {
 /// Samples of one step over all replicas: the global batch times grad_accum_steps.
 std::size_t step_batch(const config::RunConfig& config, int replicas);
 
-/// Those of a training step.
-Microbatches training_microbatches(const config::RunConfig& config, int replicas);
+/// Those of a training step. Where their size is not fixed, a replica computes one for each accumulated
+/// batch; with several stages up to 4 for each of these, so that the bubble is at most a fifth or so, as long
+/// as they have 16 samples or more, since matrix products of fewer are slow.
+Microbatches training_microbatches(const config::RunConfig& config, int replicas, int stages = 1);
 /// Those of an evaluation; of a fixed size.
 Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, std::size_t samples);
 

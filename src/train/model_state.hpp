@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
+#include "comm/grid.hpp"
 #include "comm/replica.hpp"
 #include "comm/shared_window.hpp"
-#include "comm/topology.hpp"
 #include "core/arena.hpp"
 #include "model/mlp.hpp"
 #include "store/checkpoint.hpp"
@@ -12,13 +13,14 @@
 namespace fcmnist::train {
 
 /// Weights, of which every rank has its own copy, and optimizer state, one copy per node in a window that its
-/// ranks share: whoever owns a block uses it, and rank 0 saves without a gather.
+/// ranks share: whoever owns a block uses it. With several stages a rank has those of its stage's layers; what
+/// goes to and comes from files is always the whole network.
 class ModelState {
  public:
-  /// Collective. `mlp` must outlive it.
-  ModelState(const comm::Topology& topology, const model::Mlp& mlp);
+  /// Collective. `mlp` has the layers of this rank's stage. Both must outlive it.
+  ModelState(const comm::Grid& grid, const model::Mlp& mlp);
 
-  /// Of this rank; the same on all ranks between steps.
+  /// Of this rank's stage; the same on all its ranks between steps.
   [[nodiscard]] ArenaView<float> weights() const { return weights_.mine(); }
   [[nodiscard]] const comm::Replica& replica() const { return weights_; }
   [[nodiscard]] ArenaView<float> momentum_buffer() const { return {mlp_->layout(), momentum_buffer_.data()}; }
@@ -30,16 +32,29 @@ class ModelState {
   void load_weights(const store::Checkpoint* checkpoint);
   void load_weights_and_optimizer(const store::Checkpoint* checkpoint);
 
+  /// Of all layers.
+  struct Network {
+    ArenaView<const float> weights, momentum_buffer;
+  };
+  /// Rank 0 gets the whole network, valid until the next step or load; nothing is copied with one stage. The
+  /// other ranks get nothing. Collective.
+  [[nodiscard]] std::optional<Network> gather() const;
+
   /// Shared memory that the node needs for it.
-  static std::size_t shared_bytes(const comm::Topology& topology, const Layout& layout) {
-    return comm::Replica::shared_bytes(topology, layout) + layout.size() * sizeof(float);
+  static std::size_t shared_bytes(const comm::Topology& stage, const Layout& layout) {
+    return comm::Replica::shared_bytes(stage, layout) + layout.size() * sizeof(float);
   }
 
  private:
-  const comm::Topology* topology_;
+  [[nodiscard]] ArenaView<float> whole(const AlignedArray<float>& numbers, ArenaView<float> mine) const;
+  void gather(ArenaView<const float> mine, const AlignedArray<float>& all) const;
+  void scatter(const AlignedArray<float>& all, ArenaView<float> mine) const;
+
+  const comm::Grid* grid_;
   const model::Mlp* mlp_;
   comm::Replica weights_;
   comm::SharedArray<float> momentum_buffer_;
+  AlignedArray<float> all_weights_, all_momentum_;  ///< rank 0 of several stages only
 };
 
 }  // namespace fcmnist::train

@@ -17,16 +17,17 @@ constexpr int first_exponent = -40;    // before any gradient is known
 constexpr int coarser_by = 20,
               finer_by = 30;  // when the norm is not known: after an overflow; when all are 0
 
-/// Before the small numbers of the caller: how many replicas have such numbers.
+/// Before the small numbers of the caller: how many ranks have such numbers.
 enum Found : std::size_t { overflow, not_finite, not_zero, found_count };
 
 }  // namespace
 
-ReproducibleSum::ReproducibleSum(const comm::Topology& topology, const Layout& layout,
+ReproducibleSum::ReproducibleSum(const comm::Grid& grid, const Layout& layout, std::size_t parameters,
                                  std::vector<Range> parts, std::size_t small_count,
                                  const comm::CommOptions& options, bool give_way)
-    : exchange_(topology, layout, std::move(parts), small_count + found_count, options, give_way),
-      count_(static_cast<double>(layout.parameter_count())),
+    : grid_(&grid),
+      exchange_(grid.of_stage(), layout, std::move(parts), small_count + found_count, options, give_way),
+      count_(static_cast<double>(parameters)),
       gradient_(layout),
       small_(small_count + found_count),
       format_(first_exponent) {}
@@ -59,7 +60,9 @@ void ReproducibleSum::part_written(bool first_microbatch, bool last_microbatch) 
 }
 
 std::span<const double> ReproducibleSum::finish() {
-  sums_ = exchange_.finish();
+  const std::span<double> sums = exchange_.finish();
+  grid_->sum_over_stages(sums);
+  sums_ = sums;
   return sums_.subspan(found_count);
 }
 

@@ -14,8 +14,9 @@ namespace fcmnist::train {
 /// See make_gradient_sum().
 class ReproducibleSum final : public GradientSum {
  public:
-  ReproducibleSum(const comm::Topology& topology, const Layout& layout, std::vector<Range> parts,
-                  std::size_t small_count, const comm::CommOptions& options, bool give_way);
+  ReproducibleSum(const comm::Grid& grid, const Layout& layout, std::size_t parameters,
+                  std::vector<Range> parts, std::size_t small_count, const comm::CommOptions& options,
+                  bool give_way);
 
   comm::BlockOwners& owners() override { return exchange_; }
   ArenaView<float> target() override { return gradient_.view(); }
@@ -24,7 +25,7 @@ class ReproducibleSum final : public GradientSum {
   void part_written(bool first_microbatch, bool last_microbatch) override;
   std::span<const double> finish() override;
   std::span<const float* const> sources(const Block& block) override;
-  /// NaN when a number of any replica is not finite; infinity when one does not fit.
+  /// NaN when a number of any rank is not finite; infinity when one does not fit.
   double collect(const Block& block) override;
   std::span<const float* const> collected(const Block& block) override;
   bool needs_norm() const override { return true; }
@@ -35,8 +36,9 @@ class ReproducibleSum final : public GradientSum {
  private:
   bool accept(int next_exponent);
 
+  const comm::Grid* grid_;
   comm::GradientExchange<std::int64_t> exchange_;
-  double count_;           ///< of the gradient's numbers
+  double count_;           ///< of the whole gradient's numbers
   Arena<float> gradient_;  ///< of one microbatch, then the sum, in the blocks that this rank owns
   std::vector<double> small_;
   std::span<const double> sums_;  ///< of small_

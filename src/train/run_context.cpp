@@ -121,11 +121,12 @@ RunContext::RunContext(const comm::Session& session, const config::CommandLine& 
     config::check_world(config, world().size());
     check_gemm(config.kernels.gemm);
   });
+  grid_.emplace(topology, config::stages_of(config, world().size()));
   config_yaml = config::to_yaml(config);
   kernels::set_blas_threads(config.kernels.blas_threads);
   placement = comm::gather_placement(topology);
   give_way = comm::oversubscribed(placement);
-  manifest = make_manifest(config, placement);
+  manifest = make_manifest(config, placement, grid().stages());
 
   describe_start(*this);
   log->info("settings: {}", file.name.empty() ? "built-in" : file.name);

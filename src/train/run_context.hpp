@@ -2,9 +2,11 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "comm/grid.hpp"
 #include "comm/session.hpp"
 #include "comm/topology.hpp"
 #include "config/command_line.hpp"
@@ -21,7 +23,7 @@ struct RunContext {
   const config::CommandLine* arguments;
   double started_s;             ///< when the program started, by comm::now_s()
   std::shared_ptr<Logger> log;  ///< silent on every rank but 0
-  comm::Topology topology;
+  comm::Topology topology;  ///< of the world
   config::RunConfig config;
   std::string config_yaml;  ///< the resolved configuration
   std::vector<comm::RankPlacement> placement;
@@ -29,7 +31,11 @@ struct RunContext {
   store::Manifest manifest;
 
   [[nodiscard]] const comm::Communicator& world() const { return topology.world(); }
+  [[nodiscard]] const comm::Grid& grid() const { return *grid_; }
   [[nodiscard]] bool is_root() const { return world().rank() == 0; }
+
+ private:
+  std::optional<comm::Grid> grid_;  ///< there once the configuration is known
 };
 
 /// Throws UsageError when this process is one of several tasks of a Slurm step, but MPI has not joined them.

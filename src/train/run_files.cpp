@@ -107,18 +107,18 @@ void RunFiles::write_metrics_behind() {
         [this](const StoreError& error) { context_->log->warn("{}; tried again later", error.what()); });
 }
 
-void RunFiles::hold(const store::TrainState& position, const ModelState& state) {
+void RunFiles::hold(const store::TrainState& position, const ModelState::Network& network) {
   if (held_ && held_->is_good) {  // the disk is slower than checkpoints come
     wait();
     write_held();
   }
   const store::CheckpointHeader header{position, evaluation_of(position.step), context_->config_yaml,
                                        context_->manifest};
-  const store::OptimizerArray optimizer[] = {{"momentum_buffer", state.momentum_buffer()}};
+  const store::OptimizerArray optimizer[] = {{"momentum_buffer", network.momentum_buffer}};
   last_save_s_ = comm::now_s();
   held_ = Image{
       position.step,
-      store::checkpoint_image(model_dir_.checkpoint_file(position.step), header, state.weights(), optimizer),
+      store::checkpoint_image(model_dir_.checkpoint_file(position.step), header, network.weights, optimizer),
       last_save_s_};
 }
 

@@ -66,7 +66,7 @@ class RunFiles {
 
   /// Takes the image of a checkpoint. It is to be written when the loss of the next step has shown that its
   /// weights are good: release(). An image that was never released gives way to the next one.
-  void hold(const store::TrainState& position, const ModelState& state);
+  void hold(const store::TrainState& position, const ModelState::Network& network);
   /// Cheap without an image. Writing begins now, or at a later release() if another file is being written.
   void release();
   /// What is held has proved to be bad.

@@ -25,6 +25,8 @@ void Progress::add(const StepResult& step) {
   samples_ += samples;
   interval_time_ += step.time;
   total_time_ += step.time;
+  interval_pipeline_ += step.pipeline;
+  total_pipeline_ += step.pipeline;
 }
 
 StepResult Progress::interval() const {
@@ -33,6 +35,7 @@ StepResult Progress::interval() const {
   mean.accuracy = sums_.correct / sums_.samples;
   mean.skipped = sums_.skipped > 0;
   mean.time = interval_time_.divided_by(interval_steps_);
+  mean.pipeline = interval_pipeline_.divided_by(interval_steps_);
   return mean;
 }
 
@@ -49,7 +52,10 @@ store::TrainRow Progress::row_of(const StepResult& step, double rate, double ela
           .exchange_s = step.time.exchange_s,
           .data_s = step.time.data_s,
           .files_s = step.time.files_s,
-          .skipped = step.skipped ? 1 : 0};
+          .skipped = step.skipped ? 1 : 0,
+          .stage_busy_mean_s = step.pipeline.mean_busy_s(),
+          .stage_busy_max_s = step.pipeline.max_busy_s(),
+          .bubble_fraction = step.pipeline.bubble_fraction()};
 }
 
 store::TrainRow Progress::step_row(double elapsed_before_s) const {
@@ -64,6 +70,7 @@ void Progress::start_interval() {
   sums_ = {};
   interval_samples_ = interval_steps_ = 0.0;
   interval_time_ = {};
+  interval_pipeline_ = {};
 }
 
 double Progress::rate() const { return interval_samples_ / interval_time_.step_s(); }
@@ -99,6 +106,15 @@ std::string format_time_split(const TimeSplit& time) {
   return fmt::format("compute {:.1f} % | exchange {:.1f} % | data {:.1f} % | files {:.1f} %",
                      time.compute_s * percent, time.exchange_s * percent, time.data_s * percent,
                      time.files_s * percent);
+}
+
+std::string format_pipeline_time(const PipelineTime& time) {
+  const double percent = 100.0 / std::max(time.total_s, 1e-12);
+  std::string text = "pipeline:";
+  for (std::size_t s = 0; s < time.busy_s.size(); ++s) {
+    text += fmt::format(" stage {} busy {:.1f} % |", s, time.busy_s[s] * percent);
+  }
+  return text + fmt::format(" bubble {:.1f} %", 100.0 * time.bubble_fraction());
 }
 
 std::size_t peak_memory_bytes() {

@@ -40,6 +40,8 @@ class Progress {
   /// Time for files after the last step.
   void add_files(double seconds) { total_time_.files_s += seconds; }
   [[nodiscard]] const TimeSplit& total_time() const { return total_time_; }
+  /// Since the start of this process.
+  [[nodiscard]] const PipelineTime& total_pipeline() const { return total_pipeline_; }
 
  private:
   [[nodiscard]] store::TrainRow row_of(const StepResult& step, double rate, double elapsed_before_s) const;
@@ -52,6 +54,7 @@ class Progress {
   double samples_ = 0.0;  ///< of this process, as are the three below
   double interval_samples_ = 0.0, interval_steps_ = 0.0;
   TimeSplit interval_time_, total_time_;
+  PipelineTime interval_pipeline_, total_pipeline_;
 };
 
 /// "| Eval Device=cpu Step=4690 Loss=.. Accuracy=.. Samples=10000"
@@ -62,6 +65,9 @@ std::string format_duration(double seconds);
 
 /// "compute 80.1 % | exchange 15.0 % | data 3.9 % | files 1.0 %"
 std::string format_time_split(const TimeSplit& time);
+
+/// "pipeline: stage 0 busy 81.0 % | stage 1 busy 52.3 % | bubble 33.4 %"
+std::string format_pipeline_time(const PipelineTime& time);
 
 /// Largest memory that this process has had, in bytes, shared windows that it touched included.
 std::size_t peak_memory_bytes();

@@ -14,14 +14,15 @@ namespace fcmnist::train {
 
 namespace {
 
-/// batch_size_per_replica may become the batch_size that it was on the ranks of then, so that a run can go on
-/// on another number of ranks.
+/// batch_size_per_replica may become the batch_size that it was on the replicas of then, so that a run can go
+/// on on another number of them.
 void accept_same_global_batch(const store::Manifest& then, data::InputOptions& saved,
                               const data::InputOptions& now) {
-  const store::ManifestValue* world = then.find("world_size");
-  const auto* ranks = world != nullptr ? std::get_if<std::int64_t>(world) : nullptr;
-  if (ranks == nullptr || saved.batch_size_per_replica == 0 || now.batch_size_per_replica != 0) return;
-  if (saved.batch_size_per_replica * *ranks != now.batch_size) return;
+  const store::ManifestValue* found = then.find("replicas");
+  if (found == nullptr) found = then.find("world_size");  // 0.1.0 had no stages
+  const auto* replicas = found != nullptr ? std::get_if<std::int64_t>(found) : nullptr;
+  if (replicas == nullptr || saved.batch_size_per_replica == 0 || now.batch_size_per_replica != 0) return;
+  if (saved.batch_size_per_replica * *replicas != now.batch_size) return;
   saved.batch_size = now.batch_size;
   saved.batch_size_per_replica = 0;
 }

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
 #include "comm/session.hpp"
 
 namespace fcmnist::train {
@@ -23,6 +27,35 @@ struct TimeSplit {
     exchange_s += other.exchange_s;
     files_s += other.files_s;
     return *this;
+  }
+};
+
+/// Where the time of the stages of one replica goes, in seconds; empty with one stage.
+struct PipelineTime {
+  std::vector<double> busy_s;  ///< per stage: all but waiting for a neighbour
+  double total_s = 0.0;        ///< from the first forward to the last backward, on the first stage
+
+  [[nodiscard]] double mean_busy_s() const {
+    return busy_s.empty() ? 0.0
+                          : std::accumulate(busy_s.begin(), busy_s.end(), 0.0) /
+                                static_cast<double>(busy_s.size());
+  }
+  [[nodiscard]] double max_busy_s() const { return busy_s.empty() ? 0.0 : std::ranges::max(busy_s); }
+  /// Part of the stages' time in which they waited, 0 to 1.
+  [[nodiscard]] double bubble_fraction() const {
+    return total_s > 0.0 ? std::max(0.0, 1.0 - mean_busy_s() / total_s) : 0.0;
+  }
+  PipelineTime& operator+=(const PipelineTime& other) {
+    busy_s.resize(std::max(busy_s.size(), other.busy_s.size()));
+    for (std::size_t s = 0; s < other.busy_s.size(); ++s) busy_s[s] += other.busy_s[s];
+    total_s += other.total_s;
+    return *this;
+  }
+  [[nodiscard]] PipelineTime divided_by(double n) const {
+    PipelineTime result = *this;
+    for (double& busy : result.busy_s) busy /= n;
+    result.total_s /= n;
+    return result;
   }
 };
 

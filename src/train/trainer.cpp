@@ -7,27 +7,55 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <numeric>
+#include <utility>
 
 #include "core/error.hpp"
 #include "core/fixed_point.hpp"
+#include "data/batch_loader.hpp"
 #include "kernels/softmax_loss.hpp"
 #include "optim/schedule.hpp"
 #include "optim/sgd.hpp"
 #include "train/divergence.hpp"
+#include "train/microbatch_schedule.hpp"
 
 namespace fcmnist::train {
 
-/// Numbers that all ranks need besides the gradient, summed over the world with it; the sums are exact.
+/// Numbers that all ranks need besides the gradient, summed over the world; the sums are exact.
 struct Trainer::Sums {
   enum Index : std::size_t { correct, stop, save, give_up, loss, count = loss + ExactSum::part_count };
   std::array<double, count> numbers{};
   ExactSum total_loss;  ///< becomes the numbers from `loss` on
 };
 
+struct Trainer::Clock {
+  Stopwatch watch;
+  TimeSplit time;
+  PipelineTime pipeline;
+  double in_pipeline_s = 0.0;  ///< of this stage, between its first forward and its last backward
+  double waiting_s = 0.0;      ///< of these, for its neighbours
+
+  /// What came since the last lap was a message of a neighbour, or the wait for it.
+  void waited() {
+    const double lap_s = watch.lap_s();
+    time.exchange_s += lap_s;
+    waiting_s += lap_s;
+  }
+};
+
 struct Trainer::Microbatch {
   std::span<const std::uint32_t> ids;
   bool first = false;  ///< of this replica's, in its step
   bool last = false;
+  InFlight* memory = nullptr;
+
+  [[nodiscard]] std::size_t samples() const { return ids.size(); }
+  [[nodiscard]] model::Workspace& workspace() const { return memory->workspace; }
+  [[nodiscard]] std::span<std::uint8_t> labels() const { return std::span(memory->labels).first(ids.size()); }
+  /// Gradient by this stage's output.
+  [[nodiscard]] MatrixView<float> d_output(const model::Mlp& mlp) const {
+    return workspace().delta(mlp.layer_count() - 1, samples());
+  }
 };
 
 std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, const comm::Topology& topology,
@@ -41,36 +69,41 @@ std::vector<Range> ranges_of(std::span<const model::GradientPart> parts) {
   return ranges;
 }
 
-Trainer::Trainer(const config::RunConfig& config, const comm::Topology& topology,
-                 const data::Dataset& dataset, const data::EpochPlan& plan, const model::Mlp& mlp,
-                 ModelState& state, std::int64_t total_steps, bool give_way)
+Trainer::Trainer(const config::RunConfig& config, const comm::Grid& grid, const data::Dataset& dataset,
+                 const data::EpochPlan& plan, const model::Mlp& mlp, ModelState& state,
+                 std::int64_t total_steps, bool give_way)
     : config_(&config),
-      topology_(&topology),
+      grid_(&grid),
       dataset_(&dataset),
       plan_(&plan),
       mlp_(&mlp),
       state_(&state),
       total_steps_(total_steps),
       order_(dataset.samples(), config.run.seed, config.train_input.shuffle),
-      microbatches_(training_microbatches(config, topology.world().size())),
-      parts_(gradient_parts(mlp, topology, config.run.reproducible)),
-      gradient_(make_gradient_sum(config.run.reproducible, topology, mlp.layout(), ranges_of(parts_),
-                                  Sums::count, config.comm, give_way)),
+      microbatches_(training_microbatches(config, grid.replicas(), grid.stages())),
+      parts_(gradient_parts(mlp, grid.of_stage(), config.run.reproducible)),
+      gradient_(make_gradient_sum(config.run.reproducible, grid, mlp.layout(),
+                                  mlp.network_layout().parameter_count(), ranges_of(parts_), Sums::count,
+                                  config.comm, give_way)),
       needs_norm_(config.optimizer.max_gradient_norm > 0.0 ||
                   config.run.nan_policy == config::NanPolicy::skip || gradient_->needs_norm()),
-      workspace_(mlp, microbatches_.largest(
-                          std::min(step_batch(config, topology.world().size()), dataset.samples()))),
-      features_(workspace_.max_samples() * mlp.inputs()),
-      labels_(workspace_.max_samples()) {}
+      max_samples_(
+          microbatches_.largest(std::min(step_batch(config, grid.replicas()), dataset.samples()))),
+      link_(grid, comm::StageLink::Purpose::training, mlp.inputs(), mlp.outputs(), max_samples_, give_way),
+      over_stages_(mlp.network_layout().slots().size() + static_cast<std::size_t>(grid.stages()) + 1) {
+  for (std::size_t i = most_in_flight(grid.stages(), grid.stage()); i-- > 0;) {
+    in_flight_.emplace_back(mlp, max_samples_);
+  }
+}
 
 StepResult Trainer::step(const Requests& mine) {
   StepResult result;
-  Stopwatch watch;
+  Clock clock;
   const data::StepSamples samples = plan_->at(static_cast<std::uint64_t>(steps_done_));
   const double learning_rate =
       optim::learning_rate(config_->optimizer.learning_rate, steps_done_, total_steps_);
 
-  const Summed summed = sum_gradient(samples, mine, watch, result.time);
+  const Summed summed = sum_gradient(samples, mine, clock);
   const std::span<const double> all = summed.small;
   const auto count = static_cast<double>(samples.positions.size());
   result.loss = ExactSum(all.subspan<Sums::loss, ExactSum::part_count>()).value() / count;
@@ -82,73 +115,112 @@ StepResult Trainer::step(const Requests& mine) {
   if (result.skipped) {
     gradient_->owners().publish();  // nobody reads the gradients of this step any more
   } else {
-    result.gradient_norm = update(learning_rate, summed.norm);
+    result.gradient_norm = update(learning_rate, summed.norm, clock);
     result.skipped = must_skip("gradient norm", result.gradient_norm, learning_rate);
   }
   skipped_in_a_row_ = result.skipped ? skipped_in_a_row_ + 1 : 0;
-  result.time.exchange_s += watch.lap_s();
+  clock.time.exchange_s += clock.watch.lap_s();
 
   result.step = ++steps_done_;
   result.epoch = static_cast<std::int64_t>(samples.epoch);
   result.samples = samples.positions.size();
   result.learning_rate = learning_rate;
+  result.time = clock.time;
+  result.pipeline = std::move(clock.pipeline);
   return result;
 }
 
 /// All microbatches of this replica, and the sum over all replicas; and if it must be known before the
 /// update, the norm.
-Trainer::Summed Trainer::sum_gradient(const data::StepSamples& samples, const Requests& mine,
-                                      Stopwatch& watch, TimeSplit& time) {
-  const auto ids = order_.order(samples.epoch).subspan(samples.positions.begin, samples.positions.size());
-  const int replica = topology_->world().rank();
-  const std::size_t count = microbatches_.count(ids.size(), replica);
+Trainer::Summed Trainer::sum_gradient(const data::StepSamples& samples, const Requests& mine, Clock& clock) {
   for (std::int64_t recomputed = 0;; ++recomputed) {
     Sums sums;
     sums.numbers[Sums::stop] = mine.stop ? 1.0 : 0.0;
     sums.numbers[Sums::save] = mine.save ? 1.0 : 0.0;
     sums.numbers[Sums::give_up] = mine.give_up ? 1.0 : 0.0;
-    for (std::size_t m = 0; m < count; ++m) {
-      const Range part = microbatches_.of(ids.size(), replica, m);
-      accumulate_gradient({ids.subspan(part.begin, part.size()), m == 0, m + 1 == count}, samples, sums,
-                          watch, time);
-    }
+    compute_gradient(samples, sums, clock);
     Summed result{gradient_->finish(), {}, recomputed};
     if (!needs_norm_) return result;
-    result.norm = gather_norm();
-    time.exchange_s += watch.lap_s();
+    result.norm = gather_norm(clock);
+    clock.time.exchange_s += clock.watch.lap_s();
     if (!gradient_->repeat_for(*result.norm)) return result;
     gradient_->owners().publish();
   }
 }
 
-/// Forward and backward of one microbatch. The loss gradient is divided by the samples of the whole step, so
-/// that the sum over microbatches and ranks is the mean over the global batch, whatever the shares are.
-void Trainer::accumulate_gradient(const Microbatch& microbatch, const data::StepSamples& samples, Sums& sums,
-                                  Stopwatch& watch, TimeSplit& time) {
-  const MatrixView<float> input(features_.data(), microbatch.ids.size(), mlp_->inputs());
-  const auto labels = std::span(labels_).first(microbatch.ids.size());
-  data::fill_batch(*dataset_, microbatch.ids, input, labels);
-  time.data_s += watch.lap_s();
+/// Forward and backward of all microbatches of this replica.
+void Trainer::compute_gradient(const data::StepSamples& samples, Sums& sums, Clock& clock) {
+  const auto ids = order_.order(samples.epoch).subspan(samples.positions.begin, samples.positions.size());
+  const std::size_t count = microbatches_.count(ids.size(), grid_->replica());
+  const double before_s = clock.time.step_s();
+  link_.begin(count, true);
+  for (const MicrobatchAction action : microbatch_schedule(grid_->stages(), grid_->stage(), count)) {
+    const std::size_t m = action.microbatch;
+    const Range part = microbatches_.of(ids.size(), grid_->replica(), m);
+    const Microbatch microbatch{ids.subspan(part.begin, part.size()), m == 0, m + 1 == count,
+                                &in_flight_[m % in_flight_.size()]};
+    if (action.pass == Pass::forward) {
+      forward(microbatch, samples, sums, clock);
+    } else {
+      backward(microbatch, sums, clock);
+    }
+  }
+  link_.finish();
+  clock.in_pipeline_s += clock.time.step_s() - before_s;
+}
+
+/// The loss gradient is divided by the samples of the whole step, so that the sum over microbatches and ranks
+/// is the mean over the global batch, whatever the shares are.
+void Trainer::forward(const Microbatch& microbatch, const data::StepSamples& samples, Sums& sums,
+                      Clock& clock) {
+  const MatrixView<float> input = microbatch.workspace().input(microbatch.samples());
+  if (grid_->is_first_stage()) data::fill_features(*dataset_, microbatch.ids, input);
+  if (grid_->is_last_stage()) data::fill_labels(*dataset_, microbatch.ids, microbatch.labels());
+  clock.time.data_s += clock.watch.lap_s();
+  link_.receive_activation(input);
+  clock.waited();
 
   const model::DropoutContext dropout{config_->run.seed, static_cast<std::uint32_t>(samples.epoch),
                                       microbatch.ids};
-  const MatrixView<float> logits = mlp_->forward(state_->weights(), input, &dropout, workspace_);
-  const auto scale = static_cast<float>(1.0 / static_cast<double>(samples.positions.size()));
-  const kernels::LossSums loss = kernels::softmax_cross_entropy_gradient(logits, labels, scale);
-  sums.total_loss.add(loss.loss);
-  sums.numbers[Sums::correct] += static_cast<double>(loss.correct);
+  const MatrixView<float> output =
+      mlp_->forward(state_->weights(), input, &dropout, microbatch.workspace());
+  if (grid_->is_last_stage()) {
+    const auto scale = static_cast<float>(1.0 / static_cast<double>(samples.positions.size()));
+    const kernels::LossSums loss =
+        kernels::softmax_cross_entropy_gradient(output, microbatch.labels(), scale);
+    sums.total_loss.add(loss.loss);
+    sums.numbers[Sums::correct] += static_cast<double>(loss.correct);
+  }
+  clock.time.compute_s += clock.watch.lap_s();
+  link_.send_activation(output);
+  clock.waited();
+}
+
+/// The gradient by the input travels to the stage before while those of the weights are computed.
+void Trainer::backward(const Microbatch& microbatch, Sums& sums, Clock& clock) {
+  model::Workspace& workspace = microbatch.workspace();
+  link_.receive_gradient(microbatch.d_output(*mlp_));
+  clock.waited();
+  const MatrixView<float> d_input = workspace.d_input(microbatch.samples());
+  mlp_->backward_deltas(state_->weights(), microbatch.samples(), workspace, d_input);
+  clock.time.compute_s += clock.watch.lap_s();
+  link_.send_gradient(d_input);
+  clock.waited();
+
   if (microbatch.last) {
     std::ranges::copy(sums.total_loss.parts(), sums.numbers.begin() + Sums::loss);
     gradient_->begin(sums.numbers);
   }
   const auto part_written = [&] {
-    time.compute_s += watch.lap_s();
+    clock.time.compute_s += clock.watch.lap_s();
     gradient_->part_written(microbatch.first, microbatch.last);
-    time.exchange_s += watch.lap_s();
+    link_.progress();
+    clock.time.exchange_s += clock.watch.lap_s();
   };
-  mlp_->backward(state_->weights(), input, workspace_, gradient_->accumulate(microbatch.first),
-                 gradient_->target(), parts_, std::cref(part_written));
-  time.compute_s += watch.lap_s();
+  mlp_->backward_weights(workspace.input(microbatch.samples()), workspace,
+                         gradient_->accumulate(microbatch.first), gradient_->target(), parts_,
+                         std::cref(part_written));
+  clock.time.compute_s += clock.watch.lap_s();
 }
 
 /// The number is the same on every rank, so all skip, throw or go on.
@@ -170,19 +242,19 @@ void Trainer::diverged(const std::string& what, double learning_rate) const {
 }
 
 /// Sums the gradients of this rank's blocks, and returns the norm of the whole gradient.
-double Trainer::gather_norm() {
+double Trainer::gather_norm(Clock& clock) {
   comm::BlockOwners& owners = gradient_->owners();
   for (const std::size_t b : owners.owned()) {
     owners.set_block_value(b, gradient_->collect(owners.blocks()[b]));
   }
   owners.share_block_values();
-  return std::sqrt(owners.sum_of_block_values());
+  return norm_over_stages(clock);
 }
 
 /// Updates the weights of this rank's blocks, and takes those of the others. Without a norm, the gradient is
 /// summed in the same pass; with one, it has been summed before, and may be clipped. Returns the norm before
 /// clipping; if it is not finite, nothing has changed.
-double Trainer::update(double learning_rate, std::optional<double> norm) {
+double Trainer::update(double learning_rate, std::optional<double> norm, Clock& clock) {
   const auto& options = config_->optimizer;
   comm::BlockOwners& owners = gradient_->owners();
   const bool usable = !norm || std::isfinite(*norm);
@@ -198,7 +270,25 @@ double Trainer::update(double learning_rate, std::optional<double> norm) {
   owners.publish();
   if (!usable) return *norm;
   for (const std::size_t b : owners.owned_by_others()) state_->replica().take(owners.blocks()[b]);
-  return norm ? *norm : std::sqrt(owners.sum_of_block_values());
+  return norm ? *norm : norm_over_stages(clock);
+}
+
+/// The norm of the gradient of all stages, from the squares that the owners of blocks have shared: added by
+/// slots, in block order, then over the slots of the network in order. A slot lies on one stage, so the bits
+/// do not depend on the stages. The times of the stages travel with it.
+double Trainer::norm_over_stages(Clock& clock) {
+  std::ranges::fill(over_stages_, 0.0);
+  const std::size_t slots = mlp_->network_layout().slots().size();
+  const auto squares = std::span(over_stages_).first(slots);
+  const auto busy_s = std::span(over_stages_).subspan(slots, static_cast<std::size_t>(grid_->stages()));
+  gradient_->owners().sum_block_values(squares.subspan(mlp_->first_slot(), mlp_->layout().slots().size()));
+  busy_s[static_cast<std::size_t>(grid_->stage())] = clock.in_pipeline_s - clock.waiting_s;
+  if (grid_->is_first_stage()) over_stages_.back() = clock.in_pipeline_s;
+  if (grid_->stages() > 1) {
+    grid_->sum_over_stages(over_stages_);
+    clock.pipeline = {{busy_s.begin(), busy_s.end()}, over_stages_.back()};
+  }
+  return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
 }
 
 }  // namespace fcmnist::train

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "comm/topology.hpp"
+#include "comm/grid.hpp"
+#include "comm/stage_link.hpp"
 #include "config/run_config.hpp"
 #include "core/arena.hpp"
-#include "data/batch_loader.hpp"
 #include "data/epoch_order.hpp"
 #include "data/epoch_plan.hpp"
 #include "model/mlp.hpp"
@@ -21,7 +21,7 @@
 
 namespace fcmnist::train {
 
-/// The parts in which backward finishes the gradient, and their ranges. Between nodes a part has about 65,536
+/// The parts in which backward finishes the gradient of a stage, and their ranges. Between nodes a part has about 65,536
 /// numbers, so that it travels while the rest is computed; within a node there is nothing to hide, and a
 /// layer is one part, since short GEMMs are slower. So it is in any world for the same bits in all.
 std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, const comm::Topology& topology,
@@ -49,14 +49,15 @@ struct StepResult {
   std::int64_t recomputed = 0;  ///< how often the gradient was computed again; see GradientSum::repeat_for()
   Requests requests;            ///< of any rank
   TimeSplit time;               ///< of this rank
+  PipelineTime pipeline;        ///< of this rank's replica
 };
 
-/// One replica of the model and its share of every step.
+/// One stage of one replica of the model, and its share of every step.
 class Trainer {
  public:
-  /// Collective. All arguments must outlive it. `total_steps` is the length of training, for the learning
-  /// rate.
-  Trainer(const config::RunConfig& config, const comm::Topology& topology, const data::Dataset& dataset,
+  /// Collective. All arguments must outlive it. `mlp` has the layers of this rank's stage; `total_steps` is
+  /// the length of training, for the learning rate.
+  Trainer(const config::RunConfig& config, const comm::Grid& grid, const data::Dataset& dataset,
           const data::EpochPlan& plan, const model::Mlp& mlp, ModelState& state, std::int64_t total_steps,
           bool give_way);
 
@@ -78,24 +79,33 @@ class Trainer {
   }
 
  private:
-  struct Sums;  // of the samples of a step
+  struct Sums;   // of the samples of a step
+  struct Clock;  // of a step
   struct Microbatch;
+  /// What a microbatch needs between its forward and its backward.
+  struct InFlight {
+    InFlight(const model::Mlp& mlp, std::size_t max_samples)
+        : workspace(mlp, max_samples), labels(max_samples) {}
+    model::Workspace workspace;
+    std::vector<std::uint8_t> labels;
+  };
   struct Summed {
-    std::span<const double> small;  ///< Sums of all replicas
+    std::span<const double> small;  ///< Sums of all ranks
     std::optional<double> norm;     ///< of the gradient, if it must be known before the update
     std::int64_t recomputed = 0;
   };
-  Summed sum_gradient(const data::StepSamples& samples, const Requests& mine, Stopwatch& watch,
-                      TimeSplit& time);
-  void accumulate_gradient(const Microbatch& microbatch, const data::StepSamples& samples, Sums& sums,
-                           Stopwatch& watch, TimeSplit& time);
+  Summed sum_gradient(const data::StepSamples& samples, const Requests& mine, Clock& clock);
+  void compute_gradient(const data::StepSamples& samples, Sums& sums, Clock& clock);
+  void forward(const Microbatch& microbatch, const data::StepSamples& samples, Sums& sums, Clock& clock);
+  void backward(const Microbatch& microbatch, Sums& sums, Clock& clock);
   bool must_skip(const char* what, double value, double learning_rate);
   [[noreturn]] void diverged(const std::string& what, double learning_rate) const;
-  double update(double learning_rate, std::optional<double> norm);
-  double gather_norm();
+  double update(double learning_rate, std::optional<double> norm, Clock& clock);
+  double gather_norm(Clock& clock);
+  double norm_over_stages(Clock& clock);
 
   const config::RunConfig* config_;
-  const comm::Topology* topology_;
+  const comm::Grid* grid_;
   const data::Dataset* dataset_;
   const data::EpochPlan* plan_;
   const model::Mlp* mlp_;
@@ -109,9 +119,10 @@ class Trainer {
   std::vector<model::GradientPart> parts_;
   std::unique_ptr<GradientSum> gradient_;
   bool needs_norm_;  ///< before the update
-  model::Workspace workspace_;
-  AlignedArray<float> features_;
-  std::vector<std::uint8_t> labels_;
+  std::size_t max_samples_;  ///< of a microbatch
+  std::vector<InFlight> in_flight_;
+  comm::StageLink link_;
+  std::vector<double> over_stages_;  ///< see norm_over_stages()
 };
 
 }  // namespace fcmnist::train

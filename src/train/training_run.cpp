@@ -212,11 +212,12 @@ void TrainingRun::save_if_due(const StepResult& step) {
 }
 
 void TrainingRun::save() {
+  const auto network = learner_->state().gather();
   on_root(*context_, [&] {
-    check_finite(learner_->state().weights(), learner_->steps_done());
+    check_finite(network->weights, learner_->steps_done());
     store::TrainState position = learner_->position();
     position.since_log_line = progress_.sums();
-    files_->hold(position, learner_->state());
+    files_->hold(position, *network);
   });
 }
 
@@ -287,9 +288,7 @@ bool TrainingRun::evaluates_at(std::int64_t step) const {
 ExitCode run_training(RunContext& context, StopSignals& signals) {
   Start start(context);
   const Shapes shapes = find_datasets(context);
-  const model::Mlp mlp(model::widths_of(context.config.model, shapes.train.features()), context.config.model,
-                       context.config.kernels.gemm);
-  context.log->info("model: {} parameters in {} layers", mlp.layout().parameter_count(), mlp.layer_count());
+  const model::Mlp mlp = make_stage(context, shapes.train.features());
   const data::EpochPlan plan = make_plan(context, shapes.train);
   check_memory(context, shapes, mlp);
   Learner learner(context, shapes, plan, mlp);

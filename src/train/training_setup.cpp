@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "model/layer_placement.hpp"
 #include "train/gradient_sum.hpp"
 #include "train/microbatches.hpp"
 #include "train/model_state.hpp"
@@ -34,24 +35,56 @@ Shapes find_datasets(const RunContext& context) {
 data::EpochPlan make_plan(const RunContext& context, const data::DatasetShape& shape) {
   std::optional<data::EpochPlan> plan;
   comm::collectively(context.world(), [&] {
-    plan.emplace(shape.samples, step_batch(context.config, context.world().size()),
+    plan.emplace(shape.samples, step_batch(context.config, context.grid().replicas()),
                  context.config.train_input.drop_last_batch,
                  static_cast<std::uint64_t>(context.config.run.steps_per_epoch));
   });
   return *plan;
 }
 
+model::Mlp make_stage(const RunContext& context, std::size_t features) {
+  const auto widths = model::widths_of(context.config.model, features);
+  const std::vector<double> costs = model::layer_costs(widths);
+  const comm::Grid& grid = context.grid();
+  const auto stages = model::place_layers(costs, static_cast<std::size_t>(grid.stages()));
+  model::Mlp mlp(widths, context.config.model, context.config.kernels.gemm,
+                 stages[static_cast<std::size_t>(grid.stage())]);
+  context.log->info("model: {} parameters in {} layers", mlp.network_layout().parameter_count(), costs.size());
+  if (context.config.run.execution == config::Execution::layer_pipelined) {
+    context.log->info("{}", describe_stages(costs, stages, grid.replicas()));
+  }
+  return mlp;
+}
+
+std::string describe_stages(std::span<const double> costs, std::span<const model::LayerRange> stages,
+                            int replicas) {
+  const auto first_to_last = [](const char* one, const char* several, std::size_t first, std::size_t last) {
+    return first == last ? fmt::format("{} {}", one, first) : fmt::format("{} {}-{}", several, first, last);
+  };
+  std::string text = fmt::format("pipeline: {} stage{} x {} replica{}", stages.size(),
+                                 stages.size() == 1 ? "" : "s", replicas, replicas == 1 ? "" : "s");
+  const auto ranks = static_cast<std::size_t>(replicas);
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    text += fmt::format("; stage {}: {}, {:.0f} % of the work, {}", s,
+                        first_to_last("layer", "layers", stages[s].begin, stages[s].end - 1),
+                        100.0 * model::share_of_cost(costs, stages[s]),
+                        first_to_last("rank", "ranks", s * ranks, (s + 1) * ranks - 1));
+  }
+  return text;
+}
+
 void check_memory(const RunContext& context, const Shapes& shapes, const model::Mlp& mlp) {
   constexpr std::size_t small_windows_bytes = std::size_t{64} << 10;  // a rank's barrier, page rounding
   constexpr std::size_t mpi_overhead_bytes = std::size_t{1} << 20;    // a node's headers of Open MPI
+  const comm::Topology& stage = context.grid().of_stage();
   std::size_t bytes =
-      gradient_sum_bytes_per_rank(context.config.run.reproducible, context.topology, mlp.layout()) +
+      gradient_sum_bytes_per_rank(context.config.run.reproducible, stage, mlp.layout()) +
       small_windows_bytes;
   if (context.topology.is_leader()) {
-    bytes += mpi_overhead_bytes + SharedDataset::bytes(shapes.train) +
-             ModelState::shared_bytes(context.topology, mlp.layout());
+    bytes += mpi_overhead_bytes + SharedDataset::bytes(shapes.train);
     if (shapes.eval) bytes += SharedDataset::bytes(*shapes.eval);
   }
+  if (stage.is_leader()) bytes += ModelState::shared_bytes(stage, mlp.layout());
   comm::check_shared_memory(context.topology, bytes);
 }
 

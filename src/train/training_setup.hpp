@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
 
 #include "data/dataset.hpp"
 #include "data/epoch_plan.hpp"
@@ -23,6 +25,13 @@ data::EpochPlan make_plan(const RunContext& context, const data::DatasetShape& s
 
 /// Steps of the whole run.
 std::int64_t training_length(const config::RunOptions& run, std::uint64_t steps_per_epoch);
+
+/// The layers of this rank's stage; the log says what the model is, and where its layers are.
+model::Mlp make_stage(const RunContext& context, std::size_t features);
+
+/// "pipeline: 2 stages x 2 replicas; stage 0: layer 0, 63 % of the work, ranks 0-1; stage 1: ..."
+std::string describe_stages(std::span<const double> costs, std::span<const model::LayerRange> stages,
+                            int replicas);
 
 /// Everything that lives in shared memory must fit, before any of it is made.
 void check_memory(const RunContext& context, const Shapes& shapes, const model::Mlp& mlp);

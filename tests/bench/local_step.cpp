@@ -13,7 +13,6 @@ LocalStep::LocalStep(const Bench& bench, const config::RunConfig& config, const 
       plan_(bench.dataset.samples(), samples_per_step_, config.train_input.drop_last_batch),
       order_(bench.dataset.samples(), config.run.seed, config.train_input.shuffle),
       workspace_(mlp, static_cast<std::size_t>(config.train_input.batch_size_per_replica)),
-      features_(workspace_.max_samples() * mlp.inputs()),
       labels_(workspace_.max_samples()),
       parts_(mlp.gradient_parts()) {}
 
@@ -22,13 +21,15 @@ kernels::LossSums LocalStep::run(ArenaView<const float> weights, ArenaView<float
   const Range share = share_of(samples.positions.size(), static_cast<std::size_t>(bench_->world().size()),
                                static_cast<std::size_t>(bench_->world().rank()));
   const auto ids = order_.order(samples.epoch).subspan(samples.positions.begin + share.begin, share.size());
-  const MatrixView<float> input(features_.data(), ids.size(), mlp_->inputs());
-  data::fill_batch(bench_->dataset, ids, input, labels_);
+  const MatrixView<float> input = workspace_.input(ids.size());
+  data::fill_features(bench_->dataset, ids, input);
+  data::fill_labels(bench_->dataset, ids, labels_);
 
   const MatrixView<float> logits = mlp_->forward(weights, input, nullptr, workspace_);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(samples_per_step_));
   const kernels::LossSums sums = kernels::softmax_cross_entropy_gradient(logits, labels_, scale);
-  mlp_->backward(weights, input, workspace_, model::Accumulate::write, gradient, parts_);
+  mlp_->backward_deltas(weights, ids.size(), workspace_);
+  mlp_->backward_weights(input, workspace_, model::Accumulate::write, gradient, parts_);
   return sums;
 }
 

@@ -35,7 +35,6 @@ class LocalStep {
   data::EpochPlan plan_;
   data::EpochOrder order_;
   model::Workspace workspace_;
-  AlignedArray<float> features_;
   std::vector<std::uint8_t> labels_;
   std::vector<model::GradientPart> parts_;
   std::uint64_t steps_done_ = 0;

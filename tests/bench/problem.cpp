@@ -61,11 +61,12 @@ model::Mlp mlp_of(const config::RunConfig& config) {
 Training::Training(const Bench& bench, const config::RunConfig& config)
     : world_(&bench.world()),
       config_(config),
+      grid_(*bench.topology),
       mlp_(mlp_of(config)),
       plan_(bench.dataset.samples(), train::step_batch(config, bench.world().size()),
             config.train_input.drop_last_batch),
-      state_(*bench.topology, mlp_),
-      trainer_(config_, *bench.topology, bench.dataset, plan_, mlp_, state_,
+      state_(grid_, mlp_),
+      trainer_(config_, grid_, bench.dataset, plan_, mlp_, state_,
                std::numeric_limits<std::int64_t>::max(), bench.give_way) {
   state_.initialize(config_.run.seed);
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bench/bench.hpp"
+#include "comm/grid.hpp"
 #include "comm/shared_window.hpp"
 #include "config/run_config.hpp"
 #include "model/mlp.hpp"
@@ -58,6 +59,7 @@ class Training {
  private:
   const comm::Communicator* world_;
   config::RunConfig config_;
+  comm::Grid grid_;
   model::Mlp mlp_;
   data::EpochPlan plan_;
   train::ModelState state_;

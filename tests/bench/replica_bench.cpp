@@ -7,6 +7,7 @@
 #include "bench/local_step.hpp"
 #include "bench/problem.hpp"
 #include "comm/gradient_exchange.hpp"
+#include "comm/grid.hpp"
 #include "optim/sgd.hpp"
 #include "train/model_state.hpp"
 
@@ -23,11 +24,12 @@ class ReplicaTrainer {
   ReplicaTrainer(const Bench& bench, const config::RunConfig& config, Weights kind)
       : kind_(kind),
         optimizer_(config.optimizer),
+        grid_(*bench.topology),
         mlp_(mlp_of(config)),
         local_step_(bench, config, mlp_),
         exchange_(*bench.topology, mlp_.layout(), {{0, mlp_.layout().size()}}, 1, config.comm,
                   bench.give_way),
-        state_(*bench.topology, mlp_),
+        state_(grid_, mlp_),
         shared_weights_(bench.topology->node(), mlp_.layout().size()) {
     state_.initialize(config.run.seed);
     if (bench.topology->is_leader())
@@ -61,6 +63,7 @@ class ReplicaTrainer {
 
   Weights kind_;
   optim::OptimizerOptions optimizer_;
+  comm::Grid grid_;
   model::Mlp mlp_;
   LocalStep local_step_;
   comm::GradientExchange<float> exchange_;

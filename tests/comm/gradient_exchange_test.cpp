@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 #include <tuple>
 
 #include "core/ordered_sum.hpp"
@@ -74,7 +75,9 @@ class Exchange : public testing::TestWithParam<std::tuple<int, int>> {
       exchange_.set_block_value(b, ordered_sum(exchange_.sources(block), result));
     }
     exchange_.share_block_values();
-    const double squares = exchange_.sum_of_block_values();
+    std::vector<double> of_slots(layout_.slots().size());
+    exchange_.sum_block_values(of_slots);
+    const double squares = std::accumulate(of_slots.begin(), of_slots.end(), 0.0);
     exchange_.publish();
     return squares;
   }

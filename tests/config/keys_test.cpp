@@ -63,6 +63,8 @@ const std::map<std::string, std::string>& other_values() {
       {"runconfig.reproducible", "True"},
       {"runconfig.microbatch", "16"},
       {"runconfig.seed", "18446744073709551615"},
+      {"runconfig.execution", "layer_pipelined"},
+      {"runconfig.pipeline_stages", "1"},
       {"runconfig.num_replicas", "4"},
       {"runconfig.blas_threads", "2"},
       {"runconfig.exchange_streams", "2"},

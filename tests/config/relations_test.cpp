@@ -172,5 +172,64 @@ TEST(CheckWorld, HoldsMpirunToNumReplicas) {
   EXPECT_NO_THROW(check_world(config, 1));
 }
 
+RunConfig pipelined(int stages = 0, int replicas = 0) {
+  RunConfig config;  // 784-500-300-10
+  config.run.execution = Execution::layer_pipelined;
+  config.run.pipeline_stages = stages;
+  config.run.num_replicas = replicas;
+  return config;
+}
+
+TEST(StagesOf, WithoutPipeliningThereIsOne) {
+  for (const int ranks : {1, 2, 6}) EXPECT_EQ(stages_of(RunConfig(), ranks), 1);
+  RunConfig evaluation = pipelined(2);
+  evaluation.run.mode = Mode::eval;
+  EXPECT_EQ(stages_of(evaluation, 3), 1) << "ranks share the samples";
+}
+
+TEST(StagesOf, AreGivenOrFollowFromTheReplicas) {
+  EXPECT_EQ(stages_of(pipelined(2), 6), 2);
+  EXPECT_EQ(stages_of(pipelined(3), 6), 3);
+  EXPECT_EQ(stages_of(pipelined(1), 6), 1);
+  EXPECT_EQ(stages_of(pipelined(0, 2), 6), 3);
+  EXPECT_EQ(stages_of(pipelined(0, 6), 6), 1);
+  EXPECT_EQ(stages_of(pipelined(2, 3), 6), 2);
+}
+
+TEST(StagesOf, AutoIsTheFewestThatDivideTheRanks) {
+  const int expected[] = {1, 2, 3, 2, 1, 2, 1, 2, 3};  // of 1, 2, ... ranks; there are 3 layers
+  for (int ranks = 1; ranks <= 9; ++ranks) EXPECT_EQ(stages_of(pipelined(), ranks), expected[ranks - 1]);
+}
+
+TEST(StagesOf, RefusesWhatDoesNotMultiply) {
+  const auto refusal = [](const RunConfig& config, int ranks) {
+    return usage_error_of([&] { stages_of(config, ranks); });
+  };
+  EXPECT_TRUE(contains(refusal(pipelined(2), 5), "pipeline_stages 2 does not divide the 5 ranks"));
+  EXPECT_TRUE(contains(refusal(pipelined(2), 5), "HINT: mpirun -n 6"));
+  EXPECT_TRUE(contains(refusal(pipelined(0, 4), 6), "num_replicas 4 does not divide the 6 ranks"));
+  EXPECT_TRUE(contains(refusal(pipelined(2, 2), 6),
+                       "num_replicas 2 x runconfig.pipeline_stages 2 = 4 ranks, but mpirun started 6"));
+  EXPECT_TRUE(contains(refusal(pipelined(4), 4), "4 stages for 3 layers"));
+  EXPECT_TRUE(contains(refusal(pipelined(0, 1), 4), "4 stages for 3 layers"));
+}
+
+TEST(CheckWorld, CountsReplicasNotRanks) {
+  RunConfig config = pipelined(2);
+  config.train_input.batch_size = 3;
+  EXPECT_NO_THROW(check_world(config, 6));
+  EXPECT_TRUE(contains(usage_error_of([&] { check_world(config, 8); }), "is divided among 4 replicas"));
+}
+
+TEST(Relations, StagesOfAFileDoNotCountWhenTheCommandLineChoosesDataParallel) {
+  Sources sources;
+  sources.yaml = "runconfig:\n  execution: layer_pipelined\n  pipeline_stages: 3\n";
+  EXPECT_EQ(load(sources).config.run.pipeline_stages, 3);
+  sources.overrides = {{"runconfig.execution", "data_parallel"}};
+  EXPECT_EQ(load(sources).config.run.pipeline_stages, 0);
+  sources.overrides.push_back({"runconfig.pipeline_stages", "2"});
+  EXPECT_TRUE(contains(usage_error_of([&] { load(sources); }), "pipeline_stages 2 without"));
+}
+
 }  // namespace
 }  // namespace fcmnist::config

@@ -90,6 +90,8 @@ TEST(Resume, TheListNamesWhatMayChange) {
                           "runconfig.exchange_streams",
                           "runconfig.gemm",
                           "runconfig.stall_timeout",
+                          "runconfig.execution",
+                          "runconfig.pipeline_stages",
                           "runconfig.num_replicas",
                           "runconfig.save_losses",
                           "train_input.data_dir",

@@ -22,7 +22,8 @@ TEST_P(BatchLoader, GathersAndNormalisesLikeTheFormula) {
   const std::vector<std::uint32_t> ids = {299, 0, 17, 17, 42};
   std::vector<float> out(ids.size() * stride, untouched);
   std::vector<std::uint8_t> out_labels(ids.size());
-  fill_batch(dataset, ids, {out.data(), ids.size(), features, stride}, out_labels);
+  fill_features(dataset, ids, {out.data(), ids.size(), features, stride});
+  fill_labels(dataset, ids, out_labels);
   for (std::size_t r = 0; r < ids.size(); ++r) {
     EXPECT_EQ(out_labels[r], labels[ids[r]]);
     for (std::size_t i = 0; i < features; ++i) {
@@ -43,13 +44,14 @@ TEST(BatchLoader, EveryPixelValueIsRight) {
   const Dataset dataset = make_dataset({1, 16, 16}, 10, pixels, std::span(labels).first(1));
   const std::uint32_t id = 0;
   std::vector<float> out(256);
-  fill_batch(dataset, {&id, 1}, {out.data(), 1, 256}, std::span(labels).first(1));
+  fill_features(dataset, {&id, 1}, {out.data(), 1, 256});
   for (int i = 0; i < 256; ++i) EXPECT_NEAR(out[i], (i / 255.0 - 0.1307) / 0.3081, 3e-7);
 }
 
 TEST(BatchLoader, AnEmptyShareIsNothingToDo) {
   const Dataset dataset{};
-  fill_batch(dataset, {}, {nullptr, 0, 0}, {});
+  fill_features(dataset, {}, {nullptr, 0, 0});
+  fill_labels(dataset, {}, {});
 }
 
 TEST(BatchLoaderDeathTest, ASampleOutsideTheDataIsADefect) {
@@ -58,7 +60,8 @@ TEST(BatchLoaderDeathTest, ASampleOutsideTheDataIsADefect) {
   std::vector<float> out(4);
   std::vector<std::uint8_t> out_labels(1);
   const std::vector<std::uint32_t> ids = {1};
-  EXPECT_DEATH(fill_batch(dataset, ids, {out.data(), 1, 4}, out_labels), "1 of 1");
+  EXPECT_DEATH(fill_features(dataset, ids, {out.data(), 1, 4}), "1 of 1");
+  EXPECT_DEATH(fill_labels(dataset, ids, out_labels), "1 of 1");
 }
 
 }  // namespace

@@ -30,9 +30,7 @@ struct FakeSplit {
     std::vector<std::uint32_t> ids(shape.samples);
     std::iota(ids.begin(), ids.end(), 0U);
     std::vector<float> out(shape.image_bytes());
-    std::vector<std::uint8_t> same_labels(shape.samples);
-    fill_batch(make_dataset(shape, classes, images, labels), ids, {out.data(), shape.samples, features},
-               same_labels);
+    fill_features(make_dataset(shape, classes, images, labels), ids, {out.data(), shape.samples, features});
     return out;
   }
   DatasetShape shape;

@@ -119,6 +119,9 @@ class Stopped(runs.TestCase):
     def test_in_training(self):
         self.stop_each_rank("Step=100 ")
 
+    def test_in_a_pipeline(self):
+        self.stop_each_rank("Step=100 ", runconfig__execution="layer_pipelined", model__hidden_sizes="[16,16]")
+
     def test_in_evaluations(self):
         self.stop_each_rank("| Eval ", times=3, runconfig__eval_frequency=1, train_input__batch_size=3)
 

@@ -101,6 +101,14 @@ std::vector<std::vector<float>> dropout_factors(const Net& net) {
   return kept;
 }
 
+/// Both halves, one part for each layer.
+void backward(const Mlp& mlp, ArenaView<const float> weights, MatrixView<const float> input,
+              Workspace& workspace, Accumulate accumulate, ArenaView<float> gradients,
+              MatrixView<float> d_input = {}) {
+  mlp.backward_deltas(weights, input.rows * input.cols / mlp.inputs(), workspace, d_input);
+  mlp.backward_weights(input, workspace, accumulate, gradients, mlp.gradient_parts());
+}
+
 class Gradients : public testing::TestWithParam<MlpOptions> {};
 
 TEST_P(Gradients, AgreeWithFiniteDifferencesInDouble) {
@@ -114,8 +122,7 @@ TEST_P(Gradients, AgreeWithFiniteDifferencesInDouble) {
   EXPECT_NEAR(sums.loss, naive_loss(net, w, kept), 1e-4);
 
   Arena<float> gradients(net.mlp.layout());
-  net.mlp.backward(net.weights.view(), net.batch(), workspace, Accumulate::write, gradients.view(),
-                   net.mlp.gradient_parts());
+  backward(net.mlp, net.weights.view(), net.batch(), workspace, Accumulate::write, gradients.view());
   for (const Slot& slot : net.mlp.layout().slots()) {
     for (std::size_t i = slot.offset; i < slot.offset + slot.count(); ++i) {
       const float saved = w[i];
@@ -141,7 +148,8 @@ TEST_P(Gradients, MicrobatchesAddUpToTheWholeBatch) {
     const DropoutContext context{9, 2, std::span(net.ids).subspan(begin, end - begin)};
     const auto logits = net.mlp.forward(net.weights.view(), input, &context, workspace);
     kernels::softmax_cross_entropy_gradient(logits, std::span(net.labels).subspan(begin, end - begin), 1.0F);
-    net.mlp.backward(net.weights.view(), input, workspace, accumulate, gradients, net.mlp.gradient_parts(40));
+    net.mlp.backward_deltas(net.weights.view(), input.rows, workspace);
+    net.mlp.backward_weights(input, workspace, accumulate, gradients, net.mlp.gradient_parts(40));
   };
   run(0, net.rows, Accumulate::write, whole.view());
   run(0, 4, Accumulate::write, parts.view());
@@ -174,11 +182,11 @@ TEST(GradientParts, ComputeWhatOnePartForEachLayerComputes) {
   Arena<float> whole(net.mlp.layout()), cut(net.mlp.layout());
   const auto parts = net.mlp.gradient_parts(4'000);
   EXPECT_GT(parts.size(), 8U);
+  net.mlp.backward_deltas(net.weights.view(), net.rows, workspace);
   for (const Accumulate accumulate : {Accumulate::write, Accumulate::add}) {
-    net.mlp.backward(net.weights.view(), net.batch(), workspace, accumulate, whole.view(),
-                     net.mlp.gradient_parts());
+    net.mlp.backward_weights(net.batch(), workspace, accumulate, whole.view(), net.mlp.gradient_parts());
     std::size_t calls = 0;
-    net.mlp.backward(net.weights.view(), net.batch(), workspace, accumulate, cut.view(), parts, [&] {
+    net.mlp.backward_weights(net.batch(), workspace, accumulate, cut.view(), parts, [&] {
       // What a part claims is final when it is announced.
       const Range numbers = parts[calls++].numbers;
       for (std::size_t i = numbers.begin; i < numbers.end; ++i) {
@@ -264,14 +272,50 @@ TEST(Mlp, TwoRunsOfLayersComputeWhatOneComputes) {
   kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F);
   kernels::softmax_cross_entropy_gradient(same, net.labels, 1.0F);
   Arena<float> whole(net.mlp.layout()), front_gradient(front.layout()), back_gradient(back.layout());
-  net.mlp.backward(net.weights.view(), net.batch(), workspace, Accumulate::write, whole.view(),
-                   net.mlp.gradient_parts());
-  back.backward(back_weights.view(), middle, back_space, Accumulate::write, back_gradient.view(),
-                back.gradient_parts(), {}, front_space.delta(1, net.rows));
-  front.backward(front_weights.view(), net.batch(), front_space, Accumulate::write, front_gradient.view(),
-                 front.gradient_parts());
+  backward(net.mlp, net.weights.view(), net.batch(), workspace, Accumulate::write, whole.view());
+  backward(back, back_weights.view(), middle, back_space, Accumulate::write, back_gradient.view(),
+           front_space.delta(1, net.rows));
+  backward(front, front_weights.view(), net.batch(), front_space, Accumulate::write, front_gradient.view());
   for (std::size_t i = 0; i < front.layout().size(); ++i) {
     ASSERT_EQ(front_gradient.view().data()[i], whole.view().data()[i]);
+  }
+  for (std::size_t i = 0; i < back.layout().size(); ++i) {
+    ASSERT_EQ(back_gradient.view().data()[i], whole.view().data()[front.layout().size() + i]);
+  }
+}
+
+TEST(Mlp, LayoutsOfRunsOfLayersAreThatOfTheNetworkOneAfterTheOther) {
+  for (const bool use_bias : {true, false}) {
+    const MlpOptions options = make({9, 7, 5}, use_bias, 0.0);
+    const std::vector<std::size_t> widths = widths_of(options, 12);
+    const Mlp whole(widths, options, GemmBackend::openblas);
+    EXPECT_EQ(whole.network_layout(), whole.layout());
+    std::size_t offset = 0, slot = 0;
+    for (const LayerRange range : {LayerRange{0, 1}, LayerRange{1, 3}, LayerRange{3, 4}}) {
+      const Mlp part(widths, options, GemmBackend::openblas, range);
+      EXPECT_EQ(part.network_layout(), whole.layout());
+      EXPECT_EQ(part.first_slot(), slot);
+      for (Slot expected : part.layout().slots()) {
+        expected.offset += offset;
+        EXPECT_EQ(expected, whole.layout()[slot++]) << expected.name;
+      }
+      offset += part.layout().size();
+    }
+    EXPECT_EQ(offset, whole.layout().size());
+  }
+}
+
+TEST(Workspace, HasRoomForTheInputOfItsRunOfLayers) {
+  const Net net(make({9, 7}, true, 0.0));
+  const Mlp back(net.widths, net.options, GemmBackend::openblas, {1, 3});
+  const Workspace first(net.mlp, 8), later(back, 8);
+  EXPECT_EQ(first.input(5).rows, 5U);
+  EXPECT_EQ(first.input(5).cols, 12U);
+  EXPECT_EQ(first.d_input(5).data, nullptr);
+  for (const MatrixView<float> view : {later.input(5), later.d_input(5)}) {
+    EXPECT_EQ(view.rows, 9U);
+    EXPECT_EQ(view.cols, 5U);
+    EXPECT_EQ(view.stride, first.activation(0, 5).stride) << "the same bits as without a cut";
   }
 }
 

@@ -79,7 +79,7 @@ TEST_F(MetricsJournalTest, IsThereOnlyWhileItHasRows) {
   EXPECT_FALSE(fs::exists(journal));
   append(file, 1, 2);
   file.journal();
-  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 1 classes 3\n"));
+  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 2 classes 3\n"));
   file.sync_journal();
   file.write();
   EXPECT_FALSE(fs::exists(journal));

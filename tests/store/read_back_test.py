@@ -103,7 +103,9 @@ class Metrics(unittest.TestCase):
         self.assertEqual(list(evaluated.index), [500, 1000, 1500])
         self.assertEqual(set(evaluated), {"epoch", "loss", "accuracy", "elapsed_s"})
         self.assertEqual(set(train), {"epoch", "loss", "accuracy", "learning_rate", "grad_norm", "samples_per_s",
-                                      "elapsed_s", "compute_s", "exchange_s", "data_s", "files_s", "skipped"})
+                                      "elapsed_s", "compute_s", "exchange_s", "data_s", "files_s", "skipped",
+                                      "stage_busy_mean_s", "stage_busy_max_s", "bubble_fraction"})
+        np.testing.assert_array_equal(train["stage_busy_max_s"], train.index + 0.5)
         np.testing.assert_array_equal(train["skipped"], train.index % 3 == 0)
 
     def test_every_column_has_units_and_can_be_extended(self):

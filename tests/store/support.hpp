@@ -132,7 +132,10 @@ inline TrainRow train_row(std::int64_t step) {
           0.125 * x,
           0.0625 * x,
           -x,
-          step % 3 == 0 ? 1 : 0};
+          step % 3 == 0 ? 1 : 0,
+          0.03125 * x,
+          0.5 + x,
+          1 / (1 + x)};
 }
 
 inline EvalRow eval_row(std::int64_t step, std::size_t classes) {

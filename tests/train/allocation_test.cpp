@@ -46,10 +46,11 @@ TEST_P(Allocations, AStepMakesNone) {
   const test::SmallProblem problem(150);
   const data::Dataset dataset = problem.view();
   const comm::Topology topology(world(), GetParam());
+  const comm::Grid grid(topology);
   const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm);
   const data::EpochPlan plan(dataset.samples(), step_batch(config, world().size()), false);
-  ModelState state(topology, mlp);
-  Trainer trainer(config, topology, dataset, plan, mlp, state, 100, true);
+  ModelState state(grid, mlp);
+  Trainer trainer(config, grid, dataset, plan, mlp, state, 100, true);
   state.initialize(1);
   static_cast<void>(trainer.step());
   const long before = allocations;

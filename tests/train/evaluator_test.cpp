@@ -16,14 +16,20 @@ using test::SmallProblem;
 using test::world;
 
 EvaluationResult evaluate(const comm::Communicator& group, const config::RunConfig& config,
-                          std::size_t samples) {
+                          std::size_t samples, int stages = 1) {
   const SmallProblem problem(samples);
   const data::Dataset dataset = problem.view();
   const comm::Topology topology(group);
-  const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm);
-  ModelState state(topology, mlp);
+  const comm::Grid grid(topology, stages);
+  const model::Mlp mlp = test::stage_of(config, grid);
+  ModelState state(grid, mlp);
   state.initialize(3);
-  return Evaluator(config, topology, dataset, mlp).evaluate(state.weights());
+  Evaluator evaluator(config, grid, dataset, mlp, true);
+  const EvaluationResult first = evaluator.evaluate(state.weights());
+  const EvaluationResult second = evaluator.evaluate(state.weights());
+  EXPECT_EQ(second.confusion, first.confusion);
+  EXPECT_EQ(second.loss, first.loss);
+  return first;
 }
 
 TEST(Evaluator, ScoresEverySampleOnceOnAnyWorld) {
@@ -40,6 +46,22 @@ TEST(Evaluator, ScoresEverySampleOnceOnAnyWorld) {
       EXPECT_EQ(result.confusion, serial.confusion);
       EXPECT_EQ(result.accuracy, serial.accuracy);
       EXPECT_NEAR(result.loss, serial.loss, 1e-6);
+    }
+  }
+}
+
+TEST(Evaluator, StagesScoreWhatOneStageScores) {
+  config::RunConfig config = small_config();
+  config.eval_input.batch_size = 8;
+  config.run.reproducible = true;
+  config.run.microbatch = 4;
+  const comm::Communicator alone = world().split(world().rank());
+  for (const std::size_t samples : {1U, 3U, 101U}) {
+    const EvaluationResult serial = evaluate(alone, config, samples);
+    for (const int stages : test::stage_counts(world().size(), config)) {
+      const EvaluationResult result = evaluate(world(), config, samples, stages);
+      EXPECT_EQ(result.confusion, serial.confusion) << stages << " stages";
+      EXPECT_EQ(result.loss, serial.loss) << stages << " stages";
     }
   }
 }

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "core/ordered_sum.hpp"
@@ -39,10 +40,11 @@ class ASum {
  public:
   ASum(bool reproducible, const comm::Communicator& group, int ranks_per_node)
       : topology_(group, ranks_per_node),
+        grid_(topology_),
         parts_{{layout_[0].offset, layout_[0].offset + layout_[0].count()},
                {layout_[1].offset, layout_[1].offset + layout_[1].count()}},
         result_(topology_.node(), layout_.size()),
-        sum_(make_gradient_sum(reproducible, topology_, layout_, parts_, 1, {}, true)) {}
+        sum_(make_gradient_sum(reproducible, grid_, layout_, layout_.parameter_count(), parts_, 1, {}, true)) {}
 
   GradientSum* operator->() { return sum_.get(); }
 
@@ -56,7 +58,9 @@ class ASum {
         owners.set_block_value(b, sum_->collect(owners.blocks()[b]));
       }
       owners.share_block_values();
-      result.norm = std::sqrt(owners.sum_of_block_values());
+      std::vector<double> squares(layout_.slots().size());
+      owners.sum_block_values(squares);
+      result.norm = std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
       if (!sum_->repeat_for(result.norm)) break;
       owners.publish();
       if (result.repeats > 20) {
@@ -98,6 +102,7 @@ class ASum {
 
   Layout layout_ = small_net();
   comm::Topology topology_;
+  comm::Grid grid_;
   std::vector<Range> parts_;
   comm::SharedArray<float> result_;
   std::unique_ptr<GradientSum> sum_;

@@ -71,5 +71,24 @@ TEST(Microbatches, AReplicaWithoutSamplesHasOneThatIsEmpty) {
   EXPECT_EQ(empty, 1U);
 }
 
+TEST(Microbatches, StagesHaveFourEachUnlessTheyWouldBeSmall) {
+  config::RunConfig config;
+  const auto count = [&](int batch, int replicas, int stages) {
+    config.train_input.batch_size = batch;
+    return training_microbatches(config, replicas, stages).count(static_cast<std::size_t>(batch), 0);
+  };
+  EXPECT_EQ(count(1024, 1, 1), 1U);
+  EXPECT_EQ(count(1024, 1, 2), 8U);
+  EXPECT_EQ(count(1024, 2, 3), 12U);
+  EXPECT_EQ(count(128, 1, 3), 8U) << "of 16 samples";
+  EXPECT_EQ(count(128, 4, 2), 2U);
+  EXPECT_EQ(count(20, 4, 2), 1U);
+  config.optimizer.grad_accum_steps = 5;
+  EXPECT_EQ(count(20, 4, 2), 5U) << "never fewer than batches";
+  EXPECT_EQ(count(1024, 1, 2), 8U);
+  config.run.microbatch = 100;
+  EXPECT_EQ(count(1000, 1, 2), 10U) << "as it was asked for";
+}
+
 }  // namespace
 }  // namespace fcmnist::train

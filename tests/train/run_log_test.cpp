@@ -102,6 +102,22 @@ TEST(Progress, MetricsRowsAreOfTheLastStepOrOfTheInterval) {
   EXPECT_EQ(progress.interval_row(100.0), interval);
 }
 
+TEST(Progress, PipelineTimesAreMeansOverTheInterval) {
+  Progress progress(0, 10);
+  StepResult step = step_of(1, 100, 1.0, 1.0, 1.0);
+  EXPECT_EQ(progress.total_pipeline().bubble_fraction(), 0.0);
+  step.pipeline = {{0.5, 0.25}, 0.5};
+  progress.add(step);
+  EXPECT_EQ(progress.step_row(0.0).bubble_fraction, 0.25);
+  step.pipeline = {{1.5, 0.25}, 1.5};
+  progress.add(step);
+  const store::TrainRow row = progress.interval_row(0.0);
+  EXPECT_EQ(row.stage_busy_max_s, 1.0);
+  EXPECT_EQ(row.stage_busy_mean_s, 0.625);
+  EXPECT_EQ(row.bubble_fraction, 0.375);
+  EXPECT_EQ(progress.step_row(0.0).stage_busy_max_s, 1.5);
+}
+
 TEST(Format, DurationsAndTimeSplit) {
   EXPECT_EQ(format_duration(0.4), "0:00:00");
   EXPECT_EQ(format_duration(3723), "1:02:03");

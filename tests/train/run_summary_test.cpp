@@ -35,6 +35,16 @@ TEST_F(RunSummary, RatesLeaveFilesOutAndTimesDoNot) {
                           "files: runs/a/checkpoint_400.h5 runs/a/metrics.h5 runs/a/params.yaml"));
 }
 
+TEST_F(RunSummary, SaysHowBusyTheStagesWere) {
+  StepResult step;
+  step.pipeline = {{0.5, 0.25, 0.75}, 1.0};
+  progress_.add(step);
+  progress_.add(step);
+  EXPECT_THAT(done_lines(400, progress_, 1e6, nullptr, model_dir_),
+              testing::Contains("pipeline: stage 0 busy 50.0 % | stage 1 busy 25.0 % | stage 2 busy 75.0 % | "
+                                "bubble 50.0 %"));
+}
+
 TEST_F(RunSummary, SaysHowManyGradientsWereComputedAgain) {
   StepResult step;
   step.recomputed = 2;

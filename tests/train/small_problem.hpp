@@ -1,10 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
+#include "comm/grid.hpp"
 #include "config/run_config.hpp"
 #include "data/dataset.hpp"
+#include "model/layer_placement.hpp"
 #include "support/random_matrix.hpp"
 
 namespace fcmnist::test {
@@ -43,6 +46,23 @@ inline config::RunConfig small_config() {
   config.optimizer.weight_decay_rate = 1e-3;
   config.train_input.batch_size = 37;  // divides among no number of ranks
   return config;
+}
+
+/// The layers of this rank's stage.
+inline model::Mlp stage_of(const config::RunConfig& config, const comm::Grid& grid) {
+  const auto widths = model::widths_of(config.model, SmallProblem::features);
+  const auto stages =
+      model::place_layers(model::layer_costs(widths), static_cast<std::size_t>(grid.stages()));
+  return {widths, config.model, config.kernels.gemm, stages[static_cast<std::size_t>(grid.stage())]};
+}
+
+/// Numbers of stages that divide the ranks and have a layer each.
+inline std::vector<int> stage_counts(int ranks, const config::RunConfig& config) {
+  std::vector<int> counts;
+  for (int stages = 1; stages <= std::min(ranks, config::layer_count(config)); ++stages) {
+    if (ranks % stages == 0) counts.push_back(stages);
+  }
+  return counts;
 }
 
 }  // namespace fcmnist::test

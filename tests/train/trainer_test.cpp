@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
+#include <string>
 
 #include "core/error.hpp"
 #include "kernels/gemm.hpp"
@@ -24,29 +27,40 @@ struct Trained {
 
 /// Trains on the ranks of `group`; every rank of the world may be in a group of its own.
 Trained train(const comm::Communicator& group, const config::RunConfig& config, int ranks_per_node, int steps,
-              std::size_t samples = 150) {
+              int stages = 1) {
+  constexpr std::size_t samples = 150;
   const SmallProblem problem(samples);
   const data::Dataset dataset = problem.view();
   const comm::Topology topology(group, ranks_per_node);
-  const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm);
-  const data::EpochPlan plan(samples, step_batch(config, group.size()), config.train_input.drop_last_batch);
-  ModelState state(topology, mlp);
-  Trainer trainer(config, topology, dataset, plan, mlp, state, steps, true);
+  const comm::Grid grid(topology, stages);
+  const model::Mlp mlp = test::stage_of(config, grid);
+  const data::EpochPlan plan(samples, step_batch(config, grid.replicas()),
+                             config.train_input.drop_last_batch);
+  ModelState state(grid, mlp);
+  Trainer trainer(config, grid, dataset, plan, mlp, state, steps, true);
   state.initialize(config.run.seed);
   Trained trained;
   for (int s = 0; s < steps; ++s) {
     const StepResult step = trainer.step();
     trained.losses.push_back(step.loss);
     trained.norms.push_back(step.gradient_norm);
+    EXPECT_EQ(step.pipeline.busy_s.size(), static_cast<std::size_t>(stages > 1 ? stages : 0));
+    if (stages > 1) EXPECT_GT(std::ranges::min(step.pipeline.busy_s), 0.0);
+    EXPECT_LE(step.pipeline.bubble_fraction(), 1.0);
   }
-  for (const Slot& slot : mlp.layout().slots()) {
-    const float* begin = state.weights().data() + slot.offset;
-    trained.weights.insert(trained.weights.end(), begin, begin + slot.count());
+  // Every rank has a copy of its own; all of a stage must be the same bits.
+  const std::span<const float> mine = state.weights().all();
+  const std::string_view bits(reinterpret_cast<const char*>(mine.data()), mine.size_bytes());
+  EXPECT_TRUE(bits == grid.of_stage().world().broadcast(bits, 0)) << "rank " << group.rank();
+
+  const auto network = state.gather();
+  EXPECT_EQ(network.has_value(), group.rank() == 0);
+  for (const Slot& slot : mlp.network_layout().slots()) {
+    const std::size_t begin = trained.weights.size();
+    trained.weights.resize(begin + slot.count());
+    if (network) std::copy_n(network->weights.data() + slot.offset, slot.count(), &trained.weights[begin]);
   }
-  // Every rank has a copy of its own; all must be the same bits.
-  const std::string_view bits(reinterpret_cast<const char*>(trained.weights.data()),
-                              trained.weights.size() * sizeof(float));
-  EXPECT_TRUE(bits == group.broadcast(bits, 0)) << "rank " << group.rank();
+  group.broadcast(trained.weights, 0);
   return trained;
 }
 
@@ -57,6 +71,13 @@ void expect_same_training(const Trained& a, const Trained& b) {
     EXPECT_NEAR(a.norms[s], b.norms[s], 2e-3 * std::abs(b.norms[s])) << "step " << s + 1;
   }
   for (std::size_t i = 0; i < a.weights.size(); ++i) ASSERT_NEAR(a.weights[i], b.weights[i], 1e-3) << i;
+}
+
+/// Numbers of stages, 2 or more, that the ranks of the world can have.
+std::vector<int> several_stages(const config::RunConfig& config) {
+  std::vector<int> counts = test::stage_counts(world().size(), config);
+  counts.erase(counts.begin());
+  return counts;
 }
 
 struct Variant {
@@ -84,6 +105,12 @@ std::vector<Variant> variants() {
   all.back().config.comm.exchange_streams = 2;
   all.push_back({"no_bias", small_config()});
   all.back().config.model.use_bias = false;
+  all.push_back({"skipping", small_config()});
+  all.back().config.run.nan_policy = config::NanPolicy::skip;
+  all.push_back({"eight_layers", small_config()});
+  all.back().config.model.hidden_sizes = {16, 14, 15, 12, 13, 11, 12};
+  all.push_back({"many_microbatches", small_config()});
+  all.back().config.run.microbatch = 3;
   if (kernels::available(kernels::GemmBackend::onednn)) {
     all.push_back({"onednn", small_config()});
     all.back().config.kernels.gemm = kernels::GemmBackend::onednn;
@@ -103,11 +130,24 @@ TEST_P(AnyWorld, TrainsWhatOneRankTrains) {
   }
 }
 
+TEST_P(AnyWorld, TrainsOnStagesWhatOneRankTrains) {
+  const comm::Communicator alone = world().split(world().rank());
+  const Trained serial = train(alone, GetParam().config, 0, 12);
+  for (const int stages : several_stages(GetParam().config)) {
+    SCOPED_TRACE(std::to_string(stages) + " stages");
+    for (const int ranks_per_node : {0, 2}) {
+      expect_same_training(train(world(), GetParam().config, ranks_per_node, 12, stages), serial);
+    }
+  }
+}
+
 TEST_P(AnyWorld, RepeatsToTheBit) {
-  const Trained first = train(world(), GetParam().config, 2, 6);
-  const Trained second = train(world(), GetParam().config, 2, 6);
-  EXPECT_EQ(first.losses, second.losses);
-  EXPECT_EQ(first.weights, second.weights);
+  for (const int stages : test::stage_counts(world().size(), GetParam().config)) {
+    const Trained first = train(world(), GetParam().config, 2, 6, stages);
+    const Trained second = train(world(), GetParam().config, 2, 6, stages);
+    EXPECT_EQ(first.losses, second.losses);
+    EXPECT_EQ(first.weights, second.weights);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Variants, AnyWorld, testing::ValuesIn(variants()),
@@ -145,6 +185,8 @@ std::vector<Variant> reproducible_variants() {
     c.comm.exchange_streams = 2;
   });
   vary("no_bias", [](auto& c) { c.model.use_bias = false; });
+  vary("eight_layers", [](auto& c) { c.model.hidden_sizes = {16, 14, 15, 12, 13, 11, 12}; });
+  vary("one_microbatch", [](auto& c) { c.run.microbatch = 40; });  // too few for all replicas
   if (kernels::available(kernels::GemmBackend::onednn)) {
     vary("onednn", [](auto& c) { c.kernels.gemm = kernels::GemmBackend::onednn; });
   }
@@ -162,6 +204,20 @@ TEST_P(Reproducible, TrainsTheSameBitsInAnyWorld) {
     EXPECT_EQ(shared.losses, serial.losses);
     EXPECT_EQ(shared.norms, serial.norms);
     EXPECT_TRUE(shared.weights == serial.weights) << ranks_per_node << " ranks per node";
+  }
+}
+
+TEST_P(Reproducible, TrainsTheSameBitsOnAnyGrid) {
+  const comm::Communicator alone = world().split(world().rank());
+  const Trained serial = train(alone, GetParam().config, 0, 12);
+  for (const int stages : several_stages(GetParam().config)) {
+    for (const int ranks_per_node : {0, 2}) {
+      const Trained staged = train(world(), GetParam().config, ranks_per_node, 12, stages);
+      EXPECT_EQ(staged.losses, serial.losses) << stages << " stages";
+      EXPECT_EQ(staged.norms, serial.norms) << stages << " stages";
+      EXPECT_TRUE(staged.weights == serial.weights)
+          << stages << " stages, " << ranks_per_node << " ranks per node";
+    }
   }
 }
 
@@ -190,16 +246,17 @@ TEST(Trainer, BatchPerReplicaGrowsWithTheWorld) {
   expect_same_training(train(world(), per_replica, 0, 10), train(world(), whole, 0, 10));
 }
 
-/// One trainer on all ranks, whose weights may be spoilt between steps.
+/// One trainer on all ranks, whose weights, those of this rank's stage, may be spoilt between steps.
 class ATrainer {
  public:
-  explicit ATrainer(config::RunConfig config)
+  explicit ATrainer(config::RunConfig config, int stages = 1)
       : config_(std::move(config)),
         topology_(world()),
-        mlp_(model::widths_of(config_.model, dataset_.features()), config_.model, config_.kernels.gemm),
-        plan_(dataset_.samples(), step_batch(config_, world().size()), false),
-        state_(topology_, mlp_),
-        trainer_(config_, topology_, dataset_, plan_, mlp_, state_, 200, true) {
+        grid_(topology_, stages),
+        mlp_(test::stage_of(config_, grid_)),
+        plan_(dataset_.samples(), step_batch(config_, grid_.replicas()), false),
+        state_(grid_, mlp_),
+        trainer_(config_, grid_, dataset_, plan_, mlp_, state_, 200, true) {
     state_.initialize(config_.run.seed);
   }
 
@@ -212,9 +269,10 @@ class ATrainer {
     world().barrier();
   }
   void set_momentum(const std::vector<float>& momentum) {
-    if (topology_.is_leader()) std::ranges::copy(momentum, state_.momentum_buffer().data());
+    if (grid_.of_stage().is_leader()) std::ranges::copy(momentum, state_.momentum_buffer().data());
     world().barrier();
   }
+  /// Of the first stage.
   void spoil_one_weight(float value) {
     if (topology_.is_leader()) state_.weights().data()[0] = value;
     world().barrier();
@@ -223,7 +281,7 @@ class ATrainer {
   void scale_layers(const std::vector<float>& exponents) {
     for (std::size_t slot = 0; slot < mlp_.layout().slots().size(); ++slot) {
       const Slot& at = mlp_.layout().slots()[slot];
-      const float factor = at.rows == 1 ? 0.0F : std::pow(10.0F, exponents[slot / 2]);
+      const float factor = at.rows == 1 ? 0.0F : std::pow(10.0F, exponents[(mlp_.first_slot() + slot) / 2]);
       for (float& w : state_.weights().all().subspan(at.offset, at.count())) w *= factor;
     }
     world().barrier();
@@ -240,6 +298,7 @@ class ATrainer {
   SmallProblem problem_{100};
   data::Dataset dataset_ = problem_.view();
   comm::Topology topology_;
+  comm::Grid grid_;
   model::Mlp mlp_;
   data::EpochPlan plan_;
   ModelState state_;
@@ -252,8 +311,18 @@ config::RunConfig skipping() {
   return config;
 }
 
-TEST(Trainer, WhatOneRankAsksForAllRanksKnowAfterTheSameStep) {
-  ATrainer trainer(small_config());
+/// A trainer for each number of stages that the world can have.
+class OnStages : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    const auto counts = test::stage_counts(world().size(), small_config());
+    if (std::ranges::find(counts, GetParam()) == counts.end()) GTEST_SKIP() << "the ranks do not divide";
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Stages, OnStages, testing::Values(1, 2, 3));
+
+TEST_P(OnStages, WhatOneRankAsksForAllRanksKnowAfterTheSameStep) {
+  ATrainer trainer(small_config(), GetParam());
   for (int asking = 0; asking < world().size(); ++asking) {
     const bool me = world().rank() == asking;
     const Requests stop = trainer->step({.stop = me}).requests;
@@ -267,18 +336,18 @@ TEST(Trainer, WhatOneRankAsksForAllRanksKnowAfterTheSameStep) {
   }
 }
 
-TEST(Trainer, GoesOnWithTheSameBitsAfterAnyStep) {
+TEST_P(OnStages, GoesOnWithTheSameBitsAfterAnyStep) {
   constexpr int steps = 9;
   for (config::RunConfig config : {small_config(), skipping(), reproducible()}) {
     config.optimizer.grad_accum_steps = 2;
     config.optimizer.max_gradient_norm = 0.3;
-    ATrainer whole(config);
+    ATrainer whole(config, GetParam());
     for (int s = 0; s < steps; ++s) whole->step();
     const std::vector<float> weights = whole.weights();
-    ATrainer first(config);
+    ATrainer first(config, GetParam());
     for (int stop = 1; stop < steps; ++stop) {
       first->step();
-      ATrainer second(config);
+      ATrainer second(config, GetParam());
       second.set_weights(first.weights());
       second.set_momentum(first.momentum());
       second->resume_at(stop, 0, first->gradient_exponent());
@@ -297,8 +366,8 @@ TEST(Trainer, SkippingTrainsTheSameBitsWhileAllIsFinite) {
 }
 
 /// Makes one step non-finite by `spoil`; it must change nothing, and training must go on.
-void expect_skipped(void (*spoil)(ATrainer&), bool loss_is_finite) {
-  ATrainer trainer(skipping());
+void expect_skipped(int stages, void (*spoil)(ATrainer&), bool loss_is_finite) {
+  ATrainer trainer(skipping(), stages);
   trainer->step();
   const std::vector<float> good = trainer.weights(), momentum = trainer.momentum();
   spoil(trainer);
@@ -322,17 +391,19 @@ void expect_skipped(void (*spoil)(ATrainer&), bool loss_is_finite) {
   EXPECT_NE(trainer.weights(), good);
 }
 
-TEST(Trainer, ANonFiniteLossIsSkippedWithThatPolicy) {
-  expect_skipped([](ATrainer& t) { t.spoil_one_weight(std::numeric_limits<float>::quiet_NaN()); }, false);
+TEST_P(OnStages, ANonFiniteLossIsSkippedWithThatPolicy) {
+  expect_skipped(
+      GetParam(), [](ATrainer& t) { t.spoil_one_weight(std::numeric_limits<float>::quiet_NaN()); }, false);
 }
 
-TEST(Trainer, ANonFiniteGradientIsSkippedWithThatPolicy) {
+TEST_P(OnStages, ANonFiniteGradientIsSkippedWithThatPolicy) {
   // Forward tiny x large x huge is finite; backward huge x large is not.
-  expect_skipped([](ATrainer& t) { t.scale_layers({-30.0F, 20.0F, 30.0F}); }, true);
+  expect_skipped(
+      GetParam(), [](ATrainer& t) { t.scale_layers({-30.0F, 20.0F, 30.0F}); }, true);
 }
 
-TEST(Trainer, ANonFiniteGradientStopsTheRunOtherwise) {
-  ATrainer trainer(small_config());
+TEST_P(OnStages, ANonFiniteGradientStopsTheRunOtherwise) {
+  ATrainer trainer(small_config(), GetParam());
   trainer.scale_layers({-30.0F, 20.0F, 30.0F});
   try {
     trainer->step();
@@ -353,8 +424,8 @@ TEST(Trainer, SkippingForEverIsAnError) {
   world().barrier();
 }
 
-TEST(Trainer, ANonFiniteLossStopsAllRanksBeforeTheWeightsChange) {
-  ATrainer trainer(small_config());
+TEST_P(OnStages, ANonFiniteLossStopsAllRanksBeforeTheWeightsChange) {
+  ATrainer trainer(small_config(), GetParam());
   trainer->step();
   trainer.spoil_one_weight(std::numeric_limits<float>::quiet_NaN());
   const std::vector<float> before = trainer.weights();

@@ -1,0 +1,63 @@
+#include "comm/stage_link.hpp"
+
+namespace fcmnist::comm {
+
+namespace {
+
+constexpr int tags_per_purpose = 2;
+
+/// Matrices of one direction that may be on their way: while one is taken, the next ones arrive.
+constexpr std::size_t depth = 3;
+
+}  // namespace
+
+StageLink::StageLink(const Grid& grid, Purpose purpose, std::size_t inputs, std::size_t outputs,
+                     std::size_t max_samples, bool give_way) {
+  if (grid.stages() == 1) return;
+  const Communicator& replica = grid.of_replica();
+  const int activation_tag = tags_per_purpose * static_cast<int>(purpose), gradient_tag = activation_tag + 1;
+  const PolledWait patience = PolledWait::in_step(replica.stall_watch(), give_way);
+  if (!grid.is_first_stage()) {
+    const int before = grid.stage() - 1;
+    activation_in_.emplace(replica, before, activation_tag, inputs * max_samples, depth, patience);
+    gradient_out_.emplace(replica, before, gradient_tag, inputs * max_samples, depth, patience);
+  }
+  if (!grid.is_last_stage()) {
+    const int next = grid.stage() + 1;
+    activation_out_.emplace(replica, next, activation_tag, outputs * max_samples, depth, patience);
+    gradient_in_.emplace(replica, next, gradient_tag, outputs * max_samples, depth, patience);
+  }
+}
+
+void StageLink::begin(std::size_t microbatches, bool backward) {
+  if (activation_in_) activation_in_->expect(microbatches);
+  if (gradient_in_ && backward) gradient_in_->expect(microbatches);
+}
+
+void StageLink::receive_activation(MatrixView<float> out) {
+  if (activation_in_) activation_in_->receive(out);
+}
+
+void StageLink::send_activation(MatrixView<const float> activation) {
+  if (activation_out_) activation_out_->send(activation);
+}
+
+void StageLink::receive_gradient(MatrixView<float> out) {
+  if (gradient_in_) gradient_in_->receive(out);
+}
+
+void StageLink::send_gradient(MatrixView<const float> gradient) {
+  if (gradient_out_) gradient_out_->send(gradient);
+}
+
+void StageLink::progress() {
+  if (activation_out_) activation_out_->progress();
+  if (gradient_out_) gradient_out_->progress();
+}
+
+void StageLink::finish() {
+  if (activation_out_) activation_out_->flush();
+  if (gradient_out_) gradient_out_->flush();
+}
+
+}  // namespace fcmnist::comm
