@@ -5,21 +5,22 @@
 
 namespace fcmnist::train {
 
-std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, const comm::Topology& topology,
-                                               const Layout& layout, std::vector<Range> parts,
-                                               std::size_t small_count, const comm::CommOptions& options,
-                                               bool give_way) {
+std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, std::size_t most_microbatches,
+                                               const comm::Topology& topology, const Layout& layout,
+                                               std::vector<Range> parts, std::size_t small_count,
+                                               const comm::CommOptions& options, bool give_way) {
   if (reproducible) {
-    return std::make_unique<ReproducibleSum>(topology, layout, std::move(parts), small_count, options,
-                                             give_way);
+    return std::make_unique<ReproducibleSum>(most_microbatches, topology, layout, std::move(parts),
+                                             small_count, options, give_way);
   }
   return std::make_unique<FastSum>(topology, layout, std::move(parts), small_count, options, give_way);
 }
 
-std::size_t gradient_sum_bytes_per_rank(bool reproducible, const comm::Topology& topology,
-                                        const Layout& layout) {
-  return reproducible ? comm::GradientExchange<std::int64_t>::bytes_per_rank(topology, layout, 0)
-                      : comm::GradientExchange<float>::bytes_per_rank(topology, layout, 0);
+std::size_t gradient_sum_bytes_per_rank(bool reproducible, std::size_t most_microbatches,
+                                        const comm::Topology& topology, const Layout& layout) {
+  const std::size_t floats = comm::GradientExchange<float>::bytes_per_rank(topology, layout, 0);
+  if (!reproducible || !ReproducibleSum::needs_integers(most_microbatches, topology)) return floats;
+  return floats + comm::GradientExchange<std::int64_t>::bytes_per_rank(topology, layout, 0);
 }
 
 }  // namespace fcmnist::train

@@ -43,6 +43,10 @@ Range Microbatches::of(std::size_t samples, int replica, std::size_t n) const {
   return {begin, mine.size() == 0 ? begin : std::min(begin + size_, samples)};
 }
 
+std::size_t Microbatches::most(std::size_t samples) const {
+  return size_ > 0 ? std::max<std::size_t>(ceil_div(in_all(samples), replicas_), 1) : per_replica_;
+}
+
 std::size_t Microbatches::largest(std::size_t samples) const {
   return size_ > 0 ? std::min(size_, samples) : ceil_div(ceil_div(samples, replicas_), per_replica_);
 }

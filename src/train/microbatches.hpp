@@ -22,6 +22,8 @@ class Microbatches {
   [[nodiscard]] std::size_t count(std::size_t samples, int replica) const;
   /// The samples of the n-th of them.
   [[nodiscard]] Range of(std::size_t samples, int replica, std::size_t n) const;
+  /// Microbatches of the replica that computes the most.
+  [[nodiscard]] std::size_t most(std::size_t samples) const;
   /// Samples of the largest one of any replica.
   [[nodiscard]] std::size_t largest(std::size_t samples) const;
 

@@ -54,8 +54,9 @@ Trainer::Trainer(const config::RunConfig& config, const comm::Topology& topology
       order_(dataset.samples(), config.run.seed, config.train_input.shuffle),
       microbatches_(training_microbatches(config, topology.world().size())),
       parts_(gradient_parts(mlp, topology, config.run.reproducible)),
-      gradient_(make_gradient_sum(config.run.reproducible, topology, mlp.layout(), ranges_of(parts_),
-                                  Sums::count, config.comm, give_way)),
+      gradient_(make_gradient_sum(config.run.reproducible,
+                                  microbatches_.most(step_batch(config, topology.world().size())), topology,
+                                  mlp.layout(), ranges_of(parts_), Sums::count, config.comm, give_way)),
       needs_norm_(config.optimizer.max_gradient_norm > 0.0 ||
                   config.run.nan_policy == config::NanPolicy::skip || gradient_->needs_norm()),
       workspace_(mlp, microbatches_.largest(

@@ -44,8 +44,12 @@ data::EpochPlan make_plan(const RunContext& context, const data::DatasetShape& s
 void check_memory(const RunContext& context, const Shapes& shapes, const model::Mlp& mlp) {
   constexpr std::size_t small_windows_bytes = std::size_t{64} << 10;  // a rank's barrier, page rounding
   constexpr std::size_t mpi_overhead_bytes = std::size_t{1} << 20;    // a node's headers of Open MPI
+  const int replicas = context.world().size();
   std::size_t bytes =
-      gradient_sum_bytes_per_rank(context.config.run.reproducible, context.topology, mlp.layout()) +
+      gradient_sum_bytes_per_rank(
+          context.config.run.reproducible,
+          training_microbatches(context.config, replicas).most(step_batch(context.config, replicas)),
+          context.topology, mlp.layout()) +
       small_windows_bytes;
   if (context.topology.is_leader()) {
     bytes += mpi_overhead_bytes + SharedDataset::bytes(shapes.train) +

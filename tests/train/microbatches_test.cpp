@@ -24,6 +24,9 @@ std::vector<Range> all_of(const Microbatches& microbatches, std::size_t samples,
     }
   }
   EXPECT_LE(std::ranges::max(counts) - std::ranges::min(counts), 1U);
+  if (samples >= static_cast<std::size_t>(replicas)) {
+    EXPECT_EQ(microbatches.most(samples), std::ranges::max(counts));
+  }
   return all;
 }
 
