@@ -1,6 +1,7 @@
 #include "train/manifest.hpp"
 
 #include <fmt/chrono.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -38,6 +39,28 @@ store::Manifest make_manifest(const config::RunConfig& config, std::span<const c
   manifest.add("blas_threads", std::int64_t{config.kernels.blas_threads});
   manifest.add("seed", std::to_string(config.run.seed));
   return manifest;
+}
+
+std::string name_and_version(const std::string& blas_config) {
+  return blas_config.substr(0, blas_config.find(' ', blas_config.find(' ') + 1));
+}
+
+std::string manifest_changes(const store::Manifest& then, const store::Manifest& now,
+                             std::span<const char* const> names) {
+  std::vector<std::string> changes;
+  for (const std::string_view name : names) {
+    // The build options of OpenBLAS name the kernels, which are an entry of their own.
+    const auto text = [&](const store::Manifest& manifest) -> std::string {
+      const store::ManifestValue* value = manifest.find(name);
+      const auto* words = value != nullptr ? std::get_if<std::string>(value) : nullptr;
+      if (words == nullptr) return {};
+      return name == "blas" ? name_and_version(*words) : *words;
+    };
+    const std::string was = text(then), is = text(now);
+    if (!was.empty() && !is.empty() && was != is)
+      changes.push_back(fmt::format("{} from {} to {}", name, was, is));
+  }
+  return fmt::format("{}", fmt::join(changes, ", "));
 }
 
 }  // namespace fcmnist::train

@@ -85,11 +85,6 @@ void check_gemm(kernels::GemmBackend backend) {
                    "runconfig.gemm openblas, or install libdnnl-dev and build again");
 }
 
-/// "OpenBLAS 0.3.21" of "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..."
-std::string name_and_version(const std::string& config) {
-  return config.substr(0, config.find(' ', config.find(' ') + 1));
-}
-
 void describe_start(const RunContext& context) {
   const BuildInfo build = build_info();
   const kernels::BlasInfo blas = kernels::blas_info(context.config.kernels.gemm);

@@ -109,6 +109,16 @@ class Resume(Life):
         self.assertEqual(len(resumed.lines("runconfig.log_steps: 50 in the checkpoint, 5 from here on")), 1, str(resumed))
         self.assertEqual(runs.checkpoint_steps(self.model_dir)[-1], 30)
 
+    def test_other_kernels_are_a_warning(self):
+        for kernels, more in (("Haswell", 0), ("Zen", 1)):  # any processor that runs this build has both
+            resumed = self.run_to_end(*self.arguments("--max_steps", 20 + 10 * more), ranks=2,
+                                      env={"OPENBLAS_CORETYPE": kernels})
+            if not resumed.lines(f"with {kernels} kernels"):
+                self.skipTest(f"an OpenBLAS of one kind of kernels only: {resumed.lines('GEMM: ')}")
+            said = [line.split("warning: ", 1)[1] for line in resumed.lines("since the checkpoint: ")]
+            self.assertEqual(said, more * ["since the checkpoint: blas_core from Haswell to Zen: results go on equal to "
+                                           "rounding, not to the bit"], str(resumed))
+
     def test_damaged_newest_checkpoint_falls_back_to_the_one_before(self):
         self.train("--max_steps", 20, runconfig__checkpoint_steps=10)
         expected = runs.weights(self.model_dir, 20)
