@@ -12,9 +12,9 @@
 
 namespace fcmnist::train {
 
-store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks) {
+store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks,
+                              const std::string& blas_core) {
   const BuildInfo build = build_info();
-  const kernels::BlasInfo blas = kernels::blas_info(config.kernels.gemm);
   std::vector<std::string> hosts;
   int nodes = 0;
   for (const comm::RankPlacement& rank : ranks) {
@@ -30,8 +30,8 @@ store::Manifest make_manifest(const config::RunConfig& config, std::span<const c
   manifest.add("build_architecture", build.architecture);
   manifest.add("compiler", build.compiler);
   manifest.add("mpi", comm::mpi_version());
-  manifest.add("blas", blas.config);
-  manifest.add("blas_core", blas.core);
+  manifest.add("blas", kernels::blas_info(config.kernels.gemm).config);
+  manifest.add("blas_core", blas_core);
   manifest.add("started_utc", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now)));
   manifest.add("world_size", static_cast<std::int64_t>(ranks.size()));
   manifest.add("nodes", std::int64_t{nodes});
@@ -39,6 +39,14 @@ store::Manifest make_manifest(const config::RunConfig& config, std::span<const c
   manifest.add("blas_threads", std::int64_t{config.kernels.blas_threads});
   manifest.add("seed", std::to_string(config.run.seed));
   return manifest;
+}
+
+std::string kernels_of(std::span<const std::string> cores) {
+  std::vector<std::string> kinds;
+  for (const std::string& core : cores) {
+    if (std::ranges::find(kinds, core) == kinds.end()) kinds.push_back(core);
+  }
+  return fmt::format("{}", fmt::join(kinds, ", "));
 }
 
 std::string name_and_version(const std::string& blas_config) {

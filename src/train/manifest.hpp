@@ -10,7 +10,13 @@
 namespace fcmnist::train {
 
 /// What this run was: versions, build, hosts, world, BLAS kernels, seed. Written to every HDF5 file.
-store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks);
+///   blas_core  of all ranks: kernels_of()
+store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks,
+                              const std::string& blas_core);
+
+/// "SkylakeX", or of a world of several kinds of processors "SkylakeX, Haswell": those of all ranks, each
+/// once, in rank order.
+std::string kernels_of(std::span<const std::string> cores);
 
 /// "OpenBLAS 0.3.21" of "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ...", the entry `blas`.
 std::string name_and_version(const std::string& blas_config);

@@ -41,6 +41,12 @@ TEST(ManifestChanges, AnEntryThatIsNotThereIsPassedOver) {
   EXPECT_EQ(manifest_changes(manifest("OpenBLAS 0.3.21", "", "g++ 12.2.0"), then, bit_entries), "");
 }
 
+TEST(KernelsOf, NamesEachKindOnce) {
+  const std::vector<std::string> alike = {"Haswell", "Haswell"}, mixed = {"Zen", "Haswell", "Zen"};
+  EXPECT_EQ(kernels_of(alike), "Haswell");
+  EXPECT_EQ(kernels_of(mixed), "Zen, Haswell");
+}
+
 TEST(NameAndVersion, IsTheFirstTwoWords) {
   EXPECT_EQ(name_and_version("OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH Haswell"), "OpenBLAS 0.3.21");
   EXPECT_EQ(name_and_version("oneDNN 2.6.3"), "oneDNN 2.6.3");
