@@ -3,12 +3,14 @@
 #include <algorithm>
 
 #include "comm/mpi_handle.hpp"
+#include "core/fixed_point.hpp"
 #include "core/ordered_sum.hpp"
 
 namespace fcmnist::comm {
 
 /// The small numbers of all nodes, on the leaders.
-struct CrossNodeSum::SmallGather {
+template <class Number>
+struct CrossNodeSum<Number>::SmallGather {
   std::vector<double> mine, all;
   MPI_Request request = MPI_REQUEST_NULL;
   std::uint64_t steps_started = 0;
@@ -26,9 +28,11 @@ std::size_t longest(std::span<const Range> parts) {
 
 }  // namespace
 
-CrossNodeSum::CrossNodeSum(const Topology& topology, const Layout& layout, NodeGradients& gradients,
-                           std::span<const Range> parts, std::vector<std::vector<Block>> my_blocks,
-                           std::size_t small_count, int streams)
+template <class Number>
+CrossNodeSum<Number>::CrossNodeSum(const Topology& topology, const Layout& layout,
+                                   NodeGradients<Number>& gradients, std::span<const Range> parts,
+                                   std::vector<std::vector<Block>> my_blocks, std::size_t small_count,
+                                   int streams)
     : topology_(&topology),
       gradients_(&gradients),
       parts_(parts),
@@ -48,20 +52,29 @@ CrossNodeSum::CrossNodeSum(const Topology& topology, const Layout& layout, NodeG
   small_gather_->all.resize(small_count * static_cast<std::size_t>(topology.node_count()));
 }
 
-CrossNodeSum::~CrossNodeSum() = default;
+template <class Number>
+CrossNodeSum<Number>::~CrossNodeSum() = default;
 
-void CrossNodeSum::post_small() { counters_.set(small_written, ++steps_begun_); }
+template <class Number>
+void CrossNodeSum<Number>::post_small() {
+  counters_.set(small_written, ++steps_begun_);
+}
 
-void CrossNodeSum::post_part() { counters_.set(written, ++written_); }
+template <class Number>
+void CrossNodeSum<Number>::post_part() {
+  counters_.set(written, ++written_);
+}
 
-bool CrossNodeSum::advance() {
+template <class Number>
+bool CrossNodeSum<Number>::advance() {
   sum_over_node();
   if (drives_rings()) drive_rings();
   if (topology_->is_leader()) gather_small();
   return finished_everywhere();
 }
 
-void CrossNodeSum::sum_over_node() {
+template <class Number>
+void CrossNodeSum<Number>::sum_over_node() {
   while (summed_ < written_ && !counters_.first_behind(written, summed_ + 1)) {
     for (const Block& block : my_blocks_[summed_ % parts_.size()]) {
       ordered_sum(gradients_->sources(block), {total_.data() + block.offset, block.count});
@@ -70,12 +83,14 @@ void CrossNodeSum::sum_over_node() {
   }
 }
 
-RingAllreduce& CrossNodeSum::ring_of(std::uint64_t part) {
+template <class Number>
+RingAllreduce<Number>& CrossNodeSum<Number>::ring_of(std::uint64_t part) {
   return rings_[part / static_cast<std::uint64_t>(streams_) % rings_.size()];
 }
 
 /// Part k of the run goes through a ring of node rank k mod streams. All nodes start them in this order.
-void CrossNodeSum::drive_rings() {
+template <class Number>
+void CrossNodeSum<Number>::drive_rings() {
   const auto streams = static_cast<std::uint64_t>(streams_);
   const auto can_start = [&] {
     return next_to_start_ < next_to_finish_ + streams * rings_.size() && next_to_start_ < written_ &&
@@ -95,7 +110,8 @@ void CrossNodeSum::drive_rings() {
 }
 
 /// An all-gather, then a sum in node order: the same bits on every node.
-void CrossNodeSum::gather_small() {
+template <class Number>
+void CrossNodeSum<Number>::gather_small() {
   SmallGather& gather = *small_gather_;
   const auto count = static_cast<int>(gather.mine.size());
   if (gather.steps_started < steps_begun_ && !counters_.first_behind(small_written, steps_begun_)) {
@@ -114,7 +130,8 @@ void CrossNodeSum::gather_small() {
   counters_.set(small_finished, steps_begun_);
 }
 
-bool CrossNodeSum::finished_everywhere() const {
+template <class Number>
+bool CrossNodeSum<Number>::finished_everywhere() const {
   if (written_ < steps_begun_ * parts_.size()) return false;
   if (!counters_.reached(0, small_finished, steps_begun_)) return false;
   const auto streams = static_cast<std::uint64_t>(streams_);
@@ -124,5 +141,8 @@ bool CrossNodeSum::finished_everywhere() const {
   }
   return true;
 }
+
+template class CrossNodeSum<float>;
+template class CrossNodeSum<std::int64_t>;
 
 }  // namespace fcmnist::comm

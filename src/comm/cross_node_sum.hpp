@@ -27,12 +27,13 @@ namespace fcmnist::comm {
 /// Cost on P nodes for N numbers: every node sends and receives 2 (P-1)/P N numbers, in 2 (P-1) steps for
 /// each part, and P times the small numbers in one all-gather. A step moves on when its node's sender looks,
 /// after each part of backward: on many nodes the first parts hide only some of their steps. The order of
-/// additions depends on the world and on `streams`.
+/// additions depends on the world and on `streams`, which matters for float, not for std::int64_t.
+template <class Number>
 class CrossNodeSum {
  public:
   /// Collective over the world. `parts`: ranges of the flat gradient, in the order in which they are written;
   /// `my_blocks[p]`: the blocks of part p that this rank owns. All references must outlive it.
-  CrossNodeSum(const Topology& topology, const Layout& layout, NodeGradients& gradients,
+  CrossNodeSum(const Topology& topology, const Layout& layout, NodeGradients<Number>& gradients,
                std::span<const Range> parts, std::vector<std::vector<Block>> my_blocks,
                std::size_t small_count, int streams);
   ~CrossNodeSum();
@@ -45,7 +46,7 @@ class CrossNodeSum {
   bool advance();
 
   /// After advance() was true: the sums.
-  [[nodiscard]] std::span<const float> total(const Block& block) const {
+  [[nodiscard]] std::span<const Number> total(const Block& block) const {
     return {total_.data() + block.offset, block.count};
   }
   [[nodiscard]] std::span<const double> small_total() const { return small_total_.all(); }
@@ -63,19 +64,19 @@ class CrossNodeSum {
   [[nodiscard]] bool drives_rings() const { return topology_->node().rank() < streams_; }
   void sum_over_node();
   void drive_rings();
-  [[nodiscard]] RingAllreduce& ring_of(std::uint64_t part);
+  [[nodiscard]] RingAllreduce<Number>& ring_of(std::uint64_t part);
   void gather_small();
   [[nodiscard]] bool finished_everywhere() const;
 
   const Topology* topology_;
-  NodeGradients* gradients_;
+  NodeGradients<Number>* gradients_;
   std::span<const Range> parts_;
   std::vector<std::vector<Block>> my_blocks_;
   int streams_;
-  SharedArray<float> total_;  ///< the sum over this node, then over all nodes
+  SharedArray<Number> total_;  ///< the sum over this node, then over all nodes
   SharedArray<double> small_total_;
   NodeCounters counters_;
-  std::vector<RingAllreduce> rings_;  ///< of this stream, used in turn
+  std::vector<RingAllreduce<Number>> rings_;  ///< of this stream, used in turn
   std::unique_ptr<SmallGather> small_gather_;
 
   // Since the start of training: part p of step n has number n * parts + p.

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -28,6 +29,17 @@ struct StallWatch::World {
   std::vector<MPI_Request> notes;  ///< to each rank: the last one
   std::vector<pid_t> host_pids;    ///< of each rank on this host, 0 for the others
 };
+
+template <class Number>
+MPI_Datatype mpi_type();
+template <>
+inline MPI_Datatype mpi_type<float>() {
+  return MPI_FLOAT;
+}
+template <>
+inline MPI_Datatype mpi_type<std::int64_t>() {
+  return MPI_INT64_T;
+}
 
 /// Turns a failed MPI call into a CommError that names the call.
 void check_mpi(int status, const char* call);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "comm/mpi_handle.hpp"
@@ -11,37 +12,44 @@
 
 namespace fcmnist::comm {
 
-struct RingAllreduce::Requests {
+template <class Number>
+struct RingAllreduce<Number>::Requests {
   std::vector<MPI_Request> of_step;
 };
 
 namespace {
 
 /// Below the 64 KiB up to which Open MPI sends over TCP at once.
-constexpr std::size_t message_numbers = 15'360;
+template <class Number>
+constexpr std::size_t message_numbers = 61'440 / sizeof(Number);
 
 }  // namespace
 
-RingAllreduce::RingAllreduce(const Communicator& group, std::size_t max_count, int tag)
+template <class Number>
+RingAllreduce<Number>::RingAllreduce(const Communicator& group, std::size_t max_count, int tag)
     : group_(&group),
       tag_(tag),
       max_count_(max_count),
       incoming_(max_count / static_cast<std::size_t>(group.size()) + 1),
       requests_(std::make_unique<Requests>()) {
-  requests_->of_step.reserve(2 * (incoming_.size() / message_numbers + 1));
+  requests_->of_step.reserve(2 * (incoming_.size() / message_numbers<Number> + 1));
 }
 
-RingAllreduce::~RingAllreduce() = default;
-RingAllreduce::RingAllreduce(RingAllreduce&&) noexcept = default;
+template <class Number>
+RingAllreduce<Number>::~RingAllreduce() = default;
+template <class Number>
+RingAllreduce<Number>::RingAllreduce(RingAllreduce&&) noexcept = default;
 
-std::span<float> RingAllreduce::chunk(int index) const {
+template <class Number>
+std::span<Number> RingAllreduce<Number>::chunk(int index) const {
   const int size = group_->size();
   const Range part = share_of(numbers_.size(), static_cast<std::size_t>(size),
                               static_cast<std::size_t>((index % size + size) % size));
   return numbers_.subspan(part.begin, part.size());
 }
 
-void RingAllreduce::start(std::span<float> numbers) {
+template <class Number>
+void RingAllreduce<Number>::start(std::span<Number> numbers) {
   FCMNIST_CHECK(step_ == steps_, "a sum is still under way");
   FCMNIST_CHECK(numbers.size() <= max_count_, fmt::format("{}, at most {}", numbers.size(), max_count_));
   numbers_ = numbers;
@@ -51,14 +59,15 @@ void RingAllreduce::start(std::span<float> numbers) {
 }
 
 /// In the first half of the steps a chunk arrives to be added, in the second half to be taken as it is.
-bool RingAllreduce::progress() {
+template <class Number>
+bool RingAllreduce<Number>::progress() {
   while (step_ < steps_) {
     int done = 0;
     FCMNIST_MPI(MPI_Testall(static_cast<int>(requests_->of_step.size()), requests_->of_step.data(), &done,
                             MPI_STATUSES_IGNORE));
     if (done == 0) return false;
     if (step_ < group_->size() - 1) {
-      const std::span<float> mine = chunk(group_->rank() - step_ - 1);
+      const std::span<Number> mine = chunk(group_->rank() - step_ - 1);
       for (std::size_t i = 0; i < mine.size(); ++i) mine[i] += incoming_.data()[i];
     }
     if (++step_ < steps_) send_and_receive();
@@ -67,28 +76,33 @@ bool RingAllreduce::progress() {
 }
 
 /// Posts the messages of one step: to the right neighbour, from the left one.
-void RingAllreduce::send_and_receive() {
+template <class Number>
+void RingAllreduce<Number>::send_and_receive() {
   const int size = group_->size();
   const int right = (group_->rank() + 1) % size, left = (group_->rank() + size - 1) % size;
   const bool adds = step_ < size - 1;
   const int place = adds ? step_ : step_ - (size - 1);
-  const std::span<float> out = chunk(group_->rank() + (adds ? 0 : 1) - place);
-  const std::span<float> target = chunk(group_->rank() - (adds ? 1 : 0) - place);
-  float* in = adds ? incoming_.data() : target.data();
+  const std::span<Number> out = chunk(group_->rank() + (adds ? 0 : 1) - place);
+  const std::span<Number> target = chunk(group_->rank() - (adds ? 1 : 0) - place);
+  Number* in = adds ? incoming_.data() : target.data();
   const MPI_Comm comm = group_->handle().comm;
   std::vector<MPI_Request>& requests = requests_->of_step;
   requests.clear();
   const auto begin_each = [](std::size_t count, const auto& begin) {
-    for (std::size_t i = 0; i < count; i += message_numbers) {
-      begin(i, static_cast<int>(std::min(message_numbers, count - i)));
+    for (std::size_t i = 0; i < count; i += message_numbers<Number>) {
+      begin(i, static_cast<int>(std::min(message_numbers<Number>, count - i)));
     }
   };
   begin_each(target.size(), [&](std::size_t i, int count) {
-    FCMNIST_MPI(MPI_Irecv(in + i, count, MPI_FLOAT, left, tag_, comm, &requests.emplace_back()));
+    FCMNIST_MPI(MPI_Irecv(in + i, count, mpi_type<Number>(), left, tag_, comm, &requests.emplace_back()));
   });
   begin_each(out.size(), [&](std::size_t i, int count) {
-    FCMNIST_MPI(MPI_Isend(out.data() + i, count, MPI_FLOAT, right, tag_, comm, &requests.emplace_back()));
+    FCMNIST_MPI(
+        MPI_Isend(out.data() + i, count, mpi_type<Number>(), right, tag_, comm, &requests.emplace_back()));
   });
 }
+
+template class RingAllreduce<float>;
+template class RingAllreduce<std::int64_t>;
 
 }  // namespace fcmnist::comm

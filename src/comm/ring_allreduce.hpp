@@ -9,7 +9,7 @@
 
 namespace fcmnist::comm {
 
-/// Sum of float arrays over the ranks of a group, by messages between neighbours in a ring: reduce-scatter,
+/// Sum of arrays over the ranks of a group, by messages between neighbours in a ring: reduce-scatter,
 /// then all-gather. It runs behind other work: start() posts the first messages, progress() does what can be
 /// done without waiting.
 ///
@@ -20,6 +20,8 @@ namespace fcmnist::comm {
 /// would wait for the receiver to answer, which happens only when both sides look. Source: Patarasuk, Yuan,
 /// "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC 69 (2009),
 /// doi 10.1016/j.jpdc.2008.09.002.
+///   Number  float or std::int64_t
+template <class Number>
 class RingAllreduce {
  public:
   /// `group` must outlive it. `max_count`: numbers of the longest array. Rings that are busy at the same time
@@ -30,21 +32,21 @@ class RingAllreduce {
 
   /// Begins to replace `numbers` by their sum over the group. Every rank of the group starts the same sums in
   /// the same order, one at a time. `numbers` belongs to the ring until progress() has returned true.
-  void start(std::span<float> numbers);
+  void start(std::span<Number> numbers);
   /// True when no sum is under way. Never waits.
   bool progress();
 
  private:
   struct Requests;
-  [[nodiscard]] std::span<float> chunk(int index) const;
+  [[nodiscard]] std::span<Number> chunk(int index) const;
   void send_and_receive();
 
   const Communicator* group_;
   int tag_;
   std::size_t max_count_;
-  AlignedArray<float> incoming_;
+  AlignedArray<Number> incoming_;
   std::unique_ptr<Requests> requests_;
-  std::span<float> numbers_;
+  std::span<Number> numbers_;
   int step_ = 0;
   int steps_ = 0;  ///< of the sum under way, 0 when there is none
 };

@@ -1,5 +1,6 @@
 #include "comm/session.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -21,9 +22,9 @@ std::vector<pid_t> host_pids(const Communicator& world) {
   char host[MPI_MAX_PROCESSOR_NAME] = {};
   int length = 0;
   FCMNIST_MPI(MPI_Get_processor_name(host, &length));
-  const std::string suffix = " " + std::string(host, static_cast<std::size_t>(length));
+  const std::string suffix = fmt::format(" {}", std::string_view(host, static_cast<std::size_t>(length)));
   std::vector<pid_t> pids;
-  for (const std::string& process : world.all_gather(std::to_string(getpid()) + suffix)) {
+  for (const std::string& process : world.all_gather(fmt::format("{}{}", getpid(), suffix))) {
     pids.push_back(process.ends_with(suffix) ? std::stoi(process) : 0);
   }
   return pids;

@@ -83,6 +83,10 @@ std::vector<Key> active_keys() {
           [](auto& c) -> auto& { return c.run.check_replicas_steps; }, 0L, most_steps),
       integer_key(
           section, "seed", keeps, [](auto& c) -> auto& { return c.run.seed; }, std::uint64_t{0}),
+      bool_key(
+          section, "reproducible", keeps, [](auto& c) -> auto& { return c.run.reproducible; }),
+      integer_key(
+          section, "microbatch", keeps, [](auto& c) -> auto& { return c.run.microbatch; }, 0, 1'000'000),
       integer_key(
           section, "num_replicas", may_change, [](auto& c) -> auto& { return c.run.num_replicas; }, 0,
           1'000'000),
@@ -162,9 +166,6 @@ std::vector<Key> refused_keys() {
       later("pipeline_stages",
             "pipelined execution comes in a later release; every rank holds the whole model"),
       later("plan", "pipelined execution comes in a later release; every rank holds the whole model"),
-      later("microbatch",
-            "microbatches come in a later release; a rank computes its share of a batch at once"),
-      later("reproducible", "sums that are equal on any number of ranks come in a later release"),
       later("validate_only", "validating without running comes in a later release"),
       later("compile_only", "planning without running comes in a later release"),
       later("wire_type", "gradients are exchanged in float32; a choice comes in a later release"),

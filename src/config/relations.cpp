@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/error.hpp"
+#include "core/fixed_point.hpp"
 
 namespace fcmnist::config {
 
@@ -87,6 +88,37 @@ void check_optimizer(const Given& given, const optim::OptimizerOptions& optimize
   }
 }
 
+void check_reproducible(const Given& given, const RunConfig& config) {
+  if (!config.run.reproducible || config.kernels.blas_threads == 1) return;
+  throw UsageError(
+      fmt::format("{}: runconfig.reproducible True needs runconfig.blas_threads 1, found {}",
+                  given.where("runconfig.blas_threads"), config.kernels.blas_threads),
+      "how a matrix product is divided among threads changes its last bits: use more ranks instead");
+}
+
+/// Every replica computes whole microbatches, at least one in a full step.
+void check_microbatches(const RunConfig& config, int replicas, long global_batch) {
+  const auto size = static_cast<long>(microbatch_size(config));
+  if (size == 0) return;
+  const long samples = global_batch * config.optimizer.grad_accum_steps;
+  const long count = (samples + size - 1) / size;
+  const std::string arithmetic =
+      fmt::format("a step of {} samples in microbatches of {} (runconfig.microbatch) has {} of them", samples,
+                  size, count);
+  if (count < replicas) {
+    throw UsageError(
+        fmt::format("{}, but there are {} replicas: {} of them would have none", arithmetic, replicas,
+                    replicas - count),
+        fmt::format("runconfig.microbatch {} or smaller, a larger batch_size, or mpirun -n {} or fewer",
+                    std::max(samples / replicas, 1L), count));
+  }
+  if (config.run.reproducible && count > FixedPoint::most_terms) {
+    throw UsageError(
+        fmt::format("{}; runconfig.reproducible adds up at most {}", arithmetic, FixedPoint::most_terms),
+        fmt::format("runconfig.microbatch {} or larger", samples / FixedPoint::most_terms + 1));
+  }
+}
+
 }  // namespace
 
 void settle_relations(const Given& given, Draft& draft, std::vector<std::string>& notes) {
@@ -97,6 +129,7 @@ void settle_relations(const Given& given, Draft& draft, std::vector<std::string>
   settle_length(given, draft);
   settle_eval_data(given, config);
   check_optimizer(given, config.optimizer);
+  check_reproducible(given, config);
 }
 
 void check_world(const RunConfig& config, int replicas) {
@@ -110,7 +143,10 @@ void check_world(const RunConfig& config, int replicas) {
   const data::InputOptions& input = config.train_input;
   if (input.batch_size_per_replica > 0) {
     const long global_batch = static_cast<long>(input.batch_size_per_replica) * replicas;
-    if (global_batch <= std::numeric_limits<int>::max()) return;
+    if (global_batch <= std::numeric_limits<int>::max()) {
+      check_microbatches(config, replicas, global_batch);
+      return;
+    }
     throw UsageError(
         fmt::format("train_input.batch_size_per_replica {} x {} replicas = {} samples; a global batch has "
                     "at most {}",
@@ -123,6 +159,7 @@ void check_world(const RunConfig& config, int replicas) {
         fmt::format("mpirun -n {} or fewer, a larger batch_size, or batch_size_per_replica",
                     input.batch_size));
   }
+  check_microbatches(config, replicas, input.batch_size);
 }
 
 }  // namespace fcmnist::config

@@ -8,6 +8,12 @@ RunConfig::RunConfig() {
   run.num_epochs = 10;
 }
 
+std::size_t microbatch_size(const RunConfig& config) {
+  constexpr std::size_t reproducible_default = 64;
+  if (config.run.microbatch > 0) return static_cast<std::size_t>(config.run.microbatch);
+  return config.run.reproducible ? reproducible_default : 0;
+}
+
 RunConfig built_in_experiment() {
   RunConfig config;
   config.model.dropout = 0.2;

@@ -44,7 +44,9 @@ struct RunOptions {
   MaxTime max_time;
   NanPolicy nan_policy = NanPolicy::stop;
   std::uint64_t seed = 1;
-  int num_replicas = 0;  ///< 0 = as many as mpirun gives; otherwise must equal that
+  bool reproducible = false;  ///< the same bits on any number of ranks
+  int microbatch = 0;         ///< samples that are computed at once; 0 = see microbatch_size()
+  int num_replicas = 0;       ///< 0 = as many as mpirun gives; otherwise must equal that
 
   bool operator==(const RunOptions&) const = default;
 };
@@ -66,6 +68,10 @@ struct RunConfig {
 
   bool operator==(const RunConfig&) const = default;
 };
+
+/// Samples of a microbatch, or 0 when a replica's share of a batch is one. By default a reproducible run has
+/// 64.
+std::size_t microbatch_size(const RunConfig& config);
 
 /// What runs when no file is given: well-chosen settings for 784-500-300-10 on MNIST, the same as
 /// configs/fcmnist_500_300.yaml (a test holds them equal).

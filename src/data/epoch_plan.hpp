@@ -21,8 +21,7 @@ std::size_t global_batch(const InputOptions& input, int replicas);
 /// Which samples each step takes; pure arithmetic, so that any step can be resumed without running the ones
 /// before.
 ///
-/// The samples of a step are cut for the replicas, and those of a replica for its microbatches, by
-/// share_of().
+/// How the samples of a step are dealt to replicas is another matter (train/microbatches.hpp).
 class EpochPlan {
  public:
   /// step_batch       > 0, samples of one step: global batch x grad_accum_steps

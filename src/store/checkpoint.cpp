@@ -32,6 +32,7 @@ void for_each_later_field(State& state, Visit visit) {
   visit("log_interval_correct", state.since_log_line.correct);
   visit("log_interval_samples", state.since_log_line.samples);
   visit("log_interval_skipped", state.since_log_line.skipped);
+  visit("gradient_exponent", state.gradient_exponent);
 }
 
 hdf5::Shape stored_shape(const Slot& slot) {

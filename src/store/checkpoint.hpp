@@ -34,6 +34,7 @@ struct TrainState {
   std::string labels_sha256;          ///< of the training labels, so that a resume knows its data
   std::int64_t skipped_in_a_row = 0;  ///< steps just before, skipped because they were not finite
   LogInterval since_log_line;
+  std::int64_t gradient_exponent = 0;  ///< of the unit of fixed-point gradient sums; 0 when they are not
   bool operator==(const TrainState&) const = default;
 };
 

@@ -1,8 +1,10 @@
 #include "train/evaluator.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
+#include "core/fixed_point.hpp"
 #include "core/share.hpp"
 #include "data/batch_loader.hpp"
 #include "data/epoch_plan.hpp"
@@ -18,13 +20,6 @@ std::size_t samples_to_score(const config::RunConfig& config, int ranks, std::si
                                  data::global_batch(config.eval_input, ranks));
 }
 
-/// Samples that a rank computes at once: its share of the batch, but no more than its share of the samples.
-std::size_t samples_per_batch(const config::RunConfig& config, int ranks, std::size_t samples) {
-  const auto parts = static_cast<std::size_t>(ranks);
-  const std::size_t batch = std::min(data::global_batch(config.eval_input, ranks), samples);
-  return std::max<std::size_t>((batch + parts - 1) / parts, 1);
-}
-
 }  // namespace
 
 Evaluator::Evaluator(const config::RunConfig& config, const comm::Topology& topology,
@@ -33,7 +28,8 @@ Evaluator::Evaluator(const config::RunConfig& config, const comm::Topology& topo
       dataset_(&dataset),
       mlp_(&mlp),
       samples_(samples_to_score(config, topology.world().size(), dataset.samples())),
-      workspace_(mlp, samples_per_batch(config, topology.world().size(), samples_)),
+      microbatches_(evaluation_microbatches(config, topology.world().size(), samples_)),
+      workspace_(mlp, microbatches_.largest(samples_)),
       features_(workspace_.max_samples() * mlp.inputs()),
       labels_(workspace_.max_samples()),
       predicted_(workspace_.max_samples()),
@@ -44,26 +40,27 @@ EvaluationResult Evaluator::evaluate(ArenaView<const float> weights) {
   EvaluationResult result;
   result.samples = samples_;
   result.confusion.assign(classes * classes, 0);
-  double loss[] = {0.0};
-  const Range share = share_of(samples_, static_cast<std::size_t>(topology_->world().size()),
-                               static_cast<std::size_t>(topology_->world().rank()));
-  for (std::size_t begin = share.begin; begin < share.end; begin += workspace_.max_samples()) {
-    const std::size_t count = std::min(workspace_.max_samples(), share.end - begin);
-    const auto ids = std::span(ids_).first(count);
-    std::iota(ids.begin(), ids.end(), static_cast<std::uint32_t>(begin));
-    const MatrixView<float> input(features_.data(), count, mlp_->inputs());
-    data::fill_batch(*dataset_, ids, input, std::span(labels_).first(count));
+  ExactSum loss;
+  const int rank = topology_->world().rank();
+  for (std::size_t m = 0; m < microbatches_.count(samples_, rank); ++m) {
+    const Range part = microbatches_.of(samples_, rank, m);
+    const auto ids = std::span(ids_).first(part.size());
+    std::iota(ids.begin(), ids.end(), static_cast<std::uint32_t>(part.begin));
+    const MatrixView<float> input(features_.data(), part.size(), mlp_->inputs());
+    const auto labels = std::span(labels_).first(part.size());
+    const auto predicted = std::span(predicted_).first(part.size());
+    data::fill_batch(*dataset_, ids, input, labels);
     const auto logits = mlp_->forward(weights, input, nullptr, workspace_);
-    loss[0] += kernels::softmax_cross_entropy(logits, std::span(labels_).first(count),
-                                              std::span(predicted_).first(count))
-                   .loss;
-    for (std::size_t i = 0; i < count; ++i) ++result.confusion[labels_[i] * classes + predicted_[i]];
+    loss.add(kernels::softmax_cross_entropy(logits, labels, predicted).loss);
+    for (std::size_t i = 0; i < part.size(); ++i) ++result.confusion[labels[i] * classes + predicted[i]];
   }
-  topology_->world().sum(loss);
+  std::array<double, ExactSum::part_count> parts;
+  std::ranges::copy(loss.parts(), parts.begin());
+  topology_->world().sum(parts);
   topology_->world().sum(std::span(result.confusion));
   std::int64_t correct = 0;
   for (std::size_t c = 0; c < classes; ++c) correct += result.confusion[c * classes + c];
-  result.loss = loss[0] / static_cast<double>(samples_);
+  result.loss = ExactSum(parts).value() / static_cast<double>(samples_);
   result.accuracy = static_cast<double>(correct) / static_cast<double>(samples_);
   return result;
 }

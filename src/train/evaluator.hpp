@@ -8,6 +8,7 @@
 #include "core/arena.hpp"
 #include "data/dataset.hpp"
 #include "model/mlp.hpp"
+#include "train/microbatches.hpp"
 
 namespace fcmnist::train {
 
@@ -33,6 +34,7 @@ class Evaluator {
   const data::Dataset* dataset_;
   const model::Mlp* mlp_;
   std::size_t samples_;  ///< all, or eval_steps batches of them
+  Microbatches microbatches_;
   model::Workspace workspace_;
   AlignedArray<float> features_;
   std::vector<std::uint8_t> labels_, predicted_;

@@ -45,7 +45,8 @@ Learner::Origin Learner::begin(const StartPoint& start) {
     return std::stoll(context_->world().broadcast(std::to_string(number), 0));
   };
   const std::int64_t step = of_root(saved.step);
-  trainer_.resume_at(step, of_root(saved.skipped_in_a_row));
+  const std::int64_t skipped_in_a_row = of_root(saved.skipped_in_a_row);
+  trainer_.resume_at(step, skipped_in_a_row, static_cast<int>(of_root(saved.gradient_exponent)));
   return Origin::all;
 }
 
@@ -62,6 +63,7 @@ std::int64_t Learner::epoch() const {
 store::TrainState Learner::position() const {
   store::TrainState state = position_after(steps_done(), *plan_, context_->config.run.seed, labels_sha256_);
   state.skipped_in_a_row = trainer_.skipped_in_a_row();
+  state.gradient_exponent = trainer_.gradient_exponent();
   return state;
 }
 

@@ -12,6 +12,7 @@ namespace fcmnist::train {
 void Progress::add(const StepResult& step) {
   const auto samples = static_cast<double>(step.samples);
   last_ = step;
+  recomputed_ += step.recomputed;
   if (step.skipped) {
     ++sums_.skipped;
   } else {

@@ -35,6 +35,8 @@ class Progress {
   [[nodiscard]] double rate() const;         ///< samples/s since the last line
   [[nodiscard]] double global_rate() const;  ///< samples/s since the start of this process
   [[nodiscard]] double time_remaining_s() const;
+  /// Gradients since the start of this process that were computed once more; see StepResult.
+  [[nodiscard]] std::int64_t recomputed() const { return recomputed_; }
   /// Time for files after the last step.
   void add_files(double seconds) { total_time_.files_s += seconds; }
   [[nodiscard]] const TimeSplit& total_time() const { return total_time_; }
@@ -46,7 +48,8 @@ class Progress {
   std::int64_t total_steps_;
   StepResult last_;
   store::LogInterval sums_;  ///< its steps may be those of an earlier process too
-  double samples_ = 0.0;     ///< of this process, as are the three below
+  std::int64_t recomputed_ = 0;
+  double samples_ = 0.0;  ///< of this process, as are the three below
   double interval_samples_ = 0.0, interval_steps_ = 0.0;
   TimeSplit interval_time_, total_time_;
 };

@@ -12,6 +12,10 @@ std::vector<std::string> done_lines(std::int64_t total_steps, const Progress& pr
                   format_duration(time.total_s()), progress.global_rate()),
       fmt::format("time of rank 0: {}", format_time_split(time)),
       fmt::format("peak memory of a rank: {:.0f} MB, data shared by its node included", peak_bytes / 1e6)};
+  if (progress.recomputed() > 0) {
+    lines.push_back(fmt::format("reproducible: {} gradients were computed again in another fixed-point unit",
+                                progress.recomputed()));
+  }
   if (last_evaluation != nullptr) {
     lines.push_back(fmt::format("test accuracy {:.4f} (error {:.2f} %), loss {:.5f}",
                                 last_evaluation->accuracy, 100.0 * (1.0 - last_evaluation->accuracy),

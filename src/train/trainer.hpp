@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "comm/gradient_exchange.hpp"
 #include "comm/topology.hpp"
 #include "config/run_config.hpp"
 #include "core/arena.hpp"
@@ -12,18 +14,18 @@
 #include "data/epoch_order.hpp"
 #include "data/epoch_plan.hpp"
 #include "model/mlp.hpp"
+#include "train/gradient_sum.hpp"
+#include "train/microbatches.hpp"
 #include "train/model_state.hpp"
 #include "train/time_split.hpp"
 
 namespace fcmnist::train {
 
-/// Samples of one step: the global batch of the configuration on this many replicas, times grad_accum_steps.
-std::size_t step_batch(const config::RunConfig& config, int replicas);
-
 /// The parts in which backward finishes the gradient, and their ranges. Between nodes a part has about 65,536
 /// numbers, so that it travels while the rest is computed; within a node there is nothing to hide, and a
-/// layer is one part, since short GEMMs are slower.
-std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, const comm::Topology& topology);
+/// layer is one part, since short GEMMs are slower. So it is in any world for the same bits in all.
+std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, const comm::Topology& topology,
+                                                bool reproducible);
 std::vector<Range> ranges_of(std::span<const model::GradientPart> parts);
 
 /// What a rank asks for at a step boundary. Requests travel with the step's gradient, so that all ranks know
@@ -42,10 +44,11 @@ struct StepResult {
   double loss = 0.0;      ///< mean over the step's samples, before the update
   double accuracy = 0.0;  ///< same
   double learning_rate = 0.0;
-  double gradient_norm = 0.0;  ///< before clipping
-  bool skipped = false;        ///< loss or gradient was not finite, so the weights were left as they are
-  Requests requests;           ///< of any rank
-  TimeSplit time;              ///< of this rank
+  double gradient_norm = 0.0;   ///< before clipping
+  bool skipped = false;         ///< loss or gradient was not finite, so the weights were left as they are
+  std::int64_t recomputed = 0;  ///< how often the gradient was computed again; see GradientSum::repeat_for()
+  Requests requests;            ///< of any rank
+  TimeSplit time;               ///< of this rank
 };
 
 /// One replica of the model and its share of every step.
@@ -65,23 +68,30 @@ class Trainer {
 
   [[nodiscard]] std::int64_t steps_done() const { return steps_done_; }
   [[nodiscard]] std::int64_t skipped_in_a_row() const { return skipped_in_a_row_; }
+  /// See GradientSum::exponent().
+  [[nodiscard]] int gradient_exponent() const { return gradient_->exponent(); }
   /// Continues after `step` steps.
-  void resume_at(std::int64_t step, std::int64_t skipped_in_a_row) {
+  void resume_at(std::int64_t step, std::int64_t skipped_in_a_row, int gradient_exponent) {
     steps_done_ = step;
     skipped_in_a_row_ = skipped_in_a_row;
+    gradient_->set_exponent(gradient_exponent);
   }
 
  private:
   struct Sums;  // of the samples of a step
-
   struct Microbatch;
-
-  [[nodiscard]] std::span<const std::uint32_t> my_sample_ids(const data::StepSamples& samples);
+  struct Summed {
+    std::span<const double> small;  ///< Sums of all replicas
+    std::optional<double> norm;     ///< of the gradient, if it must be known before the update
+    std::int64_t recomputed = 0;
+  };
+  Summed sum_gradient(const data::StepSamples& samples, const Requests& mine, Stopwatch& watch,
+                      TimeSplit& time);
   void accumulate_gradient(const Microbatch& microbatch, const data::StepSamples& samples, Sums& sums,
                            Stopwatch& watch, TimeSplit& time);
-  [[nodiscard]] bool must_skip(const char* what, double value, double learning_rate);
+  bool must_skip(const char* what, double value, double learning_rate);
   [[noreturn]] void diverged(const std::string& what, double learning_rate) const;
-  double update(double learning_rate);
+  double update(double learning_rate, std::optional<double> norm);
   double gather_norm();
 
   const config::RunConfig* config_;
@@ -95,8 +105,10 @@ class Trainer {
   std::int64_t skipped_in_a_row_ = 0;
 
   data::EpochOrder order_;
+  Microbatches microbatches_;
   std::vector<model::GradientPart> parts_;
-  comm::GradientExchange exchange_;
+  std::unique_ptr<GradientSum> gradient_;
+  bool needs_norm_;  ///< before the update
   model::Workspace workspace_;
   AlignedArray<float> features_;
   std::vector<std::uint8_t> labels_;

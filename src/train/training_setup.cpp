@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
-#include "comm/gradient_exchange.hpp"
 #include "core/error.hpp"
+#include "train/gradient_sum.hpp"
+#include "train/microbatches.hpp"
 #include "train/model_state.hpp"
 #include "train/shared_dataset.hpp"
-#include "train/trainer.hpp"
 
 namespace fcmnist::train {
 
@@ -45,7 +45,8 @@ void check_memory(const RunContext& context, const Shapes& shapes, const model::
   constexpr std::size_t small_windows_bytes = std::size_t{64} << 10;  // a rank's barrier, page rounding
   constexpr std::size_t mpi_overhead_bytes = std::size_t{1} << 20;    // a node's headers of Open MPI
   std::size_t bytes =
-      comm::GradientExchange::bytes_per_rank(context.topology, mlp.layout(), 0) + small_windows_bytes;
+      gradient_sum_bytes_per_rank(context.config.run.reproducible, context.topology, mlp.layout()) +
+      small_windows_bytes;
   if (context.topology.is_leader()) {
     bytes += mpi_overhead_bytes + SharedDataset::bytes(shapes.train) +
              ModelState::shared_bytes(context.topology, mlp.layout());

@@ -45,6 +45,7 @@ void add_gemm(const Bench& bench);
 void add_exchange(const Bench& bench);
 void add_step(const Bench& bench);
 void add_replica(const Bench& bench);
+void add_reproducible(const Bench& bench);
 void add_save(const Bench& bench);
 /// Also for ranks on several nodes.
 void add_check(const Bench& bench);

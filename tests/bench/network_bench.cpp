@@ -62,7 +62,7 @@ class Wire {
 class ExchangeAlone {
  public:
   ExchangeAlone(const Bench& bench, const config::RunConfig& config, const model::Mlp& mlp)
-      : parts_(train::gradient_parts(mlp, *bench.topology)),
+      : parts_(train::gradient_parts(mlp, *bench.topology, false)),
         exchange_(*bench.topology, mlp.layout(), train::ranges_of(parts_), 0, config.comm, bench.give_way) {}
 
   void run() {
@@ -74,7 +74,7 @@ class ExchangeAlone {
 
  private:
   std::vector<model::GradientPart> parts_;
-  comm::GradientExchange exchange_;
+  comm::GradientExchange<float> exchange_;
 };
 
 /// Exchange over the network by itself against the wire and MPI's own sum, and how much of it a step hides:

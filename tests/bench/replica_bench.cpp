@@ -63,7 +63,7 @@ class ReplicaTrainer {
   optim::OptimizerOptions optimizer_;
   model::Mlp mlp_;
   LocalStep local_step_;
-  comm::GradientExchange exchange_;
+  comm::GradientExchange<float> exchange_;
   train::ModelState state_;
   comm::SharedArray<float> shared_weights_;
 };

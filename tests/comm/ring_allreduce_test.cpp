@@ -13,7 +13,7 @@ using test::random_numbers;
 using test::world;
 
 TEST(RingAllreduce, SumsArraysOfAnyLengthToTheSameBitsOnAllRanks) {
-  RingAllreduce ring(world(), 100'000, 7);
+  RingAllreduce<float> ring(world(), 100'000, 7);
   for (const std::size_t count :
        {0U, 1U, 2U, 7U, 1000U, 99'999U, 100'000U}) {  // also fewer numbers than ranks
     std::vector<double> expected(count, 0.0);
@@ -27,6 +27,24 @@ TEST(RingAllreduce, SumsArraysOfAnyLengthToTheSameBitsOnAllRanks) {
     for (std::size_t i = 0; i < count; ++i) ASSERT_NEAR(numbers[i], expected[i], 1e-5);
     const std::string_view bits(reinterpret_cast<const char*>(numbers.data()), count * sizeof(float));
     EXPECT_EQ(bits, world().broadcast(bits, 0));
+  }
+}
+
+TEST(RingAllreduce, SumsIntegersExactly) {
+  constexpr std::size_t count = 50'001;
+  RingAllreduce<std::int64_t> ring(world(), count, 7);
+  const auto number = [](int rank, std::size_t i) {
+    const auto size = static_cast<std::int64_t>(i * i) << 20;
+    return rank % 2 == 0 ? size + rank : -size;
+  };
+  std::vector<std::int64_t> numbers(count);
+  for (std::size_t i = 0; i < count; ++i) numbers[i] = number(world().rank(), i);
+  ring.start(numbers);
+  while (!ring.progress()) sched_yield();
+  for (std::size_t i = 0; i < count; ++i) {
+    std::int64_t expected = 0;
+    for (int rank = 0; rank < world().size(); ++rank) expected += number(rank, i);
+    ASSERT_EQ(numbers[i], expected);
   }
 }
 

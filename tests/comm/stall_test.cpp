@@ -137,7 +137,7 @@ TEST_F(Stall, NamesTheMissingRankInTheGradientExchange) {
   for (const int ranks_per_node : {0, 1, 2}) {
     const Topology topology(world(), ranks_per_node);
     for (const int missing : {0, last()}) {
-      GradientExchange exchange(topology, layout, {{0, layout.size()}}, 1, CommOptions(), true);
+      GradientExchange<float> exchange(topology, layout, {{0, layout.size()}}, 1, CommOptions(), true);
       const double small[] = {1.0};
       const auto write = [&] {
         exchange.begin(small);

@@ -61,6 +61,8 @@ const std::map<std::string, std::string>& other_values() {
       {"runconfig.max_time", "\"100:02:03\""},
       {"runconfig.nan_policy", "skip"},
       {"runconfig.check_replicas_steps", "0"},
+      {"runconfig.reproducible", "True"},
+      {"runconfig.microbatch", "16"},
       {"runconfig.seed", "18446744073709551615"},
       {"runconfig.num_replicas", "4"},
       {"runconfig.blas_threads", "2"},

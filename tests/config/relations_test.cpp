@@ -122,6 +122,45 @@ TEST(CheckWorld, RefusesAGlobalBatchThatOverflows) {
   EXPECT_TRUE(contains(usage_error_of([&] { check_world(config, 2148); }), "= 2148000000 samples"));
 }
 
+TEST(CheckWorld, EveryReplicaHasAMicrobatch) {
+  RunConfig config;
+  config.train_input.batch_size = 100;
+  EXPECT_NO_THROW(check_world(config, 100));  // a replica's share is its microbatch
+  config.run.microbatch = 30;
+  EXPECT_NO_THROW(check_world(config, 4));
+  const std::string message = usage_error_of([&] { check_world(config, 7); });
+  EXPECT_TRUE(
+      contains(message,
+               "a step of 100 samples in microbatches of 30 (runconfig.microbatch) has 4 of them, but "
+               "there are 7 replicas: 3 of them would have none"))
+      << message;
+  EXPECT_TRUE(contains(message, "HINT: runconfig.microbatch 14 or smaller")) << message;
+  config.run.microbatch = 14;
+  EXPECT_NO_THROW(check_world(config, 7));
+  config.run.microbatch = 30;
+  config.optimizer.grad_accum_steps = 2;
+  EXPECT_NO_THROW(check_world(config, 7));
+  config.train_input.batch_size = 0;
+  config.train_input.batch_size_per_replica = 10;  // 140 samples, 5 microbatches
+  EXPECT_TRUE(contains(usage_error_of([&] { check_world(config, 7); }), "has 5 of them"));
+}
+
+TEST(CheckWorld, ReproducibleHasMicrobatchesOf64AndNotTooMany) {
+  RunConfig config;
+  config.run.reproducible = true;
+  config.train_input.batch_size = 200;
+  EXPECT_NO_THROW(check_world(config, 4));
+  EXPECT_TRUE(contains(usage_error_of([&] { check_world(config, 5); }), "in microbatches of 64"));
+  config.train_input.batch_size = 64 * 4095;
+  EXPECT_NO_THROW(check_world(config, 5));
+  config.train_input.batch_size += 1;
+  const std::string message = usage_error_of([&] { check_world(config, 5); });
+  EXPECT_TRUE(contains(message, "has 4096 of them; runconfig.reproducible adds up at most 4095")) << message;
+  EXPECT_TRUE(contains(message, "HINT: runconfig.microbatch 65 or larger")) << message;
+  config.run.reproducible = false;
+  EXPECT_NO_THROW(check_world(config, 5));
+}
+
 TEST(CheckWorld, HoldsMpirunToNumReplicas) {
   RunConfig config;
   config.run.num_replicas = 4;

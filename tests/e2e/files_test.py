@@ -101,7 +101,7 @@ class Checkpoint(Files):
             self.assertRegex(state.pop("labels_sha256"), "^[0-9a-f]{64}$")
             evaluation = dict(file["evaluation"].attrs)
         self.assertEqual(state, {"step": STEPS, "epoch": 5, "step_in_epoch": 5, "samples_seen": 5 * 500 + 5 * 64, "seed": 5,
-                                 "skipped_in_a_row": 0})
+                                 "skipped_in_a_row": 0, "gradient_exponent": 0})
         evaluated = runs.metrics(self.model_dir, "eval")
         self.assertEqual(evaluation, {"loss": evaluated["loss"][-1], "accuracy": evaluated["accuracy"][-1]})
 

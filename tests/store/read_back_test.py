@@ -70,7 +70,8 @@ class Checkpoint(unittest.TestCase):
                                                            "samples_seen": 157952, "seed": 2**64 - 2,
                                                            "labels_sha256": "a" * 64, "skipped_in_a_row": 2,
                                                            "log_interval_loss": 0.1, "log_interval_correct": 77.0,
-                                                           "log_interval_samples": 128.0, "log_interval_skipped": 1})
+                                                           "log_interval_samples": 128.0, "log_interval_skipped": 1,
+                                                           "gradient_exponent": -47})
         self.assertEqual(fcmnist_files.evaluation(CHECKPOINT), {"loss": 0.0625, "accuracy": 0.9857})
         manifest = fcmnist_files.manifest(CHECKPOINT)
         self.assertEqual(manifest["format"], "fcmnist_mpi checkpoint")

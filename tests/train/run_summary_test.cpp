@@ -35,6 +35,15 @@ TEST_F(RunSummary, RatesLeaveFilesOutAndTimesDoNot) {
                           "files: runs/a/checkpoint_400.h5 runs/a/metrics.h5 runs/a/params.yaml"));
 }
 
+TEST_F(RunSummary, SaysHowManyGradientsWereComputedAgain) {
+  StepResult step;
+  step.recomputed = 2;
+  progress_.add(step);
+  progress_.add(step);
+  EXPECT_THAT(done_lines(400, progress_, 1e6, nullptr, model_dir_),
+              testing::Contains(HasSubstr("reproducible: 4 gradients were computed again")));
+}
+
 TEST_F(RunSummary, WithoutEvaluationsThereIsNoAccuracy) {
   EXPECT_THAT(done_lines(400, progress_, 1e6, nullptr, model_dir_),
               testing::Not(testing::Contains(HasSubstr("accuracy"))));

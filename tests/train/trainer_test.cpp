@@ -113,6 +113,67 @@ TEST_P(AnyWorld, RepeatsToTheBit) {
 INSTANTIATE_TEST_SUITE_P(Variants, AnyWorld, testing::ValuesIn(variants()),
                          [](const auto& variant) { return variant.param.name; });
 
+config::RunConfig reproducible() {
+  config::RunConfig config = small_config();
+  config.run.reproducible = true;
+  config.run.microbatch = 5;
+  return config;
+}
+
+std::vector<Variant> reproducible_variants() {
+  std::vector<Variant> all;
+  const auto vary = [&](const char* name, auto change) {
+    all.push_back({name, reproducible()});
+    change(all.back().config);
+  };
+  vary("plain", [](auto&) {});
+  vary("dropout", [](auto& c) { c.model.dropout = 0.3; });
+  vary("accumulated", [](auto& c) { c.optimizer.grad_accum_steps = 3; });
+  vary("clipped_by_norm", [](auto& c) { c.optimizer.max_gradient_norm = 0.3; });
+  vary("clipped_by_value", [](auto& c) { c.optimizer.max_gradient_value = 0.01; });
+  vary("skipping", [](auto& c) { c.run.nan_policy = config::NanPolicy::skip; });
+  vary("momentum_and_decay", [](auto& c) {
+    c.optimizer.momentum = 0.9;
+    c.optimizer.use_nesterov = true;
+    c.optimizer.weight_decay_rate = 1e-3;
+  });
+  vary("fewer_microbatches_than_ranks_in_the_tail", [](auto& c) { c.train_input.batch_size = 149; });
+  vary("one_sample_each", [](auto& c) { c.run.microbatch = 1; });
+  vary("large_layers", [](auto& c) { c.model.hidden_sizes = {300, 600}; });
+  vary("two_streams", [](auto& c) {
+    c.model.hidden_sizes = {300, 600};
+    c.comm.exchange_streams = 2;
+  });
+  vary("no_bias", [](auto& c) { c.model.use_bias = false; });
+  if (kernels::available(kernels::GemmBackend::onednn)) {
+    vary("onednn", [](auto& c) { c.kernels.gemm = kernels::GemmBackend::onednn; });
+  }
+  return all;
+}
+
+class Reproducible : public testing::TestWithParam<Variant> {};
+
+TEST_P(Reproducible, TrainsTheSameBitsInAnyWorld) {
+  const comm::Communicator alone = world().split(world().rank());
+  const Trained serial = train(alone, GetParam().config, 0, 12);
+  EXPECT_LT(serial.losses.back(), serial.losses.front());
+  for (const int ranks_per_node : {0, 1, 2, 3}) {
+    const Trained shared = train(world(), GetParam().config, ranks_per_node, 12);
+    EXPECT_EQ(shared.losses, serial.losses);
+    EXPECT_EQ(shared.norms, serial.norms);
+    EXPECT_TRUE(shared.weights == serial.weights) << ranks_per_node << " ranks per node";
+  }
+}
+
+TEST_P(Reproducible, TrainsWhatTheFastModeTrains) {
+  config::RunConfig fast = GetParam().config;
+  fast.run.reproducible = false;
+  expect_same_training(train(world(), GetParam().config, 0, 12), train(world(), fast, 0, 12));
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, Reproducible, testing::ValuesIn(reproducible_variants()),
+                         [](const auto& variant) { return variant.param.name; });
+
 TEST(Trainer, AccumulationIsTheSameAsALargerBatch) {
   config::RunConfig parts = small_config(), whole = small_config();
   parts.train_input.batch_size = 20;
@@ -208,7 +269,7 @@ TEST(Trainer, WhatOneRankAsksForAllRanksKnowAfterTheSameStep) {
 
 TEST(Trainer, GoesOnWithTheSameBitsAfterAnyStep) {
   constexpr int steps = 9;
-  for (config::RunConfig config : {small_config(), skipping()}) {
+  for (config::RunConfig config : {small_config(), skipping(), reproducible()}) {
     config.optimizer.grad_accum_steps = 2;
     config.optimizer.max_gradient_norm = 0.3;
     ATrainer whole(config);
@@ -220,7 +281,7 @@ TEST(Trainer, GoesOnWithTheSameBitsAfterAnyStep) {
       ATrainer second(config);
       second.set_weights(first.weights());
       second.set_momentum(first.momentum());
-      second->resume_at(stop, 0);
+      second->resume_at(stop, 0, first->gradient_exponent());
       for (int s = stop; s < steps; ++s) second->step();
       EXPECT_EQ(second.weights(), weights) << "after step " << stop;
     }
@@ -285,7 +346,7 @@ TEST(Trainer, ANonFiniteGradientStopsTheRunOtherwise) {
 
 TEST(Trainer, SkippingForEverIsAnError) {
   ATrainer trainer(skipping());
-  trainer->resume_at(1, Trainer::most_skipped_in_a_row - 2);
+  trainer->resume_at(1, Trainer::most_skipped_in_a_row - 2, 0);
   trainer.spoil_one_weight(std::numeric_limits<float>::infinity());
   EXPECT_TRUE(trainer->step().skipped);
   EXPECT_THROW(trainer->step(), Error);

@@ -1,0 +1,46 @@
+#include "comm/block_owners.hpp"
+
+namespace fcmnist::comm {
+
+namespace {
+
+std::size_t most_owned(const Topology& topology, std::size_t blocks) {
+  const auto ranks = static_cast<std::size_t>(topology.node().size());
+  return (blocks + ranks - 1) / ranks;
+}
+
+}  // namespace
+
+BlockOwners::BlockOwners(const Topology& topology, const Layout& layout, bool give_way)
+    : topology_(&topology),
+      blocks_(blocks_of(layout)),
+      patience_(PolledWait::in_step(topology.world().stall_watch(), give_way)),
+      block_values_(topology.node(), bytes_per_rank(topology, layout)),
+      barrier_(topology, patience_) {
+  const auto ranks = static_cast<std::size_t>(topology.node().size());
+  const auto me = static_cast<std::size_t>(topology.node().rank());
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    if (i % ranks == me) owned_.push_back(i);
+    const std::size_t b = (i + me * blocks_.size() / ranks) % blocks_.size();
+    if (b % ranks != me) owned_by_others_.push_back(b);
+  }
+}
+
+std::size_t BlockOwners::bytes_per_rank(const Topology& topology, const Layout& layout) {
+  return most_owned(topology, blocks_of(layout).size()) * sizeof(double);
+}
+
+/// The block with index b is number b / R of rank b mod R.
+double& BlockOwners::block_value(std::size_t block_index) const {
+  const auto ranks = static_cast<std::size_t>(topology_->node().size());
+  const auto values = block_values_.segment(static_cast<int>(block_index % ranks));
+  return reinterpret_cast<double*>(values.data())[block_index / ranks];
+}
+
+double BlockOwners::sum_of_block_values() const {
+  double sum = 0.0;
+  for (std::size_t b = 0; b < blocks_.size(); ++b) sum += block_value(b);
+  return sum;
+}
+
+}  // namespace fcmnist::comm

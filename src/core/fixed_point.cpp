@@ -1,0 +1,121 @@
+#include "core/fixed_point.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+#include "core/error.hpp"
+
+namespace fcmnist {
+
+namespace {
+
+// Added to a double below 2^51, it leaves the nearest integer in the lowest bits of the sum, as two's
+// complement; the processor has no vector instruction for that before AVX-512.
+constexpr double rounder = 0x1.8p52;
+constexpr auto rounder_bits = std::bit_cast<std::uint64_t>(rounder);
+constexpr std::int64_t limit_units = std::int64_t{1} << 50;
+constexpr std::uint32_t all_but_sign = 0x7FFF'FFFF;
+constexpr std::size_t chunk = 256;  // numbers that stay in the first-level cache
+
+/// total[i] = the sum over the terms of number begin + i.
+void sum_terms(std::span<const std::int64_t* const> terms, std::size_t begin, std::span<std::int64_t> total) {
+  std::int64_t* __restrict to = total.data();
+  std::copy_n(terms[0] + begin, total.size(), to);
+  for (const std::int64_t* term : terms.subspan(1)) {
+#pragma omp simd
+    for (std::size_t i = 0; i < total.size(); ++i) {
+      to[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(to[i]) +
+                                        static_cast<std::uint64_t>(term[begin + i]));
+    }
+  }
+}
+
+}  // namespace
+
+FixedPoint::FixedPoint(int exponent) : exponent_(exponent) {
+  FCMNIST_CHECK(exponent >= smallest_exponent && exponent <= largest_exponent, fmt::format("{}", exponent));
+}
+
+double FixedPoint::unit() const { return std::ldexp(1.0, exponent_); }
+
+double FixedPoint::limit() const { return static_cast<double>(limit_units) * unit(); }
+
+float FixedPoint::add(std::span<const float> values, Into into, std::span<std::int64_t> sums) const {
+  FCMNIST_CHECK(values.size() == sums.size(), fmt::format("{} and {}", values.size(), sums.size()));
+  const double units = std::ldexp(1.0, -exponent_);
+  const float* __restrict from = values.data();
+  std::int64_t* __restrict to = sums.data();
+  const std::uint64_t keep = into == Into::add ? ~std::uint64_t{0} : 0;
+  std::uint32_t largest = 0;  // the bits of floats without a sign are ordered as the numbers are, NaN last
+#pragma omp simd reduction(max : largest)
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    largest = std::max(largest, std::bit_cast<std::uint32_t>(from[i]) & all_but_sign);
+    const double shifted = static_cast<double>(from[i]) * units + rounder;
+    // Unsigned: above the limit it may wrap around.
+    const std::uint64_t rounded = std::bit_cast<std::uint64_t>(shifted) - rounder_bits;
+    to[i] = static_cast<std::int64_t>((static_cast<std::uint64_t>(to[i]) & keep) + rounded);
+  }
+  return std::bit_cast<float>(largest);
+}
+
+bool FixedPoint::sum(std::span<const std::int64_t* const> terms, std::span<float> out) const {
+  FCMNIST_CHECK(!terms.empty(), "no terms");
+  alignas(64) std::array<std::int64_t, chunk> total;
+  const double unit_now = unit();
+  std::int64_t beyond = 0;  // has a bit above the limit when one of the sums has
+  for (std::size_t begin = 0; begin < out.size(); begin += chunk) {
+    const std::size_t count = std::min(chunk, out.size() - begin);
+    sum_terms(terms, begin, {total.data(), count});
+    float* __restrict to = out.data() + begin;
+#pragma omp simd reduction(| : beyond)
+    for (std::size_t i = 0; i < count; ++i) {
+      beyond |= total[i] ^ (total[i] < 0 ? -1 : 0);
+      const auto shifted = static_cast<std::uint64_t>(total[i]) + rounder_bits;
+      to[i] = static_cast<float>((std::bit_cast<double>(shifted) - rounder) * unit_now);
+    }
+  }
+  return beyond < limit_units;
+}
+
+void ordered_sum(std::span<const std::int64_t* const> terms, std::span<std::int64_t> out) {
+  FCMNIST_CHECK(!terms.empty(), "no terms");
+  std::array<std::int64_t, chunk> total;  // since `out` may be a later term
+  for (std::size_t begin = 0; begin < out.size(); begin += chunk) {
+    const std::size_t count = std::min(chunk, out.size() - begin);
+    sum_terms(terms, begin, {total.data(), count});
+    std::copy_n(total.data(), count, out.data() + begin);
+  }
+}
+
+namespace {
+
+// Of each part of an ExactSum: what is left by one is less than its unit; so 4,095 of them stay below 2^53 of
+// the next one's.
+constexpr std::array<double, ExactSum::part_count> part_units = {0x1p34, 0x1p-8, 0x1p-50};
+constexpr double exact_below = 0x1p86;
+
+}  // namespace
+
+ExactSum::ExactSum(std::span<const double, part_count> parts) { std::ranges::copy(parts, parts_.begin()); }
+
+void ExactSum::add(double number) {
+  for (std::size_t p = 0; p < part_count; ++p) {
+    const double part = std::nearbyint(number / part_units[p]) * part_units[p];
+    parts_[p] += part;
+    if (!std::isfinite(number)) return;
+    number -= part;
+  }
+}
+
+double ExactSum::value() const {
+  if (parts_[0] >= exact_below) return std::numeric_limits<double>::infinity();
+  return parts_[0] + (parts_[1] + parts_[2]);
+}
+
+}  // namespace fcmnist

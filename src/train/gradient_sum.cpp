@@ -1,0 +1,25 @@
+#include "train/gradient_sum.hpp"
+
+#include "train/fast_sum.hpp"
+#include "train/reproducible_sum.hpp"
+
+namespace fcmnist::train {
+
+std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, const comm::Topology& topology,
+                                               const Layout& layout, std::vector<Range> parts,
+                                               std::size_t small_count, const comm::CommOptions& options,
+                                               bool give_way) {
+  if (reproducible) {
+    return std::make_unique<ReproducibleSum>(topology, layout, std::move(parts), small_count, options,
+                                             give_way);
+  }
+  return std::make_unique<FastSum>(topology, layout, std::move(parts), small_count, options, give_way);
+}
+
+std::size_t gradient_sum_bytes_per_rank(bool reproducible, const comm::Topology& topology,
+                                        const Layout& layout) {
+  return reproducible ? comm::GradientExchange<std::int64_t>::bytes_per_rank(topology, layout, 0)
+                      : comm::GradientExchange<float>::bytes_per_rank(topology, layout, 0);
+}
+
+}  // namespace fcmnist::train

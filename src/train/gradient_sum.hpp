@@ -1,0 +1,76 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "comm/block_owners.hpp"
+#include "comm/options.hpp"
+#include "comm/topology.hpp"
+#include "core/arena.hpp"
+#include "core/layout.hpp"
+#include "core/share.hpp"
+#include "model/mlp.hpp"
+
+namespace fcmnist::train {
+
+/// The gradient of a step on its way from the microbatches of all replicas to the owners of its blocks:
+///
+///   per microbatch: backward() into target() with accumulate(first), part_written() after each part;
+///     with the last one, begin(small) before its first part
+///   finish();  per owned block: use sources(), or collect() and later collected();  owners().publish()
+class GradientSum {
+ public:
+  virtual ~GradientSum() = default;
+
+  [[nodiscard]] virtual comm::BlockOwners& owners() = 0;
+
+  /// Where backward() writes the gradient of a microbatch, and how.
+  [[nodiscard]] virtual ArenaView<float> target() = 0;
+  [[nodiscard]] virtual model::Accumulate accumulate(bool first_microbatch) const = 0;
+  /// Numbers that are summed over all replicas with the gradient; as many as the constructor was told.
+  virtual void begin(std::span<const double> small) = 0;
+  /// The next part of the gradient of a microbatch is written; parts come in the order of the constructor's.
+  virtual void part_written(bool first_microbatch, bool last_microbatch) = 0;
+
+  /// Collective: waits for all replicas. Returns the sums of the small numbers.
+  virtual std::span<const double> finish() = 0;
+  /// The arrays whose sum over this owned block, in this order, is the gradient. Valid until the next call.
+  [[nodiscard]] virtual std::span<const float* const> sources(const Block& block) = 0;
+  /// Adds them into one array, and returns the sum of the squares. From then on collected(block) is that
+  /// array, and sources(block) must not be used any more.
+  virtual double collect(const Block& block) = 0;
+  [[nodiscard]] virtual std::span<const float* const> collected(const Block& block) = 0;
+
+  /// Whether the norm of the whole gradient must be known before the gradient may be used: see repeat_for().
+  [[nodiscard]] virtual bool needs_norm() const { return false; }
+  /// Whether the microbatches must be computed again before the gradient, of this norm, may be used. The same
+  /// answer on all ranks.
+  [[nodiscard]] virtual bool repeat_for(double /*norm*/) { return false; }
+
+  /// What a checkpoint must hold for the same bits after a resume.
+  [[nodiscard]] virtual int exponent() const { return 0; }
+  virtual void set_exponent(int /*exponent*/) {}
+};
+
+/// `reproducible`: adds the gradients of microbatches in fixed point: as long as these are the same, the sum
+/// is the same bits on any number of ranks and nodes, however the microbatches are dealt. Otherwise it adds
+/// floats, in an order that depends on the world.
+///
+/// The unit of the fixed point is chosen for each step by the norm of the gradient of the step before: no
+/// number may exceed the limit, which is 256 times that norm, and the unit must be at most 1e-8 of the root
+/// mean square of the numbers, which leaves a factor of 30 for 545,810 of them. A step whose gradient does
+/// not fit is computed again with another unit: nothing is lost or cut off. Small numbers must be exact in
+/// sums themselves (ExactSum).
+///
+/// Collective; the arguments are those of comm::GradientExchange.
+std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, const comm::Topology& topology,
+                                               const Layout& layout, std::vector<Range> parts,
+                                               std::size_t small_count, const comm::CommOptions& options,
+                                               bool give_way);
+
+/// Bytes of shared memory that one rank of the node allocates.
+std::size_t gradient_sum_bytes_per_rank(bool reproducible, const comm::Topology& topology,
+                                        const Layout& layout);
+
+}  // namespace fcmnist::train

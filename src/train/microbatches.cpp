@@ -1,0 +1,69 @@
+#include "train/microbatches.hpp"
+
+#include <algorithm>
+
+#include "data/epoch_plan.hpp"
+
+namespace fcmnist::train {
+
+namespace {
+
+std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+Microbatches::Microbatches(std::size_t size, std::size_t per_replica, int replicas)
+    : size_(size), per_replica_(per_replica), replicas_(static_cast<std::size_t>(replicas)) {}
+
+Microbatches Microbatches::of_fixed_size(std::size_t size, int replicas) { return {size, 0, replicas}; }
+
+Microbatches Microbatches::shared_evenly(std::size_t per_replica, int replicas) {
+  return {0, per_replica, replicas};
+}
+
+Range Microbatches::share(std::size_t items, int replica) const {
+  return share_of(items, replicas_, static_cast<std::size_t>(replica));
+}
+
+std::size_t Microbatches::in_all(std::size_t samples) const { return ceil_div(samples, size_); }
+
+std::size_t Microbatches::count(std::size_t samples, int replica) const {
+  if (size_ == 0) return per_replica_;
+  return std::max<std::size_t>(share(in_all(samples), replica).size(), 1);
+}
+
+Range Microbatches::of(std::size_t samples, int replica, std::size_t n) const {
+  if (size_ == 0) {
+    const Range mine = share(samples, replica);
+    const Range part = share_of(mine.size(), per_replica_, n);
+    return {mine.begin + part.begin, mine.begin + part.end};
+  }
+  const Range mine = share(in_all(samples), replica);
+  const std::size_t begin = std::min((mine.begin + n) * size_, samples);
+  return {begin, mine.size() == 0 ? begin : std::min(begin + size_, samples)};
+}
+
+std::size_t Microbatches::largest(std::size_t samples) const {
+  return size_ > 0 ? std::min(size_, samples) : ceil_div(ceil_div(samples, replicas_), per_replica_);
+}
+
+std::size_t step_batch(const config::RunConfig& config, int replicas) {
+  return data::global_batch(config.train_input, replicas) *
+         static_cast<std::size_t>(config.optimizer.grad_accum_steps);
+}
+
+Microbatches training_microbatches(const config::RunConfig& config, int replicas) {
+  const std::size_t fixed = config::microbatch_size(config);
+  if (fixed > 0) return Microbatches::of_fixed_size(fixed, replicas);
+  return Microbatches::shared_evenly(static_cast<std::size_t>(config.optimizer.grad_accum_steps), replicas);
+}
+
+Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, std::size_t samples) {
+  const std::size_t fixed = config::microbatch_size(config);
+  if (fixed > 0) return Microbatches::of_fixed_size(fixed, replicas);
+  const std::size_t batch = std::min(data::global_batch(config.eval_input, replicas), samples);
+  return Microbatches::of_fixed_size(
+      std::max<std::size_t>(ceil_div(batch, static_cast<std::size_t>(replicas)), 1), replicas);
+}
+
+}  // namespace fcmnist::train

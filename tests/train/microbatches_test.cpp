@@ -1,0 +1,75 @@
+#include "train/microbatches.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace fcmnist::train {
+namespace {
+
+/// The microbatches of all replicas, in the order of the samples; none that is empty.
+std::vector<Range> all_of(const Microbatches& microbatches, std::size_t samples, int replicas) {
+  std::vector<Range> all;
+  std::vector<std::size_t> counts;
+  for (int replica = 0; replica < replicas; ++replica) {
+    counts.push_back(0);
+    for (std::size_t n = 0; n < microbatches.count(samples, replica); ++n) {
+      const Range part = microbatches.of(samples, replica, n);
+      EXPECT_LE(part.end, samples);
+      EXPECT_LE(part.size(), microbatches.largest(samples));
+      if (part.size() == 0) continue;
+      all.push_back(part);
+      ++counts.back();
+    }
+  }
+  EXPECT_LE(std::ranges::max(counts) - std::ranges::min(counts), 1U);
+  return all;
+}
+
+void expect_cover(const std::vector<Range>& parts, std::size_t samples) {
+  std::size_t next = 0;
+  for (const Range& part : parts) {
+    EXPECT_EQ(part.begin, next);
+    next = part.end;
+  }
+  EXPECT_EQ(next, samples);
+}
+
+TEST(Microbatches, OfFixedSizeAreTheSameForAnyNumberOfReplicas) {
+  for (const std::size_t samples : {1U, 63U, 64U, 65U, 640U, 1000U}) {
+    const auto alone = all_of(Microbatches::of_fixed_size(64, 1), samples, 1);
+    expect_cover(alone, samples);
+    EXPECT_EQ(alone.size(), (samples + 63) / 64);
+    for (const int replicas : {2, 3, 8, 48}) {
+      EXPECT_EQ(all_of(Microbatches::of_fixed_size(64, replicas), samples, replicas), alone);
+    }
+  }
+}
+
+TEST(Microbatches, SharedEvenlyDifferByOneSampleAtMost) {
+  for (const std::size_t samples : {1U, 64U, 65U, 1000U}) {
+    for (const int replicas : {1, 2, 3, 48}) {
+      const auto microbatches = Microbatches::shared_evenly(3, replicas);
+      expect_cover(all_of(microbatches, samples, replicas), samples);
+      for (int replica = 0; replica < replicas; ++replica) {
+        EXPECT_EQ(microbatches.count(samples, replica), 3U);
+      }
+      const std::size_t parts = 3 * static_cast<std::size_t>(replicas);
+      EXPECT_LE(microbatches.largest(samples), samples / parts + 1);
+    }
+  }
+}
+
+TEST(Microbatches, AReplicaWithoutSamplesHasOneThatIsEmpty) {
+  const auto microbatches = Microbatches::of_fixed_size(10, 4);
+  std::size_t empty = 0;
+  for (int replica = 0; replica < 4; ++replica) {
+    EXPECT_EQ(microbatches.count(25, replica), 1U);
+    empty += microbatches.of(25, replica, 0).size() == 0 ? 1 : 0;
+  }
+  EXPECT_EQ(empty, 1U);
+}
+
+}  // namespace
+}  // namespace fcmnist::train
