@@ -79,6 +79,9 @@ std::vector<Key> active_keys() {
       choice_key(
           section, "nan_policy", may_change, [](auto& c) -> auto& { return c.run.nan_policy; }, nan_policies),
       integer_key(
+          section, "check_replicas_steps", may_change,
+          [](auto& c) -> auto& { return c.run.check_replicas_steps; }, 0L, most_steps),
+      integer_key(
           section, "seed", keeps, [](auto& c) -> auto& { return c.run.seed; }, std::uint64_t{0}),
       bool_key(
           section, "reproducible", keeps, [](auto& c) -> auto& { return c.run.reproducible; }),

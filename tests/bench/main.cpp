@@ -76,6 +76,7 @@ bool run(const comm::Communicator& world, const Settings& settings, bool is_tabl
          {add_peak, add_gemm, add_exchange, add_step, add_replica, add_reproducible, add_save})
       add_group(bench);
   }
+  add_check(bench);
   if (world.rank() != 0) {
     NoReport report;
     benchmark::RunSpecifiedBenchmarks(&report);
