@@ -66,14 +66,12 @@ class GradientSum {
 /// Collective; `most_microbatches`: that a replica computes in a step; the other arguments are those of
 /// comm::GradientExchange.
 std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, std::size_t most_microbatches,
-                                               const comm::Topology& topology,
-                                               const Layout& layout, std::vector<Range> parts,
-                                               std::size_t small_count, const comm::CommOptions& options,
-                                               bool give_way);
+                                               const comm::Topology& topology, const Layout& layout,
+                                               std::vector<Range> parts, std::size_t small_count,
+                                               const comm::CommOptions& options, bool give_way);
 
 /// Bytes of shared memory that one rank of the node allocates.
 std::size_t gradient_sum_bytes_per_rank(bool reproducible, std::size_t most_microbatches,
-                                        const comm::Topology& topology,
-                                        const Layout& layout);
+                                        const comm::Topology& topology, const Layout& layout);
 
 }  // namespace fcmnist::train

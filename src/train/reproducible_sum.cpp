@@ -117,15 +117,15 @@ bool ReproducibleSum::repeat_for(double norm) {
   const int used = format_.exponent();
   if (std::isnan(norm) || norm == 0.0) return accept(used);
   if (std::isinf(norm)) {
-    if (used == FixedPoint::largest_exponent) return accept(used);  // the sum of the squares itself is infinite
+    if (used == FixedPoint::largest_exponent)
+      return accept(used);  // the sum of the squares itself is infinite
     too_fine_ = used;
     set_exponent(too_coarse_ ? (used + *too_coarse_ + 1) / 2 : used + coarser_by);
     return true;
   }
   const double largest_unit = finest_share * norm / std::sqrt(count_);
   const bool is_known = norm > 1e-100;  // else blocks are below_unit
-  const int by_norm =
-      std::min(std::ilogb(norm) + 1 + headroom - limit_exponent, std::ilogb(largest_unit));
+  const int by_norm = std::min(std::ilogb(norm) + 1 + headroom - limit_exponent, std::ilogb(largest_unit));
   const int best = is_known ? by_norm : used - finer_by;
   const int finest = too_fine_ ? *too_fine_ + 1 : FixedPoint::smallest_exponent;
   if (format_.unit() <= largest_unit || used == finest) return accept(best);
