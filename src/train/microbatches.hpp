@@ -42,7 +42,7 @@ std::size_t step_batch(const config::RunConfig& config, int replicas);
 
 /// Those of a training step.
 Microbatches training_microbatches(const config::RunConfig& config, int replicas);
-/// Those of an evaluation; of a fixed size.
+/// Those of an evaluation; of a fixed size, which does not depend on the world if that of training does not.
 Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, std::size_t samples);
 
 }  // namespace fcmnist::train

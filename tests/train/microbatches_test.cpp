@@ -76,5 +76,17 @@ TEST(Microbatches, AReplicaWithoutSamplesHasOneThatIsEmpty) {
   EXPECT_EQ(empty, 1U);
 }
 
+TEST(Microbatches, OfAnEvaluationAreTheSameInAnyWorldWhenThoseOfTrainingAre) {
+  config::RunConfig config;
+  config.eval_input.batch_size = 100;
+  EXPECT_EQ(evaluation_microbatches(config, 4, 10'000).largest(10'000), 25U);  // a rank's share of the batch
+  config.run.microbatch = 5;
+  for (const int replicas : {1, 3, 48}) {
+    EXPECT_EQ(evaluation_microbatches(config, replicas, 10'000).largest(10'000), 64U);
+    EXPECT_EQ(evaluation_microbatches(config, replicas, 1'000'000).largest(1'000'000), 245U);
+    EXPECT_EQ(evaluation_microbatches(config, replicas, 7).largest(7), 7U);
+  }
+}
+
 }  // namespace
 }  // namespace fcmnist::train
