@@ -100,6 +100,12 @@ def state_dict(path):
         return {name: dataset[...] for name, dataset in file["model"].items()}
 
 
+def tables(path):
+    """The tables of a metrics file and its journal as numpy arrays: {"train": {column: array}, "eval": ...}; "eval" has
+    the confusion matrices (evaluations x true class x predicted class) too."""
+    return _read_metrics(path)[0]
+
+
 def metrics(path):
     """The tables of a metrics file and its journal, as pandas frames with `step` as their index:
     {"train": ..., "eval": ...}."""
@@ -109,14 +115,13 @@ def metrics(path):
         columns = {name: values for name, values in table.items() if name not in ("step", "confusion")}
         return pandas.DataFrame(columns, index=pandas.Index(table["step"], name="step"))
 
-    tables, _ = _read_metrics(path)
-    return {name: frame(table) for name, table in tables.items()}
+    return {name: frame(table) for name, table in tables(path).items()}
 
 
 def confusion(path):
     """Steps of the evaluations, and their confusion matrices (evaluations x true class x predicted class)."""
-    tables, _ = _read_metrics(path)
-    return tables["eval"]["step"], tables["eval"]["confusion"]
+    evaluations = tables(path)["eval"]
+    return evaluations["step"], evaluations["confusion"]
 
 
 def journal(path):

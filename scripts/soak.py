@@ -25,6 +25,7 @@ import time
 import uuid
 
 sys.dont_write_bytecode = True
+import compare_runs  # noqa: E402
 import fcmnist_files  # noqa: E402 (sets HDF5_USE_FILE_LOCKING before h5py is loaded)
 from fcmnist_files import h5py, np  # noqa: E402
 
@@ -32,7 +33,6 @@ KINDS = ("one rank", "all ranks", "mpirun and all ranks")
 PHASES = ("start-up", "steps", "save", "end", "shutdown")
 MARK = "FCMNIST_SOAK"
 SILENCE_S = 60.0  # a run that neither ends nor prints for so long hangs
-TIMES = re.compile(r"samples_per_s|\w+_s|bubble_fraction")  # columns that differ from run to run
 STEPS = 400
 CONFIG = f"""\
 train_input: {{use_fake_data: True, batch_size: 64}}
@@ -209,20 +209,10 @@ class ModelDir:
 
     def content(self):
         """Every array of the finished run that must be equal in every run: {name: bytes}."""
-        found = {}
-        with h5py.File(self.path / f"checkpoint_{self.steps()[-1]}.h5", "r") as file:
-            for group in ("model", "optimizer", "evaluation", "state"):
-                file[group].visititems(lambda name, item, at=group: found.update(
-                    {f"{at}/{name}": item[...].tobytes()} if isinstance(item, h5py.Dataset) else {}))
-                attributes = file[group].attrs.items()
-                found.update({f"{group}@{name}": np.asarray(value).tobytes() for name, value in attributes
-                              if not isinstance(value, str) and not TIMES.fullmatch(name)})
-        for table, frame in self.metrics().items():
-            found[f"{table}/step"] = frame.index.to_numpy().tobytes()
-            found.update({f"{table}/{name}": frame[name].to_numpy().tobytes() for name in frame.columns
-                          if not TIMES.fullmatch(name)})
-        found["eval/confusion"] = fcmnist_files.confusion(self.path / "metrics.h5")[1].tobytes()
-        return found
+        found = compare_runs.checkpoint_content(self.path / f"checkpoint_{self.steps()[-1]}.h5")
+        for table, columns in compare_runs.metrics_content(self.path / "metrics.h5").items():
+            found.update({f"{table}/{name}": values for name, values in columns.items()})
+        return {name: values.tobytes() for name, values in found.items()}
 
     def left_files(self):
         """Names that a finished run must not leave."""

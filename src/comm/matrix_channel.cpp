@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "comm/mpi_handle.hpp"
+#include "core/arena.hpp"
 #include "core/error.hpp"
 
 namespace fcmnist::comm {

@@ -6,7 +6,6 @@
 
 #include "comm/communicator.hpp"
 #include "comm/polled_wait.hpp"
-#include "core/arena.hpp"
 #include "core/matrix_view.hpp"
 
 namespace fcmnist::comm {

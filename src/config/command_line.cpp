@@ -36,7 +36,7 @@ Examples:
 
 Exit codes:
    0  done                              4  checkpoints, metrics, model_dir
-   2  command line or configuration     5  communication: a rank stalled, no shared memory
+   2  command line or configuration     5  communication: a rank stalled, no shared memory, replicas differ
    3  data files                        6  training diverged: loss or weights not finite
    7  another run uses the model_dir   75  stopped early; the same command goes on
 )";

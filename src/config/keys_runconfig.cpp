@@ -31,9 +31,10 @@ constexpr Choice<Execution> executions[] = {
 
 constexpr auto section = "runconfig";
 
+constexpr std::string_view automatic = "auto";
+
 /// A number of stages or the word "auto".
 Key stages_key() {
-  constexpr std::string_view automatic = "auto";
   return active(
       section, "pipeline_stages", Resume::may_change,
       [](const Value& v, const std::string& key, Draft& draft) {
@@ -98,6 +99,9 @@ std::vector<Key> active_keys() {
           [](const RunConfig& c) { return write(c.run.max_time); }),
       choice_key(
           section, "nan_policy", may_change, [](auto& c) -> auto& { return c.run.nan_policy; }, nan_policies),
+      integer_key(
+          section, "check_replicas_steps", may_change,
+          [](auto& c) -> auto& { return c.run.check_replicas_steps; }, 0L, most_steps),
       integer_key(
           section, "seed", keeps, [](auto& c) -> auto& { return c.run.seed; }, std::uint64_t{0}),
       bool_key(

@@ -45,7 +45,8 @@ struct RunOptions {
   long eval_steps = 0;       ///< batches per evaluation; 0 = the whole set
   long eval_frequency = 0;   ///< train_and_eval: evaluate every so many steps; 0 = only at the end
   long log_steps = 50;
-  bool save_losses = true;  ///< a metrics row for every step; false: only for steps that are logged
+  bool save_losses = true;           ///< a metrics row for every step; false: only for steps that are logged
+  long check_replicas_steps = 1000;  ///< compare the weights of all ranks; 0 = at start and checkpoints only
   MaxTime max_time;
   NanPolicy nan_policy = NanPolicy::stop;
   std::uint64_t seed = 1;

@@ -12,7 +12,7 @@ enum class ExitCode : int {
   usage = 2,          ///< command line or configuration
   data = 3,           ///< missing, damaged or unsuitable data files
   storage = 4,        ///< checkpoints, metrics, model_dir
-  communication = 5,  ///< a rank stalled, shared memory could not be had, out of memory
+  communication = 5,  ///< a rank stalled, replicas differ, no shared memory, out of memory
   diverged = 6,       ///< loss, gradient or weights not finite
   in_use = 7,         ///< another run works in the model_dir
   stopped = 75,       ///< stopped early, with a checkpoint to resume from (EX_TEMPFAIL of sysexits.h)

@@ -36,6 +36,35 @@ void sum_terms(std::span<const std::int64_t* const> terms, std::size_t begin, st
   }
 }
 
+/// to[i] = or += values[i] * units, rounded to an integer. Returns the largest |value|, NaN above all.
+float add_rounded(const float* __restrict values, double units, bool adds, std::span<std::int64_t> to) {
+  std::int64_t* __restrict sums = to.data();
+  const std::uint64_t keep = adds ? ~std::uint64_t{0} : 0;
+  std::uint32_t largest = 0;  // the bits of floats without a sign are ordered as the numbers are, NaN last
+#pragma omp simd reduction(max : largest)
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    largest = std::max(largest, std::bit_cast<std::uint32_t>(values[i]) & all_but_sign);
+    const double shifted = static_cast<double>(values[i]) * units + rounder;
+    // Unsigned: above the limit it may wrap around.
+    const std::uint64_t rounded = std::bit_cast<std::uint64_t>(shifted) - rounder_bits;
+    sums[i] = static_cast<std::int64_t>((static_cast<std::uint64_t>(sums[i]) & keep) + rounded);
+  }
+  return std::bit_cast<float>(largest);
+}
+
+/// to[i] = total[i] * unit. Whether none exceeds the limit.
+bool to_floats(std::span<const std::int64_t> total, double unit, float* __restrict to) {
+  const std::int64_t* __restrict from = total.data();
+  std::int64_t beyond = 0;  // has a bit above the limit when one of the numbers has
+#pragma omp simd reduction(| : beyond)
+  for (std::size_t i = 0; i < total.size(); ++i) {
+    beyond |= from[i] ^ (from[i] < 0 ? -1 : 0);
+    const auto shifted = static_cast<std::uint64_t>(from[i]) + rounder_bits;
+    to[i] = static_cast<float>((std::bit_cast<double>(shifted) - rounder) * unit);
+  }
+  return beyond < limit_units;
+}
+
 }  // namespace
 
 FixedPoint::FixedPoint(int exponent) : exponent_(exponent) {
@@ -48,39 +77,37 @@ double FixedPoint::limit() const { return static_cast<double>(limit_units) * uni
 
 float FixedPoint::add(std::span<const float> values, Into into, std::span<std::int64_t> sums) const {
   FCMNIST_CHECK(values.size() == sums.size(), fmt::format("{} and {}", values.size(), sums.size()));
-  const double units = std::ldexp(1.0, -exponent_);
-  const float* __restrict from = values.data();
-  std::int64_t* __restrict to = sums.data();
-  const std::uint64_t keep = into == Into::add ? ~std::uint64_t{0} : 0;
-  std::uint32_t largest = 0;  // the bits of floats without a sign are ordered as the numbers are, NaN last
-#pragma omp simd reduction(max : largest)
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    largest = std::max(largest, std::bit_cast<std::uint32_t>(from[i]) & all_but_sign);
-    const double shifted = static_cast<double>(from[i]) * units + rounder;
-    // Unsigned: above the limit it may wrap around.
-    const std::uint64_t rounded = std::bit_cast<std::uint64_t>(shifted) - rounder_bits;
-    to[i] = static_cast<std::int64_t>((static_cast<std::uint64_t>(to[i]) & keep) + rounded);
-  }
-  return std::bit_cast<float>(largest);
+  return add_rounded(values.data(), std::ldexp(1.0, -exponent_), into == Into::add, sums);
 }
 
 bool FixedPoint::sum(std::span<const std::int64_t* const> terms, std::span<float> out) const {
   FCMNIST_CHECK(!terms.empty(), "no terms");
   alignas(64) std::array<std::int64_t, chunk> total;
-  const double unit_now = unit();
-  std::int64_t beyond = 0;  // has a bit above the limit when one of the sums has
+  bool fits = true;
   for (std::size_t begin = 0; begin < out.size(); begin += chunk) {
     const std::size_t count = std::min(chunk, out.size() - begin);
     sum_terms(terms, begin, {total.data(), count});
-    float* __restrict to = out.data() + begin;
-#pragma omp simd reduction(| : beyond)
-    for (std::size_t i = 0; i < count; ++i) {
-      beyond |= total[i] ^ (total[i] < 0 ? -1 : 0);
-      const auto shifted = static_cast<std::uint64_t>(total[i]) + rounder_bits;
-      to[i] = static_cast<float>((std::bit_cast<double>(shifted) - rounder) * unit_now);
-    }
+    fits &= to_floats({total.data(), count}, unit(), out.data() + begin);
   }
-  return beyond < limit_units;
+  return fits;
+}
+
+FixedPoint::Summed FixedPoint::sum(std::span<const float* const> terms, std::span<float> out) const {
+  FCMNIST_CHECK(!terms.empty(), "no terms");
+  const double units = std::ldexp(1.0, -exponent_);
+  alignas(64) std::array<std::int64_t, chunk> total;
+  std::uint32_t largest = 0;
+  bool fits = true;
+  for (std::size_t begin = 0; begin < out.size(); begin += chunk) {
+    const std::size_t count = std::min(chunk, out.size() - begin);
+    for (const float* term : terms) {
+      const float here = add_rounded(term + begin, units, term != terms.front(), {total.data(), count});
+      largest = std::max(largest, std::bit_cast<std::uint32_t>(here));
+    }
+    fits &= to_floats({total.data(), count}, unit(), out.data() + begin);
+  }
+  const auto largest_term = std::bit_cast<float>(largest);
+  return {largest_term, fits && largest_term <= limit()};
 }
 
 void ordered_sum(std::span<const std::int64_t* const> terms, std::span<std::int64_t> out) {

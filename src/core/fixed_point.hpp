@@ -35,6 +35,14 @@ class FixedPoint {
   ///   terms  pointers to out.size() numbers each, at least one
   [[nodiscard]] bool sum(std::span<const std::int64_t* const> terms, std::span<float> out) const;
 
+  /// The same of numbers that are not yet in fixed point: the bits that add() and sum() give.
+  struct Summed {
+    float largest = 0.0F;  ///< |term|, as add() returns it
+    bool fits = false;     ///< no term, and no sum, exceeds the limit
+  };
+  ///   terms  one of them may be `out`
+  [[nodiscard]] Summed sum(std::span<const float* const> terms, std::span<float> out) const;
+
  private:
   int exponent_;
 };

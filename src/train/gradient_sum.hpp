@@ -64,15 +64,18 @@ class GradientSum {
 /// not fit is computed again with another unit: nothing is lost or cut off. Small numbers must be exact in
 /// sums themselves (ExactSum).
 ///
-/// Collective over the world. `parameters`: numbers of the whole gradient. The other arguments are those of
-/// comm::GradientExchange, which adds up the gradient of each stage.
-std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, const comm::Grid& grid,
-                                               const Layout& layout, std::size_t parameters,
+/// Collective over the world.
+///   most_microbatches  that a replica computes in a step
+///   parameters         numbers of the whole gradient
+/// The other arguments are those of comm::GradientExchange, which adds up the gradient of each stage.
+std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, std::size_t most_microbatches,
+                                               const comm::Grid& grid, const Layout& layout,
+                                               std::size_t parameters,
                                                std::vector<Range> parts, std::size_t small_count,
                                                const comm::CommOptions& options, bool give_way);
 
 /// Bytes of shared memory that one rank of the node allocates.
-std::size_t gradient_sum_bytes_per_rank(bool reproducible, const comm::Topology& topology,
-                                        const Layout& layout);
+std::size_t gradient_sum_bytes_per_rank(bool reproducible, std::size_t most_microbatches,
+                                        const comm::Grid& grid, const Layout& layout);
 
 }  // namespace fcmnist::train

@@ -9,6 +9,7 @@
 #include "store/checkpoint.hpp"
 #include "train/evaluator.hpp"
 #include "train/model_state.hpp"
+#include "train/replica_check.hpp"
 #include "train/run_context.hpp"
 #include "train/shared_dataset.hpp"
 #include "train/start_point.hpp"
@@ -37,6 +38,10 @@ class Learner {
   /// Collective; only if evaluates().
   EvaluationResult evaluate() { return evaluator_->evaluate(state_.weights()); }
   [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
+  /// Collective, between steps: throws CommError on all ranks when their replicas are not the same bits.
+  void check_replicas() const {
+    train::check_replicas(context_->grid(), state_, steps_done(), context_->placement);
+  }
 
   /// "60000 samples of 28 x 28, 468 steps of 128 samples per epoch, 4680 steps in all"
   [[nodiscard]] std::string description() const;

@@ -1,6 +1,7 @@
 #include "train/manifest.hpp"
 
 #include <fmt/chrono.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,9 +13,8 @@
 namespace fcmnist::train {
 
 store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks,
-                              int stages) {
+                              int stages, const std::string& blas_core) {
   const BuildInfo build = build_info();
-  const kernels::BlasInfo blas = kernels::blas_info(config.kernels.gemm);
   std::vector<std::string> hosts;
   int nodes = 0;
   for (const comm::RankPlacement& rank : ranks) {
@@ -30,8 +30,8 @@ store::Manifest make_manifest(const config::RunConfig& config, std::span<const c
   manifest.add("build_architecture", build.architecture);
   manifest.add("compiler", build.compiler);
   manifest.add("mpi", comm::mpi_version());
-  manifest.add("blas", blas.config);
-  manifest.add("blas_core", blas.core);
+  manifest.add("blas", kernels::blas_info(config.kernels.gemm).config);
+  manifest.add("blas_core", blas_core);
   manifest.add("started_utc", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now)));
   manifest.add("world_size", static_cast<std::int64_t>(ranks.size()));
   manifest.add("replicas", static_cast<std::int64_t>(ranks.size()) / stages);
@@ -40,6 +40,36 @@ store::Manifest make_manifest(const config::RunConfig& config, std::span<const c
   manifest.add("blas_threads", std::int64_t{config.kernels.blas_threads});
   manifest.add("seed", std::to_string(config.run.seed));
   return manifest;
+}
+
+std::string kernels_of(std::span<const std::string> cores) {
+  std::vector<std::string> kinds;
+  for (const std::string& core : cores) {
+    if (std::ranges::find(kinds, core) == kinds.end()) kinds.push_back(core);
+  }
+  return fmt::format("{}", fmt::join(kinds, ", "));
+}
+
+std::string name_and_version(const std::string& blas_config) {
+  return blas_config.substr(0, blas_config.find(' ', blas_config.find(' ') + 1));
+}
+
+std::string manifest_changes(const store::Manifest& then, const store::Manifest& now,
+                             std::span<const char* const> names) {
+  std::vector<std::string> changes;
+  for (const std::string_view name : names) {
+    // The build options of OpenBLAS name the kernels, which are an entry of their own.
+    const auto text = [&](const store::Manifest& manifest) -> std::string {
+      const store::ManifestValue* value = manifest.find(name);
+      const auto* words = value != nullptr ? std::get_if<std::string>(value) : nullptr;
+      if (words == nullptr) return {};
+      return name == "blas" ? name_and_version(*words) : *words;
+    };
+    const std::string was = text(then), is = text(now);
+    if (!was.empty() && !is.empty() && was != is)
+      changes.push_back(fmt::format("{} from {} to {}", name, was, is));
+  }
+  return fmt::format("{}", fmt::join(changes, ", "));
 }
 
 }  // namespace fcmnist::train

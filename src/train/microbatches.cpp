@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/fixed_point.hpp"
 #include "data/epoch_plan.hpp"
 
 namespace fcmnist::train {
@@ -43,6 +44,10 @@ Range Microbatches::of(std::size_t samples, int replica, std::size_t n) const {
   return {begin, mine.size() == 0 ? begin : std::min(begin + size_, samples)};
 }
 
+std::size_t Microbatches::most(std::size_t samples) const {
+  return size_ > 0 ? std::max<std::size_t>(ceil_div(in_all(samples), replicas_), 1) : per_replica_;
+}
+
 std::size_t Microbatches::largest(std::size_t samples) const {
   return size_ > 0 ? std::min(size_, samples) : ceil_div(ceil_div(samples, replicas_), per_replica_);
 }
@@ -65,11 +70,13 @@ Microbatches training_microbatches(const config::RunConfig& config, int replicas
 }
 
 Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, std::size_t samples) {
-  const std::size_t fixed = config::microbatch_size(config);
-  if (fixed > 0) return Microbatches::of_fixed_size(fixed, replicas);
+  constexpr std::size_t least_fixed = 64;  // smaller ones are slower, and here the size is free
+  const auto most = static_cast<std::size_t>(FixedPoint::most_terms);  // for an exact sum of the losses
   const std::size_t batch = std::min(data::global_batch(config.eval_input, replicas), samples);
-  return Microbatches::of_fixed_size(
-      std::max<std::size_t>(ceil_div(batch, static_cast<std::size_t>(replicas)), 1), replicas);
+  const std::size_t fixed = config::microbatch_size(config);
+  const std::size_t size =
+      fixed > 0 ? std::max(fixed, least_fixed) : ceil_div(batch, static_cast<std::size_t>(replicas));
+  return Microbatches::of_fixed_size(std::max({size, ceil_div(samples, most), std::size_t{1}}), replicas);
 }
 
 }  // namespace fcmnist::train

@@ -22,6 +22,8 @@ class Microbatches {
   [[nodiscard]] std::size_t count(std::size_t samples, int replica) const;
   /// The samples of the n-th of them.
   [[nodiscard]] Range of(std::size_t samples, int replica, std::size_t n) const;
+  /// Microbatches of the replica that computes the most.
+  [[nodiscard]] std::size_t most(std::size_t samples) const;
   /// Samples of the largest one of any replica.
   [[nodiscard]] std::size_t largest(std::size_t samples) const;
 
@@ -42,7 +44,7 @@ std::size_t step_batch(const config::RunConfig& config, int replicas);
 /// batch; with several stages up to 4 for each of these, so that the bubble is at most a fifth or so, as long
 /// as they have 16 samples or more, since matrix products of fewer are slow.
 Microbatches training_microbatches(const config::RunConfig& config, int replicas, int stages = 1);
-/// Those of an evaluation; of a fixed size.
+/// Those of an evaluation; of a fixed size, which does not depend on the world if that of training does not.
 Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, std::size_t samples);
 
 }  // namespace fcmnist::train

@@ -12,20 +12,29 @@
 namespace fcmnist::train {
 
 /// See make_gradient_sum().
+///
+/// When every replica has one microbatch and there is one node, the owner of a block reads the others' floats
+/// and adds them in fixed point: half the bytes. Otherwise each replica adds up its microbatches in integers,
+/// which are then exchanged.
 class ReproducibleSum final : public GradientSum {
  public:
-  ReproducibleSum(const comm::Grid& grid, const Layout& layout, std::size_t parameters,
-                  std::vector<Range> parts, std::size_t small_count, const comm::CommOptions& options,
-                  bool give_way);
+  ReproducibleSum(std::size_t most_microbatches, const comm::Grid& grid, const Layout& layout,
+                  std::size_t parameters, std::vector<Range> parts, std::size_t small_count,
+                  const comm::CommOptions& options, bool give_way);
+  /// The same on all stages, also where only some of them have ranks on several nodes.
+  static bool needs_integers(std::size_t most_microbatches, const comm::Topology& world) {
+    return most_microbatches > 1 || world.node_count() > 1;
+  }
 
-  comm::BlockOwners& owners() override { return exchange_; }
-  ArenaView<float> target() override { return gradient_.view(); }
+  comm::BlockOwners& owners() override { return floats_; }
+  ArenaView<float> target() override { return floats_.local_gradient(); }
   model::Accumulate accumulate(bool /*first_microbatch*/) const override { return model::Accumulate::write; }
   void begin(std::span<const double> small) override;
   void part_written(bool first_microbatch, bool last_microbatch) override;
   std::span<const double> finish() override;
   std::span<const float* const> sources(const Block& block) override;
-  /// NaN when a number of any rank is not finite; infinity when one does not fit.
+  /// NaN when a number of any rank is not finite; infinity when one does not fit; `below_unit` when the
+  /// sum is 0 because the unit is too large.
   double collect(const Block& block) override;
   std::span<const float* const> collected(const Block& block) override;
   bool needs_norm() const override { return true; }
@@ -34,18 +43,21 @@ class ReproducibleSum final : public GradientSum {
   void set_exponent(int exponent) override;
 
  private:
+  void add_part(bool first_microbatch, bool last_microbatch);
+  double collect_floats(const Block& block);
+  double collect_integers(const Block& block);
   bool accept(int next_exponent);
 
   const comm::Grid* grid_;
-  comm::GradientExchange<std::int64_t> exchange_;
-  double count_;           ///< of the whole gradient's numbers
-  Arena<float> gradient_;  ///< of one microbatch, then the sum, in the blocks that this rank owns
+  comm::GradientExchange<float> floats_;  ///< gradients of one microbatch, then sums in blocks of the owner
+  std::optional<comm::GradientExchange<std::int64_t>> integers_;
+  double count_;  ///< of the whole gradient's numbers
   std::vector<double> small_;
   std::span<const double> sums_;  ///< of small_
   FixedPoint format_;
   std::size_t part_ = 0;                      ///< of this microbatch: the next one to be written
-  float largest_ = 0.0F;                      ///< |number| of this step
-  bool is_finite_ = true;                     ///< all numbers of this step
+  float largest_ = 0.0F;                      ///< |number| of this step, if in integers
+  bool is_finite_ = true;                     ///< all numbers of this step, if in integers
   std::optional<int> too_fine_, too_coarse_;  ///< exponents that have been tried in this step
   const float* sum_ = nullptr;
 };

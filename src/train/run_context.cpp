@@ -85,11 +85,6 @@ void check_gemm(kernels::GemmBackend backend) {
                    "runconfig.gemm openblas, or install libdnnl-dev and build again");
 }
 
-/// "OpenBLAS 0.3.21" of "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..."
-std::string name_and_version(const std::string& config) {
-  return config.substr(0, config.find(' ', config.find(' ') + 1));
-}
-
 void describe_start(const RunContext& context) {
   const BuildInfo build = build_info();
   const kernels::BlasInfo blas = kernels::blas_info(context.config.kernels.gemm);
@@ -126,9 +121,14 @@ RunContext::RunContext(const comm::Session& session, const config::CommandLine& 
   kernels::set_blas_threads(config.kernels.blas_threads);
   placement = comm::gather_placement(topology);
   give_way = comm::oversubscribed(placement);
-  manifest = make_manifest(config, placement, grid().stages());
+  const std::string core = kernels::blas_info(config.kernels.gemm).core;
+  const std::string blas_core = kernels_of(world().all_gather(core));
+  manifest = make_manifest(config, placement, grid().stages(), blas_core);
 
   describe_start(*this);
+  if (blas_core != core) {
+    log->warn("ranks use different GEMM kernels ({}): bits depend on which rank runs where", blas_core);
+  }
   log->info("settings: {}", file.name.empty() ? "built-in" : file.name);
   for (const std::string& line : loaded.notes) log->info("{}", line);
   for (const std::string& line : loaded.warnings) log->warn("{}", line);

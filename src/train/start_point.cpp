@@ -9,6 +9,7 @@
 #include "config/resume.hpp"
 #include "core/error.hpp"
 #include "store/sealed_file.hpp"
+#include "train/manifest.hpp"
 
 namespace fcmnist::train {
 
@@ -36,6 +37,13 @@ void check_same_run(const RunContext& context, const store::Checkpoint& checkpoi
   accept_same_global_batch(checkpoint.header().manifest, saved.train_input, context.config.train_input);
   for (const std::string& line : config::check_resume(saved, context.config)) {
     context.log->info("{}", line);
+  }
+  const store::Manifest& then = checkpoint.header().manifest;
+  if (const auto changes = manifest_changes(then, context.manifest, program_entries); !changes.empty()) {
+    context.log->info("since the checkpoint: {}", changes);
+  }
+  if (const auto changes = manifest_changes(then, context.manifest, bit_entries); !changes.empty()) {
+    context.log->warn("since the checkpoint: {}: results go on equal to rounding, not to the bit", changes);
   }
 }
 

@@ -82,7 +82,8 @@ Trainer::Trainer(const config::RunConfig& config, const comm::Grid& grid, const 
       order_(dataset.samples(), config.run.seed, config.train_input.shuffle),
       microbatches_(training_microbatches(config, grid.replicas(), grid.stages())),
       parts_(gradient_parts(mlp, grid.of_stage(), config.run.reproducible)),
-      gradient_(make_gradient_sum(config.run.reproducible, grid, mlp.layout(),
+      gradient_(make_gradient_sum(config.run.reproducible,
+                                  microbatches_.most(step_batch(config, grid.replicas())), grid, mlp.layout(),
                                   mlp.network_layout().parameter_count(), ranges_of(parts_), Sums::count,
                                   config.comm, give_way)),
       needs_norm_(config.optimizer.max_gradient_norm > 0.0 ||

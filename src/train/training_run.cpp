@@ -84,6 +84,7 @@ TrainingRun::TrainingRun(RunContext& context, StopSignals& signals, Learner& lea
 /// Weights, position and files of a new run, or of the one that goes on.
 void TrainingRun::begin(Start& start) {
   const Learner::Origin origin = learner_->begin(start.point);
+  learner_->check_replicas();
   const bool resumes = origin == Learner::Origin::all;
   store::TrainState saved;  // on rank 0
   if (resumes && start.point.checkpoint) saved = start.point.checkpoint->header().state;
@@ -113,7 +114,10 @@ ExitCode TrainingRun::run() {
   try {
     return train_loop();
   } catch (const Error& error) {
-    if (files_ && error.code() == ExitCode::diverged) files_->abandon();
+    // Found by all ranks at a step boundary, before anything of this state was saved; what was held is good.
+    const bool state_is_bad =
+        error.agreed() && (error.code() == ExitCode::diverged || error.code() == ExitCode::communication);
+    if (files_ && state_is_bad) files_->abandon();
     throw;
   }
 }
@@ -123,11 +127,14 @@ ExitCode TrainingRun::train_loop() {
   for (bool last = false; !last;) {
     StepResult step = learner_->step(requests());
     step.time.files_s = std::exchange(files_s_, 0.0);
+    Stopwatch watch;
+    if (files_ && shows_good_weights(step)) files_->release();
+    files_s_ += watch.lap_s();
+    if (due(step.step, config_->run.check_replicas_steps)) learner_->check_replicas();
+    step.time.exchange_s += watch.lap_s();
     progress_.add(step);
     last = step.step == total_steps_;
     const bool logged = last || due(step.step, config_->run.log_steps);
-    Stopwatch watch;
-    if (files_ && shows_good_weights(step)) files_->release();
     record(logged);
     if (logged) log(step.step);
     files_s_ += watch.lap_s();
@@ -211,7 +218,10 @@ void TrainingRun::save_if_due(const StepResult& step) {
   }
 }
 
+/// A checkpoint holds the weights of rank 0, from which all ranks go on: never those of a rank that has
+/// drifted.
 void TrainingRun::save() {
+  learner_->check_replicas();
   const auto network = learner_->state().gather();
   on_root(*context_, [&] {
     check_finite(network->weights, learner_->steps_done());

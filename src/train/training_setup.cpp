@@ -76,9 +76,13 @@ std::string describe_stages(std::span<const double> costs, std::span<const model
 void check_memory(const RunContext& context, const Shapes& shapes, const model::Mlp& mlp) {
   constexpr std::size_t small_windows_bytes = std::size_t{64} << 10;  // a rank's barrier, page rounding
   constexpr std::size_t mpi_overhead_bytes = std::size_t{1} << 20;    // a node's headers of Open MPI
-  const comm::Topology& stage = context.grid().of_stage();
+  const comm::Grid& grid = context.grid();
+  const comm::Topology& stage = grid.of_stage();
   std::size_t bytes =
-      gradient_sum_bytes_per_rank(context.config.run.reproducible, stage, mlp.layout()) +
+      gradient_sum_bytes_per_rank(context.config.run.reproducible,
+                                  training_microbatches(context.config, grid.replicas(), grid.stages())
+                                      .most(step_batch(context.config, grid.replicas())),
+                                  grid, mlp.layout()) +
       small_windows_bytes;
   if (context.topology.is_leader()) {
     bytes += mpi_overhead_bytes + SharedDataset::bytes(shapes.train);

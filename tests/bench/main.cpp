@@ -72,9 +72,11 @@ bool run(const comm::Communicator& world, const Settings& settings, bool is_tabl
   if (topology.node_count() > 1) {
     add_network(bench);
   } else {
-    for (const auto add_group : {add_peak, add_gemm, add_exchange, add_step, add_replica, add_save})
+    for (const auto add_group :
+         {add_peak, add_gemm, add_exchange, add_step, add_replica, add_reproducible, add_save})
       add_group(bench);
   }
+  add_check(bench);
   if (world.rank() != 0) {
     NoReport report;
     benchmark::RunSpecifiedBenchmarks(&report);

@@ -60,6 +60,7 @@ const std::map<std::string, std::string>& other_values() {
       {"runconfig.keep_checkpoints", "2"},
       {"runconfig.max_time", "\"100:02:03\""},
       {"runconfig.nan_policy", "skip"},
+      {"runconfig.check_replicas_steps", "0"},
       {"runconfig.reproducible", "True"},
       {"runconfig.microbatch", "16"},
       {"runconfig.seed", "18446744073709551615"},

@@ -83,6 +83,7 @@ TEST(Resume, TheListNamesWhatMayChange) {
                           "runconfig.checkpoint_interval_s",
                           "runconfig.max_time",
                           "runconfig.nan_policy",
+                          "runconfig.check_replicas_steps",
                           "runconfig.save_initial_checkpoint",
                           "runconfig.mode",
                           "runconfig.model_dir",

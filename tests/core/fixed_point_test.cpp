@@ -73,6 +73,15 @@ TEST(FixedPoint, TheOrderOfAdditionsDoesNotMatter) {
     const std::int64_t* const total[] = {sums.back().data()};
     ASSERT_TRUE(format.sum(total, results.emplace_back(count)));
   }
+  // And without integers in between, over one of the terms.
+  std::vector<const float*> terms;
+  for (const auto& array : values) terms.push_back(array.data());
+  std::vector<float> last = values.back();
+  terms.back() = last.data();
+  const auto [largest, fits] = format.sum(terms, last);
+  EXPECT_TRUE(fits);
+  EXPECT_GT(largest, std::ldexp(1.0F, arrays - 17));
+  results.push_back(last);
   for (const auto& result : results) EXPECT_EQ(result, results[0]);
   for (std::size_t i = 0; i < count; ++i) {
     double exact = 0.0;
@@ -93,6 +102,24 @@ TEST(FixedPoint, SaysTheLargestNumberAndWhetherItIsOne) {
   EXPECT_TRUE(std::isnan(largest(std::numeric_limits<float>::quiet_NaN())));
   EXPECT_TRUE(std::isnan(largest(-std::numeric_limits<float>::quiet_NaN())));
   EXPECT_GT(largest(1.1e6F), format.limit());  // 2^20 = 1.05e6
+}
+
+TEST(FixedPoint, WhatFloatsDoNotFitIsNoticed) {
+  const FixedPoint format(-30);  // up to 2^20
+  const auto of = [&](float a, float b) {
+    const std::vector<float> x = {0.0F, a}, y = {0.0F, b};
+    const float* const terms[] = {x.data(), y.data()};
+    std::vector<float> out(2);
+    return format.sum(terms, out);
+  };
+  EXPECT_TRUE(of(5e5F, 5e5F).fits);
+  EXPECT_FALSE(of(5.3e5F, 5.3e5F).fits);
+  EXPECT_FALSE(of(1.1e6F, -1.1e6F).fits);
+  EXPECT_EQ(of(1.0F, -infinity).largest, infinity);
+  EXPECT_FALSE(of(1.0F, -infinity).fits);
+  EXPECT_TRUE(std::isnan(of(std::numeric_limits<float>::quiet_NaN(), infinity).largest));
+  EXPECT_FALSE(of(std::numeric_limits<float>::quiet_NaN(), 1.0F).fits);
+  EXPECT_EQ(of(1e-20F, 0.0F).largest, 1e-20F);  // although the sum is 0
 }
 
 TEST(FixedPoint, ASumBeyondTheLimitIsNoticed) {

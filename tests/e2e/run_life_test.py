@@ -109,6 +109,27 @@ class Resume(Life):
         self.assertEqual(len(resumed.lines("runconfig.log_steps: 50 in the checkpoint, 5 from here on")), 1, str(resumed))
         self.assertEqual(runs.checkpoint_steps(self.model_dir)[-1], 30)
 
+    def test_other_kernels_are_a_warning(self):
+        for kernels, more in (("Haswell", 0), ("Zen", 1)):  # any processor that runs this build has both
+            resumed = self.run_to_end(*self.arguments("--max_steps", 20 + 10 * more), ranks=2,
+                                      env={"OPENBLAS_CORETYPE": kernels})
+            if not resumed.lines(f"with {kernels} kernels"):
+                self.skipTest(f"an OpenBLAS of one kind of kernels only: {resumed.lines('GEMM: ')}")
+            said = [line.split("warning: ", 1)[1] for line in resumed.lines("since the checkpoint: ")]
+            self.assertEqual(said, more * ["since the checkpoint: blas_core from Haswell to Zen: results go on equal to "
+                                           "rounding, not to the bit"], str(resumed))
+
+    def test_a_world_of_different_kernels_is_a_warning(self):
+        one_of = [["-n", 1, "-x", f"OPENBLAS_CORETYPE={kernels}", runs.PROGRAM, *self.arguments("--max_steps", 20)]
+                  for kernels in ("Zen", "Haswell")]
+        finished = runs.execute([*runs.MPIRUN, *one_of[0], ":", *one_of[1]])
+        self.assertEqual(finished.code, 0, str(finished))
+        if not finished.lines("with Zen kernels"):
+            self.skipTest(f"an OpenBLAS of one kind of kernels only: {finished.lines('GEMM: ')}")
+        self.assertEqual(len(finished.lines("warning: ranks use different GEMM kernels (Zen, Haswell)")), 1, str(finished))
+        with runs.h5py.File(self.model_dir / "checkpoint_20.h5") as file:
+            self.assertEqual(file.attrs["blas_core"], "Zen, Haswell")
+
     def test_damaged_newest_checkpoint_falls_back_to_the_one_before(self):
         self.train("--max_steps", 20, runconfig__checkpoint_steps=10)
         expected = runs.weights(self.model_dir, 20)

@@ -25,11 +25,13 @@ class Worlds(runs.TestCase):
             np.testing.assert_allclose(runs.metrics(model_dir)["loss"][:steps], first, rtol=1e-4, err_msg=f"{ranks} ranks")
 
     def check_same_bits(self, one, other):
-        self.assertTrue(runs.same_arrays(runs.weights(one), runs.weights(other)))
-        self.assertTrue(runs.same_arrays(runs.momentum_buffer(one), runs.momentum_buffer(other)))
-        left, right = runs.metrics(one), runs.metrics(other)
-        for column in ("step", "epoch", "loss", "accuracy", "learning_rate", "grad_norm"):
-            self.assertEqual(left[column].tobytes(), right[column].tobytes(), column)
+        self.assertTrue(runs.same_arrays(runs.weights(one), runs.weights(other)), f"weights of {one} and {other}")
+        self.assertTrue(runs.same_arrays(runs.momentum_buffer(one), runs.momentum_buffer(other)), f"{one}, {other}")
+        for table, columns in (("train", ("step", "epoch", "loss", "accuracy", "learning_rate", "grad_norm")),
+                               ("eval", ("step", "loss", "accuracy", "confusion"))):
+            left, right = runs.metrics(one, table), runs.metrics(other, table)  # eval has no rows in mode train
+            for column in columns:
+                self.assertEqual(left[column].tobytes(), right[column].tobytes(), f"{column} of {one} and {other}")
 
 
 class FakeData(Worlds):
@@ -104,6 +106,65 @@ class HardCases(Worlds):
         whole = self.train("whole", 2, *self.arguments(train_input__batch_size=60))
         parts = self.train("parts", 2, *self.arguments(train_input__batch_size=20, optimizer__grad_accum_steps=3))
         self.check_first_losses({1: whole, 2: parts})
+
+
+class Reproducible(Worlds):
+    """The same bits on any number of ranks."""
+
+    WORLDS = (1, 2, 3, 4, 5, 6, 8, 12)
+    HARD = {"model__hidden_sizes": "[40,30]", "model__num_classes": 6, "model__dropout": 0.2,
+            "optimizer__learning_rate": "{scheduler: CosineDecay, initial_learning_rate: 0.05, end_learning_rate: 0.0, "
+            "steps: 60}", "optimizer__momentum": 0.9, "optimizer__grad_accum_steps": 2, "optimizer__max_gradient_norm": 1.0,
+            "runconfig__max_steps": 60, "runconfig__eval_frequency": 20, "runconfig__reproducible": True,
+            "train_input__batch_size": 31, "runconfig__microbatch": 5}  # 333 = 5 x 62 + 23: the tail has 5 microbatches
+
+    def setUp(self):
+        super().setUp()
+        train, test = (runs.patterns(count, 10, 6, seed) for count, seed in ((333, 1), (101, 2)))
+        self.data = runs.data_settings(runs.write_set(self.directory / "data", train, test))
+
+    def arguments(self, **values):
+        return [*self.data, *settings(**{**self.HARD, **values})]
+
+    def check_all_the_same(self, model_dirs):
+        for ranks, model_dir in model_dirs.items():
+            self.check_same_bits(model_dirs[1], model_dir)
+
+    def test_dropout_accumulation_clipping_and_tails(self):
+        model_dirs = self.train_on_worlds(*self.arguments(), worlds=self.WORLDS)
+        self.check_all_the_same(model_dirs)
+        loss = runs.metrics(model_dirs[1])["loss"]
+        self.assertLess(loss[-5:].mean(), 0.5 * loss[:5].mean())
+        fast = self.train("fast", 2, *self.arguments(runconfig__reproducible=False))
+        np.testing.assert_allclose(runs.metrics(fast)["loss"][:20], loss[:20], rtol=1e-4)
+
+    def test_means_of_logged_steps(self):
+        arguments = self.arguments(runconfig__save_losses=False, runconfig__log_steps=7)
+        self.check_all_the_same(self.train_on_worlds(*arguments, worlds=(1, 3)))
+
+    def test_through_resumes_on_other_worlds(self):
+        # In mode train, since an evaluation at the end of each piece would be a row more.
+        arguments = {steps: self.arguments(runconfig__mode="train", runconfig__max_steps=steps) for steps in (17, 18, 41, 60)}
+        whole = self.train("whole", 1, *arguments[60])
+        for steps, ranks in ((17, 4), (18, 3), (41, 1), (60, 12)):
+            resumed = self.train("resumed", ranks, *arguments[steps])
+        self.check_same_bits(whole, resumed)
+
+    def test_the_shipped_networks(self):
+        for name, network in (("500_300", ["model.hidden_sizes=[500,300]"]), ("10x50", ["model.depth=10", "model.hidden_size=50"])):
+            with self.subTest(network=name):
+                arguments = [*settings(train_input__use_fake_data=True, eval_input__use_fake_data=True, model__dropout=0.2,
+                                       train_input__batch_size=128, optimizer__momentum=0.9, optimizer__learning_rate=0.05,
+                                       runconfig__reproducible=True, runconfig__microbatch=16, runconfig__max_steps=30),
+                             *network]
+                model_dirs = {ranks: self.train(f"{name}_{ranks}", ranks, *arguments) for ranks in (1, 2, 3, 8)}
+                self.check_all_the_same(model_dirs)
+
+    def test_more_ranks_than_microbatches(self):
+        finished = runs.run("-o", self.directory / "run", *self.arguments(runconfig__microbatch=0), ranks=2)
+        self.assertEqual(finished.code, 2, str(finished))
+        self.assertIn("a step of 62 samples in microbatches of 64 (runconfig.microbatch) has 1 of them, but there are 2 "
+                      "replicas: 1 of them would have none", finished.errors)
 
 
 if __name__ == "__main__":

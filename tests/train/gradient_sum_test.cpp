@@ -38,13 +38,15 @@ struct Sum {
 /// The sum of one step after the other, whose microbatches are dealt to the ranks of a group.
 class ASum {
  public:
-  ASum(bool reproducible, const comm::Communicator& group, int ranks_per_node)
+  /// `most`: microbatches of a rank.
+  ASum(bool reproducible, const comm::Communicator& group, int ranks_per_node, std::size_t most = 1000)
       : topology_(group, ranks_per_node),
         grid_(topology_),
         parts_{{layout_[0].offset, layout_[0].offset + layout_[0].count()},
                {layout_[1].offset, layout_[1].offset + layout_[1].count()}},
         result_(topology_.node(), layout_.size()),
-        sum_(make_gradient_sum(reproducible, grid_, layout_, layout_.parameter_count(), parts_, 1, {}, true)) {}
+        sum_(make_gradient_sum(reproducible, most, grid_, layout_, layout_.parameter_count(), parts_, 1, {},
+                               true)) {}
 
   GradientSum* operator->() { return sum_.get(); }
 
@@ -170,6 +172,26 @@ TEST(GradientSum, ReproducibleIsTheSameBitsInAnyWorld) {
       EXPECT_EQ(sum.repeats, expected[s].repeats) << "step " << s;
     }
     EXPECT_EQ(shared->exponent(), serial->exponent());
+  }
+}
+
+/// One microbatch on each rank of one node is added without integers in between.
+TEST(GradientSum, OfOneMicrobatchEachIsTheSameBitsAsOfSeveral) {
+  const auto ranks = static_cast<std::size_t>(world().size());
+  const comm::Communicator alone = world().split(world().rank());
+  ASum serial(true, alone, 0), shared(true, world(), 0, 1);
+  for (std::vector<Microbatch> microbatches : steps()) {
+    microbatches.resize(std::min(microbatches.size(), ranks));
+    const Sum expected = serial.step(microbatches), sum = shared.step(microbatches);
+    EXPECT_TRUE(sum.gradient == expected.gradient);
+    EXPECT_EQ(sum.norm, expected.norm);
+    EXPECT_EQ(sum.repeats, expected.repeats);
+    EXPECT_EQ(shared->exponent(), serial->exponent());
+  }
+  for (const float bad : {infinity, not_a_number}) {
+    std::vector<Microbatch> microbatches(ranks, Microbatch(small_net().size(), 1.0F));
+    microbatches[ranks / 2][123] = bad;
+    EXPECT_TRUE(std::isnan(shared.step(microbatches).norm));
   }
 }
 

@@ -42,7 +42,12 @@ TEST(Microbatches, OfFixedSizeAreTheSameForAnyNumberOfReplicas) {
     expect_cover(alone, samples);
     EXPECT_EQ(alone.size(), (samples + 63) / 64);
     for (const int replicas : {2, 3, 8, 48}) {
-      EXPECT_EQ(all_of(Microbatches::of_fixed_size(64, replicas), samples, replicas), alone);
+      const auto shared = Microbatches::of_fixed_size(64, replicas);
+      EXPECT_EQ(all_of(shared, samples, replicas), alone);
+      std::size_t most = 0;
+      for (int replica = 0; replica < replicas; ++replica)
+        most = std::max(most, shared.count(samples, replica));
+      EXPECT_EQ(shared.most(samples), most);
     }
   }
 }
@@ -88,6 +93,18 @@ TEST(Microbatches, StagesHaveFourEachUnlessTheyWouldBeSmall) {
   EXPECT_EQ(count(1024, 1, 2), 8U);
   config.run.microbatch = 100;
   EXPECT_EQ(count(1000, 1, 2), 10U) << "as it was asked for";
+}
+
+TEST(Microbatches, OfAnEvaluationAreTheSameInAnyWorldWhenThoseOfTrainingAre) {
+  config::RunConfig config;
+  config.eval_input.batch_size = 100;
+  EXPECT_EQ(evaluation_microbatches(config, 4, 10'000).largest(10'000), 25U);  // a rank's share of the batch
+  config.run.microbatch = 5;
+  for (const int replicas : {1, 3, 48}) {
+    EXPECT_EQ(evaluation_microbatches(config, replicas, 10'000).largest(10'000), 64U);
+    EXPECT_EQ(evaluation_microbatches(config, replicas, 1'000'000).largest(1'000'000), 245U);
+    EXPECT_EQ(evaluation_microbatches(config, replicas, 7).largest(7), 7U);
+  }
 }
 
 }  // namespace

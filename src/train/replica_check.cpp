@@ -1,0 +1,105 @@
+#include "train/replica_check.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/digest.hpp"
+#include "core/error.hpp"
+
+namespace fcmnist::train {
+
+namespace {
+
+using Ranks = std::vector<int>;
+
+/// Ranks by what their copies agree on, the largest group first, then by lowest rank.
+std::vector<Ranks> groups_of(std::span<const CopyDigest> copies) {
+  std::vector<Ranks> groups;
+  std::map<std::string_view, std::size_t> group_of;
+  for (const CopyDigest& copy : copies) {
+    const std::size_t group = group_of.try_emplace(copy.sha256, groups.size()).first->second;
+    groups.resize(group_of.size());
+    groups[group].push_back(copy.rank);
+  }
+  std::ranges::stable_sort(groups, std::ranges::greater(), &Ranks::size);
+  return groups;
+}
+
+/// "rank 3 (node n2), ranks 8, 9 (node n4)"
+std::string names_of(const Ranks& ranks, std::span<const comm::RankPlacement> placement) {
+  std::map<int, Ranks> by_node;
+  for (const int rank : ranks) by_node[placement[static_cast<std::size_t>(rank)].node].push_back(rank);
+  std::vector<std::string> names;
+  for (const auto& [node, here] : by_node) {
+    names.push_back(fmt::format("rank{} {} (node {})", here.size() == 1 ? "" : "s", fmt::join(here, ", "),
+                                placement[static_cast<std::size_t>(here.front())].host));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+}  // namespace
+
+std::string bits_sha256(ArenaView<const float> numbers) {
+  Sha256 sum;
+  for (const Slot& slot : numbers.layout().slots()) {
+    sum.add(std::as_bytes(numbers.all().subspan(slot.offset, slot.count())));
+  }
+  return sum.hex();
+}
+
+std::optional<std::string> drift_text(std::span<const CopyDigest> copies, std::string_view what,
+                                      std::string_view owners,
+                                      std::span<const comm::RankPlacement> placement) {
+  const std::vector<Ranks> groups = groups_of(copies);
+  if (groups.size() == 1) return std::nullopt;
+  const std::size_t agree = groups.front().size();
+  if (2 * agree > copies.size()) {
+    Ranks others;
+    for (const Ranks& group : std::span(groups).subspan(1)) {
+      others.insert(others.end(), group.begin(), group.end());
+    }
+    std::ranges::sort(others);
+    return fmt::format("{}: {} {} differ from those of the other {} {}", names_of(others, placement),
+                       others.size() == 1 ? "its" : "their", what, agree, owners);
+  }
+  std::vector<std::string> names;
+  for (const Ranks& group : groups) names.push_back(names_of(group, placement));
+  return fmt::format("{} differ, and no majority says which are right: {}", what,
+                     fmt::join(names, " against "));
+}
+
+void check_replicas(const comm::Grid& grid, const ModelState& state, std::int64_t steps_done,
+                    std::span<const comm::RankPlacement> placement) {
+  if (grid.replicas() == 1) return;
+  const comm::Topology& stage = grid.of_stage();
+  std::string mine = bits_sha256(state.weights());
+  const std::size_t length = mine.size();
+  if (stage.node_count() > 1 && stage.is_leader()) mine += bits_sha256(state.momentum_buffer());
+
+  const std::vector<std::string> all = grid.world().world().all_gather(mine);
+  std::optional<std::string> drift;
+  for (int rank = 0; !drift && rank < static_cast<int>(all.size());) {
+    std::vector<CopyDigest> weights, optimizer;
+    for (const int end = rank + grid.replicas(); rank < end; ++rank) {  // of one stage
+      const std::string& digests = all[static_cast<std::size_t>(rank)];
+      weights.push_back({rank, digests.substr(0, length)});
+      if (digests.size() > length) optimizer.push_back({rank, digests.substr(length)});
+    }
+    drift = drift_text(weights, "weights", "ranks", placement);
+    if (!drift && !optimizer.empty()) drift = drift_text(optimizer, "optimizer values", "nodes", placement);
+  }
+  if (!drift) return;
+  throw CommError(
+      fmt::format("{} step {}: {}", steps_done == 0 ? "before" : "after",
+                  std::max<std::int64_t>(steps_done, 1), *drift),
+      "look for memory and processor errors of the node (dmesg, rasdaemon), and whether it runs the same "
+      "program and libraries as the others; nothing of this state is saved, the same command goes on from "
+      "the "
+      "newest checkpoint")
+      .as_agreed();
+}
+
+}  // namespace fcmnist::train
