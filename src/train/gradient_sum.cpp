@@ -18,9 +18,10 @@ std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, std::size_t mo
 
 std::size_t gradient_sum_bytes_per_rank(bool reproducible, std::size_t most_microbatches,
                                         const comm::Topology& topology, const Layout& layout) {
-  const std::size_t floats = comm::GradientExchange<float>::bytes_per_rank(topology, layout, 0);
-  if (!reproducible || !ReproducibleSum::needs_integers(most_microbatches, topology)) return floats;
-  return floats + comm::GradientExchange<std::int64_t>::bytes_per_rank(topology, layout, 0);
+  if (reproducible && ReproducibleSum::needs_integers(most_microbatches, topology)) {
+    return comm::GradientExchange<std::int64_t>::bytes_per_rank(topology, layout, 0);
+  }
+  return comm::GradientExchange<float>::bytes_per_rank(topology, layout, 0);
 }
 
 }  // namespace fcmnist::train

@@ -27,17 +27,28 @@ enum Found : std::size_t { overflow, not_finite, not_zero, found_count };
 ReproducibleSum::ReproducibleSum(std::size_t most_microbatches, const comm::Topology& topology,
                                  const Layout& layout, std::vector<Range> parts, std::size_t small_count,
                                  const comm::CommOptions& options, bool give_way)
-    : floats_(topology, layout, parts, small_count, options, give_way),
-      count_(static_cast<double>(layout.parameter_count())),
+    : count_(static_cast<double>(layout.parameter_count())),
       small_(small_count + found_count),
       format_(first_exponent) {
   if (needs_integers(most_microbatches, topology)) {
     integers_.emplace(topology, layout, std::move(parts), small_.size(), options, give_way);
+    microbatch_.emplace(layout);
+  } else {
+    floats_.emplace(topology, layout, std::move(parts), small_count, options, give_way);
   }
 }
 
+comm::BlockOwners& ReproducibleSum::owners() {
+  if (integers_) return *integers_;
+  return *floats_;
+}
+
+ArenaView<float> ReproducibleSum::target() {
+  return integers_ ? microbatch_->view() : floats_->local_gradient();
+}
+
 void ReproducibleSum::begin(std::span<const double> small) {
-  if (!integers_) return floats_.begin(small);
+  if (!integers_) return floats_->begin(small);
   std::ranges::copy(small, small_.begin() + found_count);
 }
 
@@ -45,7 +56,7 @@ void ReproducibleSum::part_written(bool first_microbatch, bool last_microbatch) 
   if (integers_) {
     add_part(first_microbatch, last_microbatch);
   } else {
-    floats_.post();
+    floats_->post();
   }
 }
 
@@ -73,7 +84,7 @@ void ReproducibleSum::add_part(bool first_microbatch, bool last_microbatch) {
 }
 
 std::span<const double> ReproducibleSum::finish() {
-  if (!integers_) return floats_.finish();
+  if (!integers_) return floats_->finish();
   sums_ = integers_->finish();
   return sums_.subspan(found_count);
 }
@@ -89,7 +100,7 @@ double ReproducibleSum::collect(const Block& block) {
 
 double ReproducibleSum::collect_floats(const Block& block) {
   const std::span<float> sum = target().block(block);
-  const FixedPoint::Summed summed = format_.sum(floats_.sources(block), sum);
+  const FixedPoint::Summed summed = format_.sum(floats_->sources(block), sum);
   if (!std::isfinite(summed.largest)) return std::numeric_limits<double>::quiet_NaN();
   if (!summed.fits) return std::numeric_limits<double>::infinity();
   const double squares = sum_of_squares(sum);
