@@ -117,9 +117,8 @@ void check_replicas(const comm::Topology& topology, const ModelState& state, std
       fmt::format("{} step {}: {}", steps_done == 0 ? "before" : "after",
                   std::max<std::int64_t>(steps_done, 1), *drift),
       "look for memory and processor errors of the node (dmesg, rasdaemon), and whether it runs the same "
-      "program and libraries as the others; nothing of this state is saved, the same command goes on from "
-      "the "
-      "newest checkpoint")
+      "program and libraries as the others; nothing of this state is saved, the same command goes on "
+      "from the newest checkpoint")
       .as_agreed();
 }
 

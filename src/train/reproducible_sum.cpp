@@ -14,8 +14,8 @@ constexpr double finest_share = 1e-8;  // of the root mean square of the gradien
 constexpr int headroom = 8;            // the limit of a sum is so many powers of 2 above the norm, or more
 constexpr int limit_exponent = 50;     // of FixedPoint::limit(), in units
 constexpr int first_exponent = -40;    // before any gradient is known
-constexpr int coarser_by = 20,
-              finer_by = 30;  // when the norm is not known: after an overflow; when all are 0
+constexpr int coarser_by = 20;         // after an overflow, when the norm is not known
+constexpr int finer_by = 30;           // when all sums are 0, and the norm is not known
 
 constexpr double below_unit = std::numeric_limits<double>::denorm_min();  // far below any square of a float
 
@@ -128,14 +128,13 @@ bool ReproducibleSum::repeat_for(double norm) {
   const int used = format_.exponent();
   if (std::isnan(norm) || norm == 0.0) return accept(used);
   if (std::isinf(norm)) {
-    if (used == FixedPoint::largest_exponent)
-      return accept(used);  // the sum of the squares itself is infinite
+    if (used == FixedPoint::largest_exponent) return accept(used);  // the sum of the squares is infinite
     too_fine_ = used;
     set_exponent(too_coarse_ ? (used + *too_coarse_ + 1) / 2 : used + coarser_by);
     return true;
   }
   const double largest_unit = finest_share * norm / std::sqrt(count_);
-  const bool is_known = norm > 1e-100;  // else blocks are below_unit
+  const bool is_known = norm >= least_norm;  // else blocks are below_unit
   const int by_norm = std::min(std::ilogb(norm) + 1 + headroom - limit_exponent, std::ilogb(largest_unit));
   const int best = is_known ? by_norm : used - finer_by;
   const int finest = too_fine_ ? *too_fine_ + 1 : FixedPoint::smallest_exponent;

@@ -30,12 +30,6 @@ struct Trainer::Microbatch {
   bool last = false;
 };
 
-namespace {
-
-constexpr double least_norm = 1e-100;  // of a gradient with a square that float can hold: above 1e-23
-
-}  // namespace
-
 std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, const comm::Topology& topology,
                                                 bool reproducible) {
   return mlp.gradient_parts(topology.node_count() > 1 && !reproducible ? 65'536 : 0);
@@ -124,7 +118,6 @@ Trainer::Summed Trainer::sum_gradient(const data::StepSamples& samples, const Re
     result.norm = gather_norm();
     time.exchange_s += watch.lap_s();
     if (!gradient_->repeat_for(*result.norm)) {
-      // Smaller squares are 0 as floats: what is left of them depends on how blocks are summed.
       if (*result.norm < least_norm) result.norm = 0.0;
       return result;
     }

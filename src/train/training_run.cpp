@@ -115,7 +115,7 @@ ExitCode TrainingRun::run() {
   try {
     return train_loop();
   } catch (const Error& error) {
-    // Found by all ranks at a step boundary, before anything of this state was saved; what was held is good.
+    // Found by all ranks at a step boundary, before anything of this state was saved; what is held is good.
     const bool state_is_bad =
         error.agreed() && (error.code() == ExitCode::diverged || error.code() == ExitCode::communication);
     if (files_ && state_is_bad) files_->abandon();
