@@ -11,6 +11,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -39,7 +40,7 @@ std::vector<std::size_t> ranks_that_stand_still(const std::vector<pid_t>& pids) 
 }
 
 /// Whether this rank is the one of its host that says it.
-bool speaks(const StallWatch::World& world, const std::vector<std::size_t>& missing) {
+bool is_first_to_speak(const StallWatch::World& world, const std::vector<std::size_t>& missing) {
   for (std::size_t rank = 0; rank < world.rank; ++rank) {
     if (world.host_pids[rank] != 0 && std::ranges::find(missing, rank) == missing.end()) return false;
   }
@@ -61,19 +62,34 @@ void watch_clock(const std::stop_token& call_ended, const StallWatch& watch) {
   };
 
   bool has_warned = false;
+  const double patience_s =
+      std::min(10.0, times.timeout_s);  // with others, who may end the world or know more
   for (double waited_s = 0.0; !call_ended.stop_requested(); waited_s += sleep_a_beat()) {
     if (waited_s < times.warning_s) continue;
     const auto missing = ranks_that_stand_still(world.host_pids);
-    const bool first = speaks(world, missing) && !missing.empty();
-    if (first && !std::exchange(has_warned, true)) warn_of_stall(missing, times.warning_s);
-    if (waited_s < times.timeout_s + (first ? 0.0 : times.to_end_world_s)) continue;
-    watch.end_process(stall_error(missing, times.timeout_s, 0.0));
+    const bool speaks = is_first_to_speak(world, missing);
+    if (speaks && !missing.empty() && !std::exchange(has_warned, true)) {
+      warn_of_stall(missing, times.warning_s);
+    }
+    const double delay_s = !speaks ? 2.0 * patience_s : missing.empty() ? patience_s : 0.0;
+    if (waited_s < times.timeout_s + delay_s) continue;
+    if (!missing.empty()) watch.end_process(stall_error(missing, times.timeout_s, 0.0));
+    watch.end_process(
+        CommError(fmt::format("a call of MPI in which all ranks take part has not ended for {:g} s "
+                              "(runconfig.stall_timeout {:g} s), and no rank of this host is stopped",
+                              waited_s, times.timeout_s),
+                  "look for ranks that have died, are stopped or wait for a file system on the other hosts"));
   }
 }
 
 }  // namespace
 
-BlockingCall::BlockingCall(const StallWatch& watch)
-    : clock_([&watch](const std::stop_token& call_ended) { watch_clock(call_ended, watch); }) {}
+BlockingCall::BlockingCall(const StallWatch& watch) {
+  try {
+    clock_ = std::jthread([&watch](const std::stop_token& call_ended) { watch_clock(call_ended, watch); });
+  } catch (const std::system_error&) {
+    // No thread can be had: the call is made unwatched.
+  }
+}
 
 }  // namespace fcmnist::comm

@@ -8,6 +8,7 @@
 
 #include "comm/mpi_handle.hpp"
 #include "core/error.hpp"
+#include "core/fixed_point.hpp"
 #include "core/share.hpp"
 
 namespace fcmnist::comm {
@@ -21,6 +22,16 @@ namespace {
 
 template <class Number>
 constexpr std::size_t message_numbers = message_bytes / sizeof(Number);
+
+void add_to(std::span<float> sum, const float* numbers) {
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += numbers[i];
+}
+
+/// May wrap around when the numbers mean nothing any more (core/fixed_point.hpp).
+void add_to(std::span<std::int64_t> sum, const std::int64_t* numbers) {
+  const std::int64_t* const terms[] = {sum.data(), numbers};
+  ordered_sum(terms, sum);
+}
 
 }  // namespace
 
@@ -67,7 +78,7 @@ bool RingAllreduce<Number>::progress() {
     if (done == 0) return false;
     if (step_ < group_->size() - 1) {
       const std::span<Number> mine = chunk(group_->rank() - step_ - 1);
-      for (std::size_t i = 0; i < mine.size(); ++i) mine[i] += incoming_.data()[i];
+      add_to(mine, incoming_.data());
     }
     if (++step_ < steps_) send_and_receive();
   }

@@ -132,7 +132,18 @@ int stages_by_themselves(int ranks, int layers) {
 }
 
 void check_reproducible(const Given& given, const RunConfig& config) {
-  if (!config.run.reproducible || config.kernels.blas_threads == 1) return;
+  if (!config.run.reproducible) return;
+  const auto refuse_per_replica = [&](const std::string& section) {
+    throw UsageError(
+        fmt::format("{}: runconfig.reproducible True needs {}.batch_size, found {}.batch_size_per_replica",
+                    given.where(section + ".batch_size_per_replica"), section, section),
+        "a batch that grows with the number of ranks gives other results on each");
+  };
+  if (config.train_input.batch_size_per_replica > 0) refuse_per_replica("train_input");
+  if (config.eval_input.batch_size_per_replica > 0 && config.run.eval_steps > 0) {
+    refuse_per_replica("eval_input");
+  }
+  if (config.kernels.blas_threads == 1) return;
   throw UsageError(
       fmt::format("{}: runconfig.reproducible True needs runconfig.blas_threads 1, found {}",
                   given.where("runconfig.blas_threads"), config.kernels.blas_threads),

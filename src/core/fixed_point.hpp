@@ -47,7 +47,7 @@ class FixedPoint {
   int exponent_;
 };
 
-/// out[i] = terms[0][i] + terms[1][i] + ...
+/// out[i] = terms[0][i] + terms[1][i] + ..., which may wrap around.
 ///   terms  pointers to out.size() numbers each, at least one; `out` may be one of them
 void ordered_sum(std::span<const std::int64_t* const> terms, std::span<std::int64_t> out);
 

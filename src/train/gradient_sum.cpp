@@ -20,9 +20,10 @@ std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, std::size_t mo
 std::size_t gradient_sum_bytes_per_rank(bool reproducible, std::size_t most_microbatches,
                                         const comm::Grid& grid, const Layout& layout) {
   const comm::Topology& stage = grid.of_stage();
-  const std::size_t floats = comm::GradientExchange<float>::bytes_per_rank(stage, layout, 0);
-  if (!reproducible || !ReproducibleSum::needs_integers(most_microbatches, grid.world())) return floats;
-  return floats + comm::GradientExchange<std::int64_t>::bytes_per_rank(stage, layout, 0);
+  if (reproducible && ReproducibleSum::needs_integers(most_microbatches, grid.world())) {
+    return comm::GradientExchange<std::int64_t>::bytes_per_rank(stage, layout, 0);
+  }
+  return comm::GradientExchange<float>::bytes_per_rank(stage, layout, 0);
 }
 
 }  // namespace fcmnist::train

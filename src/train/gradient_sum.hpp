@@ -14,6 +14,10 @@
 
 namespace fcmnist::train {
 
+/// Norms below it are of gradients whose squares float cannot hold, numbers below 1e-23: what is left of them
+/// depends on how blocks are summed.
+constexpr double least_norm = 1e-100;
+
 /// The gradient of a step, of the layers of one stage, on its way from the microbatches of all replicas to
 /// the owners of its blocks:
 ///

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "core/digest.hpp"
@@ -15,8 +16,32 @@ namespace {
 
 using Ranks = std::vector<int>;
 
-/// Ranks by what their copies agree on, the largest group first, then by lowest rank.
-std::vector<Ranks> groups_of(std::span<const CopyDigest> copies) {
+/// Who is right. Every node has one vote, which its copies share: what goes wrong at the owner of a block is
+/// wrong in all copies of its node.
+class Votes {
+ public:
+  Votes(std::span<const CopyDigest> copies, std::span<const comm::RankPlacement> placement)
+      : placement_(placement) {
+    for (const CopyDigest& copy : copies) ++copies_of_node_[node_of(copy.rank)];
+  }
+  [[nodiscard]] double of(const Ranks& ranks) const {
+    double votes = 0.0;
+    for (const int rank : ranks) votes += 1.0 / copies_of_node_.at(node_of(rank));
+    return votes;
+  }
+  /// With some room for rounding.
+  [[nodiscard]] bool are_most(const Ranks& ranks) const {
+    return 2.0 * of(ranks) > static_cast<double>(copies_of_node_.size()) + 1e-9;
+  }
+
+ private:
+  [[nodiscard]] int node_of(int rank) const { return placement_[static_cast<std::size_t>(rank)].node; }
+  std::span<const comm::RankPlacement> placement_;
+  std::map<int, int> copies_of_node_;
+};
+
+/// Ranks by what their copies agree on, those with most votes first, then by lowest rank.
+std::vector<Ranks> groups_of(std::span<const CopyDigest> copies, const Votes& votes) {
   std::vector<Ranks> groups;
   std::map<std::string_view, std::size_t> group_of;
   for (const CopyDigest& copy : copies) {
@@ -24,7 +49,8 @@ std::vector<Ranks> groups_of(std::span<const CopyDigest> copies) {
     groups.resize(group_of.size());
     groups[group].push_back(copy.rank);
   }
-  std::ranges::stable_sort(groups, std::ranges::greater(), &Ranks::size);
+  std::ranges::stable_sort(groups, std::ranges::greater(),
+                           [&](const Ranks& ranks) { return std::lround(1e6 * votes.of(ranks)); });
   return groups;
 }
 
@@ -53,17 +79,17 @@ std::string bits_sha256(ArenaView<const float> numbers) {
 std::optional<std::string> drift_text(std::span<const CopyDigest> copies, std::string_view what,
                                       std::string_view owners,
                                       std::span<const comm::RankPlacement> placement) {
-  const std::vector<Ranks> groups = groups_of(copies);
+  const Votes votes(copies, placement);
+  const std::vector<Ranks> groups = groups_of(copies, votes);
   if (groups.size() == 1) return std::nullopt;
-  const std::size_t agree = groups.front().size();
-  if (2 * agree > copies.size()) {
+  if (votes.are_most(groups.front())) {
     Ranks others;
     for (const Ranks& group : std::span(groups).subspan(1)) {
       others.insert(others.end(), group.begin(), group.end());
     }
     std::ranges::sort(others);
     return fmt::format("{}: {} {} differ from those of the other {} {}", names_of(others, placement),
-                       others.size() == 1 ? "its" : "their", what, agree, owners);
+                       others.size() == 1 ? "its" : "their", what, groups.front().size(), owners);
   }
   std::vector<std::string> names;
   for (const Ranks& group : groups) names.push_back(names_of(group, placement));
@@ -96,9 +122,8 @@ void check_replicas(const comm::Grid& grid, const ModelState& state, std::int64_
       fmt::format("{} step {}: {}", steps_done == 0 ? "before" : "after",
                   std::max<std::int64_t>(steps_done, 1), *drift),
       "look for memory and processor errors of the node (dmesg, rasdaemon), and whether it runs the same "
-      "program and libraries as the others; nothing of this state is saved, the same command goes on from "
-      "the "
-      "newest checkpoint")
+      "program and libraries as the others; nothing of this state is saved, the same command goes on "
+      "from the newest checkpoint")
       .as_agreed();
 }
 

@@ -24,8 +24,8 @@ struct CopyDigest {
 /// not count.
 std::string bits_sha256(ArenaView<const float> numbers);
 
-/// Whose copy is not as the others': the ranks that differ from more than half of all copies or, where no
-/// such majority agrees, all ranks by what they agree on. Nothing if all are equal.
+/// Whose copy is not as the others': the ranks that differ from the majority or, where there is none, all
+/// ranks by what they agree on. Every node has one vote. Nothing if all are equal.
 ///   what    "weights"
 ///   owners  "ranks"
 ///   placement  of every rank of the world

@@ -14,8 +14,8 @@ constexpr double finest_share = 1e-8;  // of the root mean square of the gradien
 constexpr int headroom = 8;            // the limit of a sum is so many powers of 2 above the norm, or more
 constexpr int limit_exponent = 50;     // of FixedPoint::limit(), in units
 constexpr int first_exponent = -40;    // before any gradient is known
-constexpr int coarser_by = 20,
-              finer_by = 30;  // when the norm is not known: after an overflow; when all are 0
+constexpr int coarser_by = 20;         // after an overflow, when the norm is not known
+constexpr int finer_by = 30;           // when all sums are 0, and the norm is not known
 
 constexpr double below_unit = std::numeric_limits<double>::denorm_min();  // far below any square of a float
 
@@ -28,17 +28,29 @@ ReproducibleSum::ReproducibleSum(std::size_t most_microbatches, const comm::Grid
                                  std::size_t parameters, std::vector<Range> parts, std::size_t small_count,
                                  const comm::CommOptions& options, bool give_way)
     : grid_(&grid),
-      floats_(grid.of_stage(), layout, parts, small_count, options, give_way),
       count_(static_cast<double>(parameters)),
       small_(small_count + found_count),
       format_(first_exponent) {
+  const comm::Topology& stage = grid.of_stage();
   if (needs_integers(most_microbatches, grid.world())) {
-    integers_.emplace(grid.of_stage(), layout, std::move(parts), small_.size(), options, give_way);
+    integers_.emplace(stage, layout, std::move(parts), small_.size(), options, give_way);
+    microbatch_.emplace(layout);
+  } else {
+    floats_.emplace(stage, layout, std::move(parts), small_count, options, give_way);
   }
 }
 
+comm::BlockOwners& ReproducibleSum::owners() {
+  if (integers_) return *integers_;
+  return *floats_;
+}
+
+ArenaView<float> ReproducibleSum::target() {
+  return integers_ ? microbatch_->view() : floats_->local_gradient();
+}
+
 void ReproducibleSum::begin(std::span<const double> small) {
-  if (!integers_) return floats_.begin(small);
+  if (!integers_) return floats_->begin(small);
   std::ranges::copy(small, small_.begin() + found_count);
 }
 
@@ -46,7 +58,7 @@ void ReproducibleSum::part_written(bool first_microbatch, bool last_microbatch) 
   if (integers_) {
     add_part(first_microbatch, last_microbatch);
   } else {
-    floats_.post();
+    floats_->post();
   }
 }
 
@@ -74,7 +86,7 @@ void ReproducibleSum::add_part(bool first_microbatch, bool last_microbatch) {
 }
 
 std::span<const double> ReproducibleSum::finish() {
-  const std::span<double> sums = integers_ ? integers_->finish() : floats_.finish();
+  const std::span<double> sums = integers_ ? integers_->finish() : floats_->finish();
   grid_->sum_over_stages(sums);
   sums_ = sums;
   if (!integers_) return sums_;
@@ -92,7 +104,7 @@ double ReproducibleSum::collect(const Block& block) {
 
 double ReproducibleSum::collect_floats(const Block& block) {
   const std::span<float> sum = target().block(block);
-  const FixedPoint::Summed summed = format_.sum(floats_.sources(block), sum);
+  const FixedPoint::Summed summed = format_.sum(floats_->sources(block), sum);
   if (!std::isfinite(summed.largest)) return std::numeric_limits<double>::quiet_NaN();
   if (!summed.fits) return std::numeric_limits<double>::infinity();
   const double squares = sum_of_squares(sum);
@@ -120,14 +132,13 @@ bool ReproducibleSum::repeat_for(double norm) {
   const int used = format_.exponent();
   if (std::isnan(norm) || norm == 0.0) return accept(used);
   if (std::isinf(norm)) {
-    if (used == FixedPoint::largest_exponent)
-      return accept(used);  // the sum of the squares itself is infinite
+    if (used == FixedPoint::largest_exponent) return accept(used);  // the sum of the squares is infinite
     too_fine_ = used;
     set_exponent(too_coarse_ ? (used + *too_coarse_ + 1) / 2 : used + coarser_by);
     return true;
   }
   const double largest_unit = finest_share * norm / std::sqrt(count_);
-  const bool is_known = norm > 1e-100;  // else blocks are below_unit
+  const bool is_known = norm >= least_norm;  // else blocks are below_unit
   const int by_norm = std::min(std::ilogb(norm) + 1 + headroom - limit_exponent, std::ilogb(largest_unit));
   const int best = is_known ? by_norm : used - finer_by;
   const int finest = too_fine_ ? *too_fine_ + 1 : FixedPoint::smallest_exponent;

@@ -26,8 +26,9 @@ class ReproducibleSum final : public GradientSum {
     return most_microbatches > 1 || world.node_count() > 1;
   }
 
-  comm::BlockOwners& owners() override { return floats_; }
-  ArenaView<float> target() override { return floats_.local_gradient(); }
+  comm::BlockOwners& owners() override;
+  /// In the blocks of the owner, after collect(), the sum.
+  ArenaView<float> target() override;
   model::Accumulate accumulate(bool /*first_microbatch*/) const override { return model::Accumulate::write; }
   void begin(std::span<const double> small) override;
   void part_written(bool first_microbatch, bool last_microbatch) override;
@@ -49,9 +50,10 @@ class ReproducibleSum final : public GradientSum {
   bool accept(int next_exponent);
 
   const comm::Grid* grid_;
-  comm::GradientExchange<float> floats_;  ///< gradients of one microbatch, then sums in blocks of the owner
+  std::optional<comm::GradientExchange<float>> floats_;  ///< one of the two
   std::optional<comm::GradientExchange<std::int64_t>> integers_;
-  double count_;  ///< of the whole gradient's numbers
+  std::optional<Arena<float>> microbatch_;  ///< the gradient of one, if in integers
+  double count_;                            ///< of the whole gradient's numbers
   std::vector<double> small_;
   std::span<const double> sums_;  ///< of small_
   FixedPoint format_;

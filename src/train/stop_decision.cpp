@@ -13,14 +13,16 @@ void StopDecision::add_evaluation(double seconds) {
 }
 
 // Twice the time to save: it is a guess, and the metrics follow the checkpoint.
-bool StopDecision::time_is_up(bool evaluates_next, double seconds_to_save) const {
-  return limit_ && limit_->left_s() < longest_turn_s_ + (evaluates_next ? longest_evaluation_s_ : 0.0) +
-                                          2.0 * seconds_to_save + limit_->margin_s();
+bool StopDecision::time_is_up(bool evaluates_next, double seconds_to_save) {
+  time_was_up_ = limit_ && limit_->left_s() < longest_turn_s_ +
+                                                  (evaluates_next ? longest_evaluation_s_ : 0.0) +
+                                                  2.0 * seconds_to_save + limit_->margin_s();
+  return time_was_up_;
 }
 
-std::string StopDecision::reason(bool evaluates_next, double seconds_to_save) const {
+std::string StopDecision::reason() const {
   if (signal_arrived()) return fmt::format("{} arrived", signal_name(signals_->arrived()));
-  if (time_is_up(evaluates_next, seconds_to_save)) return "runconfig.max_time is over";
+  if (time_was_up_) return "runconfig.max_time is over";
   return "another rank received a signal";
 }
 

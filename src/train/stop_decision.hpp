@@ -22,15 +22,17 @@ class StopDecision {
   void add_evaluation(double seconds);
 
   [[nodiscard]] bool signal_arrived() const { return signals_->arrived() != 0; }
-  ///   evaluates_next   whether the next turn has an evaluation
+  ///   evaluates_next   whether one of the next two turns has an evaluation: who goes on now can stop only
+  ///                    after the second
   ///   seconds_to_save  what a checkpoint takes until it is durable
-  [[nodiscard]] bool time_is_up(bool evaluates_next, double seconds_to_save) const;
+  [[nodiscard]] bool time_is_up(bool evaluates_next, double seconds_to_save);
   /// Of a stop that the ranks have agreed on, as this rank sees it: "SIGUSR1 arrived".
-  [[nodiscard]] std::string reason(bool evaluates_next, double seconds_to_save) const;
+  [[nodiscard]] std::string reason() const;
 
  private:
   const StopSignals* signals_;
   std::optional<TimeLimit> limit_;
+  bool time_was_up_ = false;  ///< when it was asked last
   double longest_turn_s_ = 0.0;
   double longest_evaluation_s_ = 0.0;
 };

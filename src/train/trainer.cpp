@@ -144,7 +144,10 @@ Trainer::Summed Trainer::sum_gradient(const data::StepSamples& samples, const Re
     if (!needs_norm_) return result;
     result.norm = gather_norm(clock);
     clock.time.exchange_s += clock.watch.lap_s();
-    if (!gradient_->repeat_for(*result.norm)) return result;
+    if (!gradient_->repeat_for(*result.norm)) {
+      if (*result.norm < least_norm) result.norm = 0.0;
+      return result;
+    }
     gradient_->owners().publish();
   }
 }

@@ -64,6 +64,7 @@ class TrainingRun {
   Progress progress_;
   ProgressBar bar_;
   double files_s_ = 0.0;  ///< spent on files since the last step
+  double turn_s_ = 0.0;   ///< of this turn, before its evaluation
   Stopwatch turn_;        ///< of the loop, from one call of requests() to the next, without evaluations
 };
 
@@ -114,7 +115,7 @@ ExitCode TrainingRun::run() {
   try {
     return train_loop();
   } catch (const Error& error) {
-    // Found by all ranks at a step boundary, before anything of this state was saved; what was held is good.
+    // Found by all ranks at a step boundary, before anything of this state was saved; what is held is good.
     const bool state_is_bad =
         error.agreed() && (error.code() == ExitCode::diverged || error.code() == ExitCode::communication);
     if (files_ && state_is_bad) files_->abandon();
@@ -150,7 +151,7 @@ ExitCode TrainingRun::train_loop() {
 
 /// At a step boundary: what this rank wants to happen after the next step.
 Requests TrainingRun::requests() {
-  stop_decision_.add_turn(turn_.lap_s());
+  stop_decision_.add_turn(std::exchange(turn_s_, 0.0) + turn_.lap_s());
   Requests mine;
   mine.stop = stop_decision_.signal_arrived();
   if (!files_) return mine;
@@ -161,8 +162,10 @@ Requests TrainingRun::requests() {
   }
   mine.save = files_->checkpoint_is_due();
   mine.give_up = files_->failure().has_value();
-  mine.stop = mine.stop ||
-              stop_decision_.time_is_up(evaluates_at(learner_->steps_done() + 1), files_->seconds_to_save());
+  const std::int64_t done = learner_->steps_done();
+  const bool evaluates_next = evaluates_at(done + 1) || evaluates_at(done + 2);
+  const bool time_is_up = stop_decision_.time_is_up(evaluates_next, files_->seconds_to_save());
+  mine.stop = mine.stop || time_is_up;
   return mine;
 }
 
@@ -185,10 +188,9 @@ void TrainingRun::log(std::int64_t step) {
 }
 
 void TrainingRun::evaluate() {
-  Stopwatch watch;
+  turn_s_ += turn_.lap_s();
   const EvaluationResult result = learner_->evaluate();
-  stop_decision_.add_evaluation(watch.lap_s());
-  turn_.lap_s();
+  stop_decision_.add_evaluation(turn_.lap_s());
   bar_.clear();
   log_->info("{}", eval_line(learner_->steps_done(), result));
   if (!std::isfinite(result.loss)) {
@@ -219,9 +221,8 @@ void TrainingRun::save_if_due(const StepResult& step) {
 }
 
 /// A checkpoint holds the weights of rank 0, from which all ranks go on: never those of a rank that has
-/// drifted.
+/// drifted. They are compared after the copy, so that nothing can happen in between.
 void TrainingRun::save() {
-  learner_->check_replicas();
   const auto network = learner_->state().gather();
   on_root(*context_, [&] {
     check_finite(network->weights, learner_->steps_done());
@@ -229,6 +230,12 @@ void TrainingRun::save() {
     position.since_log_line = progress_.sums();
     files_->hold(position, *network);
   });
+  try {
+    learner_->check_replicas();
+  } catch (const Error&) {
+    if (files_) files_->drop();
+    throw;
+  }
 }
 
 /// The checkpoint of this step is held. Nobody leaves before all is durable. What takes long comes last:
@@ -236,9 +243,8 @@ void TrainingRun::save() {
 ExitCode TrainingRun::stop() {
   bar_.clear();
   on_root(*context_, [&] {
-    const std::string what = fmt::format(
-        "stopped after step {} of {}: {}", learner_->steps_done(), total_steps_,
-        stop_decision_.reason(evaluates_at(learner_->steps_done() + 1), files_->seconds_to_save()));
+    const std::string what = fmt::format("stopped after step {} of {}: {}", learner_->steps_done(),
+                                         total_steps_, stop_decision_.reason());
     files_->finish();
     files_->write_stopped(what);
     log_->set_level(log_level_);

@@ -115,6 +115,11 @@ const Bad bad_files[] = {
     {"runconfig:\n  wire_type:\n", {"f.yaml:2: runconfig.wire_type", "later release"}},
     {"runconfig:\n  reproducible: True\n  blas_threads: 2\n",
      {"f.yaml:3: runconfig.reproducible True needs runconfig.blas_threads 1, found 2"}},
+    {"train_input:\n  batch_size_per_replica: 8\nrunconfig:\n  reproducible: True\n",
+     {"f.yaml:2: runconfig.reproducible True needs train_input.batch_size, found "
+      "train_input.batch_size_per_replica"}},
+    {"eval_input:\n  batch_size_per_replica: 8\nrunconfig:\n  reproducible: True\n  eval_steps: 3\n",
+     {"f.yaml:2: runconfig.reproducible True needs eval_input.batch_size"}},
     {"runconfig:\n  microbatch: -1\n", {"f.yaml:2: runconfig.microbatch", "found '-1'"}},
     {"runconfig:\n  nan_policy: ignore\n", {"f.yaml:2: runconfig.nan_policy", "one of stop, skip"}},
     {"runconfig:\n  max_time: 90\n", {"f.yaml:2: runconfig.max_time", "HH:MM:SS", "found '90'"}},

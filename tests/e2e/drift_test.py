@@ -78,6 +78,8 @@ class Drift(runs.TestCase):
             "runconfig__max_steps": 10_000_000, "runconfig__log_steps": 10, "runconfig__save_initial_checkpoint": True,
             "runconfig__keep_checkpoints": 1_000_000, **values}))
         run.wait_for_line("Step=10 ")
+        first = run.directory / "run" / "checkpoint_0.h5"  # written behind the steps
+        self.assertTrue(eventually(first.exists), str(run))
         content = flat_weights(run.directory / "run")
         self.memory = {rank: Memory(self, pid) for rank, pid in run.pids.items()}
         self.address = {rank: memory.find(content) for rank, memory in self.memory.items()}

@@ -144,9 +144,9 @@ class Reproducible(Worlds):
 
     def test_through_resumes_on_other_worlds(self):
         # In mode train, since an evaluation at the end of each piece would be a row more.
-        arguments = {steps: self.arguments(runconfig__mode="train", runconfig__max_steps=steps) for steps in (17, 18, 41, 60)}
+        arguments = {steps: self.arguments(runconfig__mode="train", runconfig__max_steps=steps) for steps in (17, 18, 41, 50, 60)}
         whole = self.train("whole", 1, *arguments[60])
-        for steps, ranks in ((17, 4), (18, 3), (41, 1), (60, 12)):
+        for steps, ranks in ((17, 4), (18, 3), (41, 1), (50, 13), (60, 12)):  # 13: each rank has one microbatch
             resumed = self.train("resumed", ranks, *arguments[steps])
         self.check_same_bits(whole, resumed)
 

@@ -59,18 +59,20 @@ TEST_F(StopDecisionTest, AJobThatWasSuspendedGoesOn) {
 
 TEST_F(StopDecisionTest, WhoHasNoReasonStopsForAnother) {
   EXPECT_FALSE(decision_.signal_arrived());
-  EXPECT_EQ(decision_.reason(false, 0.0), "another rank received a signal");
-  EXPECT_EQ(decision_.reason(false, 60.0), "runconfig.max_time is over");
-  decision_.add_evaluation(110.0);
-  EXPECT_EQ(decision_.reason(true, 0.0), "runconfig.max_time is over");
+  EXPECT_EQ(decision_.reason(), "another rank received a signal");
+  EXPECT_FALSE(decision_.time_is_up(false, 0.0));
+  EXPECT_EQ(decision_.reason(), "another rank received a signal");
+  EXPECT_TRUE(decision_.time_is_up(false, 60.0));
+  EXPECT_EQ(decision_.reason(), "runconfig.max_time is over") << "also when the save was faster than that";
 }
 
 TEST_F(StopDecisionTest, ASignalIsTheReasonAlsoWhenTimeIsUp) {
   EXPECT_EXIT(  // in a process of its own, since signals are remembered
       {
         std::raise(SIGUSR2);
-        std::fputs(decision_.reason(false, 60.0).c_str(), stderr);
-        std::_Exit(decision_.signal_arrived() ? 0 : 1);
+        const bool time_is_up = decision_.time_is_up(false, 60.0);
+        std::fputs(decision_.reason().c_str(), stderr);
+        std::_Exit(decision_.signal_arrived() && time_is_up ? 0 : 1);
       },
       testing::ExitedWithCode(0), "^SIGUSR2 arrived$");
 }

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "core/error.hpp"
 #include "kernels/gemm.hpp"
@@ -23,12 +25,14 @@ using test::world;
 struct Trained {
   std::vector<double> losses, norms;
   std::vector<float> weights;
+  std::int64_t recomputed = 0;
 };
 
 /// Trains on the ranks of `group`; every rank of the world may be in a group of its own.
+/// With NanPolicy::skip, one step is spoilt. `exponent`: of the first step's unit, in a reproducible
+/// training.
 Trained train(const comm::Communicator& group, const config::RunConfig& config, int ranks_per_node, int steps,
-              int stages = 1) {
-  constexpr std::size_t samples = 150;
+              int stages = 1, std::size_t samples = 150, std::optional<int> exponent = {}) {
   const SmallProblem problem(samples);
   const data::Dataset dataset = problem.view();
   const comm::Topology topology(group, ranks_per_node);
@@ -40,8 +44,16 @@ Trained train(const comm::Communicator& group, const config::RunConfig& config, 
   Trainer trainer(config, grid, dataset, plan, mlp, state, steps, true);
   state.initialize(config.run.seed);
   Trained trained;
+  if (exponent) trainer.resume_at(0, 0, *exponent);
   for (int s = 0; s < steps; ++s) {
+    if (s == 5 && config.run.nan_policy == config::NanPolicy::skip) {
+      float& weight = state.weights().data()[7];
+      const float good = std::exchange(weight, std::numeric_limits<float>::quiet_NaN());
+      EXPECT_TRUE(trainer.step().skipped);
+      weight = good;
+    }
     const StepResult step = trainer.step();
+    trained.recomputed += step.recomputed;
     trained.losses.push_back(step.loss);
     trained.norms.push_back(step.gradient_norm);
     EXPECT_EQ(step.pipeline.busy_s.size(), static_cast<std::size_t>(stages > 1 ? stages : 0));
@@ -217,6 +229,21 @@ TEST_P(Reproducible, TrainsTheSameBitsOnAnyGrid) {
       EXPECT_EQ(staged.norms, serial.norms) << stages << " stages";
       EXPECT_TRUE(staged.weights == serial.weights)
           << stages << " stages, " << ranks_per_node << " ranks per node";
+    }
+  }
+}
+
+/// The first gradient is computed again, several times, until its unit is found.
+TEST_P(Reproducible, AGradientThatDoesNotFitIsComputedAgainInAnyWorld) {
+  const comm::Communicator alone = world().split(world().rank());
+  for (const int exponent : {-120, 10, 60}) {
+    const Trained serial = train(alone, GetParam().config, 0, 2, 1, 150, exponent);
+    EXPECT_GT(serial.recomputed, 0) << exponent;
+    for (const int ranks_per_node : {0, 2}) {
+      const Trained shared = train(world(), GetParam().config, ranks_per_node, 2, 1, 150, exponent);
+      EXPECT_EQ(shared.recomputed, serial.recomputed);
+      EXPECT_EQ(shared.norms, serial.norms);
+      EXPECT_TRUE(shared.weights == serial.weights) << ranks_per_node << " ranks per node";
     }
   }
 }
