@@ -23,8 +23,7 @@ struct MatrixMessages {
 
   [[nodiscard]] bool done() {
     int all = 0;
-    FCMNIST_MPI(
-        MPI_Testall(static_cast<int>(requests.size()), requests.data(), &all, MPI_STATUSES_IGNORE));
+    FCMNIST_MPI(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &all, MPI_STATUSES_IGNORE));
     return all != 0;
   }
 

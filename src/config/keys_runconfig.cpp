@@ -186,7 +186,8 @@ std::vector<Key> inert_keys() {
 std::vector<Key> refused_keys() {
   const auto later = [](const char* name, const char* why) { return refused_key(section, name, why); };
   return {
-      later("plan", "layers are placed on stages by their cost; a plan of one's own comes in a later release"),
+      later("plan",
+            "layers are placed on stages by their cost; a plan of one's own comes in a later release"),
       later("validate_only", "validating without running comes in a later release"),
       later("compile_only", "planning without running comes in a later release"),
       later("wire_type", "gradients are exchanged in float32; a choice comes in a later release"),

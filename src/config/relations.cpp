@@ -195,8 +195,9 @@ int stages_of(const RunConfig& config, int ranks) {
   check_layers(config, stages);
   if (replicas > 0 && replicas * stages != ranks) {
     throw UsageError(
-        fmt::format("runconfig.num_replicas {} x runconfig.pipeline_stages {} = {} ranks, but mpirun started {}",
-                    replicas, stages, replicas * stages, ranks),
+        fmt::format(
+            "runconfig.num_replicas {} x runconfig.pipeline_stages {} = {} ranks, but mpirun started {}",
+            replicas, stages, replicas * stages, ranks),
         fmt::format("mpirun -n {} fcmnist_mpi ..., or leave num_replicas out", replicas * stages));
   }
   if (ranks % stages != 0) {

@@ -63,9 +63,10 @@ std::vector<LayerRange> place_layers(std::span<const double> costs, std::size_t 
   FCMNIST_CHECK(stages >= 1 && stages <= costs.size(), fmt::format("{} on {}", costs.size(), stages));
   const double most =
       best_cuts(costs, stages, [](double before, double cost) { return std::max(before, cost); }).value;
-  return best_cuts(costs, stages, [most](double before, double cost) {
-           return cost > most ? impossible : before + cost * cost;
-         }).ranges;
+  return best_cuts(
+             costs, stages,
+             [most](double before, double cost) { return cost > most ? impossible : before + cost * cost; })
+      .ranges;
 }
 
 double share_of_cost(std::span<const double> costs, LayerRange range) {

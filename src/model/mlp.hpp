@@ -78,8 +78,9 @@ class Mlp {
   MatrixView<float> forward(ArenaView<const float> weights, MatrixView<const float> input,
                             const DropoutContext* dropout, Workspace& workspace) const;
 
-  /// The order in which backward_weights() finishes the gradient: the largest layer (by numbers) first, in parts of
-  /// about `target` numbers that begin and end with a block (core/layout.hpp); 0: a layer is one part.
+  /// The order in which backward_weights() finishes the gradient: the largest layer (by numbers) first, in
+  /// parts of about `target` numbers that begin and end with a block (core/layout.hpp); 0: a layer is one
+  /// part.
   [[nodiscard]] std::vector<GradientPart> gradient_parts(std::size_t target = 0) const;
 
   /// Backward, first half: gradients by the output of every layer, the deltas, after a forward() of the same

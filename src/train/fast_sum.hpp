@@ -15,8 +15,7 @@ class FastSum final : public GradientSum {
  public:
   FastSum(const comm::Grid& grid, const Layout& layout, std::vector<Range> parts, std::size_t small_count,
           const comm::CommOptions& options, bool give_way)
-      : grid_(&grid),
-        exchange_(grid.of_stage(), layout, std::move(parts), small_count, options, give_way) {}
+      : grid_(&grid), exchange_(grid.of_stage(), layout, std::move(parts), small_count, options, give_way) {}
 
   comm::BlockOwners& owners() override { return exchange_; }
   ArenaView<float> target() override { return exchange_.local_gradient(); }

@@ -47,7 +47,8 @@ class GradientSum {
   virtual double collect(const Block& block) = 0;
   [[nodiscard]] virtual std::span<const float* const> collected(const Block& block) = 0;
 
-  /// Whether the norm of the whole gradient, of all stages, must be known before the gradient may be used: see repeat_for().
+  /// Whether the norm of the whole gradient, of all stages, must be known before the gradient may be used:
+  /// see repeat_for().
   [[nodiscard]] virtual bool needs_norm() const { return false; }
   /// Whether the microbatches must be computed again before the gradient, of this norm, may be used. The same
   /// answer on all ranks.
@@ -74,9 +75,9 @@ class GradientSum {
 /// The other arguments are those of comm::GradientExchange, which adds up the gradient of each stage.
 std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, std::size_t most_microbatches,
                                                const comm::Grid& grid, const Layout& layout,
-                                               std::size_t parameters,
-                                               std::vector<Range> parts, std::size_t small_count,
-                                               const comm::CommOptions& options, bool give_way);
+                                               std::size_t parameters, std::vector<Range> parts,
+                                               std::size_t small_count, const comm::CommOptions& options,
+                                               bool give_way);
 
 /// Bytes of shared memory that one rank of the node allocates.
 std::size_t gradient_sum_bytes_per_rank(bool reproducible, std::size_t most_microbatches,

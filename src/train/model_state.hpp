@@ -13,8 +13,8 @@
 namespace fcmnist::train {
 
 /// Weights, of which every rank has its own copy, and optimizer state, one copy per node in a window that its
-/// ranks share: whoever owns a block uses it. With several stages a rank has those of its stage's layers; what
-/// goes to and comes from files is always the whole network.
+/// ranks share: whoever owns a block uses it. With several stages a rank has those of its stage's layers;
+/// what goes to and comes from files is always the whole network.
 class ModelState {
  public:
   /// Collective. `mlp` has the layers of this rank's stage. Both must outlive it.

@@ -23,7 +23,7 @@ struct RunContext {
   const config::CommandLine* arguments;
   double started_s;             ///< when the program started, by comm::now_s()
   std::shared_ptr<Logger> log;  ///< silent on every rank but 0
-  comm::Topology topology;  ///< of the world
+  comm::Topology topology;      ///< of the world
   config::RunConfig config;
   std::string config_yaml;  ///< the resolved configuration
   std::vector<comm::RankPlacement> placement;

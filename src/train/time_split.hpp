@@ -36,9 +36,9 @@ struct PipelineTime {
   double total_s = 0.0;        ///< from the first forward to the last backward, on the first stage
 
   [[nodiscard]] double mean_busy_s() const {
-    return busy_s.empty() ? 0.0
-                          : std::accumulate(busy_s.begin(), busy_s.end(), 0.0) /
-                                static_cast<double>(busy_s.size());
+    return busy_s.empty()
+               ? 0.0
+               : std::accumulate(busy_s.begin(), busy_s.end(), 0.0) / static_cast<double>(busy_s.size());
   }
   [[nodiscard]] double max_busy_s() const { return busy_s.empty() ? 0.0 : std::ranges::max(busy_s); }
   /// Part of the stages' time in which they waited, 0 to 1.

@@ -88,8 +88,7 @@ Trainer::Trainer(const config::RunConfig& config, const comm::Grid& grid, const 
                                   config.comm, give_way)),
       needs_norm_(config.optimizer.max_gradient_norm > 0.0 ||
                   config.run.nan_policy == config::NanPolicy::skip || gradient_->needs_norm()),
-      max_samples_(
-          microbatches_.largest(std::min(step_batch(config, grid.replicas()), dataset.samples()))),
+      max_samples_(microbatches_.largest(std::min(step_batch(config, grid.replicas()), dataset.samples()))),
       link_(grid, comm::StageLink::Purpose::training, mlp.inputs(), mlp.outputs(), max_samples_, give_way),
       over_stages_(mlp.network_layout().slots().size() + static_cast<std::size_t>(grid.stages()) + 1) {
   for (std::size_t i = most_in_flight(grid.stages(), grid.stage()); i-- > 0;) {
@@ -186,8 +185,7 @@ void Trainer::forward(const Microbatch& microbatch, const data::StepSamples& sam
 
   const model::DropoutContext dropout{config_->run.seed, static_cast<std::uint32_t>(samples.epoch),
                                       microbatch.ids};
-  const MatrixView<float> output =
-      mlp_->forward(state_->weights(), input, &dropout, microbatch.workspace());
+  const MatrixView<float> output = mlp_->forward(state_->weights(), input, &dropout, microbatch.workspace());
   if (grid_->is_last_stage()) {
     const auto scale = static_cast<float>(1.0 / static_cast<double>(samples.positions.size()));
     const kernels::LossSums loss =

@@ -21,9 +21,10 @@
 
 namespace fcmnist::train {
 
-/// The parts in which backward finishes the gradient of a stage, and their ranges. Between nodes a part has about 65,536
-/// numbers, so that it travels while the rest is computed; within a node there is nothing to hide, and a
-/// layer is one part, since short GEMMs are slower. So it is in any world for the same bits in all.
+/// The parts in which backward finishes the gradient of a stage, and their ranges. Between nodes a part has
+/// about 65,536 numbers, so that it travels while the rest is computed; within a node there is nothing to
+/// hide, and a layer is one part, since short GEMMs are slower. So it is in any world for the same bits in
+/// all.
 std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, const comm::Topology& topology,
                                                 bool reproducible);
 std::vector<Range> ranges_of(std::span<const model::GradientPart> parts);
@@ -118,7 +119,7 @@ class Trainer {
   Microbatches microbatches_;
   std::vector<model::GradientPart> parts_;
   std::unique_ptr<GradientSum> gradient_;
-  bool needs_norm_;  ///< before the update
+  bool needs_norm_;          ///< before the update
   std::size_t max_samples_;  ///< of a microbatch
   std::vector<InFlight> in_flight_;
   comm::StageLink link_;

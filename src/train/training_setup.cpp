@@ -49,7 +49,8 @@ model::Mlp make_stage(const RunContext& context, std::size_t features) {
   const auto stages = model::place_layers(costs, static_cast<std::size_t>(grid.stages()));
   model::Mlp mlp(widths, context.config.model, context.config.kernels.gemm,
                  stages[static_cast<std::size_t>(grid.stage())]);
-  context.log->info("model: {} parameters in {} layers", mlp.network_layout().parameter_count(), costs.size());
+  context.log->info("model: {} parameters in {} layers", mlp.network_layout().parameter_count(),
+                    costs.size());
   if (context.config.run.execution == config::Execution::layer_pipelined) {
     context.log->info("{}", describe_stages(costs, stages, grid.replicas()));
   }

@@ -66,8 +66,8 @@ Training::Training(const Bench& bench, const config::RunConfig& config)
       plan_(bench.dataset.samples(), train::step_batch(config, bench.world().size()),
             config.train_input.drop_last_batch),
       state_(grid_, mlp_),
-      trainer_(config_, grid_, bench.dataset, plan_, mlp_, state_,
-               std::numeric_limits<std::int64_t>::max(), bench.give_way) {
+      trainer_(config_, grid_, bench.dataset, plan_, mlp_, state_, std::numeric_limits<std::int64_t>::max(),
+               bench.give_way) {
   state_.initialize(config_.run.seed);
 }
 

@@ -16,7 +16,8 @@ constexpr std::size_t max_samples = 70;
 /// A matrix with a stride whose numbers say which microbatch and place they are of.
 class Numbered {
  public:
-  Numbered(std::size_t units, std::size_t samples) : numbers_(units * stride, untouched), view_(numbers_.data(), units, samples, stride) {}
+  Numbered(std::size_t units, std::size_t samples)
+      : numbers_(units * stride, untouched), view_(numbers_.data(), units, samples, stride) {}
 
   void fill(std::size_t microbatch, int sender) {
     for (std::size_t u = 0; u < view_.rows; ++u) {
@@ -25,7 +26,8 @@ class Numbered {
   }
   void expect(std::size_t microbatch, int sender) const {
     for (std::size_t u = 0; u < view_.rows; ++u) {
-      for (std::size_t s = 0; s < view_.cols; ++s) ASSERT_EQ(view_.row(u)[s], number(microbatch, sender, u, s));
+      for (std::size_t s = 0; s < view_.cols; ++s)
+        ASSERT_EQ(view_.row(u)[s], number(microbatch, sender, u, s));
       for (std::size_t s = view_.cols; s < stride; ++s) ASSERT_EQ(numbers_[u * stride + s], untouched);
     }
   }
@@ -35,14 +37,17 @@ class Numbered {
   static constexpr std::size_t stride = max_samples + 2;
   static constexpr float untouched = -1.0F;
   static float number(std::size_t microbatch, int sender, std::size_t unit, std::size_t sample) {
-    return static_cast<float>((microbatch * 100 + static_cast<std::size_t>(sender)) * 1000 + unit % 10 * 100 + sample % 97);
+    return static_cast<float>((microbatch * 100 + static_cast<std::size_t>(sender)) * 1000 + unit % 10 * 100 +
+                              sample % 97);
   }
   std::vector<float> numbers_;
   MatrixView<float> view_;
 };
 
 /// Shares may differ, and a tail may be short or empty.
-std::size_t samples_of(std::size_t microbatch) { return microbatch % 4 == 3 ? 0 : max_samples - microbatch % 3; }
+std::size_t samples_of(std::size_t microbatch) {
+  return microbatch % 4 == 3 ? 0 : max_samples - microbatch % 3;
+}
 
 /// Units of the activations between stage s and s + 1: a message, and several.
 std::size_t units_after(int stage) { return stage % 2 == 0 ? 5 : 700; }

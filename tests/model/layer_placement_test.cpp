@@ -63,7 +63,8 @@ TEST(PlaceLayers, KnownNetworks) {
   EXPECT_EQ(ends(layer_costs(large), 3), Ends({1, 2, 3}));
   const std::size_t deep[] = {784, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 10};
   EXPECT_EQ(ends(layer_costs(deep), 2), Ends({1, 11}));
-  EXPECT_EQ(ends(layer_costs(deep), 3), Ends({1, 6, 11})) << "the first layer decides, the rest is shared evenly";
+  EXPECT_EQ(ends(layer_costs(deep), 3), Ends({1, 6, 11}))
+      << "the first layer decides, the rest is shared evenly";
 }
 
 TEST(PlaceLayers, TheMostExpensiveStageCostsTheLeastOfAllWays) {

@@ -426,7 +426,11 @@ TEST_P(OnStages, ANonFiniteLossIsSkippedWithThatPolicy) {
 TEST_P(OnStages, ANonFiniteGradientIsSkippedWithThatPolicy) {
   // Forward tiny x large x huge is finite; backward huge x large is not.
   expect_skipped(
-      GetParam(), [](ATrainer& t) { t.scale_layers({-30.0F, 20.0F, 30.0F}); }, true);
+      GetParam(),
+      [](ATrainer& t) {
+        t.scale_layers({-30.0F, 20.0F, 30.0F});
+      },
+      true);
 }
 
 TEST_P(OnStages, ANonFiniteGradientStopsTheRunOtherwise) {
