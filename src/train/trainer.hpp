@@ -11,6 +11,7 @@
 #include "comm/stage_link.hpp"
 #include "config/run_config.hpp"
 #include "core/arena.hpp"
+#include "data/dataset.hpp"
 #include "data/epoch_order.hpp"
 #include "data/epoch_plan.hpp"
 #include "model/mlp.hpp"

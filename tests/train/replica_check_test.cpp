@@ -184,18 +184,18 @@ TEST_P(ReplicaCheck, OptimizerStateIsComparedBetweenNodes) {
 TEST(ReplicaCheckOfStages, ComparesTheRanksOfEachStageAndNotTheStages) {
   const config::RunConfig config = test::small_config();
   const comm::Topology topology(world());
-  const auto placement = comm::gather_placement(topology);
+  const auto places = comm::gather_placement(topology);
   for (const int stages : test::stage_counts(world().size(), config)) {
     const comm::Grid grid(topology, stages);
     const model::Mlp mlp = test::stage_of(config, grid);
     ModelState state(grid, mlp);
     state.initialize(1);
-    EXPECT_NO_THROW(check_replicas(grid, state, 0, placement)) << stages << " stages";
+    EXPECT_NO_THROW(check_replicas(grid, state, 0, places)) << stages << " stages";
     state.weights().all()[3] += world().rank() == world().size() - 1 ? 1.0F : 0.0F;
     if (grid.replicas() == 1) {
-      EXPECT_NO_THROW(check_replicas(grid, state, 0, placement)) << "there is nothing to compare with";
+      EXPECT_NO_THROW(check_replicas(grid, state, 0, places)) << "there is nothing to compare with";
     } else {
-      EXPECT_THROW(check_replicas(grid, state, 0, placement), Error) << stages << " stages";
+      EXPECT_THROW(check_replicas(grid, state, 0, places), Error) << stages << " stages";
     }
     world().barrier();
   }

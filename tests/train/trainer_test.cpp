@@ -57,7 +57,9 @@ Trained train(const comm::Communicator& group, const config::RunConfig& config, 
     trained.losses.push_back(step.loss);
     trained.norms.push_back(step.gradient_norm);
     EXPECT_EQ(step.pipeline.busy_s.size(), static_cast<std::size_t>(stages > 1 ? stages : 0));
-    if (stages > 1) EXPECT_GT(std::ranges::min(step.pipeline.busy_s), 0.0);
+    if (stages > 1) {
+      EXPECT_GT(std::ranges::min(step.pipeline.busy_s), 0.0);
+    }
     EXPECT_LE(step.pipeline.bubble_fraction(), 1.0);
   }
   // Every rank has a copy of its own; all of a stage must be the same bits.
