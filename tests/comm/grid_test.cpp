@@ -75,10 +75,10 @@ TEST(Grid, SumsOverStagesAreOfOneReplicaAndTheSameBitsOnAllItsStages) {
   const Topology topology(world());
   for (const int stages : stage_counts()) {
     const Grid grid(topology, stages);
-    std::vector<double> numbers = {0.1 * (1 + world().rank()), 1.0};
+    std::vector<double> numbers = {1.0 / (3 + world().rank()), 1.0};
     double expected = 0.0;
     for (int stage = 0; stage < stages; ++stage) {
-      expected += 0.1 * (1 + stage * grid.replicas() + grid.replica());
+      expected += 1.0 / (3 + stage * grid.replicas() + grid.replica());
     }
     grid.sum_over_stages(numbers);
     EXPECT_EQ(numbers, (std::vector<double>{expected, static_cast<double>(stages)}));
