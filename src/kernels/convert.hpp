@@ -1,0 +1,29 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <span>
+
+#include "core/error.hpp"
+#include "core/half.hpp"
+#include "core/matrix_view.hpp"
+
+namespace fcmnist::kernels {
+
+/// out[i] = in[i], rounded as core/half.hpp says; equally long.
+void convert(std::span<const float> in, std::span<BFloat16> out);
+void convert(std::span<const float> in, std::span<Float16> out);
+
+/// out[i] = in[i], exactly; equally long.
+void convert(std::span<const BFloat16> in, std::span<float> out);
+void convert(std::span<const Float16> in, std::span<float> out);
+
+/// The same for matrices of one shape, row by row.
+template <class From, class To>
+void convert(MatrixView<From> in, MatrixView<To> out) {
+  FCMNIST_CHECK(in.rows == out.rows && in.cols == out.cols,
+                fmt::format("{} x {} into {} x {}", in.rows, in.cols, out.rows, out.cols));
+  for (std::size_t r = 0; r < in.rows; ++r) convert(std::span<const From>(in.row(r)), out.row(r));
+}
+
+}  // namespace fcmnist::kernels
