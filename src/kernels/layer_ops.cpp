@@ -43,23 +43,23 @@ constexpr std::size_t unit_of(std::size_t block, std::size_t draw) {
 }
 
 /// Drops or scales one unit of up to `lanes` samples.
-void drop(float* __restrict x, std::size_t samples, const std::array<std::uint32_t, lanes>& words,
-          unsigned shift, std::uint32_t threshold, float scale) {
+template <class T>
+void drop(T* __restrict x, std::size_t samples, const std::array<std::uint32_t, lanes>& words, unsigned shift,
+          std::uint32_t threshold, float scale) {
   std::array<float, lanes> factor;
   for (std::size_t l = 0; l < lanes; ++l) {
     factor[l] = ((words[l] >> shift) & 0xffffU) < threshold ? 0.0F : scale;
   }
   if (samples == lanes) {
-    for (std::size_t l = 0; l < lanes; ++l) x[l] *= factor[l];
+    for (std::size_t l = 0; l < lanes; ++l) x[l] = T(static_cast<float>(x[l]) * factor[l]);
   } else {
-    for (std::size_t l = 0; l < samples; ++l) x[l] *= factor[l];
+    for (std::size_t l = 0; l < samples; ++l) x[l] = T(static_cast<float>(x[l]) * factor[l]);
   }
 }
 
-}  // namespace
-
-void dropout(MatrixView<float> x, std::span<const std::uint32_t> sample_ids, double probability,
-             DropoutKey key) {
+template <class T>
+void dropout_of(MatrixView<T> x, std::span<const std::uint32_t> sample_ids, double probability,
+                DropoutKey key) {
   FCMNIST_CHECK(sample_ids.size() == x.cols, fmt::format("{} ids, {} samples", sample_ids.size(), x.cols));
   FCMNIST_CHECK(probability >= 0.0 && probability < 1.0, fmt::format("probability {}", probability));
   const auto threshold = static_cast<std::uint32_t>(probability * 65536.0);
@@ -82,6 +82,23 @@ void dropout(MatrixView<float> x, std::span<const std::uint32_t> sample_ids, dou
       }
     }
   }
+}
+
+}  // namespace
+
+void dropout(MatrixView<float> x, std::span<const std::uint32_t> sample_ids, double probability,
+             DropoutKey key) {
+  dropout_of(x, sample_ids, probability, key);
+}
+
+void dropout(MatrixView<BFloat16> x, std::span<const std::uint32_t> sample_ids, double probability,
+             DropoutKey key) {
+  dropout_of(x, sample_ids, probability, key);
+}
+
+void dropout(MatrixView<Float16> x, std::span<const std::uint32_t> sample_ids, double probability,
+             DropoutKey key) {
+  dropout_of(x, sample_ids, probability, key);
 }
 
 void relu_dropout_backward(MatrixView<float> d, MatrixView<const float> activation, float scale) {

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "core/counter_rng.hpp"
+#include "core/half.hpp"
 #include "core/matrix_view.hpp"
 
 namespace fcmnist::kernels {
@@ -21,7 +22,8 @@ void add_bias_relu(MatrixView<float> x, std::span<const float> bias);
 
 /// Inverted dropout of one microbatch: x[u][s] becomes 0 with the given probability, else x[u][s] * scale
 /// with scale = 1 / (1 - probability). Unit u of sample `sample_ids[s]` falls or stays as a pure function of
-/// (seed, epoch, layer, sample id, u), so it does not matter which rank computes the sample.
+/// (seed, epoch, layer, sample id, u), so it does not matter which rank computes the sample, nor in which
+/// type. Half numbers are multiplied in fp32 and rounded.
 ///   x (units x samples), sample_ids (samples)
 /// The probability is used with a resolution of 2^-16.
 /// Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 10 (inverted form).
@@ -31,6 +33,10 @@ struct DropoutKey {
   std::uint32_t layer = 0;
 };
 void dropout(MatrixView<float> x, std::span<const std::uint32_t> sample_ids, double probability,
+             DropoutKey key);
+void dropout(MatrixView<BFloat16> x, std::span<const std::uint32_t> sample_ids, double probability,
+             DropoutKey key);
+void dropout(MatrixView<Float16> x, std::span<const std::uint32_t> sample_ids, double probability,
              DropoutKey key);
 
 /// Backward of ReLU followed by inverted dropout, from their output alone:
