@@ -2,6 +2,7 @@
 
 #include <array>
 #include <set>
+#include <string>
 
 #include "bench/bench.hpp"
 #include "bench/gemm_work.hpp"
@@ -26,8 +27,23 @@ double measure(const Bench& bench, const Timed& part, double flop, benchmark::St
 }
 
 double measure_step(const Bench& bench, const Model& model, std::size_t batch, benchmark::State& state) {
-  const GemmsOfStep gemms(bench, widths_of(bench, model), batch);
+  const GemmsOfStep<GemmCall> gemms(bench, widths_of(bench, model), batch);
   const double seconds = measure(bench, gemms.timed(), gemms.flop(), state);
+  state.counters["us_per_step"] = seconds * 1e6;
+  state.counters["samples_per_s"] = static_cast<double>(batch) * bench.world().size() / seconds;
+  return seconds;
+}
+
+/// What no step in bfloat16 can beat, beside the same products in fp32.
+double measure_half_step(const Bench& bench, const Model& model, std::size_t batch, benchmark::State& state) {
+  const GemmsOfStep<HalfGemmCall> half(bench, widths_of(bench, model), batch);
+  const GemmsOfStep<GemmCall> fp32(bench, widths_of(bench, model), batch);
+  const std::array parts = {half.timed(), fp32.timed()};
+  const Timings timings = time_in_turn(bench.world(), bench.settings, parts);
+  const double seconds = timings.seconds(0);
+  state.SetLabel(std::string(kernels::name_of(kernels::best_half_compute(kernels::HalfType::bfloat16))));
+  state.counters["GFLOPs"] = half.flop() / seconds * 1e-9;
+  state.counters["of_fp32"] = timings.ratio(1, 0);
   state.counters["us_per_step"] = seconds * 1e6;
   state.counters["samples_per_s"] = static_cast<double>(batch) * bench.world().size() / seconds;
   return seconds;
@@ -45,6 +61,14 @@ void add_gemm(const Bench& bench) {
     for (const std::size_t batch : {16, 64, 128, 256, 1024}) {
       add(fmt::format("gemm/{}/{}", model.name, batch), [&bench, &model, batch](benchmark::State& state) {
         return measure_step(bench, model, batch, state);
+      });
+    }
+  }
+  static const Model large{"2500_500", {2500, 2000, 1500, 1000, 500}};
+  for (const Model* model : {&models().front(), &models().back(), &large}) {
+    for (const std::size_t batch : {64, 256, 1024}) {
+      add(fmt::format("bf16/{}/{}", model->name, batch), [&bench, model, batch](benchmark::State& state) {
+        return measure_half_step(bench, *model, batch, state);
       });
     }
   }

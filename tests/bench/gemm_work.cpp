@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "comm/session.hpp"
 
@@ -13,10 +14,18 @@ using kernels::Op;
 namespace {
 
 /// Ordinary numbers: time depends on values only when they are denormal.
-AlignedArray<float> some_numbers(std::size_t count) {
-  AlignedArray<float> numbers(count);
-  for (std::size_t i = 0; i < count; ++i) numbers.data()[i] = static_cast<float>(i % 1000) / 500.0F - 1.0F;
+template <class T>
+AlignedArray<T> some_numbers(std::size_t count) {
+  AlignedArray<T> numbers(count);
+  for (std::size_t i = 0; i < count; ++i) numbers.data()[i] = T(static_cast<float>(i % 1000) / 500.0F - 1.0F);
   return numbers;
+}
+
+/// A stored matrix whose op is rows x cols.
+template <class T>
+MatrixView<T> operand(const AlignedArray<T>& numbers, Op op, std::size_t rows, std::size_t cols) {
+  if (op == Op::transpose) std::swap(rows, cols);
+  return {numbers.data(), rows, cols};
 }
 
 // In the names below a batch matrix is "rows" as (samples x units) and "columns" as (units x samples).
@@ -41,20 +50,22 @@ Product delta(std::size_t batch, std::size_t in, std::size_t out) {
 
 /// dW = dY^T X.
 Product weight_gradient(std::size_t batch, std::size_t in, std::size_t out, bool first) {
-  Product product{{{out, in, batch, Op::transpose, Op::none}, {out, in, batch, Op::none, Op::none}}};
+  Product product{
+      {{out, in, batch, Op::transpose, Op::none, true}, {out, in, batch, Op::none, Op::none, true}}};
   if (!first) {
-    product.ways.push_back({out, in, batch, Op::transpose, Op::transpose});
-    product.ways.push_back({out, in, batch, Op::none, Op::transpose});
+    product.ways.push_back({out, in, batch, Op::transpose, Op::transpose, true});
+    product.ways.push_back({out, in, batch, Op::none, Op::transpose, true});
   }
   return product;
 }
 
 /// The fastest way, the same on every rank.
+template <class Call>
 Gemm fastest(const Bench& bench, const Product& product) {
-  std::vector<GemmCall> calls;
+  std::vector<Call> calls;
   for (const Gemm& way : product.ways) calls.emplace_back(bench, way);
   std::vector<Timed> parts;
-  for (const GemmCall& call : calls) parts.push_back(in_a_row(bench.world(), [&call] { call(); }));
+  for (const Call& call : calls) parts.push_back(in_a_row(bench.world(), [&call] { call(); }));
   Settings settings = bench.settings;
   settings.min_time_s /= static_cast<double>(parts.size());
   const Timings timings = time_in_turn(bench.world(), settings, parts);
@@ -95,32 +106,52 @@ std::vector<Product> products_of(std::span<const std::size_t> widths, std::size_
 GemmCall::GemmCall(const Bench& bench, const Gemm& gemm)
     : backend_(bench.settings.gemm),
       gemm_(gemm),
-      a_(some_numbers(gemm.m * gemm.k)),
-      b_(some_numbers(gemm.k * gemm.n)),
+      a_(some_numbers<float>(gemm.m * gemm.k)),
+      b_(some_numbers<float>(gemm.k * gemm.n)),
       c_(gemm.m * gemm.n) {}
 
 void GemmCall::operator()() const {
-  const auto [m, n, k, op_a, op_b] = gemm_;
-  using Matrix = MatrixView<float>;
-  const Matrix a = op_a == Op::none ? Matrix(a_.data(), m, k) : Matrix(a_.data(), k, m);
-  const Matrix b = op_b == Op::none ? Matrix(b_.data(), k, n) : Matrix(b_.data(), n, k);
-  kernels::gemm(backend_, op_a, a, op_b, b, 1.0F, 0.0F, {c_.data(), m, n});
+  const auto& [m, n, k, op_a, op_b, gradient] = gemm_;
+  kernels::gemm(backend_, op_a, operand(a_, op_a, m, k), op_b, operand(b_, op_b, k, n), 1.0F, 0.0F,
+                {c_.data(), m, n});
 }
 
-GemmsOfStep::GemmsOfStep(const Bench& bench, std::span<const std::size_t> widths, std::size_t batch)
-    : world_(&bench.world()) {
-  for (const Product& product : products_of(widths, batch)) {
-    choices_.push_back({GemmCall(bench, fastest(bench, product)), product.count});
+HalfGemmCall::HalfGemmCall(const Bench& bench, const Gemm& gemm)
+    : gemm_(gemm),
+      a_(some_numbers<BFloat16>(gemm.m * gemm.k)),
+      b_(some_numbers<BFloat16>(gemm.k * gemm.n)),
+      half_c_(gemm.gradient ? 0 : gemm.m * gemm.n),
+      c_(gemm.gradient ? gemm.m * gemm.n : 0),
+      multiply_(std::make_unique<kernels::HalfGemm<BFloat16>>(
+          kernels::best_half_compute(kernels::HalfType::bfloat16), bench.settings.gemm)) {}
+
+void HalfGemmCall::operator()() const {
+  const auto& [m, n, k, op_a, op_b, gradient] = gemm_;
+  const MatrixView<const BFloat16> a = operand(a_, op_a, m, k), b = operand(b_, op_b, k, n);
+  if (gradient) {
+    multiply_->product(op_a, a, op_b, b, false, MatrixView(c_.data(), m, n));
+  } else {
+    multiply_->product(op_a, a, op_b, b, MatrixView(half_c_.data(), m, n));
   }
 }
 
-double GemmsOfStep::flop() const {
+template <class Call>
+GemmsOfStep<Call>::GemmsOfStep(const Bench& bench, std::span<const std::size_t> widths, std::size_t batch)
+    : world_(&bench.world()) {
+  for (const Product& product : products_of(widths, batch)) {
+    choices_.push_back({Call(bench, fastest<Call>(bench, product)), product.count});
+  }
+}
+
+template <class Call>
+double GemmsOfStep<Call>::flop() const {
   double sum = 0.0;
   for (const Choice& choice : choices_) sum += choice.count * choice.call.gemm().flop();
   return sum;
 }
 
-Timed GemmsOfStep::timed() const {
+template <class Call>
+Timed GemmsOfStep<Call>::timed() const {
   return [this](int calls) {
     double sum_s = 0.0;
     for (const Choice& choice : choices_) {
@@ -129,5 +160,8 @@ Timed GemmsOfStep::timed() const {
     return sum_s;
   };
 }
+
+template class GemmsOfStep<GemmCall>;
+template class GemmsOfStep<HalfGemmCall>;
 
 }  // namespace fcmnist::bench

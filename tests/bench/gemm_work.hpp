@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "bench/bench.hpp"
 #include "core/arena.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/half_gemm.hpp"
 
 namespace fcmnist::bench {
 
@@ -15,6 +17,7 @@ namespace fcmnist::bench {
 struct Gemm {
   std::size_t m, n, k;
   kernels::Op op_a, op_b;
+  bool gradient = false;  ///< of weights: in fp32 under mixed precision as well
 
   [[nodiscard]] double flop() const { return 2.0 * static_cast<double>(m * n * k); }
   bool operator==(const Gemm&) const = default;
@@ -49,7 +52,22 @@ class GemmCall {
   AlignedArray<float> a_, b_, c_;
 };
 
-/// All products of a step, each in its fastest way.
+/// The same in bfloat16, in the best way of this machine; a gradient is in fp32.
+class HalfGemmCall {
+ public:
+  HalfGemmCall(const Bench& bench, const Gemm& gemm);
+  void operator()() const;
+  [[nodiscard]] const Gemm& gemm() const { return gemm_; }
+
+ private:
+  Gemm gemm_;
+  AlignedArray<BFloat16> a_, b_, half_c_;
+  AlignedArray<float> c_;
+  std::unique_ptr<kernels::HalfGemm<BFloat16>> multiply_;
+};
+
+/// All products of a step, each in its fastest way. Call: GemmCall or HalfGemmCall.
+template <class Call>
 class GemmsOfStep {
  public:
   /// Collective: times all ways to choose from them. The ways of a product share the time of one part.
@@ -62,7 +80,7 @@ class GemmsOfStep {
 
  private:
   struct Choice {
-    GemmCall call;
+    Call call;
     int count;
   };
   const comm::Communicator* world_;

@@ -32,7 +32,7 @@ double measure_step(const Bench& bench, const Model& model, int batch, benchmark
     return 0.0;
   }
   const auto widths = model::widths_of(config.model, bench.dataset.features());
-  const GemmsOfStep gemms_of_step(bench, widths, static_cast<std::size_t>(batch));
+  const GemmsOfStep<GemmCall> gemms_of_step(bench, widths, static_cast<std::size_t>(batch));
 
   enum Part : std::size_t { ours, clipped, allreduce, gemms };
   const std::array parts = {training.steps(), clipped_training.steps(),
