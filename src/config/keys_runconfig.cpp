@@ -111,9 +111,12 @@ std::vector<Key> active_keys() {
       choice_key(
           section, "execution", may_change, [](auto& c) -> auto& { return c.run.execution; }, executions),
       stages_key(),
-      integer_key(
-          section, "num_replicas", may_change, [](auto& c) -> auto& { return c.run.num_replicas; }, 0,
-          1'000'000),
+      active(  // not written: it is about the world of one start, which a resume may change
+          section, "num_replicas", may_change,
+          [](const Value& v, const std::string& key, Draft& draft) {
+            draft.config.run.num_replicas = read_integer(v, key, 0, 1'000'000);
+          },
+          nullptr),
       integer_key(
           section, "blas_threads", may_change, [](auto& c) -> auto& { return c.kernels.blas_threads; }, 1,
           1024),
