@@ -46,6 +46,8 @@ void add_exchange(const Bench& bench);
 void add_step(const Bench& bench);
 void add_replica(const Bench& bench);
 void add_reproducible(const Bench& bench);
+/// Of at least two ranks.
+void add_pipeline(const Bench& bench);
 void add_save(const Bench& bench);
 /// Also for ranks on several nodes.
 void add_check(const Bench& bench);

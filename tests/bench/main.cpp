@@ -73,7 +73,7 @@ bool run(const comm::Communicator& world, const Settings& settings, bool is_tabl
     add_network(bench);
   } else {
     for (const auto add_group :
-         {add_peak, add_gemm, add_exchange, add_step, add_replica, add_reproducible, add_save})
+         {add_peak, add_gemm, add_exchange, add_step, add_replica, add_reproducible, add_pipeline, add_save})
       add_group(bench);
   }
   add_check(bench);

@@ -4,6 +4,8 @@
 #include <limits>
 #include <random>
 
+#include "config/relations.hpp"
+#include "model/layer_placement.hpp"
 #include "optim/options.hpp"
 
 namespace fcmnist::bench {
@@ -58,12 +60,19 @@ model::Mlp mlp_of(const config::RunConfig& config) {
                     config.kernels.gemm);
 }
 
+model::Mlp stage_of(const config::RunConfig& config, const comm::Grid& grid) {
+  const auto widths = model::widths_of(config.model, mnist_shape.features());
+  const auto stages =
+      model::place_layers(model::layer_costs(widths), static_cast<std::size_t>(grid.stages()));
+  return {widths, config.model, config.kernels.gemm, stages[static_cast<std::size_t>(grid.stage())]};
+}
+
 Training::Training(const Bench& bench, const config::RunConfig& config)
     : world_(&bench.world()),
       config_(config),
-      grid_(*bench.topology),
-      mlp_(mlp_of(config)),
-      plan_(bench.dataset.samples(), train::step_batch(config, bench.world().size()),
+      grid_(*bench.topology, config::stages_of(config, bench.world().size())),
+      mlp_(stage_of(config, grid_)),
+      plan_(bench.dataset.samples(), train::step_batch(config, grid_.replicas()),
             config.train_input.drop_last_batch),
       state_(grid_, mlp_),
       trainer_(config_, grid_, bench.dataset, plan_, mlp_, state_, std::numeric_limits<std::int64_t>::max(),

@@ -38,6 +38,8 @@ const std::vector<Model>& models();
 config::RunConfig config_of(const Bench& bench, const Model& model, int batch_per_rank);
 
 model::Mlp mlp_of(const config::RunConfig& config);
+/// The layers of this rank's stage.
+model::Mlp stage_of(const config::RunConfig& config, const comm::Grid& grid);
 
 /// The training of fcmnist_mpi: its Trainer and all that it needs.
 class Training {
