@@ -23,7 +23,7 @@ from fcmnist_files import h5py, np  # noqa: E402
 
 TIMES = re.compile(r"samples_per_s|\w+_s|bubble_fraction")  # columns that differ from run to run
 BIT_ENTRIES = ("git_revision", "build_type", "build_architecture", "compiler", "blas", "blas_core", "blas_threads",
-               "world_size", "nodes")  # of the manifest: what bits may depend on besides the configuration
+               "world_size", "replicas", "nodes")  # of the manifest: what bits may depend on besides the configuration
 LOG_INTERVAL = re.compile(r"state@log_interval_\w+")  # sums since the last log line
 TABLES = {"train": "training steps", "eval": "evaluations"}
 

@@ -108,6 +108,12 @@ bool trains(const RunConfig& config) {
 void check_layers(const RunConfig& config, int stages) {
   const int layers = layer_count(config);
   if (stages <= layers) return;
+  if (config.run.pipeline_stages == 0) {
+    throw UsageError(fmt::format("ranks / runconfig.num_replicas {} gives {} stages for {} layers "
+                                 "(model.hidden_sizes): a stage has at least one layer",
+                                 config.run.num_replicas, stages, layers),
+                     "more replicas or fewer ranks, or leave num_replicas out");
+  }
   throw UsageError(fmt::format("{} stages for {} layers (runconfig.pipeline_stages, model.hidden_sizes): a "
                                "stage has at least one layer",
                                stages, layers),
@@ -151,7 +157,7 @@ void check_reproducible(const Given& given, const RunConfig& config) {
 }
 
 /// Every replica computes whole microbatches, at least one in a full step.
-void check_microbatches(const RunConfig& config, int replicas, long global_batch) {
+void check_microbatches(const RunConfig& config, int replicas, int stages, long global_batch) {
   const auto size = static_cast<long>(microbatch_size(config));
   if (size == 0) return;
   const long samples = global_batch * config.optimizer.grad_accum_steps;
@@ -164,7 +170,7 @@ void check_microbatches(const RunConfig& config, int replicas, long global_batch
         fmt::format("{}, but there are {} replicas: {} of them would have none", arithmetic, replicas,
                     replicas - count),
         fmt::format("runconfig.microbatch {} or smaller, a larger batch_size, or mpirun -n {} or fewer",
-                    std::max(samples / replicas, 1L), count));
+                    std::max(samples / replicas, 1L), count * stages));
   }
   if (config.run.reproducible && count > FixedPoint::most_terms) {
     throw UsageError(
@@ -214,7 +220,7 @@ int stages_of(const RunConfig& config, int ranks) {
 void check_world(const RunConfig& config, int ranks) {
   FCMNIST_CHECK(ranks >= 1, fmt::format("ranks = {}", ranks));
   if (!trains(config)) return;
-  const int replicas = ranks / stages_of(config, ranks);
+  const int stages = stages_of(config, ranks), replicas = ranks / stages;
   const int wanted = config.run.num_replicas;
   if (wanted > 0 && wanted != replicas) {
     throw UsageError(fmt::format("runconfig.num_replicas is {}, but mpirun started {}", wanted, replicas),
@@ -224,7 +230,7 @@ void check_world(const RunConfig& config, int ranks) {
   if (input.batch_size_per_replica > 0) {
     const long global_batch = static_cast<long>(input.batch_size_per_replica) * replicas;
     if (global_batch <= std::numeric_limits<int>::max()) {
-      check_microbatches(config, replicas, global_batch);
+      check_microbatches(config, replicas, stages, global_batch);
       return;
     }
     throw UsageError(
@@ -237,9 +243,9 @@ void check_world(const RunConfig& config, int ranks) {
         fmt::format("train_input.batch_size {} is divided among {} replicas: {} of them would get no sample",
                     input.batch_size, replicas, replicas - input.batch_size),
         fmt::format("mpirun -n {} or fewer, a larger batch_size, or batch_size_per_replica",
-                    input.batch_size));
+                    static_cast<long>(input.batch_size) * stages));
   }
-  check_microbatches(config, replicas, input.batch_size);
+  check_microbatches(config, replicas, stages, input.batch_size);
 }
 
 }  // namespace fcmnist::config

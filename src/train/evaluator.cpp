@@ -35,7 +35,7 @@ Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, co
       dataset_(&dataset),
       mlp_(&mlp),
       samples_(samples_to_score(config, grid.replicas(), dataset.samples())),
-      microbatches_(evaluation_microbatches(config, grid.replicas(), samples_)),
+      microbatches_(evaluation_microbatches(config, grid.replicas(), grid.stages(), samples_)),
       workspace_(mlp, microbatches_.largest(samples_)),
       link_(grid, comm::StageLink::Purpose::evaluation, mlp.inputs(), mlp.outputs(), workspace_.max_samples(),
             give_way),
@@ -48,7 +48,7 @@ EvaluationResult Evaluator::evaluate(ArenaView<const float> weights) {
   Scores scores;
   scores.confusion.assign(classes * classes, 0);
   const std::size_t count = microbatches_.count(samples_, grid_->replica());
-  link_.begin(count, false);
+  link_.begin(count);
   for (std::size_t m = 0; m < count; ++m) {
     score(microbatches_.of(samples_, grid_->replica(), m), weights, scores);
   }

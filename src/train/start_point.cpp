@@ -39,7 +39,7 @@ void check_same_run(const RunContext& context, const store::Checkpoint& checkpoi
     context.log->info("{}", line);
   }
   const store::Manifest& then = checkpoint.header().manifest;
-  if (const auto changes = manifest_changes(then, context.manifest, program_entries); !changes.empty()) {
+  if (const auto changes = manifest_changes(then, context.manifest, noted_entries); !changes.empty()) {
     context.log->info("since the checkpoint: {}", changes);
   }
   if (const auto changes = manifest_changes(then, context.manifest, bit_entries); !changes.empty()) {

@@ -53,6 +53,12 @@ model::Mlp make_stage(const RunContext& context, std::size_t features) {
                     costs.size());
   if (context.config.run.execution == config::Execution::layer_pipelined) {
     context.log->info("{}", describe_stages(costs, stages, grid.replicas()));
+    if (grid.stages() == 1 && context.world().size() > 1 && context.config.run.pipeline_stages == 0) {
+      context.log->warn(
+          "pipeline_stages auto: one stage, so no pipeline: no number above 1 divides the {} ranks "
+          "and gives each stage one of the {} layers",
+          context.world().size(), costs.size());
+    }
   }
   return mlp;
 }
@@ -79,17 +85,18 @@ void check_memory(const RunContext& context, const Shapes& shapes, const model::
   constexpr std::size_t mpi_overhead_bytes = std::size_t{1} << 20;    // a node's headers of Open MPI
   const comm::Grid& grid = context.grid();
   const comm::Topology& stage = grid.of_stage();
-  std::size_t bytes =
-      gradient_sum_bytes_per_rank(context.config.run.reproducible,
-                                  training_microbatches(context.config, grid.replicas(), grid.stages())
-                                      .most(step_batch(context.config, grid.replicas())),
-                                  grid, mlp.layout()) +
-      small_windows_bytes;
+  std::size_t bytes = small_windows_bytes;
+  if (stage.node().size() > 1) {  // else its windows are memory of its own
+    bytes += gradient_sum_bytes_per_rank(context.config.run.reproducible,
+                                         training_microbatches(context.config, grid.replicas(), grid.stages())
+                                             .most(step_batch(context.config, grid.replicas())),
+                                         grid, mlp.layout());
+    if (stage.is_leader()) bytes += ModelState::shared_bytes(stage, mlp.layout());
+  }
   if (context.topology.is_leader()) {
     bytes += mpi_overhead_bytes + SharedDataset::bytes(shapes.train);
     if (shapes.eval) bytes += SharedDataset::bytes(*shapes.eval);
   }
-  if (stage.is_leader()) bytes += ModelState::shared_bytes(stage, mlp.layout());
   comm::check_shared_memory(context.topology, bytes);
 }
 

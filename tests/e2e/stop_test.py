@@ -112,6 +112,10 @@ class Signals(StopTestCase):
     def test_usr1_again_and_again(self):
         self.stop_and_finish(2, lambda run: run.process.send_signal(signal.SIGUSR1), "SIGUSR1 arrived")
 
+    def test_usr1_on_stages(self):
+        self.stop_and_finish(4, lambda run: run.process.send_signal(signal.SIGUSR1), "SIGUSR1 arrived",
+                             runconfig__execution="layer_pipelined", runconfig__pipeline_stages=2)
+
     def test_usr2_on_four_ranks_in_the_middle_of_a_metrics_row(self):
         """With a row for each log line, the row is a mean over steps of two processes."""
         values = {"runconfig__save_losses": False, "runconfig__log_steps": 50}
