@@ -31,6 +31,11 @@ struct Choice {
   T meaning;
 };
 
+inline constexpr Choice<kernels::GemmBackend> gemm_backends[] = {
+    {"openblas", kernels::GemmBackend::openblas},
+    {"onednn", kernels::GemmBackend::onednn},
+};
+
 [[noreturn]] void unexpected(const Value& value, const std::string& key, std::string_view expected,
                              std::string_view hint = {});
 

@@ -131,6 +131,14 @@ int stages_by_themselves(int ranks, int layers) {
   return 1;
 }
 
+void check_compile(const Given& given, const RunConfig& config) {
+  if (!config.run.compile_only || trains(config)) return;
+  throw UsageError(fmt::format("{}: plans are made for training: runconfig.mode must be train or "
+                               "train_and_eval",
+                               given.where("runconfig.compile_only")),
+                   "leave --compile_only out, or the mode");
+}
+
 void check_reproducible(const Given& given, const RunConfig& config) {
   if (!config.run.reproducible) return;
   const auto refuse_per_replica = [&](const std::string& section) {
@@ -184,6 +192,7 @@ void settle_relations(const Given& given, Draft& draft, std::vector<std::string>
   settle_eval_data(given, config);
   check_optimizer(given, config.optimizer);
   check_reproducible(given, config);
+  check_compile(given, config);
   settle_stages(given, config.run);
 }
 
