@@ -6,14 +6,6 @@ namespace fcmnist::config {
 
 namespace {
 
-constexpr Choice<Mode> modes[] = {
-    {"train", Mode::train},
-    {"eval", Mode::eval},
-    {"train_and_eval", Mode::train_and_eval},
-    {"eval_all", Mode::eval_all},
-    {"prepare_data", Mode::prepare_data},
-};
-
 constexpr Choice<NanPolicy> nan_policies[] = {
     {"stop", NanPolicy::stop},
     {"skip", NanPolicy::skip},

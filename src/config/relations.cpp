@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "config/readers.hpp"
 #include "core/error.hpp"
 #include "core/fixed_point.hpp"
 
@@ -134,8 +135,8 @@ int stages_by_themselves(int ranks, int layers) {
 void check_compile(const Given& given, const RunConfig& config) {
   if (!config.run.compile_only || trains(config)) return;
   throw UsageError(fmt::format("{}: plans are made for training: runconfig.mode must be train or "
-                               "train_and_eval",
-                               given.where("runconfig.compile_only")),
+                               "train_and_eval, found {}",
+                               given.where("runconfig.compile_only"), write_choice(config.run.mode, modes)),
                    "leave --compile_only out, or the mode");
 }
 

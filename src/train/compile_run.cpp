@@ -11,7 +11,6 @@
 namespace fcmnist::train {
 
 void run_compile(const RunContext& context) {
-  static_cast<void>(read_given_plan(context));
   const Start start(context);
   const Shapes shapes = find_datasets(context);
   const model::Mlp mlp = make_stage(context, shapes.train.features(), {});

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <numeric>
+#include <span>
 
 #include "comm/session.hpp"
 #include "config/readers.hpp"
@@ -27,9 +28,17 @@ constexpr int most_streams = 8;
 
 std::string name_of(GemmBackend backend) { return config::write_choice(backend, config::gemm_backends); }
 
-GemmBackend& library_of(model::LayerGemms& layer, std::size_t product) {
-  return product == forward ? layer.forward : product == delta ? layer.delta : layer.weight_gradient;
-}
+/// What has a library of its own.
+struct Product {
+  const char* name;
+  double LayerTime::*time_s;
+  GemmBackend model::LayerGemms::*library;
+};
+constexpr Product products[] = {
+    {"forward", &LayerTime::forward_s, &model::LayerGemms::forward},
+    {"delta", &LayerTime::delta_s, &model::LayerGemms::delta},
+    {"weight gradient", &LayerTime::weight_gradient_s, &model::LayerGemms::weight_gradient},
+};
 
 /// One number of each round.
 template <class Number>
@@ -39,11 +48,9 @@ std::vector<double> by_round(const std::vector<std::vector<LayerTime>>& rounds, 
   return numbers;
 }
 
-double total_s(const LayerTime& layer) { return std::accumulate(layer.begin(), layer.end(), 0.0); }
-
-double total_s(const std::vector<LayerTime>& layers) {
+double total_s(std::span<const LayerTime> layers) {
   return std::accumulate(layers.begin(), layers.end(), 0.0,
-                         [](double sum, const LayerTime& layer) { return sum + total_s(layer); });
+                         [](double sum, const LayerTime& layer) { return sum + layer.total_s(); });
 }
 
 std::string row(const std::string& what, const std::string& from, const std::string& to,
@@ -99,14 +106,14 @@ void Search::choose_libraries() {
         fmt::format("products of a microbatch of {} samples: {} against {}", samples_, name_of(now), word));
     const auto times = Rehearsal(*config_, *grid_, widths_, samples_, {now, other}).run(rehearsal_s);
     for (std::size_t i = 0; i < found_.plan.gemm.size(); ++i) {
-      for (const Product product : {forward, delta, weight_gradient}) {
-        if (i == 0 && product == delta) continue;
-        const auto of_product = [&](const std::vector<LayerTime>& layers) { return layers[i][product]; };
+      for (const auto [name, time_s, library] : products) {
+        if (i == 0 && library == &model::LayerGemms::delta) continue;
+        const auto of_product = [i, time_s = time_s](const auto& layers) { return layers[i].*time_s; };
         const Comparison compared =
             of_slowest_rank(*world_, compare(by_round(times[0], of_product), by_round(times[1], of_product)));
-        if (compared.is_gain()) library_of(found_.plan.gemm[i], product) = other;
-        found_.report.push_back(row(fmt::format("layer {} {}", i, product_names[product]), name_of(now),
-                                    name_of(other), compared, compared.is_gain()));
+        if (compared.is_gain()) found_.plan.gemm[i].*library = other;
+        found_.report.push_back(row(fmt::format("layer {} {}", i, name), name_of(now), name_of(other),
+                                    compared, compared.is_gain()));
       }
     }
   }
@@ -139,7 +146,7 @@ void Search::place_stages() {
   const auto count = static_cast<std::size_t>(grid_->stages());
   std::vector<double> costs;
   for (std::size_t i = 0; i < found_.plan.gemm.size(); ++i) {
-    const auto of_layer = [i](const std::vector<LayerTime>& layers) { return total_s(layers[i]); };
+    const auto of_layer = [i](const std::vector<LayerTime>& layers) { return layers[i].total_s(); };
     const std::vector<double> seconds = by_round(rounds_, of_layer);
     costs.push_back(of_slowest_rank(*world_, compare(seconds, seconds)).base_s);
   }
@@ -149,8 +156,7 @@ void Search::place_stages() {
     return [&stages](const std::vector<LayerTime>& layers) {
       double most_s = 0.0;
       for (const auto [begin, end] : stages) {
-        most_s = std::max(most_s, total_s({layers.begin() + static_cast<std::ptrdiff_t>(begin),
-                                           layers.begin() + static_cast<std::ptrdiff_t>(end)}));
+        most_s = std::max(most_s, total_s(std::span(layers).subspan(begin, end - begin)));
       }
       return most_s;
     };

@@ -59,7 +59,7 @@ std::vector<LayerTime> Rehearsal::run_once(std::size_t way) {
     watch.lap_s();
     layer.by_way[way].forward(layer.weights.view(), layer.workspace.input(samples_), &dropout,
                               layer.workspace);
-    times[i][forward] = watch.lap_s();
+    times[i].forward_s = watch.lap_s();
   }
   for (std::size_t i = layers_.size(); i-- > 0;) {
     Layer& layer = *layers_[i];
@@ -68,13 +68,13 @@ std::vector<LayerTime> Rehearsal::run_once(std::size_t way) {
     watch.lap_s();
     layer.by_way[way].backward_deltas(layer.weights.view(), samples_, layer.workspace,
                                       layer.workspace.d_input(samples_));
-    times[i][delta] = watch.lap_s();
+    times[i].delta_s = watch.lap_s();
   }
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = *layers_[i];
     layer.by_way[way].backward_weights(layer.workspace.input(samples_), layer.workspace,
                                        model::Accumulate::write, layer.gradient.view(), layer.parts);
-    times[i][weight_gradient] = watch.lap_s();
+    times[i].weight_gradient_s = watch.lap_s();
   }
   return times;
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -11,12 +10,14 @@
 
 namespace fcmnist::train {
 
-enum Product : std::size_t { forward, delta, weight_gradient, product_count };
-constexpr const char* product_names[] = {"forward", "delta", "weight gradient"};
+/// Seconds of each product of a layer, with what belongs to it: bias, ReLU, dropout, bias gradient.
+struct LayerTime {
+  double forward_s = 0.0;
+  double delta_s = 0.0;  ///< of the first layer without a product
+  double weight_gradient_s = 0.0;
 
-/// Seconds of each product of a layer, with what belongs to it (bias, ReLU, dropout, bias gradient). The
-/// first layer has no delta.
-using LayerTime = std::array<double, product_count>;
+  [[nodiscard]] double total_s() const { return forward_s + delta_s + weight_gradient_s; }
+};
 
 /// The matrix products of a training step on made-up numbers: those of all layers of the network, in their
 /// real shapes and in the order of a step, so that caches hold what they hold in training. All ranks compute

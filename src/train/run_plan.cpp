@@ -45,7 +45,7 @@ std::optional<NamedPlan> stored_plan(const RunContext& context, const StartPoint
     const store::ManifestValue* entry = header.manifest.find(plan_entry);
     const auto* words = entry != nullptr ? std::get_if<std::string>(entry) : nullptr;
     if (words != nullptr) {
-      name = fmt::format("plan in the checkpoint of step {}", header.state.step);
+      name = fmt::format("checkpoint of step {}", header.state.step);
       text = *words;
     }
   }
@@ -71,12 +71,12 @@ std::optional<config::Plan> usable(const RunContext& context, const NamedPlan& n
   const bool libraries_hold =
       context.config.run.reproducible && config::plan_mismatch(libraries.target, here).empty();
   if (!why_not.empty() && !libraries_hold) {
-    context.log->warn("{}: ignored, it was made for another world: {}", named.name, why_not);
+    context.log->warn("plan: {}: ignored, it was made for another world: {}", named.name, why_not);
     return std::nullopt;
   }
   comm::collectively(context.world(), [&] { check_available(named); });
   config::Plan plan = why_not.empty() ? named.plan : std::move(libraries);
-  context.log->info("{}: {}{}", named.name, describe(plan),
+  context.log->info("plan: {}: {}{}", named.name, describe(plan),
                     why_not.empty() ? "" : fmt::format("; no more of it, since {}", why_not));
   return plan;
 }
@@ -89,12 +89,16 @@ std::optional<NamedPlan> read_given_plan(const RunContext& context) {
   std::string name, text;
   on_root(context, [&] {
     std::filesystem::path path = wanted;
+    std::error_code unknown;
     if (wanted == config::auto_plan) {
       path = store::ModelDir(context.config.run.model_dir).plan_file();
-      std::error_code unknown;
       if (!std::filesystem::exists(path, unknown)) return;
     }
     name = path.string();
+    if (!std::filesystem::exists(path, unknown) && !unknown) {
+      throw UsageError(fmt::format("runconfig.plan {}: there is no such file", name),
+                       "the same command with --compile_only writes <model_dir>/plan.yaml, which auto means");
+    }
     text = read_text_file(path, "runconfig.plan");
   });
   return read_everywhere(context, name, text);

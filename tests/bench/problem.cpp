@@ -53,16 +53,15 @@ config::RunConfig config_of(const Bench& bench, const Model& model, int batch_pe
   return config;
 }
 
-model::Mlp mlp_of(const config::RunConfig& config) {
-  return model::Mlp(model::widths_of(config.model, mnist_shape.features()), config.model,
-                    config.kernels.gemm);
+model::Mlp mlp_of(const config::RunConfig& config, const model::GemmChoice& gemms) {
+  return model::Mlp(model::widths_of(config.model, mnist_shape.features()), config.model, gemms);
 }
 
-Training::Training(const Bench& bench, const config::RunConfig& config)
+Training::Training(const Bench& bench, const config::RunConfig& config, const model::GemmChoice& gemms)
     : world_(&bench.world()),
       config_(config),
       grid_(*bench.topology),
-      mlp_(mlp_of(config)),
+      mlp_(mlp_of(config, gemms)),
       plan_(bench.dataset.samples(), train::step_batch(config, bench.world().size()),
             config.train_input.drop_last_batch),
       state_(grid_, mlp_),

@@ -37,13 +37,16 @@ const std::vector<Model>& models();
 /// SGD with momentum, without dropout and weight decay: what train-step benchmarks of other programs do.
 config::RunConfig config_of(const Bench& bench, const Model& model, int batch_per_rank);
 
-model::Mlp mlp_of(const config::RunConfig& config);
+model::Mlp mlp_of(const config::RunConfig& config, const model::GemmChoice& gemms);
+inline model::Mlp mlp_of(const config::RunConfig& config) { return mlp_of(config, config.kernels.gemm); }
 
 /// The training of fcmnist_mpi: its Trainer and all that it needs.
 class Training {
  public:
   /// Collective.
-  Training(const Bench& bench, const config::RunConfig& config);
+  Training(const Bench& bench, const config::RunConfig& config)
+      : Training(bench, config, config.kernels.gemm) {}
+  Training(const Bench& bench, const config::RunConfig& config, const model::GemmChoice& gemms);
 
   train::StepResult step() { return trainer_.step(); }
 
