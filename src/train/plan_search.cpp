@@ -23,7 +23,7 @@ namespace {
 
 using kernels::GemmBackend;
 
-constexpr double rehearsal_s = 1.2;  // of each of two
+constexpr double rehearsal_s = 0.8;  // of each of two
 constexpr int most_streams = 8;
 
 std::string name_of(GemmBackend backend) { return config::write_choice(backend, config::gemm_backends); }
@@ -79,6 +79,9 @@ class Search {
     check_whole_step();
     if (grid_->stages() > 1) place_stages();
     choose_streams();
+    if (found_.report.empty()) {
+      found_.report.emplace_back("nothing to choose: one library in this build, one node, one stage");
+    }
     return std::move(found_);
   }
 
@@ -125,6 +128,7 @@ void Search::check_whole_step() {
   const GemmBackend now = config_->kernels.gemm;
   std::vector<model::LayerGemms> unchanged(found_.plan.gemm.size(), {now, now, now});
   const bool changed = found_.plan.gemm != unchanged;
+  if (!changed && grid_->stages() == 1) return;
   std::vector<model::GemmChoice> ways = {now};
   if (changed) ways.emplace_back(found_.plan.gemm);
   auto times = Rehearsal(*config_, *grid_, widths_, samples_, ways).run(rehearsal_s);
@@ -219,6 +223,9 @@ void Search::choose_streams() {
                           : model::stages_from(found_.plan.first_layers, found_.plan.gemm.size());
   const model::Mlp mlp(widths_, config_->model, config_->kernels.gemm,
                        placed[static_cast<std::size_t>(grid_->stage())]);
+  comm::check_shared_memory(
+      grid_->world(),
+      candidates.size() * gradient_sum_bytes_per_rank(config_->run.reproducible, 1, *grid_, mlp.layout()));
   std::vector<std::unique_ptr<Exchange>> exchanges;
   for (const int streams : candidates) {
     exchanges.push_back(std::make_unique<Exchange>(*config_, *grid_, mlp, streams, give_way_));

@@ -19,12 +19,6 @@ struct Rehearsal::Layer {
         workspace(by_way[0], samples),
         parts(gradient_parts(by_way[0], topology, config.run.reproducible)) {
     by_way[0].initialize(config.run.seed, weights.view());
-    const MatrixView<float> input = workspace.input(samples);
-    for (std::size_t r = 0; r < input.rows; ++r) {
-      for (std::size_t c = 0; c < input.cols; ++c) {
-        input.row(r)[c] = static_cast<float>((31 * r + c) % 1000) / 500.0F - 1.0F;
-      }
-    }
   }
 
   std::vector<model::Mlp> by_way;
@@ -45,35 +39,44 @@ Rehearsal::Rehearsal(const config::RunConfig& config, const comm::Grid& grid,
     }
     layers_.push_back(std::make_unique<Layer>(std::move(mlps), grid.of_stage(), config, samples));
   }
+  const MatrixView<float> images = layers_[0]->workspace.input(samples);
+  for (std::size_t s = 0; s < samples; ++s) {
+    for (std::size_t i = 0; i < images.cols; ++i) {
+      images.row(s)[i] = static_cast<float>((31 * s + i) % 1000) / 500.0F - 1.0F;
+    }
+  }
 }
 
 Rehearsal::~Rehearsal() = default;
 
 std::vector<LayerTime> Rehearsal::run_once(std::size_t way) {
   std::vector<LayerTime> times(layers_.size());
+  const auto input_of = [&](std::size_t i) {
+    return i == 0 ? layers_[0]->workspace.input(samples_) : layers_[i - 1]->workspace.activation(0, samples_);
+  };
+  const auto delta_below = [&](std::size_t i) {
+    return i == 0 ? MatrixView<float>() : layers_[i - 1]->workspace.delta(0, samples_);
+  };
+  const model::DropoutContext dropout{1, 0, sample_ids_};
   world_->barrier();
   Stopwatch watch;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = *layers_[i];
-    const model::DropoutContext dropout{1, 0, sample_ids_};
-    watch.lap_s();
-    layer.by_way[way].forward(layer.weights.view(), layer.workspace.input(samples_), &dropout,
-                              layer.workspace);
+    layer.by_way[way].forward(layer.weights.view(), input_of(i), &dropout, layer.workspace);
     times[i].forward_s = watch.lap_s();
   }
+  const MatrixView<float> loss_gradient = layers_.back()->workspace.delta(0, samples_);
+  for (std::size_t r = 0; r < loss_gradient.rows; ++r) std::ranges::fill(loss_gradient.row(r), 0.01F);
+  watch.lap_s();
   for (std::size_t i = layers_.size(); i-- > 0;) {
     Layer& layer = *layers_[i];
-    const MatrixView<float> d_output = layer.workspace.delta(0, samples_);
-    for (std::size_t r = 0; r < d_output.rows; ++r) std::ranges::fill(d_output.row(r), 0.01F);
-    watch.lap_s();
-    layer.by_way[way].backward_deltas(layer.weights.view(), samples_, layer.workspace,
-                                      layer.workspace.d_input(samples_));
+    layer.by_way[way].backward_deltas(layer.weights.view(), samples_, layer.workspace, delta_below(i));
     times[i].delta_s = watch.lap_s();
   }
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = *layers_[i];
-    layer.by_way[way].backward_weights(layer.workspace.input(samples_), layer.workspace,
-                                       model::Accumulate::write, layer.gradient.view(), layer.parts);
+    layer.by_way[way].backward_weights(input_of(i), layer.workspace, model::Accumulate::write,
+                                       layer.gradient.view(), layer.parts);
     times[i].weight_gradient_s = watch.lap_s();
   }
   return times;
