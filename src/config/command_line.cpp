@@ -88,6 +88,9 @@ struct Parser {
     app.add_flag("--is_pretrained_checkpoint", result.is_pretrained_checkpoint,
                  "Take only the weights of --checkpoint_path and start at step 0");
     app.add_flag("--restart", result.restart, "Start over; the earlier run is moved aside, not deleted");
+    app.add_flag("--compile_only", result.compile_only,
+                 "Train nothing: measure this world and write what is\nfastest to <model_dir>/plan.yaml, for "
+                 "runconfig.plan");
     app.add_flag("--multireplica", result.multireplica, "Accepted: mpirun starts the replicas already");
     add("--logging", "LEVEL", result.logging, "debug, info (default), warning, error");
     app.get_formatter()->column_width(34);
@@ -202,6 +205,9 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     if (parser.app.count(origin) > 0) {
       parser.result.overrides.push_back({key_flags[i].key, parser.key_values[i], origin});
     }
+  }
+  if (parser.result.compile_only) {
+    parser.result.overrides.push_back({"runconfig.compile_only", "True", "--compile_only"});
   }
   read_overrides(parser, parser.app.remaining(), parser.result.overrides);
   check_combinations(parser.result);

@@ -15,6 +15,7 @@ struct CommandLine {
   std::string checkpoint_path;  ///< empty: the newest one of the model_dir
   bool is_pretrained_checkpoint = false;
   bool multireplica = false;
+  bool compile_only = false;
   bool restart = false;
   std::string logging = "info";
   std::vector<Override> overrides;  ///< flags that stand for a key first, then "section.key value" in order

@@ -6,19 +6,6 @@ namespace fcmnist::config {
 
 namespace {
 
-constexpr Choice<Mode> modes[] = {
-    {"train", Mode::train},
-    {"eval", Mode::eval},
-    {"train_and_eval", Mode::train_and_eval},
-    {"eval_all", Mode::eval_all},
-    {"prepare_data", Mode::prepare_data},
-};
-
-constexpr Choice<kernels::GemmBackend> gemm_backends[] = {
-    {"openblas", kernels::GemmBackend::openblas},
-    {"onednn", kernels::GemmBackend::onednn},
-};
-
 constexpr Choice<NanPolicy> nan_policies[] = {
     {"stop", NanPolicy::stop},
     {"skip", NanPolicy::skip},
@@ -45,6 +32,30 @@ Key stages_key() {
         const int stages = c.run.pipeline_stages;
         return stages == 0 ? std::string(automatic) : write_integer(stages);
       });
+}
+
+/// A file or one of the words "none" and "auto".
+Key plan_key() {
+  return active(
+      section, "plan", Resume::may_change,
+      [](const Value& v, const std::string& key, Draft& draft) {
+        const std::string text = read_text(v, key), word = lower_case(text);
+        draft.config.run.plan = word == no_plan || word == auto_plan ? word : text;
+      },
+      [](const RunConfig& c) {
+        const std::string& plan = c.run.plan;
+        return plan == no_plan || plan == auto_plan ? plan : write(plan);
+      });
+}
+
+/// What is asked of one run is no part of the configuration that is written.
+Key compile_key() {
+  return active(
+      section, "compile_only", Resume::keeps,
+      [](const Value& v, const std::string& key, Draft& draft) {
+        draft.config.run.compile_only = read_bool(v, key);
+      },
+      nullptr);
 }
 
 std::vector<Key> active_keys() {
@@ -125,6 +136,8 @@ std::vector<Key> active_keys() {
       integer_key(
           section, "exchange_streams", may_change, [](auto& c) -> auto& { return c.comm.exchange_streams; },
           1, 1024),
+      plan_key(),
+      compile_key(),
       number_key(
           section, "stall_timeout", may_change, [](auto& c) -> auto& { return c.comm.stall_timeout_s; },
           NumberRange{0, 1e6, false, true, "a number of seconds above 0, at most 1000000"}),
@@ -189,10 +202,7 @@ std::vector<Key> inert_keys() {
 std::vector<Key> refused_keys() {
   const auto later = [](const char* name, const char* why) { return refused_key(section, name, why); };
   return {
-      later("plan",
-            "layers are placed on stages by their cost; a plan of one's own comes in a later release"),
       later("validate_only", "validating without running comes in a later release"),
-      later("compile_only", "planning without running comes in a later release"),
       later("wire_type", "gradients are exchanged in float32; a choice comes in a later release"),
   };
 }

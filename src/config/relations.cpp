@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "config/readers.hpp"
 #include "core/error.hpp"
 #include "core/fixed_point.hpp"
 
@@ -137,6 +138,14 @@ int stages_by_themselves(int ranks, int layers) {
   return 1;
 }
 
+void check_compile(const Given& given, const RunConfig& config) {
+  if (!config.run.compile_only || trains(config)) return;
+  throw UsageError(fmt::format("{}: plans are made for training: runconfig.mode must be train or "
+                               "train_and_eval, found {}",
+                               given.where("runconfig.compile_only"), write_choice(config.run.mode, modes)),
+                   "leave --compile_only out, or the mode");
+}
+
 void check_reproducible(const Given& given, const RunConfig& config) {
   if (!config.run.reproducible) return;
   const auto refuse_per_replica = [&](const std::string& section) {
@@ -190,6 +199,7 @@ void settle_relations(const Given& given, Draft& draft, std::vector<std::string>
   settle_eval_data(given, config);
   check_optimizer(given, config.optimizer);
   check_reproducible(given, config);
+  check_compile(given, config);
   settle_stages(given, config.run);
 }
 

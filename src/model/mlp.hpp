@@ -9,7 +9,6 @@
 #include "core/layout.hpp"
 #include "core/matrix_view.hpp"
 #include "core/share.hpp"
-#include "kernels/options.hpp"
 #include "model/options.hpp"
 
 namespace fcmnist::model {
@@ -52,9 +51,9 @@ class Workspace;
 class Mlp {
  public:
   /// All layers of the network.
-  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kernels::GemmBackend gemm_backend);
+  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, const GemmChoice& gemms);
   /// Layers [range.begin, range.end) of it.
-  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kernels::GemmBackend gemm_backend,
+  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, const GemmChoice& gemms,
       LayerRange range);
 
   [[nodiscard]] const Layout& layout() const { return layout_; }
@@ -106,6 +105,7 @@ class Mlp {
     std::size_t inputs = 0;
     std::size_t outputs = 0;
     bool last = false;  ///< of the network: no ReLU, no dropout
+    LayerGemms gemms;
     std::size_t weight_slot = 0;
     std::size_t bias_slot = 0;
   };
@@ -116,7 +116,6 @@ class Mlp {
                        Accumulate accumulate, ArenaView<float> gradients) const;
 
   MlpOptions options_;
-  kernels::GemmBackend gemm_backend_;
   std::vector<Layer> layers_;
   Layout layout_, network_layout_;
   std::size_t first_slot_ = 0;

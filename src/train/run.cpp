@@ -8,6 +8,7 @@
 #include "comm/session.hpp"
 #include "config/load.hpp"
 #include "data/prepare.hpp"
+#include "train/compile_run.hpp"
 #include "train/evaluation_run.hpp"
 #include "train/run_context.hpp"
 #include "train/training_run.hpp"
@@ -54,6 +55,11 @@ ExitCode run_prepare_data(const config::CommandLine& arguments) {
 }
 
 ExitCode run_mode(RunContext& context, StopSignals& signals) {
+  if (context.config.run.compile_only) {
+    signals.let_through();
+    run_compile(context);
+    return ExitCode::done;
+  }
   switch (context.config.run.mode) {
     case config::Mode::train:
     case config::Mode::train_and_eval:

@@ -42,12 +42,16 @@ data::EpochPlan make_plan(const RunContext& context, const data::DatasetShape& s
   return *plan;
 }
 
-model::Mlp make_stage(const RunContext& context, std::size_t features) {
+model::Mlp make_stage(const RunContext& context, std::size_t features,
+                      const std::optional<config::Plan>& plan) {
   const auto widths = model::widths_of(context.config.model, features);
   const std::vector<double> costs = model::layer_costs(widths);
   const comm::Grid& grid = context.grid();
-  const auto stages = model::place_layers(costs, static_cast<std::size_t>(grid.stages()));
-  model::Mlp mlp(widths, context.config.model, context.config.kernels.gemm,
+  const auto stages = plan && !plan->first_layers.empty()
+                          ? model::stages_from(plan->first_layers, costs.size())
+                          : model::place_layers(costs, static_cast<std::size_t>(grid.stages()));
+  model::Mlp mlp(widths, context.config.model,
+                 plan ? model::GemmChoice(plan->gemm) : model::GemmChoice(context.config.kernels.gemm),
                  stages[static_cast<std::size_t>(grid.stage())]);
   context.log->info("model: {} parameters in {} layers", mlp.network_layout().parameter_count(),
                     costs.size());

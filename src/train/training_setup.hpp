@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "config/plan_file.hpp"
 #include "data/dataset.hpp"
 #include "data/epoch_plan.hpp"
 #include "model/mlp.hpp"
@@ -26,8 +27,10 @@ data::EpochPlan make_plan(const RunContext& context, const data::DatasetShape& s
 /// Steps of the whole run.
 std::int64_t training_length(const config::RunOptions& run, std::uint64_t steps_per_epoch);
 
-/// The layers of this rank's stage; the log says what the model is, and where its layers are.
-model::Mlp make_stage(const RunContext& context, std::size_t features);
+/// The layers of this rank's stage, by the plan if there is one; the log says what the model is, and where
+/// its layers are.
+model::Mlp make_stage(const RunContext& context, std::size_t features,
+                      const std::optional<config::Plan>& plan);
 
 /// "pipeline: 2 stages x 2 replicas; stage 0: layer 0, 63 % of the work, ranks 0-1; stage 1: ..."
 std::string describe_stages(std::span<const double> costs, std::span<const model::LayerRange> stages,

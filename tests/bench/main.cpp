@@ -77,6 +77,7 @@ bool run(const comm::Communicator& world, const Settings& settings, bool is_tabl
       add_group(bench);
   }
   add_check(bench);
+  add_plan(bench);
   if (world.rank() != 0) {
     NoReport report;
     benchmark::RunSpecifiedBenchmarks(&report);

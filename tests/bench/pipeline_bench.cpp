@@ -36,7 +36,7 @@ class StageWork {
   StageWork(const Bench& bench, const config::RunConfig& config)
       : bench_(&bench),
         grid_(*bench.topology, bench.world().size()),
-        mlp_(stage_of(config, grid_)),
+        mlp_(stage_of(config, grid_, config.kernels.gemm)),
         weights_(mlp_.layout()),
         gradient_(mlp_.layout()),
         workspace_(mlp_, static_cast<std::size_t>(config.run.microbatch)),

@@ -60,18 +60,18 @@ model::Mlp mlp_of(const config::RunConfig& config) {
                     config.kernels.gemm);
 }
 
-model::Mlp stage_of(const config::RunConfig& config, const comm::Grid& grid) {
+model::Mlp stage_of(const config::RunConfig& config, const comm::Grid& grid, const model::GemmChoice& gemms) {
   const auto widths = model::widths_of(config.model, mnist_shape.features());
   const auto stages =
       model::place_layers(model::layer_costs(widths), static_cast<std::size_t>(grid.stages()));
-  return {widths, config.model, config.kernels.gemm, stages[static_cast<std::size_t>(grid.stage())]};
+  return {widths, config.model, gemms, stages[static_cast<std::size_t>(grid.stage())]};
 }
 
-Training::Training(const Bench& bench, const config::RunConfig& config)
+Training::Training(const Bench& bench, const config::RunConfig& config, const model::GemmChoice& gemms)
     : world_(&bench.world()),
       config_(config),
       grid_(*bench.topology, config::stages_of(config, bench.world().size())),
-      mlp_(stage_of(config, grid_)),
+      mlp_(stage_of(config, grid_, gemms)),
       plan_(bench.dataset.samples(), train::step_batch(config, grid_.replicas()),
             config.train_input.drop_last_batch),
       state_(grid_, mlp_),

@@ -39,13 +39,15 @@ config::RunConfig config_of(const Bench& bench, const Model& model, int batch_pe
 
 model::Mlp mlp_of(const config::RunConfig& config);
 /// The layers of this rank's stage.
-model::Mlp stage_of(const config::RunConfig& config, const comm::Grid& grid);
+model::Mlp stage_of(const config::RunConfig& config, const comm::Grid& grid, const model::GemmChoice& gemms);
 
 /// The training of fcmnist_mpi: its Trainer and all that it needs.
 class Training {
  public:
   /// Collective.
-  Training(const Bench& bench, const config::RunConfig& config);
+  Training(const Bench& bench, const config::RunConfig& config)
+      : Training(bench, config, config.kernels.gemm) {}
+  Training(const Bench& bench, const config::RunConfig& config, const model::GemmChoice& gemms);
 
   train::StepResult step() { return trainer_.step(); }
 

@@ -139,14 +139,38 @@ TEST(CommandLine, AWrongValueOfAFlagNamesTheFlag) {
   EXPECT_TRUE(contains(message, "found '1.5'")) << message;
 }
 
+TEST(CommandLine, CompileOnlyIsARequestOfThisRunAlone) {
+  const CommandLine line = parse({"--compile_only"});
+  EXPECT_TRUE(line.compile_only);
+  const RunConfig config = load_overrides(line.overrides).config;
+  EXPECT_TRUE(config.run.compile_only);
+  EXPECT_FALSE(load_text(to_yaml(config)).config.run.compile_only);
+  EXPECT_TRUE(load_text("runconfig: {compile_only: True}").config.run.compile_only);
+}
+
 TEST(CommandLine, HelpIsCompleteAndFitsATerminal) {
   for (const char* flag : {"-h", "--help"}) {
     const std::string help = parse({"--restart", flag}).text_to_print;
-    for (const char* part :
-         {"-p,--params", "-m,--mode", "-o,--model_dir", "--checkpoint_path", "--is_pretrained_checkpoint",
-          "--config", "--multireplica", "--max_steps", "--num_epochs", "--eval_steps", "--restart",
-          "--logging", "--version", "-h,--help", "[section.key value ...]",
-          "Examples:", "Exit codes:", "6  training diverged", "configs/fcmnist_500_300.yaml"}) {
+    for (const char* part : {"-p,--params",
+                             "-m,--mode",
+                             "-o,--model_dir",
+                             "--checkpoint_path",
+                             "--is_pretrained_checkpoint",
+                             "--config",
+                             "--multireplica",
+                             "--max_steps",
+                             "--num_epochs",
+                             "--eval_steps",
+                             "--restart",
+                             "--compile_only",
+                             "--logging",
+                             "--version",
+                             "-h,--help",
+                             "[section.key value ...]",
+                             "Examples:",
+                             "Exit codes:",
+                             "6  training diverged",
+                             "configs/fcmnist_500_300.yaml"}) {
       EXPECT_TRUE(contains(help, part)) << part << "\n" << help;
     }
     std::size_t width = 0;

@@ -1,5 +1,6 @@
 #include "config/relations.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -185,6 +186,18 @@ TEST(StagesOf, WithoutPipeliningThereIsOne) {
   RunConfig evaluation = pipelined(2);
   evaluation.run.mode = Mode::eval;
   EXPECT_EQ(stages_of(evaluation, 3), 1) << "ranks share the samples";
+}
+
+TEST(Relations, PlansAreMadeForTraining) {
+  for (const char* mode : {"eval", "eval_all", "prepare_data"}) {
+    const std::string message = usage_error_of([&] {
+      load_overrides({{"runconfig.compile_only", "True", "--compile_only"}, {"runconfig.mode", mode}});
+    });
+    EXPECT_TRUE(
+        contains(message, "--compile_only: plans are made for training: runconfig.mode must be train"))
+        << message;
+    EXPECT_TRUE(contains(message, fmt::format("found {}", mode))) << message;
+  }
 }
 
 TEST(StagesOf, AreGivenOrFollowFromTheReplicas) {
