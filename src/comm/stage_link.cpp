@@ -29,6 +29,13 @@ StageLink::StageLink(const Grid& grid, Purpose purpose, std::size_t inputs, std:
   }
 }
 
+std::size_t StageLink::bytes(std::size_t neighbours_before, std::size_t neighbours_after, std::size_t inputs,
+                             std::size_t outputs, std::size_t max_samples) {
+  constexpr std::size_t directions = 2;
+  const std::size_t numbers = (neighbours_before * inputs + neighbours_after * outputs) * max_samples;
+  return directions * depth * numbers * sizeof(float);
+}
+
 void StageLink::begin(std::size_t microbatches, bool backward) {
   if (activation_in_) activation_in_->expect(microbatches);
   if (gradient_in_ && backward) gradient_in_->expect(microbatches);

@@ -1,6 +1,9 @@
 // Section runconfig.
 
+#include <fmt/format.h>
+
 #include "config/key_rows.hpp"
+#include "core/error.hpp"
 
 namespace fcmnist::config {
 
@@ -32,6 +35,19 @@ constexpr Choice<Execution> executions[] = {
 constexpr auto section = "runconfig";
 
 constexpr std::string_view automatic = "auto";
+
+/// What a command does is said on the command line; a file may only deny it.
+Key validate_only_key() {
+  return active(
+      section, "validate_only", Resume::may_change,
+      [](const Value& v, const std::string& key, Draft&) {
+        if (!read_bool(v, key)) return;
+        throw UsageError(
+            fmt::format("{}: {} True: this is a flag here", v.where, key),
+            "fcmnist_mpi --validate_only ... says how the run maps onto the ranks, and runs nothing");
+      },
+      nullptr);
+}
 
 /// A number of stages or the word "auto".
 Key stages_key() {
@@ -111,6 +127,7 @@ std::vector<Key> active_keys() {
       choice_key(
           section, "execution", may_change, [](auto& c) -> auto& { return c.run.execution; }, executions),
       stages_key(),
+      validate_only_key(),
       integer_key(
           section, "num_replicas", may_change, [](auto& c) -> auto& { return c.run.num_replicas; }, 0,
           1'000'000),
@@ -188,7 +205,6 @@ std::vector<Key> refused_keys() {
   return {
       later("plan",
             "layers are placed on stages by their cost; a plan of one's own comes in a later release"),
-      later("validate_only", "validating without running comes in a later release"),
       later("compile_only", "planning without running comes in a later release"),
       later("wire_type", "gradients are exchanged in float32; a choice comes in a later release"),
   };

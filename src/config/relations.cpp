@@ -117,11 +117,10 @@ void check_layers(const RunConfig& config, int stages) {
 /// The stages that `replicas` leave of the ranks.
 int stages_for_replicas(int ranks, int replicas) {
   if (ranks % replicas == 0) return ranks / replicas;
-  throw UsageError(
-      fmt::format("runconfig.num_replicas {} does not divide the {} ranks that mpirun started: ranks = "
-                  "replicas x stages",
-                  replicas, ranks),
-      fmt::format("mpirun -n {}, or leave num_replicas out", (ranks / replicas + 1) * replicas));
+  throw UsageError(fmt::format("runconfig.num_replicas {} does not divide the {} ranks: ranks = "
+                               "replicas x stages",
+                               replicas, ranks),
+                   fmt::format("mpirun -n {}, or leave num_replicas out", (ranks / replicas + 1) * replicas));
 }
 
 int stages_by_themselves(int ranks, int layers) {
@@ -195,18 +194,16 @@ int stages_of(const RunConfig& config, int ranks) {
   check_layers(config, stages);
   if (replicas > 0 && replicas * stages != ranks) {
     throw UsageError(
-        fmt::format(
-            "runconfig.num_replicas {} x runconfig.pipeline_stages {} = {} ranks, but mpirun started {}",
-            replicas, stages, replicas * stages, ranks),
+        fmt::format("runconfig.num_replicas {} x runconfig.pipeline_stages {} = {} ranks, but there are {}",
+                    replicas, stages, replicas * stages, ranks),
         fmt::format("mpirun -n {} fcmnist_mpi ..., or leave num_replicas out", replicas * stages));
   }
   if (ranks % stages != 0) {
-    throw UsageError(
-        fmt::format("runconfig.pipeline_stages {} does not divide the {} ranks that mpirun started: ranks = "
-                    "replicas x stages",
-                    stages, ranks),
-        fmt::format("mpirun -n {} fcmnist_mpi ..., or runconfig.pipeline_stages auto",
-                    (ranks / stages + 1) * stages));
+    throw UsageError(fmt::format("runconfig.pipeline_stages {} does not divide the {} ranks: ranks = "
+                                 "replicas x stages",
+                                 stages, ranks),
+                     fmt::format("mpirun -n {} fcmnist_mpi ..., or runconfig.pipeline_stages auto",
+                                 (ranks / stages + 1) * stages));
   }
   return stages;
 }
@@ -217,7 +214,7 @@ void check_world(const RunConfig& config, int ranks) {
   const int replicas = ranks / stages_of(config, ranks);
   const int wanted = config.run.num_replicas;
   if (wanted > 0 && wanted != replicas) {
-    throw UsageError(fmt::format("runconfig.num_replicas is {}, but mpirun started {}", wanted, replicas),
+    throw UsageError(fmt::format("runconfig.num_replicas is {}, but there are {}", wanted, replicas),
                      fmt::format("mpirun -n {} fcmnist_mpi ..., or leave num_replicas out", wanted));
   }
   const data::InputOptions& input = config.train_input;

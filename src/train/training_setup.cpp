@@ -35,18 +35,22 @@ Shapes find_datasets(const RunContext& context) {
 data::EpochPlan make_plan(const RunContext& context, const data::DatasetShape& shape) {
   std::optional<data::EpochPlan> plan;
   comm::collectively(context.world(), [&] {
-    plan.emplace(shape.samples, step_batch(context.config, context.grid().replicas()),
+    plan.emplace(shape.samples, step_batch(context.config, context.replicas()),
                  context.config.train_input.drop_last_batch,
                  static_cast<std::uint64_t>(context.config.run.steps_per_epoch));
   });
   return *plan;
 }
 
+std::vector<model::LayerRange> place_stages(std::span<const std::size_t> widths, int stages) {
+  return model::place_layers(model::layer_costs(widths), static_cast<std::size_t>(stages));
+}
+
 model::Mlp make_stage(const RunContext& context, std::size_t features) {
   const auto widths = model::widths_of(context.config.model, features);
   const std::vector<double> costs = model::layer_costs(widths);
   const comm::Grid& grid = context.grid();
-  const auto stages = model::place_layers(costs, static_cast<std::size_t>(grid.stages()));
+  const auto stages = place_stages(widths, grid.stages());
   model::Mlp mlp(widths, context.config.model, context.config.kernels.gemm,
                  stages[static_cast<std::size_t>(grid.stage())]);
   context.log->info("model: {} parameters in {} layers", mlp.network_layout().parameter_count(),
@@ -57,11 +61,12 @@ model::Mlp make_stage(const RunContext& context, std::size_t features) {
   return mlp;
 }
 
+std::string first_to_last(const char* one, const char* several, std::size_t first, std::size_t last) {
+  return first == last ? fmt::format("{} {}", one, first) : fmt::format("{} {}-{}", several, first, last);
+}
+
 std::string describe_stages(std::span<const double> costs, std::span<const model::LayerRange> stages,
                             int replicas) {
-  const auto first_to_last = [](const char* one, const char* several, std::size_t first, std::size_t last) {
-    return first == last ? fmt::format("{} {}", one, first) : fmt::format("{} {}-{}", several, first, last);
-  };
   std::string text = fmt::format("pipeline: {} stage{} x {} replica{}", stages.size(),
                                  stages.size() == 1 ? "" : "s", replicas, replicas == 1 ? "" : "s");
   const auto ranks = static_cast<std::size_t>(replicas);
@@ -74,22 +79,28 @@ std::string describe_stages(std::span<const double> costs, std::span<const model
   return text;
 }
 
-void check_memory(const RunContext& context, const Shapes& shapes, const model::Mlp& mlp) {
+std::size_t shared_bytes_of_rank(const config::RunConfig& config, int replicas, int stages, int nodes,
+                                 const comm::Seat& seat, const Layout& layout) {
   constexpr std::size_t small_windows_bytes = std::size_t{64} << 10;  // a rank's barrier, page rounding
-  constexpr std::size_t mpi_overhead_bytes = std::size_t{1} << 20;    // a node's headers of Open MPI
+  const std::size_t microbatches =
+      training_microbatches(config, replicas, stages).most(step_batch(config, replicas));
+  return small_windows_bytes +
+         gradient_sum_bytes_per_rank(config.run.reproducible, microbatches, nodes, seat, layout) +
+         (seat.is_leader ? ModelState::shared_bytes(seat, layout) : 0);
+}
+
+std::size_t shared_bytes_of_node(const Shapes& shapes) {
+  constexpr std::size_t mpi_overhead_bytes = std::size_t{1} << 20;  // headers of Open MPI
+  return mpi_overhead_bytes + SharedDataset::bytes(shapes.train) +
+         (shapes.eval ? SharedDataset::bytes(*shapes.eval) : 0);
+}
+
+void check_memory(const RunContext& context, const Shapes& shapes, const model::Mlp& mlp) {
   const comm::Grid& grid = context.grid();
-  const comm::Topology& stage = grid.of_stage();
   std::size_t bytes =
-      gradient_sum_bytes_per_rank(context.config.run.reproducible,
-                                  training_microbatches(context.config, grid.replicas(), grid.stages())
-                                      .most(step_batch(context.config, grid.replicas())),
-                                  grid, mlp.layout()) +
-      small_windows_bytes;
-  if (context.topology.is_leader()) {
-    bytes += mpi_overhead_bytes + SharedDataset::bytes(shapes.train);
-    if (shapes.eval) bytes += SharedDataset::bytes(*shapes.eval);
-  }
-  if (stage.is_leader()) bytes += ModelState::shared_bytes(stage, mlp.layout());
+      shared_bytes_of_rank(context.config, grid.replicas(), grid.stages(), context.topology.node_count(),
+                           grid.of_stage().seat(), mlp.layout());
+  if (context.topology.is_leader()) bytes += shared_bytes_of_node(shapes);
   comm::check_shared_memory(context.topology, bytes);
 }
 

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "train/mapping.hpp"
+#include "train/run_context.hpp"
+#include "train/time_split.hpp"
+
+namespace fcmnist::train {
+
+/// What a step of training takes in this world.
+struct Rehearsed {
+  double step_s = 0.0;    ///< of the slowest rank
+  TimeSplit time;         ///< of rank 0
+  PipelineTime pipeline;  ///< of its replica
+};
+
+/// Times real steps on made-up data, on all ranks at once, so that caches, memory and cores are shared as in
+/// training. Takes about a second, with large models a few steps. The learning rate is 0, so that training on
+/// noise cannot diverge. Collective.
+Rehearsed rehearse(const RunContext& context, const data::DatasetShape& shape,
+                   std::span<const model::LayerRange> stages);
+
+}  // namespace fcmnist::train
