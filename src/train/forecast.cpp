@@ -53,8 +53,10 @@ double node_seconds(const config::RunConfig& config, const Mapping& mapping, con
   // The first gradient is read by the update itself, unless sums are formed before it.
   const bool sums_first = norm_first || stage.nodes > 1;
   const double sources = sums_first ? ranks : ranks - 1.0;
+  const bool rounds = config.run.reproducible && mapping.number_bytes == sizeof(float);
+  const double add_s = rounds ? rates.fixed_point_s : wide * rates.add_s;
   const double waits = norm_first ? 3.0 : 2.0;
-  double seconds = owned * (rates.update_s + sources * wide * rates.add_s);
+  double seconds = owned * (rates.update_s + sources * add_s);
   if (several) seconds += numbers * rates.copy_s + waits * ranks * rates.wait_s;
   return seconds;
 }

@@ -8,14 +8,11 @@
 
 namespace fcmnist::train {
 
-/// Random images and labels of the shape of real ones, to measure with: one copy per node, as in training.
+/// Random images and labels, to measure with: one copy per node, as in training.
 class MadeUpData {
  public:
   /// Collective.
-  ///   shape         of the real data
-  ///   step_samples  of one step: there are enough samples that steps find them in no cache of a core
-  MadeUpData(const comm::Topology& topology, const data::DatasetShape& shape, std::size_t step_samples,
-             int num_classes);
+  MadeUpData(const comm::Topology& topology, const data::DatasetShape& shape, int num_classes);
   [[nodiscard]] data::Dataset view() const;
 
  private:
@@ -24,5 +21,8 @@ class MadeUpData {
   comm::SharedArray<std::uint8_t> images_;
   comm::SharedArray<std::uint8_t> labels_;
 };
+
+/// As few samples of such a set as are enough for several steps, and too many for the caches of a core.
+data::DatasetShape enough_to_measure(data::DatasetShape shape, std::size_t step_samples);
 
 }  // namespace fcmnist::train

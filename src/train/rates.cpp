@@ -155,7 +155,8 @@ Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, con
                     const comm::Topology& topology) {
   constexpr double seconds = 0.5;  // for all stages
   const auto widths = model::widths_of(config.model, shape.features());
-  const MadeUpData data(topology, shape, mapping.microbatch_samples, config.model.num_classes);
+  const MadeUpData data(topology, enough_to_measure(shape, mapping.microbatch_samples),
+                        config.model.num_classes);
   const data::Dataset view = data.view();
   Rates rates;
   for (const StageMapping& stage : mapping.stages) {

@@ -47,23 +47,22 @@ Round time_steps(const comm::Communicator& world, Trainer& trainer, int steps) {
 
 }  // namespace
 
-Rehearsed rehearse(const RunContext& context, const data::DatasetShape& shape,
-                   std::span<const model::LayerRange> stages) {
-  const comm::Grid& grid = context.grid();
-  const config::RunConfig config = standing_still(context.config);
+Rehearsed rehearse(const config::RunConfig& real_config, const comm::Grid& grid,
+                   const data::DatasetShape& shape, std::span<const model::LayerRange> stages,
+                   bool give_way) {
+  const config::RunConfig config = standing_still(real_config);
   const model::Mlp mlp(model::widths_of(config.model, shape.features()), config.model, config.kernels.gemm,
                        stages[static_cast<std::size_t>(grid.stage())]);
   const std::size_t step_samples = step_batch(config, grid.replicas());
-  const MadeUpData data(context.topology, shape, step_samples, config.model.num_classes);
+  const MadeUpData data(grid.world(), enough_to_measure(shape, step_samples), config.model.num_classes);
   const data::Dataset view = data.view();
   const bool has_full_steps = view.samples() >= step_samples;
   const data::EpochPlan plan(view.samples(), step_samples, has_full_steps);
   ModelState state(grid, mlp);
   state.initialize(config.run.seed);
-  Trainer trainer(config, grid, view, plan, mlp, state, std::numeric_limits<std::int64_t>::max(),
-                  context.give_way);
+  Trainer trainer(config, grid, view, plan, mlp, state, std::numeric_limits<std::int64_t>::max(), give_way);
 
-  const comm::Communicator& world = context.world();
+  const comm::Communicator& world = grid.world().world();
   int steps = 1;
   double step_s = time_steps(world, trainer, steps).step_s;  // the first step touches all memory
   do {

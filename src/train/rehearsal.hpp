@@ -3,8 +3,10 @@
 #include <cstddef>
 #include <span>
 
-#include "train/mapping.hpp"
-#include "train/run_context.hpp"
+#include "comm/grid.hpp"
+#include "config/run_config.hpp"
+#include "data/dataset.hpp"
+#include "model/mlp.hpp"
 #include "train/time_split.hpp"
 
 namespace fcmnist::train {
@@ -19,7 +21,9 @@ struct Rehearsed {
 /// Times real steps on made-up data, on all ranks at once, so that caches, memory and cores are shared as in
 /// training. Takes about a second, with large models a few steps. The learning rate is 0, so that training on
 /// noise cannot diverge. Collective.
-Rehearsed rehearse(const RunContext& context, const data::DatasetShape& shape,
-                   std::span<const model::LayerRange> stages);
+///   shape     of the real data
+///   stages    the layers of each
+Rehearsed rehearse(const config::RunConfig& config, const comm::Grid& grid, const data::DatasetShape& shape,
+                   std::span<const model::LayerRange> stages, bool give_way);
 
 }  // namespace fcmnist::train

@@ -41,7 +41,8 @@ std::string bytes_text(std::size_t bytes) {
 }
 
 std::string time_text(double seconds) {
-  return seconds < 1e-3 ? fmt::format("{:.0f} us", seconds * 1e6) : fmt::format("{:.2f} ms", seconds * 1e3);
+  if (seconds < 1e-3) return fmt::format("{:.0f} us", seconds * 1e6);
+  return seconds < 1.0 ? fmt::format("{:.2f} ms", seconds * 1e3) : fmt::format("{:.2f} s", seconds);
 }
 
 const char* plural(std::size_t count, const char* ending = "s") { return count == 1 ? "" : ending; }
@@ -129,7 +130,8 @@ void describe_speed(const RunContext& context, const Mapping& mapping, double st
 
 void rehearse_here(const RunContext& context, const Shapes& shapes, const Mapping& mapping,
                    std::span<const model::LayerRange> stages, std::int64_t steps) {
-  const Rehearsed rehearsed = rehearse(context, shapes.train, stages);
+  const Rehearsed rehearsed =
+      rehearse(context.config, context.grid(), shapes.train, stages, context.give_way);
   describe_speed(context, mapping, rehearsed.step_s, steps);
   row(context, "", "of rank 0: compute {}, exchange {}, data {}; timed on made-up data",
       time_text(rehearsed.time.compute_s), time_text(rehearsed.time.exchange_s),
