@@ -39,7 +39,7 @@ constexpr std::string_view automatic = "auto";
 /// What a command does is said on the command line; a file may only deny it.
 Key validate_only_key() {
   return active(
-      section, "validate_only", Resume::may_change,
+      section, "validate_only", Resume::keeps,
       [](const Value& v, const std::string& key, Draft&) {
         if (!read_bool(v, key)) return;
         throw UsageError(
