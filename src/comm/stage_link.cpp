@@ -30,6 +30,13 @@ StageLink::StageLink(const Grid& grid, Purpose purpose, std::size_t inputs, std:
   }
 }
 
+std::size_t StageLink::bytes(Purpose purpose, std::size_t neighbours_before, std::size_t neighbours_after,
+                             std::size_t inputs, std::size_t outputs, std::size_t max_samples) {
+  const std::size_t directions = purpose == Purpose::training ? 2 : 1;
+  const std::size_t numbers = (neighbours_before * inputs + neighbours_after * outputs) * max_samples;
+  return directions * depth * numbers * sizeof(float);
+}
+
 void StageLink::begin(std::size_t microbatches) {
   if (activation_in_) activation_in_->expect(microbatches);
   if (gradient_in_) gradient_in_->expect(microbatches);

@@ -28,6 +28,11 @@ class StageLink {
   StageLink(const Grid& grid, Purpose purpose, std::size_t inputs, std::size_t outputs,
             std::size_t max_samples, bool give_way);
 
+  /// Memory of its own that a rank needs for it.
+  ///   neighbours_before, neighbours_after  0 at the ends of the pipeline, else 1
+  static std::size_t bytes(Purpose purpose, std::size_t neighbours_before, std::size_t neighbours_after,
+                           std::size_t inputs, std::size_t outputs, std::size_t max_samples);
+
   /// So many microbatches follow.
   void begin(std::size_t microbatches);
   /// From the stage before: (inputs x samples), received into `out`.

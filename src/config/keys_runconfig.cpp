@@ -1,6 +1,9 @@
 // Section runconfig.
 
+#include <fmt/format.h>
+
 #include "config/key_rows.hpp"
+#include "core/error.hpp"
 
 namespace fcmnist::config {
 
@@ -19,6 +22,18 @@ constexpr Choice<Execution> executions[] = {
 constexpr auto section = "runconfig";
 
 constexpr std::string_view automatic = "auto";
+
+/// What a command does is said on the command line; a file may only deny it.
+Key flag_key(const std::string& name, const std::string& what_it_does) {
+  return active(
+      section, name, Resume::keeps,
+      [name, what_it_does](const Value& v, const std::string& key, Draft&) {
+        if (!read_bool(v, key)) return;
+        throw UsageError(fmt::format("{}: {} True: this is a flag here", v.where, key),
+                         fmt::format("fcmnist_mpi --{} ... {}", name, what_it_does));
+      },
+      nullptr);
+}
 
 /// A number of stages or the word "auto".
 Key stages_key() {
@@ -46,16 +61,6 @@ Key plan_key() {
         const std::string& plan = c.run.plan;
         return plan == no_plan || plan == auto_plan ? plan : write(plan);
       });
-}
-
-/// What is asked of one run is no part of the configuration that is written.
-Key compile_key() {
-  return active(
-      section, "compile_only", Resume::keeps,
-      [](const Value& v, const std::string& key, Draft& draft) {
-        draft.config.run.compile_only = read_bool(v, key);
-      },
-      nullptr);
 }
 
 std::vector<Key> active_keys() {
@@ -137,7 +142,8 @@ std::vector<Key> active_keys() {
           section, "exchange_streams", may_change, [](auto& c) -> auto& { return c.comm.exchange_streams; },
           1, 1024),
       plan_key(),
-      compile_key(),
+      flag_key("validate_only", "says how the run maps onto the ranks, and runs nothing"),
+      flag_key("compile_only", "measures what is fastest on this world, and trains nothing"),
       number_key(
           section, "stall_timeout", may_change, [](auto& c) -> auto& { return c.comm.stall_timeout_s; },
           NumberRange{0, 1e6, false, true, "a number of seconds above 0, at most 1000000"}),
@@ -202,7 +208,6 @@ std::vector<Key> inert_keys() {
 std::vector<Key> refused_keys() {
   const auto later = [](const char* name, const char* why) { return refused_key(section, name, why); };
   return {
-      later("validate_only", "validating without running comes in a later release"),
       later("wire_type", "gradients are exchanged in float32; a choice comes in a later release"),
   };
 }

@@ -124,11 +124,10 @@ void check_layers(const RunConfig& config, int stages) {
 /// The stages that `replicas` leave of the ranks.
 int stages_for_replicas(int ranks, int replicas) {
   if (ranks % replicas == 0) return ranks / replicas;
-  throw UsageError(
-      fmt::format("runconfig.num_replicas {} does not divide the {} ranks that mpirun started: ranks = "
-                  "replicas x stages",
-                  replicas, ranks),
-      fmt::format("mpirun -n {}, or leave num_replicas out", (ranks / replicas + 1) * replicas));
+  throw UsageError(fmt::format("runconfig.num_replicas {} does not divide the {} ranks: ranks = "
+                               "replicas x stages",
+                               replicas, ranks),
+                   fmt::format("mpirun -n {}, or leave num_replicas out", (ranks / replicas + 1) * replicas));
 }
 
 int stages_by_themselves(int ranks, int layers) {
@@ -136,14 +135,6 @@ int stages_by_themselves(int ranks, int layers) {
     if (ranks % stages == 0) return stages;
   }
   return 1;
-}
-
-void check_compile(const Given& given, const RunConfig& config) {
-  if (!config.run.compile_only || trains(config)) return;
-  throw UsageError(fmt::format("{}: plans are made for training: runconfig.mode must be train or "
-                               "train_and_eval, found {}",
-                               given.where("runconfig.compile_only"), write_choice(config.run.mode, modes)),
-                   "leave --compile_only out, or the mode");
 }
 
 void check_reproducible(const Given& given, const RunConfig& config) {
@@ -199,7 +190,6 @@ void settle_relations(const Given& given, Draft& draft, std::vector<std::string>
   settle_eval_data(given, config);
   check_optimizer(given, config.optimizer);
   check_reproducible(given, config);
-  check_compile(given, config);
   settle_stages(given, config.run);
 }
 
@@ -211,18 +201,16 @@ int stages_of(const RunConfig& config, int ranks) {
   check_layers(config, stages);
   if (replicas > 0 && replicas * stages != ranks) {
     throw UsageError(
-        fmt::format(
-            "runconfig.num_replicas {} x runconfig.pipeline_stages {} = {} ranks, but mpirun started {}",
-            replicas, stages, replicas * stages, ranks),
+        fmt::format("runconfig.num_replicas {} x runconfig.pipeline_stages {} = {} ranks, but there are {}",
+                    replicas, stages, replicas * stages, ranks),
         fmt::format("mpirun -n {} fcmnist_mpi ..., or leave num_replicas out", replicas * stages));
   }
   if (ranks % stages != 0) {
-    throw UsageError(
-        fmt::format("runconfig.pipeline_stages {} does not divide the {} ranks that mpirun started: ranks = "
-                    "replicas x stages",
-                    stages, ranks),
-        fmt::format("mpirun -n {} fcmnist_mpi ..., or runconfig.pipeline_stages auto",
-                    (ranks / stages + 1) * stages));
+    throw UsageError(fmt::format("runconfig.pipeline_stages {} does not divide the {} ranks: ranks = "
+                                 "replicas x stages",
+                                 stages, ranks),
+                     fmt::format("mpirun -n {} fcmnist_mpi ..., or runconfig.pipeline_stages auto",
+                                 (ranks / stages + 1) * stages));
   }
   return stages;
 }
@@ -233,7 +221,7 @@ void check_world(const RunConfig& config, int ranks) {
   const int stages = stages_of(config, ranks), replicas = ranks / stages;
   const int wanted = config.run.num_replicas;
   if (wanted > 0 && wanted != replicas) {
-    throw UsageError(fmt::format("runconfig.num_replicas is {}, but mpirun started {}", wanted, replicas),
+    throw UsageError(fmt::format("runconfig.num_replicas is {}, but there are {}", wanted, replicas),
                      fmt::format("mpirun -n {} fcmnist_mpi ..., or leave num_replicas out", wanted));
   }
   const data::InputOptions& input = config.train_input;

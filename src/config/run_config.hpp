@@ -59,7 +59,6 @@ struct RunOptions {
   int pipeline_stages = 0;    ///< layer_pipelined: 0 = see stages_of()
   int num_replicas = 0;       ///< 0 = as many as mpirun gives; otherwise must equal that
   std::string plan{no_plan};  ///< a file of --compile_only; or "auto", that of the model_dir if it has one
-  bool compile_only = false;  ///< write a plan and train nothing
 
   bool operator==(const RunOptions&) const = default;
 };

@@ -180,6 +180,14 @@ Workspace::Workspace(const Mlp& mlp, std::size_t max_samples)
   }
 }
 
+std::size_t Workspace::bytes(const Mlp& mlp, std::size_t max_samples) {
+  const std::size_t stride = row_stride(max_samples);
+  const bool begins_network = mlp.layers_.front().index == 0;
+  std::size_t numbers = (begins_network ? max_samples : 2 * stride) * mlp.inputs();
+  for (const auto& layer : mlp.layers_) numbers += (layer.last ? 1 : 2) * stride * layer.outputs;
+  return numbers * sizeof(float);
+}
+
 MatrixView<float> Workspace::input(std::size_t samples) const {
   if (begins_network_) return {input_.data(), samples, inputs_};
   return {input_.data(), inputs_, samples, stride_};

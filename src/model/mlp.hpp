@@ -124,6 +124,9 @@ class Mlp {
 class Workspace {
  public:
   Workspace(const Mlp& mlp, std::size_t max_samples);
+  /// Memory that it takes.
+  static std::size_t bytes(const Mlp& mlp, std::size_t max_samples);
+
   [[nodiscard]] std::size_t max_samples() const { return max_samples_; }
   /// Where the caller puts the run's input: samples x inputs when the run begins the network, else inputs x
   /// samples.

@@ -10,7 +10,19 @@
 
 namespace fcmnist::train {
 
+UsageError nothing_to_plan(config::Mode mode) {
+  return UsageError(
+      fmt::format("--compile_only: plans are made for training: runconfig.mode must be train or "
+                  "train_and_eval, found {}",
+                  config::write_choice(mode, config::modes)),
+      "leave --compile_only out, or the mode");
+}
+
 void run_compile(const RunContext& context) {
+  const config::Mode mode = context.config.run.mode;
+  if (mode != config::Mode::train && mode != config::Mode::train_and_eval) {
+    throw nothing_to_plan(mode).as_agreed();
+  }
   const Start start(context);
   const Shapes shapes = find_datasets(context);
   const model::Mlp mlp = make_stage(context, shapes.train.features(), {});

@@ -13,16 +13,6 @@
 
 namespace fcmnist::train {
 
-namespace {
-
-std::size_t samples_to_score(const config::RunConfig& config, int replicas, std::size_t available) {
-  if (config.run.eval_steps == 0) return available;
-  return std::min(available, static_cast<std::size_t>(config.run.eval_steps) *
-                                 data::global_batch(config.eval_input, replicas));
-}
-
-}  // namespace
-
 /// Sums over the samples of this rank; empty but on the last stage.
 struct Evaluator::Scores {
   ExactSum loss;
@@ -42,6 +32,19 @@ Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, co
       labels_(workspace_.max_samples()),
       predicted_(workspace_.max_samples()),
       ids_(workspace_.max_samples()) {}
+
+std::size_t Evaluator::samples_to_score(const config::RunConfig& config, int replicas,
+                                        std::size_t available) {
+  if (config.run.eval_steps == 0) return available;
+  return std::min(available, static_cast<std::size_t>(config.run.eval_steps) *
+                                 data::global_batch(config.eval_input, replicas));
+}
+
+std::size_t Evaluator::microbatch(const config::RunConfig& config, int replicas, int stages,
+                                  std::size_t available) {
+  const std::size_t samples = samples_to_score(config, replicas, available);
+  return evaluation_microbatches(config, replicas, stages, samples).largest(samples);
+}
 
 EvaluationResult Evaluator::evaluate(ArenaView<const float> weights) {
   const std::size_t classes = static_cast<std::size_t>(dataset_->num_classes);

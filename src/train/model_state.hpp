@@ -42,7 +42,7 @@ class ModelState {
   [[nodiscard]] std::optional<Network> gather() const;
 
   /// Shared memory that the node needs for it.
-  static std::size_t shared_bytes(const comm::Topology& stage, const Layout& layout) {
+  static std::size_t shared_bytes(const comm::Seat& stage, const Layout& layout) {
     return comm::Replica::shared_bytes(stage, layout) + layout.size() * sizeof(float);
   }
 

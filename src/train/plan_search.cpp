@@ -13,7 +13,7 @@
 #include "model/layer_placement.hpp"
 #include "train/comparison.hpp"
 #include "train/gradient_sum.hpp"
-#include "train/rehearsal.hpp"
+#include "train/product_timer.hpp"
 #include "train/time_split.hpp"
 #include "train/trainer.hpp"
 
@@ -23,7 +23,7 @@ namespace {
 
 using kernels::GemmBackend;
 
-constexpr double rehearsal_s = 0.8;  // of each of two
+constexpr double timing_s = 0.8;  // of each of two
 constexpr int most_streams = 8;
 
 std::string name_of(GemmBackend backend) { return config::write_choice(backend, config::gemm_backends); }
@@ -107,7 +107,7 @@ void Search::choose_libraries() {
     if (other == now || !kernels::available(other)) continue;
     found_.report.push_back(
         fmt::format("products of a microbatch of {} samples: {} against {}", samples_, name_of(now), word));
-    const auto times = Rehearsal(*config_, *grid_, widths_, samples_, {now, other}).run(rehearsal_s);
+    const auto times = ProductTimer(*config_, *grid_, widths_, samples_, {now, other}).run(timing_s);
     for (std::size_t i = 0; i < found_.plan.gemm.size(); ++i) {
       for (const auto [name, time_s, library] : products) {
         if (i == 0 && library == &model::LayerGemms::delta) continue;
@@ -131,7 +131,7 @@ void Search::check_whole_step() {
   if (!changed && grid_->stages() == 1) return;
   std::vector<model::GemmChoice> ways = {now};
   if (changed) ways.emplace_back(found_.plan.gemm);
-  auto times = Rehearsal(*config_, *grid_, widths_, samples_, ways).run(rehearsal_s);
+  auto times = ProductTimer(*config_, *grid_, widths_, samples_, ways).run(timing_s);
   rounds_ = std::move(times.front());
   if (!changed) return;
   const auto whole = [](const std::vector<LayerTime>& layers) { return total_s(layers); };

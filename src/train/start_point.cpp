@@ -63,6 +63,8 @@ bool lies_in(const std::filesystem::path& file, const std::filesystem::path& dir
   return std::filesystem::equivalent(file.has_parent_path() ? file.parent_path() : ".", directory, ignored);
 }
 
+}  // namespace
+
 StartPoint find_start_point(const RunContext& context, const store::ModelDir& model_dir) {
   const config::CommandLine& arguments = *context.arguments;
   std::optional<store::Checkpoint> given;
@@ -84,8 +86,6 @@ StartPoint find_start_point(const RunContext& context, const store::ModelDir& mo
   if (given && !arguments.is_pretrained_checkpoint) check_same_run(context, *given);
   return {std::move(given), arguments.is_pretrained_checkpoint};
 }
-
-}  // namespace
 
 std::optional<store::Checkpoint> newest_intact_checkpoint(const store::ModelDir& model_dir, Logger& log) {
   std::vector<std::int64_t> steps = model_dir.checkpoint_steps();

@@ -59,9 +59,8 @@ struct Trainer::Microbatch {
   }
 };
 
-std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, const comm::Topology& topology,
-                                                bool reproducible) {
-  return mlp.gradient_parts(topology.node_count() > 1 && !reproducible ? 65'536 : 0);
+std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, int nodes, bool reproducible) {
+  return mlp.gradient_parts(nodes > 1 && !reproducible ? 65'536 : 0);
 }
 
 std::vector<Range> ranges_of(std::span<const model::GradientPart> parts) {
@@ -82,7 +81,7 @@ Trainer::Trainer(const config::RunConfig& config, const comm::Grid& grid, const 
       total_steps_(total_steps),
       order_(dataset.samples(), config.run.seed, config.train_input.shuffle),
       microbatches_(training_microbatches(config, grid.replicas(), grid.stages())),
-      parts_(gradient_parts(mlp, grid.of_stage(), config.run.reproducible)),
+      parts_(gradient_parts(mlp, grid.of_stage().node_count(), config.run.reproducible)),
       gradient_(make_gradient_sum(config.run.reproducible,
                                   microbatches_.most(step_batch(config, grid.replicas())), grid, mlp.layout(),
                                   mlp.network_layout().parameter_count(), ranges_of(parts_), Sums::count,

@@ -6,13 +6,14 @@
 #include <array>
 #include <functional>
 #include <numeric>
+#include <utility>
 
 #include "bench/bench.hpp"
 #include "bench/problem.hpp"
 #include "comm/session.hpp"
 #include "data/batch_loader.hpp"
 #include "kernels/softmax_loss.hpp"
-#include "train/pipeline_makespan.hpp"
+#include "train/forecast.hpp"
 
 namespace fcmnist::bench {
 
@@ -69,7 +70,7 @@ class StageWork {
   }
 
   /// Of all stages, on every rank.
-  [[nodiscard]] std::vector<train::StageTimes> times() {
+  [[nodiscard]] std::vector<train::StageTime> times() {
     const comm::Communicator& world = bench_->world();
     const std::array<std::function<void()>, 3> passes = {[this] { forward(); }, [this] { deltas(); },
                                                          [this] { weights(); }};
@@ -87,9 +88,9 @@ class StageWork {
       all[passes.size() * static_cast<std::size_t>(world.rank()) + p] = median(std::move(seconds[p]));
     }
     world.sum(all);
-    std::vector<train::StageTimes> stages;
+    std::vector<train::StageTime> stages;
     for (std::size_t i = 0; i < all.size(); i += passes.size()) {
-      stages.push_back({all[i], all[i + 1], all[i + 2]});
+      stages.push_back({0.0, all[i], all[i + 1], all[i + 2]});
     }
     return stages;
   }
@@ -123,13 +124,16 @@ double measure_pipeline(const Bench& bench, const Model& model, Shape shape, ben
   };
   std::vector<double> allowed, with_early_sends;  // speed-ups, if messages were free
   const auto simulate = [&](int /*calls*/) {
-    std::vector<train::StageTimes> stages = work.times();
+    std::vector<train::StageTime> stages = work.times();
     const auto count = static_cast<std::size_t>(shape.count);
     double serial_s = 0.0;
-    for (const train::StageTimes& stage : stages) serial_s += shape.count * stage.total_s();
-    with_early_sends.push_back(serial_s / train::pipeline_makespan(stages, count));
-    for (train::StageTimes& stage : stages) stage = {stage.forward_s, stage.deltas_s + stage.weights_s, 0.0};
-    allowed.push_back(serial_s / train::pipeline_makespan(stages, count));
+    for (const train::StageTime& stage : stages) serial_s += shape.count * stage.total_s();
+    const std::vector<double> free_messages(stages.size() - 1, 0.0);
+    with_early_sends.push_back(serial_s / train::simulate_pipeline(stages, free_messages, count).total_s);
+    for (train::StageTime& stage : stages) {
+      stage.deltas_s += std::exchange(stage.weights_s, 0.0);
+    }
+    allowed.push_back(serial_s / train::simulate_pipeline(stages, free_messages, count).total_s);
     return bench.settings.min_time_s;
   };
   const std::array<Timed, 3> parts = {pipeline.steps(), in_a_row(world, only_rank_0), simulate};

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <random>
 
 #include "config/relations.hpp"
 #include "model/layer_placement.hpp"
@@ -12,9 +11,6 @@ namespace fcmnist::bench {
 
 namespace {
 
-constexpr data::DatasetShape mnist_shape{60'000, 28, 28};
-constexpr int classes = 10;
-
 double median_of(const std::vector<train::TimeSplit>& splits, double train::TimeSplit::*part) {
   std::vector<double> values(splits.size());
   std::ranges::transform(splits, values.begin(), part);
@@ -22,20 +18,6 @@ double median_of(const std::vector<train::TimeSplit>& splits, double train::Time
 }
 
 }  // namespace
-
-RandomDataset::RandomDataset(const comm::Topology& topology)
-    : images_(topology.node(), mnist_shape.image_bytes()), labels_(topology.node(), mnist_shape.samples) {
-  if (topology.is_leader()) {
-    std::minstd_rand random(1);
-    std::ranges::generate(images_.all(), [&] { return static_cast<std::uint8_t>(random() >> 8U); });
-    std::ranges::generate(labels_.all(), [&] { return static_cast<std::uint8_t>(random() % classes); });
-  }
-  topology.world().barrier();
-}
-
-data::Dataset RandomDataset::view() const {
-  return data::make_dataset(mnist_shape, classes, images_.all(), labels_.all());
-}
 
 const std::vector<Model>& models() {
   static const std::vector<Model> all = {{"500_300", {500, 300}}, {"10x50", std::vector<int>(10, 50)}};

@@ -167,7 +167,7 @@ TEST(CheckWorld, HoldsMpirunToNumReplicas) {
   config.run.num_replicas = 4;
   EXPECT_NO_THROW(check_world(config, 4));
   const std::string message = usage_error_of([&] { check_world(config, 2); });
-  EXPECT_TRUE(contains(message, "runconfig.num_replicas is 4, but mpirun started 2")) << message;
+  EXPECT_TRUE(contains(message, "runconfig.num_replicas is 4, but there are 2")) << message;
   EXPECT_TRUE(contains(message, "HINT: mpirun -n 4")) << message;
   config.run.mode = Mode::prepare_data;
   EXPECT_NO_THROW(check_world(config, 1));
@@ -186,18 +186,6 @@ TEST(StagesOf, WithoutPipeliningThereIsOne) {
   RunConfig evaluation = pipelined(2);
   evaluation.run.mode = Mode::eval;
   EXPECT_EQ(stages_of(evaluation, 3), 1) << "ranks share the samples";
-}
-
-TEST(Relations, PlansAreMadeForTraining) {
-  for (const char* mode : {"eval", "eval_all", "prepare_data"}) {
-    const std::string message = usage_error_of([&] {
-      load_overrides({{"runconfig.compile_only", "True", "--compile_only"}, {"runconfig.mode", mode}});
-    });
-    EXPECT_TRUE(
-        contains(message, "--compile_only: plans are made for training: runconfig.mode must be train"))
-        << message;
-    EXPECT_TRUE(contains(message, fmt::format("found {}", mode))) << message;
-  }
 }
 
 TEST(StagesOf, AreGivenOrFollowFromTheReplicas) {
@@ -222,7 +210,7 @@ TEST(StagesOf, RefusesWhatDoesNotMultiply) {
   EXPECT_TRUE(contains(refusal(pipelined(2), 5), "HINT: mpirun -n 6"));
   EXPECT_TRUE(contains(refusal(pipelined(0, 4), 6), "num_replicas 4 does not divide the 6 ranks"));
   EXPECT_TRUE(contains(refusal(pipelined(2, 2), 6),
-                       "num_replicas 2 x runconfig.pipeline_stages 2 = 4 ranks, but mpirun started 6"));
+                       "num_replicas 2 x runconfig.pipeline_stages 2 = 4 ranks, but there are 6"));
   EXPECT_TRUE(contains(refusal(pipelined(4), 4), "4 stages for 3 layers"));
   EXPECT_TRUE(
       contains(refusal(pipelined(0, 1), 4), "ranks / runconfig.num_replicas 1 gives 4 stages for 3 layers"));

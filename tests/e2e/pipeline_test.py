@@ -137,7 +137,7 @@ class Refusals(Pipelines):
     def test_ranks_that_are_no_grid(self):
         self.check_refused(3, {"runconfig__pipeline_stages": 2}, "runconfig.pipeline_stages 2 does not divide the 3 ranks",
                            "replicas x stages", "HINT: mpirun -n 4")
-        self.check_refused(4, {"runconfig__pipeline_stages": 2, "runconfig__num_replicas": 3}, "= 6 ranks, but mpirun started 4")
+        self.check_refused(4, {"runconfig__pipeline_stages": 2, "runconfig__num_replicas": 3}, "= 6 ranks, but there are 4")
         self.check_refused(4, {"runconfig__pipeline_stages": 4}, "4 stages for 3 layers", "a stage has at least one layer")
         self.check_refused(4, {"runconfig__microbatch": 128}, "microbatches of 128", "there are 2 replicas")
         self.check_refused(2, {"train_input__batch_size": 1, "runconfig__pipeline_stages": 1}, "divided among 2 replicas")

@@ -345,5 +345,15 @@ TEST(Workspace, HasRoomForTheInputOfItsRunOfLayers) {
   }
 }
 
+TEST(Workspace, SaysHowManyBytesItTakes) {
+  const MlpOptions options = make({500, 300}, true, 0.0);
+  const std::vector<std::size_t> widths = {784, 500, 300, 10};
+  const Mlp whole(widths, options, GemmBackend::openblas);
+  const Mlp back(widths, options, GemmBackend::openblas, {1, 3});
+  // Rows of 64 samples lie 80 numbers apart. The last layer's delta is in the place of its activation.
+  EXPECT_EQ(Workspace::bytes(whole, 64), 4U * (64 * 784 + 2 * 80 * 500 + 2 * 80 * 300 + 80 * 10));
+  EXPECT_EQ(Workspace::bytes(back, 64), 4U * (2 * 80 * 500 + 2 * 80 * 300 + 80 * 10));
+}
+
 }  // namespace
 }  // namespace fcmnist::model
