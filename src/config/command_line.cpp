@@ -98,8 +98,8 @@ struct Parser {
     app.add_flag(
         "--validate_only", result.validate_only,
         "Checks that the run maps onto these ranks and that its\ndata is there, prints the mapping and "
-        "the predicted\ntime of a step, runs and writes nothing; exit 0, or the\ncode that the run would "
-        "have");
+        "the predicted\ntime of a step, runs and writes nothing; exit 0, or\n2, 3, 4 for what would stop the "
+        "run");
     add("--plan_ranks", "N", result.plan_ranks,
         "--validate_only on one process: for a world of so many\nranks; on one node, or on");
     add("--plan_nodes", "M", result.plan_nodes, "nodes like this one");

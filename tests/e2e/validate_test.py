@@ -114,10 +114,10 @@ class PlannedWorld(Validation):
             self.assertEqual(planned[name], real[name], name)
 
     def test_more_ranks_than_cores_is_said(self):
-        finished = runs.run("--validate_only", "--plan_ranks", 50000, *FAKE, "train_input.batch_size=50000",
+        finished = runs.run("--validate_only", "--plan_ranks", 100000, *FAKE, "train_input.batch_size=100000",
                             cwd=self.directory)
         self.assertEqual(finished.code, 0, str(finished))
-        self.assertEqual(len(finished.lines("planned node 0: 50000 ranks x 1 threads on")), 1, str(finished))
+        self.assertEqual(len(finished.lines("planned node 0: 100000 ranks x 1 threads on")), 1, str(finished))
         self.assertEqual(len(finished.lines("GB of memory, this one has")), 1, str(finished))
 
 
