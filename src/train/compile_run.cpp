@@ -1,6 +1,9 @@
 #include "train/compile_run.hpp"
 
+#include <fmt/format.h>
+
 #include "comm/session.hpp"
+#include "config/readers.hpp"
 #include "store/atomic_file.hpp"
 #include "store/model_dir.hpp"
 #include "train/plan_search.hpp"

@@ -180,7 +180,7 @@ class Exchange {
   Exchange(const config::RunConfig& config, const comm::Grid& grid, const model::Mlp& mlp, int streams,
            bool give_way)
       : world_(&grid.world().world()),
-        parts_(gradient_parts(mlp, grid.of_stage(), config.run.reproducible)),
+        parts_(gradient_parts(mlp, grid.of_stage().node_count(), config.run.reproducible)),
         small_(small_count) {
     comm::CommOptions options = config.comm;
     options.exchange_streams = streams;
@@ -223,9 +223,10 @@ void Search::choose_streams() {
                           : model::stages_from(found_.plan.first_layers, found_.plan.gemm.size());
   const model::Mlp mlp(widths_, config_->model, config_->kernels.gemm,
                        placed[static_cast<std::size_t>(grid_->stage())]);
-  comm::check_shared_memory(
-      grid_->world(),
-      candidates.size() * gradient_sum_bytes_per_rank(config_->run.reproducible, 1, *grid_, mlp.layout()));
+  const comm::Seat seat = grid_->of_stage().seat();
+  const std::size_t bytes = gradient_sum_bytes_per_rank(config_->run.reproducible, 1,
+                                                        grid_->world().node_count(), seat, mlp.layout());
+  comm::check_shared_memory(grid_->world(), seat.node_ranks > 1 ? candidates.size() * bytes : 0);
   std::vector<std::unique_ptr<Exchange>> exchanges;
   for (const int streams : candidates) {
     exchanges.push_back(std::make_unique<Exchange>(*config_, *grid_, mlp, streams, give_way_));

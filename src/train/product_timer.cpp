@@ -17,7 +17,7 @@ struct ProductTimer::Layer {
         weights(by_way[0].layout()),
         gradient(by_way[0].layout()),
         workspace(by_way[0], samples),
-        parts(gradient_parts(by_way[0], topology, config.run.reproducible)) {
+        parts(gradient_parts(by_way[0], topology.node_count(), config.run.reproducible)) {
     by_way[0].initialize(config.run.seed, weights.view());
   }
 
