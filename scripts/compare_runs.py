@@ -22,8 +22,8 @@ import fcmnist_files  # noqa: E402 (sets HDF5_USE_FILE_LOCKING before h5py is lo
 from fcmnist_files import h5py, np  # noqa: E402
 
 TIMES = re.compile(r"samples_per_s|\w+_s|bubble_fraction")  # columns that differ from run to run
-BIT_ENTRIES = ("git_revision", "build_type", "build_architecture", "compiler", "blas", "blas_core", "blas_threads",
-               "world_size", "nodes")  # of the manifest: what bits may depend on besides the configuration
+BIT_ENTRIES = ("git_revision", "build_type", "build_architecture", "compiler", "blas", "blas_core", "blas_threads", "gemm",
+               "world_size", "replicas", "nodes")  # of the manifest: what bits may depend on besides the configuration
 LOG_INTERVAL = re.compile(r"state@log_interval_\w+")  # sums since the last log line
 TABLES = {"train": "training steps", "eval": "evaluations"}
 

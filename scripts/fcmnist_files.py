@@ -37,7 +37,7 @@ FORMAT_VERSION = 1
 SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics)\nformat_version (\d+)\nimage_bytes (\d+)\n"
                   rb"image_sha256 ([0-9a-f]{64})\n\n*")
 
-JOURNAL_VERSION = 2
+JOURNAL_VERSION = 1
 JOURNAL_HEADER = re.compile(rb"fcmnist_mpi journal format_version (\d+) classes (\d+)\n")
 RECORD_HEAD = struct.Struct("<IIq")  # bytes of the payload, kind, number
 CHECK_BYTES = 8
@@ -49,6 +49,7 @@ TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learn
                  "bubble_fraction": "d"}
 # Those that files of 0.1.0 do not have, and how they read there.
 LATER_COLUMNS = {"skipped": np.int64, "stage_busy_mean_s": float, "stage_busy_max_s": float, "bubble_fraction": float}
+FIRST_TRAIN_ROW_BYTES = 8 * 13  # of a journal; columns that came later are appended
 EVAL_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "elapsed_s": "d"}
 
 
@@ -157,9 +158,12 @@ def _read_record(data, at, classes):
         return number, kind, struct.unpack_from("<q", data, begin)[0]
     columns = {TRAIN: TRAIN_COLUMNS, EVAL: EVAL_COLUMNS}.get(kind)
     matrix_bytes = 8 * classes**2 if kind == EVAL else 0
-    if columns is None or length != 8 * len(columns) + matrix_bytes:
+    if columns is None or length % 8 or length > 8 * len(columns) + matrix_bytes:
         return None
-    row = dict(zip(columns, struct.unpack_from("<" + "".join(columns.values()), data, begin)))
+    if length < (FIRST_TRAIN_ROW_BYTES if kind == TRAIN else 8 * len(columns) + matrix_bytes):
+        return None
+    stored = dict(list(columns.items())[:length // 8])
+    row = dict.fromkeys(columns, 0) | dict(zip(stored, struct.unpack_from("<" + "".join(stored.values()), data, begin)))
     if kind == EVAL:
         matrix = np.frombuffer(data, "<i8", classes**2, begin + 8 * len(columns))
         row["confusion"] = matrix.reshape(classes, classes)

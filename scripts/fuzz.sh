@@ -54,4 +54,5 @@ fuzz config -dict=tests/fuzz/words.dict configs
 fuzz overrides -dict=tests/fuzz/words.dict
 fuzz checkpoint
 fuzz journal
+fuzz plan -dict=tests/fuzz/words.dict
 exit $failed

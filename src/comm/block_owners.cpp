@@ -6,8 +6,8 @@ namespace fcmnist::comm {
 
 namespace {
 
-std::size_t most_owned(const Topology& topology, std::size_t blocks) {
-  const auto ranks = static_cast<std::size_t>(topology.node().size());
+std::size_t most_owned(int node_ranks, std::size_t blocks) {
+  const auto ranks = static_cast<std::size_t>(node_ranks);
   return (blocks + ranks - 1) / ranks;
 }
 
@@ -17,7 +17,7 @@ BlockOwners::BlockOwners(const Topology& topology, const Layout& layout, bool gi
     : topology_(&topology),
       blocks_(blocks_of(layout)),
       patience_(PolledWait::in_step(topology.world().stall_watch(), give_way)),
-      block_values_(topology.node(), bytes_per_rank(topology, layout)),
+      block_values_(topology.node(), bytes_per_rank(topology.seat(), layout)),
       barrier_(topology, patience_) {
   const auto ranks = static_cast<std::size_t>(topology.node().size());
   const auto me = static_cast<std::size_t>(topology.node().rank());
@@ -28,8 +28,8 @@ BlockOwners::BlockOwners(const Topology& topology, const Layout& layout, bool gi
   }
 }
 
-std::size_t BlockOwners::bytes_per_rank(const Topology& topology, const Layout& layout) {
-  return most_owned(topology, blocks_of(layout).size()) * sizeof(double);
+std::size_t BlockOwners::bytes_per_rank(const Seat& seat, const Layout& layout) {
+  return most_owned(seat.node_ranks, blocks_of(layout).size()) * sizeof(double);
 }
 
 /// The block with index b is number b / R of rank b mod R.

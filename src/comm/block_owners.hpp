@@ -36,7 +36,7 @@ class BlockOwners {
   void publish() { barrier_.wait(); }
 
   /// Bytes of shared memory that one rank of the node allocates.
-  static std::size_t bytes_per_rank(const Topology& topology, const Layout& layout);
+  static std::size_t bytes_per_rank(const Seat& seat, const Layout& layout);
 
  protected:
   [[nodiscard]] const PolledWait& patience() const { return patience_; }

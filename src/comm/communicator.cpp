@@ -89,15 +89,15 @@ std::vector<T> spread(const Communicator& group, std::vector<T> numbers, MPI_Dat
 /// How an array is divided among the ranks of a group.
 struct Pieces {
   std::vector<int> counts, offsets;
-  int total = 0;
+  std::size_t total = 0;
 };
 Pieces pieces_of(const Communicator& group, std::size_t my_count) {
   const std::int64_t mine = to_int(my_count);
   Pieces pieces;
   for (const std::int64_t count : gather_all<std::int64_t>(group, {&mine, 1}, MPI_INT64_T)) {
     pieces.counts.push_back(static_cast<int>(count));
-    pieces.offsets.push_back(pieces.total);
-    pieces.total += static_cast<int>(count);
+    pieces.offsets.push_back(to_int(pieces.total));
+    pieces.total += static_cast<std::size_t>(count);
   }
   return pieces;
 }
@@ -180,7 +180,7 @@ void Communicator::broadcast(std::span<float> numbers, int root) const {
 
 void Communicator::gather(std::span<const float> mine, std::span<float> all, int root) const {
   const Pieces pieces = pieces_of(*this, mine.size());
-  const auto total = static_cast<std::size_t>(rank_ == root ? pieces.total : 0);
+  const auto total = rank_ == root ? pieces.total : 0;
   FCMNIST_CHECK(all.size() == total, fmt::format("{}, not {}", all.size(), total));
   Buffers<float> given{{mine.begin(), mine.end()}, std::vector<float>(total)};
   const auto received = finish(*this, std::move(given), [&](Buffers<float>& b) {
@@ -193,7 +193,7 @@ void Communicator::gather(std::span<const float> mine, std::span<float> all, int
 
 void Communicator::scatter(std::span<const float> all, std::span<float> mine, int root) const {
   const Pieces pieces = pieces_of(*this, mine.size());
-  const auto total = static_cast<std::size_t>(rank_ == root ? pieces.total : 0);
+  const auto total = rank_ == root ? pieces.total : 0;
   FCMNIST_CHECK(all.size() == total, fmt::format("{}, not {}", all.size(), total));
   Buffers<float> given{{all.begin(), all.end()}, std::vector<float>(mine.size())};
   const auto received = finish(*this, std::move(given), [&](Buffers<float>& b) {

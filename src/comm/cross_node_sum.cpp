@@ -18,8 +18,6 @@ struct CrossNodeSum<Number>::SmallGather {
 
 namespace {
 
-constexpr int rings_at_once = 4;
-
 std::size_t longest(std::span<const Range> parts) {
   std::size_t size = 0;
   for (const Range& part : parts) size = std::max(size, part.size());

@@ -16,12 +16,15 @@
 
 namespace fcmnist::comm {
 
+/// Parts that one sender has on their way, so that the network is busy while it adds one.
+constexpr int rings_at_once = 4;
+
 /// The sum of gradients over several nodes, part by part, behind the rest of the backward pass.
 ///
 /// A part goes through three hands: every rank of a node has written it; every rank has added up the node's
 /// gradients of the blocks that it owns; a ring between the nodes has added up the sums of the nodes. Nobody
 /// waits on the way: whoever calls advance() does what has become possible. The first rank of every node
-/// drives the ring, a few parts at a time, so that the network is busy while it adds one; with `streams` > 1
+/// drives the ring, a few parts at a time; with `streams` > 1
 /// the parts are dealt to so many ranks of each node, which do so at the same time.
 ///
 /// Cost on P nodes for N numbers: every node sends and receives 2 (P-1)/P N numbers, in 2 (P-1) steps for

@@ -43,11 +43,11 @@ GradientExchange<Number>::GradientExchange(const Topology& topology, const Layou
 }
 
 template <class Number>
-std::size_t GradientExchange<Number>::bytes_per_rank(const Topology& topology, const Layout& layout,
+std::size_t GradientExchange<Number>::bytes_per_rank(const Seat& seat, const Layout& layout,
                                                      std::size_t small_count) {
-  const bool holds_total = topology.is_leader() && topology.node_count() > 1;
+  const bool holds_total = seat.is_leader && seat.nodes > 1;
   return NodeGradients<Number>::bytes(layout, small_count) * (holds_total ? 2 : 1) +
-         BlockOwners::bytes_per_rank(topology, layout);
+         BlockOwners::bytes_per_rank(seat, layout);
 }
 
 template <class Number>

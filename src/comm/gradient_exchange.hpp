@@ -38,7 +38,7 @@ class GradientExchange : public BlockOwners {
                    std::size_t small_count, const CommOptions& options, bool give_way);
 
   /// Bytes of shared memory that one rank of the node allocates.
-  static std::size_t bytes_per_rank(const Topology& topology, const Layout& layout, std::size_t small_count);
+  static std::size_t bytes_per_rank(const Seat& seat, const Layout& layout, std::size_t small_count);
 
   /// Where this rank writes its gradient.
   [[nodiscard]] ArenaView<Number> local_gradient() const { return gradients_.mine(); }

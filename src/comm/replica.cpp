@@ -6,21 +6,21 @@ namespace fcmnist::comm {
 
 namespace {
 
-std::size_t shared_numbers(const Topology& topology, const Layout& layout) {
-  return topology.node().size() > 1 ? layout.size() : 0;
+std::size_t shared_numbers(const Seat& seat, const Layout& layout) {
+  return seat.node_ranks > 1 ? layout.size() : 0;
 }
 
 }  // namespace
 
-std::size_t Replica::shared_bytes(const Topology& topology, const Layout& layout) {
-  return shared_numbers(topology, layout) * sizeof(float);
+std::size_t Replica::shared_bytes(const Seat& seat, const Layout& layout) {
+  return shared_numbers(seat, layout) * sizeof(float);
 }
 
 Replica::Replica(const Topology& topology, const Layout& layout)
     : topology_(&topology),
       layout_(&layout),
       mine_(layout.size()),
-      offered_(topology.node(), shared_numbers(topology, layout)) {}
+      offered_(topology.node(), shared_numbers(topology.seat(), layout)) {}
 
 void Replica::offer(const Block& block) const {
   if (topology_->node().size() > 1) std::ranges::copy(mine().block(block), offered_.data() + block.offset);

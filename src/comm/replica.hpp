@@ -28,7 +28,7 @@ class Replica {
   void spread();
 
   /// Bytes of shared memory that the node needs for it.
-  static std::size_t shared_bytes(const Topology& topology, const Layout& layout);
+  static std::size_t shared_bytes(const Seat& seat, const Layout& layout);
 
  private:
   const Topology* topology_;

@@ -16,22 +16,30 @@ StageLink::StageLink(const Grid& grid, Purpose purpose, std::size_t inputs, std:
   if (grid.stages() == 1) return;
   const Communicator& replica = grid.of_replica();
   const int activation_tag = tags_per_purpose * static_cast<int>(purpose), gradient_tag = activation_tag + 1;
+  const bool trains = purpose == Purpose::training;
   const PolledWait patience = PolledWait::in_step(replica.stall_watch(), give_way);
   if (!grid.is_first_stage()) {
     const int before = grid.stage() - 1;
     activation_in_.emplace(replica, before, activation_tag, inputs * max_samples, depth, patience);
-    gradient_out_.emplace(replica, before, gradient_tag, inputs * max_samples, depth, patience);
+    if (trains) gradient_out_.emplace(replica, before, gradient_tag, inputs * max_samples, depth, patience);
   }
   if (!grid.is_last_stage()) {
     const int next = grid.stage() + 1;
     activation_out_.emplace(replica, next, activation_tag, outputs * max_samples, depth, patience);
-    gradient_in_.emplace(replica, next, gradient_tag, outputs * max_samples, depth, patience);
+    if (trains) gradient_in_.emplace(replica, next, gradient_tag, outputs * max_samples, depth, patience);
   }
 }
 
-void StageLink::begin(std::size_t microbatches, bool backward) {
+std::size_t StageLink::bytes(Purpose purpose, std::size_t neighbours_before, std::size_t neighbours_after,
+                             std::size_t inputs, std::size_t outputs, std::size_t max_samples) {
+  const std::size_t directions = purpose == Purpose::training ? 2 : 1;
+  const std::size_t numbers = (neighbours_before * inputs + neighbours_after * outputs) * max_samples;
+  return directions * depth * numbers * sizeof(float);
+}
+
+void StageLink::begin(std::size_t microbatches) {
   if (activation_in_) activation_in_->expect(microbatches);
-  if (gradient_in_ && backward) gradient_in_->expect(microbatches);
+  if (gradient_in_) gradient_in_->expect(microbatches);
 }
 
 void StageLink::receive_activation(MatrixView<float> out) {

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/share.hpp"
 
 namespace fcmnist::comm {
 
@@ -106,6 +107,17 @@ std::vector<RankPlacement> gather_placement(const Topology& topology) {
   return ranks;
 }
 
+std::vector<RankPlacement> planned_placement(int ranks, int nodes) {
+  const std::vector<int> cores = bound_cores();
+  std::vector<RankPlacement> placement;
+  for (int node = 0; node < nodes; ++node) {
+    const Range share = share_of(static_cast<std::size_t>(ranks), static_cast<std::size_t>(nodes),
+                                 static_cast<std::size_t>(node));
+    placement.insert(placement.end(), share.size(), {fmt::format("planned node {}", node), node, cores});
+  }
+  return placement;
+}
+
 std::vector<std::string> placement_warnings(std::span<const RankPlacement> ranks, int threads_per_rank) {
   std::vector<std::string> warnings;
   for (const auto& [index, node] : use_by_node(ranks)) {
@@ -140,30 +152,47 @@ std::string describe_placement(std::span<const RankPlacement> ranks, int threads
                      threads_per_rank == 1 ? "" : "s");
 }
 
-bool oversubscribed(std::span<const RankPlacement> ranks) {
-  const auto nodes = use_by_node(ranks);
-  return std::any_of(nodes.begin(), nodes.end(), [](const auto& entry) {
-    const NodeUse& node = entry.second;
-    return static_cast<std::size_t>(node.ranks) > node.cores.size();
-  });
+double threads_per_core(std::span<const RankPlacement> ranks, int threads_per_rank) {
+  double most = 0.0;
+  for (const auto& [index, node] : use_by_node(ranks)) {
+    const auto cores = static_cast<double>(std::max<std::size_t>(node.cores.size(), 1));
+    most = std::max(most, static_cast<double>(node.ranks) * threads_per_rank / cores);
+  }
+  return most;
+}
+
+bool oversubscribed(std::span<const RankPlacement> ranks) { return threads_per_core(ranks, 1) > 1.0; }
+
+namespace {
+
+constexpr const char* window_directory = "/dev/shm";  // where Open MPI puts windows shared by several ranks
+
+}  // namespace
+
+std::optional<std::size_t> free_shared_memory() {
+  struct statvfs file_system = {};
+  if (statvfs(window_directory, &file_system) != 0) return std::nullopt;
+  return file_system.f_bavail * file_system.f_frsize;
+}
+
+std::size_t host_memory() {
+  return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
 void check_shared_memory(const Topology& topology, std::size_t my_bytes) {
   std::int64_t needed[] = {static_cast<std::int64_t>(my_bytes)};
   topology.node().sum(needed);
   collectively(topology.world(), [&] {
-    constexpr const char* path = "/dev/shm";  // where Open MPI puts windows shared by several ranks
-    struct statvfs file_system = {};
-    if (topology.node().size() == 1 || statvfs(path, &file_system) != 0) return;
-    const auto available = static_cast<std::int64_t>(file_system.f_bavail * file_system.f_frsize);
-    if (available >= needed[0]) return;
+    const auto available = free_shared_memory();
+    if (topology.node().size() == 1 || !available) return;
+    if (static_cast<std::int64_t>(*available) >= needed[0]) return;
     throw CommError(
-        fmt::format("{} on {}: {:.1f} MB free, {:.1f} MB needed for the shared windows of {} ranks", path,
-                    host_name(), static_cast<double>(available) / 1e6, static_cast<double>(needed[0]) / 1e6,
-                    topology.node().size()),
+        fmt::format("{} on {}: {:.1f} MB free, {:.1f} MB needed for the shared windows of {} ranks",
+                    window_directory, host_name(), static_cast<double>(*available) / 1e6,
+                    static_cast<double>(needed[0]) / 1e6, topology.node().size()),
         fmt::format("enlarge it (mount -o remount,size=... {}; docker run --shm-size), or remove what dead "
                     "runs left there",
-                    path));
+                    window_directory));
   });
 }
 

@@ -10,6 +10,13 @@
 
 namespace fcmnist::comm {
 
+/// Where a rank sits in a world, or in a part of it: what the size of its shared memory depends on.
+struct Seat {
+  int node_ranks = 1;  ///< of its node
+  bool is_leader = true;
+  int nodes = 1;
+};
+
 /// Which ranks of a world, or of a part of it, share a node.
 class Topology {
  public:
@@ -28,6 +35,7 @@ class Topology {
   [[nodiscard]] const Communicator& peers() const { return peers_; }
   [[nodiscard]] bool is_leader() const { return node_.rank() == 0; }
   [[nodiscard]] int node_count() const { return node_count_; }
+  [[nodiscard]] Seat seat() const { return {node_.size(), is_leader(), node_count_}; }
   /// Ranks of the node that has the fewest.
   [[nodiscard]] int smallest_node() const { return smallest_node_; }
   /// The world rank of the node's n-th rank.
@@ -56,6 +64,10 @@ struct RankPlacement {
 /// Placement of every rank, in rank order. Collective.
 std::vector<RankPlacement> gather_placement(const Topology& topology);
 
+/// Of a world that is not there: `ranks` dealt to `nodes` like this host in runs of equal length, or one
+/// more.
+std::vector<RankPlacement> planned_placement(int ranks, int nodes);
+
 /// What is wrong with a placement, one line each: more threads than cores on a node, several ranks bound to
 /// one core.
 std::vector<std::string> placement_warnings(std::span<const RankPlacement> ranks, int threads_per_rank);
@@ -63,8 +75,16 @@ std::vector<std::string> placement_warnings(std::span<const RankPlacement> ranks
 /// "4 ranks on 2 nodes (2 per node), 2 cores per node, 1 BLAS thread per rank"
 std::string describe_placement(std::span<const RankPlacement> ranks, int threads_per_rank);
 
+/// Of the node that has the most threads for each core.
+double threads_per_core(std::span<const RankPlacement> ranks, int threads_per_rank);
+
 /// True when some node has more ranks than cores that they may use: waiting ranks should give way at once.
 bool oversubscribed(std::span<const RankPlacement> ranks);
+
+/// Bytes of shared memory that this host has left for windows; nothing if that cannot be known.
+std::optional<std::size_t> free_shared_memory();
+/// Bytes of memory that this host has.
+std::size_t host_memory();
 
 /// Throws CommError when the node's shared memory cannot hold `bytes` more (the sum over the node's ranks of
 /// what they are about to allocate). Collective over the world.

@@ -14,6 +14,8 @@ namespace fcmnist::config {
 
 namespace {
 
+constexpr int most_planned_ranks = 100'000;
+
 constexpr const char* description =
     "Trains and evaluates the fully-connected MNIST classifier on the ranks that mpirun or srun starts.\n"
     "Without arguments: 784-500-300-10, the built-in experiment, data in ./data/mnist, results in "
@@ -33,6 +35,7 @@ Examples:
   mpirun -n 4 fcmnist_mpi -o runs/wide model.hidden_sizes "[1000, 500]" optimizer.learning_rate=0.05 --num_epochs 20
   mpirun -n 4 fcmnist_mpi -m eval -o runs/wide
   fcmnist_mpi -m prepare_data train_input.data_dir /scratch/mnist
+  fcmnist_mpi --validate_only --plan_ranks 1024 --plan_nodes 64 train_input.batch_size=8192
 
 Exit codes:
    0  done                              4  checkpoints, metrics, model_dir
@@ -88,7 +91,18 @@ struct Parser {
     app.add_flag("--is_pretrained_checkpoint", result.is_pretrained_checkpoint,
                  "Take only the weights of --checkpoint_path and start at step 0");
     app.add_flag("--restart", result.restart, "Start over; the earlier run is moved aside, not deleted");
+    app.add_flag("--compile_only", result.compile_only,
+                 "Train nothing: measure this world and write what is\nfastest to <model_dir>/plan.yaml, for "
+                 "runconfig.plan");
     app.add_flag("--multireplica", result.multireplica, "Accepted: mpirun starts the replicas already");
+    app.add_flag(
+        "--validate_only", result.validate_only,
+        "Checks that the run maps onto these ranks and that its\ndata is there, prints the mapping and "
+        "the predicted\ntime of a step, runs and writes nothing; exit 0, or\n2, 3, 4 for what would stop the "
+        "run");
+    add("--plan_ranks", "N", result.plan_ranks,
+        "--validate_only on one process: for a world of so many\nranks; on one node, or on");
+    add("--plan_nodes", "M", result.plan_nodes, "nodes like this one");
     add("--logging", "LEVEL", result.logging, "debug, info (default), warning, error");
     app.get_formatter()->column_width(34);
     // The usage line shows this label in brackets.
@@ -97,7 +111,8 @@ struct Parser {
     app.footer(footer);
   }
 
-  void add(const char* names, const char* placeholder, std::string& value, const char* help) {
+  template <class Value>
+  void add(const char* names, const char* placeholder, Value& value, const char* help) {
     // The last one counts, so that a job script can pass "$@" after its own flags.
     app.add_option(names, value, help)
         ->option_text(placeholder)
@@ -170,11 +185,40 @@ void read_overrides(const Parser& parser, const std::vector<std::string>& argume
   }
 }
 
-void check_combinations(const CommandLine& line) {
+void check_planned_world(const Parser& parser) {
+  const CommandLine& line = parser.result;
+  const bool ranks_given = parser.app.count("--plan_ranks") > 0;
+  const bool nodes_given = parser.app.count("--plan_nodes") > 0;
+  if (!ranks_given && !nodes_given) return;
+  if (!line.validate_only) {
+    throw UsageError(fmt::format("{} without --validate_only", ranks_given ? "--plan_ranks" : "--plan_nodes"),
+                     "a world that is not there can be validated, but not run");
+  }
+  if (!ranks_given)
+    throw UsageError("--plan_nodes without --plan_ranks", "how many ranks are on these nodes?");
+  if (line.plan_ranks < 1 || line.plan_ranks > most_planned_ranks) {
+    throw UsageError(fmt::format("--plan_ranks {}: expected 1 to {}", line.plan_ranks, most_planned_ranks));
+  }
+  if (line.plan_nodes < 1 || line.plan_nodes > line.plan_ranks) {
+    throw UsageError(
+        fmt::format("--plan_nodes {}: expected 1 to {}, since every node has one of the "
+                    "--plan_ranks {}",
+                    line.plan_nodes, line.plan_ranks, line.plan_ranks));
+  }
+}
+
+void check_combinations(const Parser& parser) {
+  const CommandLine& line = parser.result;
+  if (line.validate_only && line.compile_only) {
+    throw UsageError("--validate_only and --compile_only are both given",
+                     "the one says how a run lies on the ranks, the other measures what is fastest there: "
+                     "leave out one");
+  }
   if (line.is_pretrained_checkpoint && line.checkpoint_path.empty()) {
     throw UsageError("--is_pretrained_checkpoint without --checkpoint_path",
                      "name the file that holds the weights");
   }
+  check_planned_world(parser);
   if (!line.config_name.empty() && line.params_file.empty()) {
     throw UsageError("--config without -p/--params", "name the file that holds this configuration");
   }
@@ -204,7 +248,7 @@ CommandLine parse_command_line(int argc, const char* const* argv) {
     }
   }
   read_overrides(parser, parser.app.remaining(), parser.result.overrides);
-  check_combinations(parser.result);
+  check_combinations(parser);
   return parser.result;
 }
 

@@ -15,7 +15,11 @@ struct CommandLine {
   std::string checkpoint_path;  ///< empty: the newest one of the model_dir
   bool is_pretrained_checkpoint = false;
   bool multireplica = false;
+  bool compile_only = false;
   bool restart = false;
+  bool validate_only = false;  ///< says how the run maps onto the world, and runs nothing
+  int plan_ranks = 0;          ///< validate_only: of a world that is not there; 0: of this one
+  int plan_nodes = 1;          ///< its nodes
   std::string logging = "info";
   std::vector<Override> overrides;  ///< flags that stand for a key first, then "section.key value" in order
 };

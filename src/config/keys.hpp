@@ -22,7 +22,7 @@ struct Draft {
 
 enum class KeyKind {
   active,   ///< sets something
-  alias,    ///< sets something that an active key writes
+  alias,    ///< sets something that an active key writes, or that is for this run alone
   inert,    ///< accepted because the reference has it; changes nothing here, and a line says so
   warning,  ///< inert, and worth a warning
   refused,  ///< its feature is not in this release

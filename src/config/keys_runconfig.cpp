@@ -1,23 +1,13 @@
 // Section runconfig.
 
+#include <fmt/format.h>
+
 #include "config/key_rows.hpp"
+#include "core/error.hpp"
 
 namespace fcmnist::config {
 
 namespace {
-
-constexpr Choice<Mode> modes[] = {
-    {"train", Mode::train},
-    {"eval", Mode::eval},
-    {"train_and_eval", Mode::train_and_eval},
-    {"eval_all", Mode::eval_all},
-    {"prepare_data", Mode::prepare_data},
-};
-
-constexpr Choice<kernels::GemmBackend> gemm_backends[] = {
-    {"openblas", kernels::GemmBackend::openblas},
-    {"onednn", kernels::GemmBackend::onednn},
-};
 
 constexpr Choice<NanPolicy> nan_policies[] = {
     {"stop", NanPolicy::stop},
@@ -33,6 +23,18 @@ constexpr auto section = "runconfig";
 
 constexpr std::string_view automatic = "auto";
 
+/// What a command does is said on the command line; a file may only deny it.
+Key flag_key(const std::string& name, const std::string& what_it_does) {
+  return active(
+      section, name, Resume::keeps,
+      [name, what_it_does](const Value& v, const std::string& key, Draft&) {
+        if (!read_bool(v, key)) return;
+        throw UsageError(fmt::format("{}: {} True: this is a flag here", v.where, key),
+                         fmt::format("fcmnist_mpi --{} ... {}", name, what_it_does));
+      },
+      nullptr);
+}
+
 /// A number of stages or the word "auto".
 Key stages_key() {
   return active(
@@ -44,6 +46,20 @@ Key stages_key() {
       [](const RunConfig& c) {
         const int stages = c.run.pipeline_stages;
         return stages == 0 ? std::string(automatic) : write_integer(stages);
+      });
+}
+
+/// A file or one of the words "none" and "auto".
+Key plan_key() {
+  return active(
+      section, "plan", Resume::may_change,
+      [](const Value& v, const std::string& key, Draft& draft) {
+        const std::string text = read_text(v, key), word = lower_case(text);
+        draft.config.run.plan = word == no_plan || word == auto_plan ? word : text;
+      },
+      [](const RunConfig& c) {
+        const std::string& plan = c.run.plan;
+        return plan == no_plan || plan == auto_plan ? plan : write(plan);
       });
 }
 
@@ -111,9 +127,12 @@ std::vector<Key> active_keys() {
       choice_key(
           section, "execution", may_change, [](auto& c) -> auto& { return c.run.execution; }, executions),
       stages_key(),
-      integer_key(
-          section, "num_replicas", may_change, [](auto& c) -> auto& { return c.run.num_replicas; }, 0,
-          1'000'000),
+      active(  // not written: it is about the world of one start, which a resume may change
+          section, "num_replicas", may_change,
+          [](const Value& v, const std::string& key, Draft& draft) {
+            draft.config.run.num_replicas = read_integer(v, key, 0, 1'000'000);
+          },
+          nullptr),
       integer_key(
           section, "blas_threads", may_change, [](auto& c) -> auto& { return c.kernels.blas_threads; }, 1,
           1024),
@@ -122,6 +141,9 @@ std::vector<Key> active_keys() {
       integer_key(
           section, "exchange_streams", may_change, [](auto& c) -> auto& { return c.comm.exchange_streams; },
           1, 1024),
+      plan_key(),
+      flag_key("validate_only", "says how the run maps onto the ranks, and runs nothing"),
+      flag_key("compile_only", "measures what is fastest on this world, and trains nothing"),
       number_key(
           section, "stall_timeout", may_change, [](auto& c) -> auto& { return c.comm.stall_timeout_s; },
           NumberRange{0, 1e6, false, true, "a number of seconds above 0, at most 1000000"}),
@@ -186,10 +208,6 @@ std::vector<Key> inert_keys() {
 std::vector<Key> refused_keys() {
   const auto later = [](const char* name, const char* why) { return refused_key(section, name, why); };
   return {
-      later("plan",
-            "layers are placed on stages by their cost; a plan of one's own comes in a later release"),
-      later("validate_only", "validating without running comes in a later release"),
-      later("compile_only", "planning without running comes in a later release"),
       later("wire_type", "gradients are exchanged in float32; a choice comes in a later release"),
   };
 }

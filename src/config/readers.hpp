@@ -31,6 +31,18 @@ struct Choice {
   T meaning;
 };
 
+inline constexpr Choice<Mode> modes[] = {
+    {"train", Mode::train},
+    {"eval", Mode::eval},
+    {"train_and_eval", Mode::train_and_eval},
+    {"eval_all", Mode::eval_all},
+    {"prepare_data", Mode::prepare_data},
+};
+inline constexpr Choice<kernels::GemmBackend> gemm_backends[] = {
+    {"openblas", kernels::GemmBackend::openblas},
+    {"onednn", kernels::GemmBackend::onednn},
+};
+
 [[noreturn]] void unexpected(const Value& value, const std::string& key, std::string_view expected,
                              std::string_view hint = {});
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "config/readers.hpp"
 #include "core/error.hpp"
 #include "core/fixed_point.hpp"
 
@@ -108,6 +109,12 @@ bool trains(const RunConfig& config) {
 void check_layers(const RunConfig& config, int stages) {
   const int layers = layer_count(config);
   if (stages <= layers) return;
+  if (config.run.pipeline_stages == 0) {
+    throw UsageError(fmt::format("ranks / runconfig.num_replicas {} gives {} stages for {} layers "
+                                 "(model.hidden_sizes): a stage has at least one layer",
+                                 config.run.num_replicas, stages, layers),
+                     "more replicas or fewer ranks, or leave num_replicas out");
+  }
   throw UsageError(fmt::format("{} stages for {} layers (runconfig.pipeline_stages, model.hidden_sizes): a "
                                "stage has at least one layer",
                                stages, layers),
@@ -117,11 +124,10 @@ void check_layers(const RunConfig& config, int stages) {
 /// The stages that `replicas` leave of the ranks.
 int stages_for_replicas(int ranks, int replicas) {
   if (ranks % replicas == 0) return ranks / replicas;
-  throw UsageError(
-      fmt::format("runconfig.num_replicas {} does not divide the {} ranks that mpirun started: ranks = "
-                  "replicas x stages",
-                  replicas, ranks),
-      fmt::format("mpirun -n {}, or leave num_replicas out", (ranks / replicas + 1) * replicas));
+  throw UsageError(fmt::format("runconfig.num_replicas {} does not divide the {} ranks: ranks = "
+                               "replicas x stages",
+                               replicas, ranks),
+                   fmt::format("mpirun -n {}, or leave num_replicas out", (ranks / replicas + 1) * replicas));
 }
 
 int stages_by_themselves(int ranks, int layers) {
@@ -151,7 +157,7 @@ void check_reproducible(const Given& given, const RunConfig& config) {
 }
 
 /// Every replica computes whole microbatches, at least one in a full step.
-void check_microbatches(const RunConfig& config, int replicas, long global_batch) {
+void check_microbatches(const RunConfig& config, int replicas, int stages, long global_batch) {
   const auto size = static_cast<long>(microbatch_size(config));
   if (size == 0) return;
   const long samples = global_batch * config.optimizer.grad_accum_steps;
@@ -164,7 +170,7 @@ void check_microbatches(const RunConfig& config, int replicas, long global_batch
         fmt::format("{}, but there are {} replicas: {} of them would have none", arithmetic, replicas,
                     replicas - count),
         fmt::format("runconfig.microbatch {} or smaller, a larger batch_size, or mpirun -n {} or fewer",
-                    std::max(samples / replicas, 1L), count));
+                    std::max(samples / replicas, 1L), count * stages));
   }
   if (config.run.reproducible && count > FixedPoint::most_terms) {
     throw UsageError(
@@ -195,18 +201,16 @@ int stages_of(const RunConfig& config, int ranks) {
   check_layers(config, stages);
   if (replicas > 0 && replicas * stages != ranks) {
     throw UsageError(
-        fmt::format(
-            "runconfig.num_replicas {} x runconfig.pipeline_stages {} = {} ranks, but mpirun started {}",
-            replicas, stages, replicas * stages, ranks),
+        fmt::format("runconfig.num_replicas {} x runconfig.pipeline_stages {} = {} ranks, but there are {}",
+                    replicas, stages, replicas * stages, ranks),
         fmt::format("mpirun -n {} fcmnist_mpi ..., or leave num_replicas out", replicas * stages));
   }
   if (ranks % stages != 0) {
-    throw UsageError(
-        fmt::format("runconfig.pipeline_stages {} does not divide the {} ranks that mpirun started: ranks = "
-                    "replicas x stages",
-                    stages, ranks),
-        fmt::format("mpirun -n {} fcmnist_mpi ..., or runconfig.pipeline_stages auto",
-                    (ranks / stages + 1) * stages));
+    throw UsageError(fmt::format("runconfig.pipeline_stages {} does not divide the {} ranks: ranks = "
+                                 "replicas x stages",
+                                 stages, ranks),
+                     fmt::format("mpirun -n {} fcmnist_mpi ..., or runconfig.pipeline_stages auto",
+                                 (ranks / stages + 1) * stages));
   }
   return stages;
 }
@@ -214,17 +218,17 @@ int stages_of(const RunConfig& config, int ranks) {
 void check_world(const RunConfig& config, int ranks) {
   FCMNIST_CHECK(ranks >= 1, fmt::format("ranks = {}", ranks));
   if (!trains(config)) return;
-  const int replicas = ranks / stages_of(config, ranks);
+  const int stages = stages_of(config, ranks), replicas = ranks / stages;
   const int wanted = config.run.num_replicas;
   if (wanted > 0 && wanted != replicas) {
-    throw UsageError(fmt::format("runconfig.num_replicas is {}, but mpirun started {}", wanted, replicas),
+    throw UsageError(fmt::format("runconfig.num_replicas is {}, but there are {}", wanted, replicas),
                      fmt::format("mpirun -n {} fcmnist_mpi ..., or leave num_replicas out", wanted));
   }
   const data::InputOptions& input = config.train_input;
   if (input.batch_size_per_replica > 0) {
     const long global_batch = static_cast<long>(input.batch_size_per_replica) * replicas;
     if (global_batch <= std::numeric_limits<int>::max()) {
-      check_microbatches(config, replicas, global_batch);
+      check_microbatches(config, replicas, stages, global_batch);
       return;
     }
     throw UsageError(
@@ -237,9 +241,9 @@ void check_world(const RunConfig& config, int ranks) {
         fmt::format("train_input.batch_size {} is divided among {} replicas: {} of them would get no sample",
                     input.batch_size, replicas, replicas - input.batch_size),
         fmt::format("mpirun -n {} or fewer, a larger batch_size, or batch_size_per_replica",
-                    input.batch_size));
+                    static_cast<long>(input.batch_size) * stages));
   }
-  check_microbatches(config, replicas, input.batch_size);
+  check_microbatches(config, replicas, stages, input.batch_size);
 }
 
 }  // namespace fcmnist::config

@@ -10,8 +10,7 @@ namespace fcmnist::config {
 
 /// Settles what several keys say together, after all of them were read:
 ///   - depth x hidden_size against hidden_sizes; batch_size against batch_size_per_replica; max_steps
-///   (num_steps) against
-///     num_epochs: what a higher layer chose replaces what a lower one chose
+///     (num_steps) against num_epochs: what a higher layer chose replaces what a lower one chose
 ///   - eval_input reads the data of train_input unless it names its own
 ///   - pipeline_stages of a lower layer do not count when a higher one chose data_parallel
 ///   - combinations that make no sense are a UsageError with the place of the later key

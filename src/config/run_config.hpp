@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "comm/options.hpp"
 #include "data/options.hpp"
@@ -34,6 +35,8 @@ enum class Execution {
   layer_pipelined,  ///< the layers are placed on stages, which microbatches pass one after the other
 };
 
+constexpr std::string_view no_plan = "none", auto_plan = "auto";  ///< words of runconfig.plan
+
 /// Section runconfig, without what belongs to a module.
 struct RunOptions {
   Mode mode = Mode::train_and_eval;
@@ -53,8 +56,9 @@ struct RunOptions {
   bool reproducible = false;  ///< the same bits on any number of ranks
   int microbatch = 0;         ///< samples that are computed at once; 0 = see microbatch_size()
   Execution execution = Execution::data_parallel;
-  int pipeline_stages = 0;  ///< layer_pipelined: 0 = see stages_of()
-  int num_replicas = 0;     ///< 0 = as many as mpirun gives; otherwise must equal that
+  int pipeline_stages = 0;    ///< layer_pipelined: 0 = see stages_of()
+  int num_replicas = 0;       ///< 0 = as many as mpirun gives; otherwise must equal that
+  std::string plan{no_plan};  ///< a file of --compile_only; or "auto", that of the model_dir if it has one
 
   bool operator==(const RunOptions&) const = default;
 };

@@ -69,6 +69,21 @@ std::vector<LayerRange> place_layers(std::span<const double> costs, std::size_t 
       .ranges;
 }
 
+std::vector<int> first_layers_of(std::span<const LayerRange> stages) {
+  std::vector<int> first;
+  for (const LayerRange& stage : stages) first.push_back(static_cast<int>(stage.begin));
+  return first;
+}
+
+std::vector<LayerRange> stages_from(std::span<const int> first_layers, std::size_t layers) {
+  std::vector<LayerRange> stages;
+  for (std::size_t s = first_layers.size(), end = layers; s-- > 0; end = stages.back().begin) {
+    stages.push_back({static_cast<std::size_t>(first_layers[s]), end});
+  }
+  std::ranges::reverse(stages);
+  return stages;
+}
+
 double share_of_cost(std::span<const double> costs, LayerRange range) {
   const auto part = costs.subspan(range.begin, range.end - range.begin);
   return std::accumulate(part.begin(), part.end(), 0.0) / std::accumulate(costs.begin(), costs.end(), 0.0);

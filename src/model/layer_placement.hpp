@@ -19,6 +19,11 @@ std::vector<double> layer_costs(std::span<const std::size_t> widths);
 ///   1 <= stages <= layers
 std::vector<LayerRange> place_layers(std::span<const double> costs, std::size_t stages);
 
+/// The first layer of each stage.
+std::vector<int> first_layers_of(std::span<const LayerRange> stages);
+/// The other way round: the stages that begin at these layers, which increase from 0.
+std::vector<LayerRange> stages_from(std::span<const int> first_layers, std::size_t layers);
+
 /// Part of the whole cost, 0 to 1.
 double share_of_cost(std::span<const double> costs, LayerRange range);
 

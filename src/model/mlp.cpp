@@ -23,17 +23,17 @@ std::vector<std::size_t> widths_of(const MlpOptions& options, std::size_t featur
   return widths;
 }
 
-Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kernels::GemmBackend gemm_backend)
-    : Mlp(widths, options, gemm_backend, LayerRange{0, widths.size() - 1}) {}
+Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, const GemmChoice& gemms)
+    : Mlp(widths, options, gemms, LayerRange{0, widths.size() - 1}) {}
 
-Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kernels::GemmBackend gemm_backend,
+Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, const GemmChoice& gemms,
          LayerRange range)
-    : options_(options), gemm_backend_(gemm_backend) {
+    : options_(options) {
   const std::size_t all_layers = widths.size() - 1;
   FCMNIST_CHECK(range.begin < range.end && range.end <= all_layers,
                 fmt::format("layers [{}, {}) of {}", range.begin, range.end, all_layers));
   for (std::size_t i = 0; i < all_layers; ++i) {
-    Layer layer{i, widths[i], widths[i + 1], i + 1 == all_layers};
+    Layer layer{i, widths[i], widths[i + 1], i + 1 == all_layers, gemms.of(i)};
     if (i == range.begin) first_slot_ = network_layout_.slots().size();
     add_slots(layer, network_layout_);
     if (i < range.begin || i >= range.end) continue;
@@ -73,8 +73,8 @@ MatrixView<float> Mlp::forward(ArenaView<const float> weights, MatrixView<const 
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const MatrixView<float> out = workspace.activation(i, samples);
-    gemm(gemm_backend_, Op::none, weights[layer.weight_slot], layer.index == 0 ? Op::transpose : Op::none,
-         below, 1.0F, 0.0F, out);
+    gemm(layer.gemms.forward, Op::none, weights[layer.weight_slot],
+         layer.index == 0 ? Op::transpose : Op::none, below, 1.0F, 0.0F, out);
     if (layer.last) {
       kernels::add_bias(out, bias(weights, layer));
     } else {
@@ -126,7 +126,7 @@ void Mlp::backward_deltas(ArenaView<const float> weights, std::size_t samples, W
     if (!layer.last) kernels::relu_dropout_backward(delta, workspace.activation(i, samples), scale);
     const MatrixView<float> below = i > 0 ? workspace.delta(i - 1, samples) : d_input;
     if (below.data != nullptr)
-      gemm(gemm_backend_, Op::transpose, weights[layer.weight_slot], Op::none, delta, 1.0F, 0.0F, below);
+      gemm(layer.gemms.delta, Op::transpose, weights[layer.weight_slot], Op::none, delta, 1.0F, 0.0F, below);
   }
 }
 
@@ -147,7 +147,7 @@ void Mlp::weight_gradient(const GradientPart& part, MatrixView<const float> inpu
   const MatrixView<const float> below =
       part.layer > 0 ? workspace.activation(part.layer - 1, samples) : input;
   const bool add = accumulate == Accumulate::add;
-  gemm(gemm_backend_, Op::none, delta.middle(part.rows.begin, part.rows.size()),
+  gemm(layer.gemms.weight_gradient, Op::none, delta.middle(part.rows.begin, part.rows.size()),
        layer.index == 0 ? Op::none : Op::transpose, below, 1.0F, add ? 1.0F : 0.0F,
        gradients[layer.weight_slot].middle(part.rows.begin, part.rows.size()));
   if (options_.use_bias && part.rows.end == layer.outputs) {
@@ -178,6 +178,14 @@ Workspace::Workspace(const Mlp& mlp, std::size_t max_samples)
     activations_.emplace_back(stride_ * layer.outputs);
     deltas_.emplace_back(layer.last ? 0 : stride_ * layer.outputs);
   }
+}
+
+std::size_t Workspace::bytes(const Mlp& mlp, std::size_t max_samples) {
+  const std::size_t stride = row_stride(max_samples);
+  const bool begins_network = mlp.layers_.front().index == 0;
+  std::size_t numbers = (begins_network ? max_samples : 2 * stride) * mlp.inputs();
+  for (const auto& layer : mlp.layers_) numbers += (layer.last ? 1 : 2) * stride * layer.outputs;
+  return numbers * sizeof(float);
 }
 
 MatrixView<float> Workspace::input(std::size_t samples) const {

@@ -9,7 +9,6 @@
 #include "core/layout.hpp"
 #include "core/matrix_view.hpp"
 #include "core/share.hpp"
-#include "kernels/options.hpp"
 #include "model/options.hpp"
 
 namespace fcmnist::model {
@@ -52,9 +51,9 @@ class Workspace;
 class Mlp {
  public:
   /// All layers of the network.
-  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kernels::GemmBackend gemm_backend);
+  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, const GemmChoice& gemms);
   /// Layers [range.begin, range.end) of it.
-  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, kernels::GemmBackend gemm_backend,
+  Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, const GemmChoice& gemms,
       LayerRange range);
 
   [[nodiscard]] const Layout& layout() const { return layout_; }
@@ -106,6 +105,7 @@ class Mlp {
     std::size_t inputs = 0;
     std::size_t outputs = 0;
     bool last = false;  ///< of the network: no ReLU, no dropout
+    LayerGemms gemms;
     std::size_t weight_slot = 0;
     std::size_t bias_slot = 0;
   };
@@ -116,7 +116,6 @@ class Mlp {
                        Accumulate accumulate, ArenaView<float> gradients) const;
 
   MlpOptions options_;
-  kernels::GemmBackend gemm_backend_;
   std::vector<Layer> layers_;
   Layout layout_, network_layout_;
   std::size_t first_slot_ = 0;
@@ -125,6 +124,9 @@ class Mlp {
 class Workspace {
  public:
   Workspace(const Mlp& mlp, std::size_t max_samples);
+  /// Memory that it takes.
+  static std::size_t bytes(const Mlp& mlp, std::size_t max_samples);
+
   [[nodiscard]] std::size_t max_samples() const { return max_samples_; }
   /// Where the caller puts the run's input: samples x inputs when the run begins the network, else inputs x
   /// samples.

@@ -28,8 +28,9 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "numbers are stored as they lie in memory");
 
-constexpr int journal_version = 2;
+constexpr int journal_version = 1;
 constexpr std::size_t check_bytes = 8;
+constexpr std::size_t first_train_row_bytes = 13 * 8;  // columns that came later are appended to a row
 
 /// Begins a record; its payload and its check follow.
 struct RecordHead {
@@ -92,20 +93,25 @@ void put_payload(std::vector<std::byte>& out, const EvalRow& row) {
 }
 void put_payload(std::vector<std::byte>& out, const ForgetAfter& entry) { put(out, entry.step); }
 
+/// The last columns are 0 when there is nothing left of `in`.
 template <class Row>
 Row take_columns(std::span<const std::byte>& in) {
   Row row;
   for_each_column(&row, [&](const char*, auto member, const char*, const char*) {
-    row.*member = take<std::decay_t<decltype(row.*member)>>(in);
+    if (!in.empty()) row.*member = take<std::decay_t<decltype(row.*member)>>(in);
   });
   return row;
+}
+
+bool holds_train_row(std::size_t bytes) {
+  return bytes >= first_train_row_bytes && bytes <= column_bytes<TrainRow>() && bytes % 8 == 0;
 }
 
 /// Nothing if there is no such kind, or its payload has another size.
 std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std::byte> in,
                                          std::size_t classes) {
   const std::size_t cells = classes * classes;
-  if (kind == 1 && in.size() == column_bytes<TrainRow>()) return take_columns<TrainRow>(in);
+  if (kind == 1 && holds_train_row(in.size())) return take_columns<TrainRow>(in);
   if (kind == 2 && in.size() == column_bytes<EvalRow>() + cells * sizeof(std::int64_t)) {
     EvalRow row = take_columns<EvalRow>(in);
     for (std::size_t i = 0; i < cells; ++i) row.confusion.push_back(take<std::int64_t>(in));

@@ -12,6 +12,7 @@ namespace fcmnist::store {
 
 /// The directory of one run, and the names of what is in it:
 ///   params.yaml             resolved configuration
+///   plan.yaml               what --compile_only has measured; stays when a run is moved aside
 ///   metrics.h5              see MetricsFile
 ///   metrics.journal         the rows that are not in metrics.h5 yet; absent when there are none
 ///   checkpoint_<step>.h5    see Checkpoint
@@ -24,6 +25,7 @@ class ModelDir {
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::filesystem::path params_file() const { return path_ / "params.yaml"; }
+  [[nodiscard]] std::filesystem::path plan_file() const { return path_ / "plan.yaml"; }
   [[nodiscard]] std::filesystem::path metrics_file() const { return path_ / "metrics.h5"; }
   [[nodiscard]] std::filesystem::path journal_file() const { return path_ / "metrics.journal"; }
   [[nodiscard]] std::filesystem::path stopped_file() const { return path_ / "STOPPED"; }

@@ -32,8 +32,7 @@ class CheckpointQueue {
         single_ = newest_intact_checkpoint(model_dir_, *context.log);
       }
       if (steps_.empty() && !single_) {
-        throw StoreError(fmt::format("{}: no checkpoint to evaluate", model_dir_.path().string()),
-                         "train first, or name a file with --checkpoint_path or a run with -o/--model_dir");
+        throw no_checkpoint(model_dir_);
       }
     });
   }
@@ -96,6 +95,11 @@ void write_results(const RunContext& context, const std::filesystem::path& path,
 
 }  // namespace
 
+StoreError no_checkpoint(const store::ModelDir& model_dir) {
+  return StoreError(fmt::format("{}: no checkpoint to evaluate", model_dir.path().string()),
+                    "train first, or name a file with --checkpoint_path or a run with -o/--model_dir");
+}
+
 void run_evaluation(RunContext& context) {
   const store::ModelDir model_dir(context.config.run.model_dir);
   CheckpointQueue queue(context, model_dir);
@@ -105,7 +109,7 @@ void run_evaluation(RunContext& context) {
   comm::check_shared_memory(
       context.topology,
       context.topology.is_leader()
-          ? SharedDataset::bytes(shape) + ModelState::shared_bytes(context.topology, mlp.layout())
+          ? SharedDataset::bytes(shape) + ModelState::shared_bytes(context.topology.seat(), mlp.layout())
           : 0);
   const SharedDataset dataset(context.topology, context.config.eval_input, shape,
                               context.config.model.num_classes);

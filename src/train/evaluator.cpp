@@ -13,16 +13,6 @@
 
 namespace fcmnist::train {
 
-namespace {
-
-std::size_t samples_to_score(const config::RunConfig& config, int replicas, std::size_t available) {
-  if (config.run.eval_steps == 0) return available;
-  return std::min(available, static_cast<std::size_t>(config.run.eval_steps) *
-                                 data::global_batch(config.eval_input, replicas));
-}
-
-}  // namespace
-
 /// Sums over the samples of this rank; empty but on the last stage.
 struct Evaluator::Scores {
   ExactSum loss;
@@ -35,7 +25,7 @@ Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, co
       dataset_(&dataset),
       mlp_(&mlp),
       samples_(samples_to_score(config, grid.replicas(), dataset.samples())),
-      microbatches_(evaluation_microbatches(config, grid.replicas(), samples_)),
+      microbatches_(evaluation_microbatches(config, grid.replicas(), grid.stages(), samples_)),
       workspace_(mlp, microbatches_.largest(samples_)),
       link_(grid, comm::StageLink::Purpose::evaluation, mlp.inputs(), mlp.outputs(), workspace_.max_samples(),
             give_way),
@@ -43,12 +33,25 @@ Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, co
       predicted_(workspace_.max_samples()),
       ids_(workspace_.max_samples()) {}
 
+std::size_t Evaluator::samples_to_score(const config::RunConfig& config, int replicas,
+                                        std::size_t available) {
+  if (config.run.eval_steps == 0) return available;
+  return std::min(available, static_cast<std::size_t>(config.run.eval_steps) *
+                                 data::global_batch(config.eval_input, replicas));
+}
+
+std::size_t Evaluator::microbatch(const config::RunConfig& config, int replicas, int stages,
+                                  std::size_t available) {
+  const std::size_t samples = samples_to_score(config, replicas, available);
+  return evaluation_microbatches(config, replicas, stages, samples).largest(samples);
+}
+
 EvaluationResult Evaluator::evaluate(ArenaView<const float> weights) {
   const std::size_t classes = static_cast<std::size_t>(dataset_->num_classes);
   Scores scores;
   scores.confusion.assign(classes * classes, 0);
   const std::size_t count = microbatches_.count(samples_, grid_->replica());
-  link_.begin(count, false);
+  link_.begin(count);
   for (std::size_t m = 0; m < count; ++m) {
     score(microbatches_.of(samples_, grid_->replica(), m), weights, scores);
   }

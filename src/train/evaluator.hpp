@@ -27,6 +27,12 @@ class Evaluator {
   Evaluator(const config::RunConfig& config, const comm::Grid& grid, const data::Dataset& dataset,
             const model::Mlp& mlp, bool give_way);
 
+  /// Samples that are scored of a set that has so many: all, or eval_steps batches.
+  static std::size_t samples_to_score(const config::RunConfig& config, int replicas, std::size_t available);
+  /// Samples that a replica scores at once, at most.
+  static std::size_t microbatch(const config::RunConfig& config, int replicas, int stages,
+                                std::size_t available);
+
   /// Collective; `weights` are those of this rank's stage. The same result on every rank.
   EvaluationResult evaluate(ArenaView<const float> weights);
 
@@ -37,7 +43,7 @@ class Evaluator {
   const comm::Grid* grid_;
   const data::Dataset* dataset_;
   const model::Mlp* mlp_;
-  std::size_t samples_;  ///< all, or eval_steps batches of them
+  std::size_t samples_;  ///< to score
   Microbatches microbatches_;
   model::Workspace workspace_;
   comm::StageLink link_;

@@ -17,13 +17,17 @@ std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, std::size_t mo
   return std::make_unique<FastSum>(grid, layout, std::move(parts), small_count, options, give_way);
 }
 
-std::size_t gradient_sum_bytes_per_rank(bool reproducible, std::size_t most_microbatches,
-                                        const comm::Grid& grid, const Layout& layout) {
-  const comm::Topology& stage = grid.of_stage();
-  if (reproducible && ReproducibleSum::needs_integers(most_microbatches, grid.world())) {
-    return comm::GradientExchange<std::int64_t>::bytes_per_rank(stage, layout, 0);
+std::size_t gradient_number_bytes(bool reproducible, std::size_t most_microbatches, int nodes) {
+  const bool integers = reproducible && ReproducibleSum::needs_integers(most_microbatches, nodes);
+  return integers ? sizeof(std::int64_t) : sizeof(float);
+}
+
+std::size_t gradient_sum_bytes_per_rank(bool reproducible, std::size_t most_microbatches, int nodes,
+                                        const comm::Seat& seat, const Layout& layout) {
+  if (gradient_number_bytes(reproducible, most_microbatches, nodes) == sizeof(std::int64_t)) {
+    return comm::GradientExchange<std::int64_t>::bytes_per_rank(seat, layout, 0);
   }
-  return comm::GradientExchange<float>::bytes_per_rank(stage, layout, 0);
+  return comm::GradientExchange<float>::bytes_per_rank(seat, layout, 0);
 }
 
 }  // namespace fcmnist::train

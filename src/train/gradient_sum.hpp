@@ -79,8 +79,13 @@ std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, std::size_t mo
                                                std::size_t small_count, const comm::CommOptions& options,
                                                bool give_way);
 
+/// Bytes of one number of the gradient where it is summed and sent.
+///   nodes  of the world
+std::size_t gradient_number_bytes(bool reproducible, std::size_t most_microbatches, int nodes);
+
 /// Bytes of shared memory that one rank of the node allocates.
-std::size_t gradient_sum_bytes_per_rank(bool reproducible, std::size_t most_microbatches,
-                                        const comm::Grid& grid, const Layout& layout);
+///   seat  among the ranks of its stage
+std::size_t gradient_sum_bytes_per_rank(bool reproducible, std::size_t most_microbatches, int nodes,
+                                        const comm::Seat& seat, const Layout& layout);
 
 }  // namespace fcmnist::train

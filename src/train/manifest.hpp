@@ -22,8 +22,9 @@ std::string kernels_of(std::span<const std::string> cores);
 /// "OpenBLAS 0.3.21" of "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ...", the entry `blas`.
 std::string name_and_version(const std::string& blas_config);
 
-/// Entries that name the program, and those that decide bits of a result besides configuration and world.
-constexpr const char* program_entries[] = {"version", "git_revision"};
+/// Entries whose change is worth a line, and those that decide bits of a result besides configuration and
+/// world.
+constexpr const char* noted_entries[] = {"version", "git_revision", "replicas"};
 constexpr const char* bit_entries[] = {"blas", "blas_core", "build_architecture", "build_type", "compiler"};
 
 /// Which of these entries differ: "blas_core from SkylakeX to Haswell, compiler from ... to ..."; empty if

@@ -9,6 +9,8 @@ namespace fcmnist::train {
 
 namespace {
 
+constexpr std::size_t wanted_per_stage = 4;  // microbatches; the bubble is then a fifth or less
+
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
 }  // namespace
@@ -58,7 +60,7 @@ std::size_t step_batch(const config::RunConfig& config, int replicas) {
 }
 
 Microbatches training_microbatches(const config::RunConfig& config, int replicas, int stages) {
-  constexpr std::size_t wanted_per_stage = 4, least_samples = 16;
+  constexpr std::size_t least_samples = 16;
   const std::size_t fixed = config::microbatch_size(config);
   if (fixed > 0) return Microbatches::of_fixed_size(fixed, replicas);
   const auto batches = static_cast<std::size_t>(config.optimizer.grad_accum_steps);
@@ -69,13 +71,17 @@ Microbatches training_microbatches(const config::RunConfig& config, int replicas
   return Microbatches::shared_evenly(std::max(batches, wanted), replicas);
 }
 
-Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, std::size_t samples) {
-  constexpr std::size_t least_fixed = 64;  // smaller ones are slower, and here the size is free
+Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, int stages,
+                                     std::size_t samples) {
+  constexpr std::size_t least_size = 64;  // smaller ones are slower, and here the size is free
   const auto most = static_cast<std::size_t>(FixedPoint::most_terms);  // for an exact sum of the losses
   const std::size_t batch = std::min(data::global_batch(config.eval_input, replicas), samples);
   const std::size_t fixed = config::microbatch_size(config);
-  const std::size_t size =
-      fixed > 0 ? std::max(fixed, least_fixed) : ceil_div(batch, static_cast<std::size_t>(replicas));
+  const std::size_t share = ceil_div(batch, static_cast<std::size_t>(replicas));
+  const std::size_t in_pipeline = ceil_div(share, wanted_per_stage * static_cast<std::size_t>(stages));
+  const std::size_t size = fixed > 0     ? std::max(fixed, least_size)
+                           : stages == 1 ? share
+                                         : std::min(share, std::max(in_pipeline, least_size));
   return Microbatches::of_fixed_size(std::max({size, ceil_div(samples, most), std::size_t{1}}), replicas);
 }
 

@@ -45,6 +45,8 @@ std::size_t step_batch(const config::RunConfig& config, int replicas);
 /// as they have 16 samples or more, since matrix products of fewer are slow.
 Microbatches training_microbatches(const config::RunConfig& config, int replicas, int stages = 1);
 /// Those of an evaluation; of a fixed size, which does not depend on the world if that of training does not.
-Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, std::size_t samples);
+/// A batch is one for each replica; with several stages up to 4 for each of these, of 64 samples or more.
+Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, int stages,
+                                     std::size_t samples);
 
 }  // namespace fcmnist::train

@@ -34,27 +34,28 @@ class ModelState {
 
   /// Of all layers.
   struct Network {
+    AlignedArray<float> all_weights, all_momentum;  ///< empty with one stage, whose arrays are not copied
     ArenaView<const float> weights, momentum_buffer;
   };
-  /// Rank 0 gets the whole network, valid until the next step or load; nothing is copied with one stage. The
-  /// other ranks get nothing. Collective.
+  /// Rank 0 gets the whole network, valid until the next step or load. The other ranks get nothing.
+  /// Collective.
   [[nodiscard]] std::optional<Network> gather() const;
 
   /// Shared memory that the node needs for it.
-  static std::size_t shared_bytes(const comm::Topology& stage, const Layout& layout) {
+  static std::size_t shared_bytes(const comm::Seat& stage, const Layout& layout) {
     return comm::Replica::shared_bytes(stage, layout) + layout.size() * sizeof(float);
   }
 
  private:
+  [[nodiscard]] AlignedArray<float> room_for_network() const;
   [[nodiscard]] ArenaView<float> whole(const AlignedArray<float>& numbers, ArenaView<float> mine) const;
-  void gather(ArenaView<const float> mine, const AlignedArray<float>& all) const;
+  [[nodiscard]] AlignedArray<float> gather(ArenaView<const float> mine) const;
   void scatter(const AlignedArray<float>& all, ArenaView<float> mine) const;
 
   const comm::Grid* grid_;
   const model::Mlp* mlp_;
   comm::Replica weights_;
   comm::SharedArray<float> momentum_buffer_;
-  AlignedArray<float> all_weights_, all_momentum_;  ///< rank 0 of several stages only
 };
 
 }  // namespace fcmnist::train

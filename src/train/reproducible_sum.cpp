@@ -32,7 +32,7 @@ ReproducibleSum::ReproducibleSum(std::size_t most_microbatches, const comm::Grid
       small_(small_count + found_count),
       format_(first_exponent) {
   const comm::Topology& stage = grid.of_stage();
-  if (needs_integers(most_microbatches, grid.world())) {
+  if (needs_integers(most_microbatches, grid.world().node_count())) {
     integers_.emplace(stage, layout, std::move(parts), small_.size(), options, give_way);
     microbatch_.emplace(layout);
   } else {

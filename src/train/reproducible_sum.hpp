@@ -22,8 +22,8 @@ class ReproducibleSum final : public GradientSum {
                   std::size_t parameters, std::vector<Range> parts, std::size_t small_count,
                   const comm::CommOptions& options, bool give_way);
   /// The same on all stages, also where only some of them have ranks on several nodes.
-  static bool needs_integers(std::size_t most_microbatches, const comm::Topology& world) {
-    return most_microbatches > 1 || world.node_count() > 1;
+  static bool needs_integers(std::size_t most_microbatches, int nodes) {
+    return most_microbatches > 1 || nodes > 1;
   }
 
   comm::BlockOwners& owners() override;

@@ -40,7 +40,8 @@ void check_same_position(const RunContext& context, const store::TrainState& sav
           now.step, saved.epoch, saved.step_in_epoch, saved.samples_seen, context.grid().replicas(),
           now.epoch, now.step_in_epoch, now.samples_seen),
       "batch_size_per_replica makes the global batch depend on the number of replicas: resume on as many as "
-      "before, or give the global batch of then as train_input.batch_size in its place");
+      "before (ranks / runconfig.pipeline_stages), or give the global batch of then as "
+      "train_input.batch_size in its place");
 }
 
 }  // namespace fcmnist::train

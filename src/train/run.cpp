@@ -8,9 +8,11 @@
 #include "comm/session.hpp"
 #include "config/load.hpp"
 #include "data/prepare.hpp"
+#include "train/compile_run.hpp"
 #include "train/evaluation_run.hpp"
 #include "train/run_context.hpp"
 #include "train/training_run.hpp"
+#include "train/validation.hpp"
 
 namespace fcmnist::train {
 
@@ -54,6 +56,16 @@ ExitCode run_prepare_data(const config::CommandLine& arguments) {
 }
 
 ExitCode run_mode(RunContext& context, StopSignals& signals) {
+  if (context.arguments->validate_only) {
+    signals.let_through();
+    run_validation(context);
+    return ExitCode::done;
+  }
+  if (context.arguments->compile_only) {
+    signals.let_through();
+    run_compile(context);
+    return ExitCode::done;
+  }
   switch (context.config.run.mode) {
     case config::Mode::train:
     case config::Mode::train_and_eval:
@@ -91,6 +103,9 @@ ExitCode refuse(const Error& error) {
 
 ExitCode run(const config::CommandLine& arguments) {
   static_cast<void>(make_logger(arguments.logging, true));  // refuses a wrong level
+  if (arguments.validate_only && wants_prepare_data(arguments)) throw nothing_to_validate();
+  if (arguments.compile_only && wants_prepare_data(arguments))
+    throw nothing_to_plan(config::Mode::prepare_data);
   if (wants_prepare_data(arguments)) return run_prepare_data(arguments);
   // Without PMI every task is alone, and some MPIs end in MPI_Init with a text of their own.
   if (!comm::launched_by_mpi()) check_joined(1);

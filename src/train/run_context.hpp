@@ -25,13 +25,18 @@ struct RunContext {
   std::shared_ptr<Logger> log;  ///< silent on every rank but 0
   comm::Topology topology;      ///< of the world
   config::RunConfig config;
-  std::string config_yaml;  ///< the resolved configuration
-  std::vector<comm::RankPlacement> placement;
+  std::string config_yaml;                     ///< the resolved configuration
+  std::vector<comm::RankPlacement> placement;  ///< with --plan_ranks, of the world that is planned
+  int stages = 1;
   bool give_way = false;  ///< more ranks than cores
   store::Manifest manifest;
 
   [[nodiscard]] const comm::Communicator& world() const { return topology.world(); }
+  /// Of this world, also if another one is planned; that has ranks() in replicas() x stages.
   [[nodiscard]] const comm::Grid& grid() const { return *grid_; }
+  [[nodiscard]] bool is_planned() const { return arguments->plan_ranks > 0; }
+  [[nodiscard]] int ranks() const { return static_cast<int>(placement.size()); }
+  [[nodiscard]] int replicas() const { return ranks() / stages; }
   [[nodiscard]] bool is_root() const { return world().rank() == 0; }
 
  private:

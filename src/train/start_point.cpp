@@ -35,11 +35,12 @@ void check_same_run(const RunContext& context, const store::Checkpoint& checkpoi
   sources.yaml_name = "configuration in the checkpoint";
   config::RunConfig saved = config::load(sources).config;
   accept_same_global_batch(checkpoint.header().manifest, saved.train_input, context.config.train_input);
+  saved.run.plan = context.config.run.plan;  // the plan in effect is that of the checkpoint: settle_plan()
   for (const std::string& line : config::check_resume(saved, context.config)) {
     context.log->info("{}", line);
   }
   const store::Manifest& then = checkpoint.header().manifest;
-  if (const auto changes = manifest_changes(then, context.manifest, program_entries); !changes.empty()) {
+  if (const auto changes = manifest_changes(then, context.manifest, noted_entries); !changes.empty()) {
     context.log->info("since the checkpoint: {}", changes);
   }
   if (const auto changes = manifest_changes(then, context.manifest, bit_entries); !changes.empty()) {
@@ -62,6 +63,8 @@ bool lies_in(const std::filesystem::path& file, const std::filesystem::path& dir
   return std::filesystem::equivalent(file.has_parent_path() ? file.parent_path() : ".", directory, ignored);
 }
 
+}  // namespace
+
 StartPoint find_start_point(const RunContext& context, const store::ModelDir& model_dir) {
   const config::CommandLine& arguments = *context.arguments;
   std::optional<store::Checkpoint> given;
@@ -83,8 +86,6 @@ StartPoint find_start_point(const RunContext& context, const store::ModelDir& mo
   if (given && !arguments.is_pretrained_checkpoint) check_same_run(context, *given);
   return {std::move(given), arguments.is_pretrained_checkpoint};
 }
-
-}  // namespace
 
 std::optional<store::Checkpoint> newest_intact_checkpoint(const store::ModelDir& model_dir, Logger& log) {
   std::vector<std::int64_t> steps = model_dir.checkpoint_steps();

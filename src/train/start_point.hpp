@@ -19,6 +19,10 @@ struct StartPoint {
   bool weights_only = false;                    ///< pretrained: step 0, fresh optimizer state
 };
 
+/// Where a run in this model_dir begins; nothing is written or locked. For rank 0. Throws StoreError,
+/// UsageError.
+StartPoint find_start_point(const RunContext& context, const store::ModelDir& model_dir);
+
 /// Rank 0's hold on the model_dir of a training run, and where the run begins; empty on the other ranks.
 ///   - a model_dir with checkpoints continues from its newest intact one, whose configuration must agree
 ///   - else --checkpoint_path, as a whole or (--is_pretrained_checkpoint) its weights only

@@ -35,12 +35,13 @@ struct Trainer::Clock {
   double in_pipeline_s = 0.0;  ///< of this stage, between its first forward and its last backward
   double waiting_s = 0.0;      ///< of these, for its neighbours
 
-  /// What came since the last lap was a message of a neighbour, or the wait for it.
+  /// What came since the last lap was the wait for a message of a neighbour.
   void waited() {
     const double lap_s = watch.lap_s();
     time.exchange_s += lap_s;
     waiting_s += lap_s;
   }
+  void sent() { time.exchange_s += watch.lap_s(); }
 };
 
 struct Trainer::Microbatch {
@@ -58,9 +59,8 @@ struct Trainer::Microbatch {
   }
 };
 
-std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, const comm::Topology& topology,
-                                                bool reproducible) {
-  return mlp.gradient_parts(topology.node_count() > 1 && !reproducible ? 65'536 : 0);
+std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, int nodes, bool reproducible) {
+  return mlp.gradient_parts(nodes > 1 && !reproducible ? 65'536 : 0);
 }
 
 std::vector<Range> ranges_of(std::span<const model::GradientPart> parts) {
@@ -81,7 +81,7 @@ Trainer::Trainer(const config::RunConfig& config, const comm::Grid& grid, const 
       total_steps_(total_steps),
       order_(dataset.samples(), config.run.seed, config.train_input.shuffle),
       microbatches_(training_microbatches(config, grid.replicas(), grid.stages())),
-      parts_(gradient_parts(mlp, grid.of_stage(), config.run.reproducible)),
+      parts_(gradient_parts(mlp, grid.of_stage().node_count(), config.run.reproducible)),
       gradient_(make_gradient_sum(config.run.reproducible,
                                   microbatches_.most(step_batch(config, grid.replicas())), grid, mlp.layout(),
                                   mlp.network_layout().parameter_count(), ranges_of(parts_), Sums::count,
@@ -156,7 +156,7 @@ void Trainer::compute_gradient(const data::StepSamples& samples, Sums& sums, Clo
   const auto ids = order_.order(samples.epoch).subspan(samples.positions.begin, samples.positions.size());
   const std::size_t count = microbatches_.count(ids.size(), grid_->replica());
   const double before_s = clock.time.step_s();
-  link_.begin(count, true);
+  link_.begin(count);
   for (const MicrobatchAction action : microbatch_schedule(grid_->stages(), grid_->stage(), count)) {
     const std::size_t m = action.microbatch;
     const Range part = microbatches_.of(ids.size(), grid_->replica(), m);
@@ -195,7 +195,7 @@ void Trainer::forward(const Microbatch& microbatch, const data::StepSamples& sam
   }
   clock.time.compute_s += clock.watch.lap_s();
   link_.send_activation(output);
-  clock.waited();
+  clock.sent();
 }
 
 /// The gradient by the input travels to the stage before while those of the weights are computed.
@@ -207,7 +207,7 @@ void Trainer::backward(const Microbatch& microbatch, Sums& sums, Clock& clock) {
   mlp_->backward_deltas(state_->weights(), microbatch.samples(), workspace, d_input);
   clock.time.compute_s += clock.watch.lap_s();
   link_.send_gradient(d_input);
-  clock.waited();
+  clock.sent();
 
   if (microbatch.last) {
     std::ranges::copy(sums.total_loss.parts(), sums.numbers.begin() + Sums::loss);

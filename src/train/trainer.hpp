@@ -26,8 +26,8 @@ namespace fcmnist::train {
 /// about 65,536 numbers, so that it travels while the rest is computed; within a node there is nothing to
 /// hide, and a layer is one part, since short GEMMs are slower. So it is in any world for the same bits in
 /// all.
-std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, const comm::Topology& topology,
-                                                bool reproducible);
+///   nodes  that have ranks of the stage
+std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, int nodes, bool reproducible);
 std::vector<Range> ranges_of(std::span<const model::GradientPart> parts);
 
 /// What a rank asks for at a step boundary. Requests travel with the step's gradient, so that all ranks know

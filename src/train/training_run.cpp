@@ -12,6 +12,7 @@
 #include "train/resume_position.hpp"
 #include "train/run_files.hpp"
 #include "train/run_log.hpp"
+#include "train/run_plan.hpp"
 #include "train/run_summary.hpp"
 #include "train/start_point.hpp"
 #include "train/stop_decision.hpp"
@@ -302,9 +303,11 @@ bool TrainingRun::evaluates_at(std::int64_t step) const {
 }  // namespace
 
 ExitCode run_training(RunContext& context, StopSignals& signals) {
+  const std::optional<NamedPlan> given = read_given_plan(context);
   Start start(context);
   const Shapes shapes = find_datasets(context);
-  const model::Mlp mlp = make_stage(context, shapes.train.features());
+  const auto execution = settle_plan(context, start.point, given, plan_target(context, shapes.train));
+  const model::Mlp mlp = make_stage(context, shapes.train.features(), execution);
   const data::EpochPlan plan = make_plan(context, shapes.train);
   check_memory(context, shapes, mlp);
   Learner learner(context, shapes, plan, mlp);

@@ -46,9 +46,12 @@ void add_exchange(const Bench& bench);
 void add_step(const Bench& bench);
 void add_replica(const Bench& bench);
 void add_reproducible(const Bench& bench);
+/// Of at least two ranks.
+void add_pipeline(const Bench& bench);
 void add_save(const Bench& bench);
 /// Also for ranks on several nodes.
 void add_check(const Bench& bench);
+void add_plan(const Bench& bench);
 /// For ranks on several nodes; the others are for one node.
 void add_network(const Bench& bench);
 

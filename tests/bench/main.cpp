@@ -18,6 +18,7 @@
 #include "comm/session.hpp"
 #include "core/error.hpp"
 #include "kernels/gemm.hpp"
+#include "train/made_up_data.hpp"
 
 namespace fcmnist::bench {
 namespace {
@@ -66,17 +67,18 @@ Settings take_settings(std::vector<char*>& arguments) {
 bool run(const comm::Communicator& world, const Settings& settings, bool is_table) {
   const comm::Topology topology(world);
   kernels::set_blas_threads(1);
-  const RandomDataset dataset(topology);
+  const train::MadeUpData dataset(topology, mnist_shape, mnist_classes);
   const bool give_way = comm::oversubscribed(comm::gather_placement(topology));
   const Bench bench{&topology, settings, give_way, dataset.view()};
   if (topology.node_count() > 1) {
     add_network(bench);
   } else {
     for (const auto add_group :
-         {add_peak, add_gemm, add_exchange, add_step, add_replica, add_reproducible, add_save})
+         {add_peak, add_gemm, add_exchange, add_step, add_replica, add_reproducible, add_pipeline, add_save})
       add_group(bench);
   }
   add_check(bench);
+  add_plan(bench);
   if (world.rank() != 0) {
     NoReport report;
     benchmark::RunSpecifiedBenchmarks(&report);

@@ -62,7 +62,7 @@ class Wire {
 class ExchangeAlone {
  public:
   ExchangeAlone(const Bench& bench, const config::RunConfig& config, const model::Mlp& mlp)
-      : parts_(train::gradient_parts(mlp, *bench.topology, false)),
+      : parts_(train::gradient_parts(mlp, bench.topology->node_count(), false)),
         exchange_(*bench.topology, mlp.layout(), train::ranges_of(parts_), 0, config.comm, bench.give_way) {}
 
   void run() {

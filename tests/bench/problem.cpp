@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <limits>
-#include <random>
 
+#include "config/relations.hpp"
+#include "model/layer_placement.hpp"
 #include "optim/options.hpp"
 
 namespace fcmnist::bench {
 
 namespace {
-
-constexpr data::DatasetShape mnist_shape{60'000, 28, 28};
-constexpr int classes = 10;
 
 double median_of(const std::vector<train::TimeSplit>& splits, double train::TimeSplit::*part) {
   std::vector<double> values(splits.size());
@@ -20,20 +18,6 @@ double median_of(const std::vector<train::TimeSplit>& splits, double train::Time
 }
 
 }  // namespace
-
-RandomDataset::RandomDataset(const comm::Topology& topology)
-    : images_(topology.node(), mnist_shape.image_bytes()), labels_(topology.node(), mnist_shape.samples) {
-  if (topology.is_leader()) {
-    std::minstd_rand random(1);
-    std::ranges::generate(images_.all(), [&] { return static_cast<std::uint8_t>(random() >> 8U); });
-    std::ranges::generate(labels_.all(), [&] { return static_cast<std::uint8_t>(random() % classes); });
-  }
-  topology.world().barrier();
-}
-
-data::Dataset RandomDataset::view() const {
-  return data::make_dataset(mnist_shape, classes, images_.all(), labels_.all());
-}
 
 const std::vector<Model>& models() {
   static const std::vector<Model> all = {{"500_300", {500, 300}}, {"10x50", std::vector<int>(10, 50)}};
@@ -58,12 +42,19 @@ model::Mlp mlp_of(const config::RunConfig& config) {
                     config.kernels.gemm);
 }
 
-Training::Training(const Bench& bench, const config::RunConfig& config)
+model::Mlp stage_of(const config::RunConfig& config, const comm::Grid& grid, const model::GemmChoice& gemms) {
+  const auto widths = model::widths_of(config.model, mnist_shape.features());
+  const auto stages =
+      model::place_layers(model::layer_costs(widths), static_cast<std::size_t>(grid.stages()));
+  return {widths, config.model, gemms, stages[static_cast<std::size_t>(grid.stage())]};
+}
+
+Training::Training(const Bench& bench, const config::RunConfig& config, const model::GemmChoice& gemms)
     : world_(&bench.world()),
       config_(config),
-      grid_(*bench.topology),
-      mlp_(mlp_of(config)),
-      plan_(bench.dataset.samples(), train::step_batch(config, bench.world().size()),
+      grid_(*bench.topology, config::stages_of(config, bench.world().size())),
+      mlp_(stage_of(config, grid_, gemms)),
+      plan_(bench.dataset.samples(), train::step_batch(config, grid_.replicas()),
             config.train_input.drop_last_batch),
       state_(grid_, mlp_),
       trainer_(config_, grid_, bench.dataset, plan_, mlp_, state_, std::numeric_limits<std::int64_t>::max(),

@@ -6,26 +6,17 @@
 
 #include "bench/bench.hpp"
 #include "comm/grid.hpp"
-#include "comm/shared_window.hpp"
 #include "config/run_config.hpp"
+#include "data/dataset.hpp"
 #include "model/mlp.hpp"
 #include "train/model_state.hpp"
 #include "train/trainer.hpp"
 
 namespace fcmnist::bench {
 
-/// As many random images and labels as MNIST has for training, of its shape: one copy for the node, as in
-/// training.
-class RandomDataset {
- public:
-  /// Collective.
-  explicit RandomDataset(const comm::Topology& topology);
-  [[nodiscard]] data::Dataset view() const;
-
- private:
-  comm::SharedArray<std::uint8_t> images_;
-  comm::SharedArray<std::uint8_t> labels_;
-};
+/// Of MNIST for training.
+inline constexpr data::DatasetShape mnist_shape{60'000, 28, 28};
+inline constexpr int mnist_classes = 10;
 
 struct Model {
   std::string name;
@@ -38,12 +29,16 @@ const std::vector<Model>& models();
 config::RunConfig config_of(const Bench& bench, const Model& model, int batch_per_rank);
 
 model::Mlp mlp_of(const config::RunConfig& config);
+/// The layers of this rank's stage.
+model::Mlp stage_of(const config::RunConfig& config, const comm::Grid& grid, const model::GemmChoice& gemms);
 
 /// The training of fcmnist_mpi: its Trainer and all that it needs.
 class Training {
  public:
   /// Collective.
-  Training(const Bench& bench, const config::RunConfig& config);
+  Training(const Bench& bench, const config::RunConfig& config)
+      : Training(bench, config, config.kernels.gemm) {}
+  Training(const Bench& bench, const config::RunConfig& config, const model::GemmChoice& gemms);
 
   train::StepResult step() { return trainer_.step(); }
 

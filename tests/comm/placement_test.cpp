@@ -41,6 +41,26 @@ TEST(Placement, IsDescribedInOneLine) {
             "3 ranks on 2 nodes (1 to 2 per node), 1 to 2 core(s) per node, 1 BLAS thread per rank");
 }
 
+TEST(Placement, OfAPlannedWorldDealsRanksToNodesInRuns) {
+  const auto nodes_of = [](int ranks, int nodes) {
+    std::vector<int> found;
+    for (const RankPlacement& rank : planned_placement(ranks, nodes)) found.push_back(rank.node);
+    return found;
+  };
+  EXPECT_THAT(nodes_of(4, 2), ElementsAre(0, 0, 1, 1));
+  EXPECT_THAT(nodes_of(5, 3), ElementsAre(0, 1, 1, 2, 2));
+  EXPECT_THAT(nodes_of(2, 2), ElementsAre(0, 1));
+  EXPECT_EQ(planned_placement(3, 1)[2].cores, planned_placement(1, 1)[0].cores);
+  EXPECT_FALSE(planned_placement(1, 1)[0].cores.empty());
+}
+
+TEST(Placement, ThreadsPerCoreAreThoseOfTheFullestNode) {
+  const std::vector<RankPlacement> ranks = {
+      {"a", 0, {0, 1}}, {"b", 1, {0, 1}}, {"b", 1, {0, 1}}, {"b", 1, {0, 1}}};
+  EXPECT_DOUBLE_EQ(threads_per_core(ranks, 1), 1.5);
+  EXPECT_DOUBLE_EQ(threads_per_core(ranks, 2), 3.0);
+}
+
 class SlurmEnvironment : public testing::Test {
  protected:
   void SetUp() override {

@@ -52,19 +52,19 @@ std::size_t samples_of(std::size_t microbatch) {
 /// Units of the activations between stage s and s + 1: a message, and several.
 std::size_t units_after(int stage) { return stage % 2 == 0 ? 5 : 700; }
 
-class Links : public testing::TestWithParam<bool> {};
+class Links : public testing::TestWithParam<StageLink::Purpose> {};
 
 TEST_P(Links, ActivationsArriveAtTheNextStageAndGradientsAtTheOneBefore) {
-  const bool backward = GetParam();
+  const StageLink::Purpose purpose = GetParam();
   const Topology topology(world());
   for (int stages = 1; stages <= world().size(); ++stages) {
     if (world().size() % stages != 0) continue;
     const Grid grid(topology, stages);
     const int me = world().rank(), before = me - grid.replicas(), next = me + grid.replicas();
     const std::size_t inputs = units_after(grid.stage() - 1 + 2), outputs = units_after(grid.stage());
-    StageLink link(grid, StageLink::Purpose::training, inputs, outputs, max_samples, true);
+    StageLink link(grid, purpose, inputs, outputs, max_samples, true);
     for (const std::size_t count : {0U, 1U, 2U, 9U}) {  // fewer and more than are on their way at once
-      link.begin(count, backward);
+      link.begin(count);
       for (std::size_t m = 0; m < count; ++m) {
         Numbered in(inputs, samples_of(m)), out(outputs, samples_of(m));
         link.receive_activation(in.view());
@@ -74,7 +74,7 @@ TEST_P(Links, ActivationsArriveAtTheNextStageAndGradientsAtTheOneBefore) {
         out.fill(99, 99);  // what was sent is not what is there later
         link.progress();
       }
-      for (std::size_t m = 0; backward && m < count; ++m) {
+      for (std::size_t m = 0; purpose == StageLink::Purpose::training && m < count; ++m) {
         Numbered d_in(inputs, samples_of(m)), d_out(outputs, samples_of(m));
         link.receive_gradient(d_out.view());
         if (!grid.is_last_stage()) d_out.expect(m, next);
@@ -86,7 +86,8 @@ TEST_P(Links, ActivationsArriveAtTheNextStageAndGradientsAtTheOneBefore) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(ForwardOnlyAndBoth, Links, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(BothPurposes, Links,
+                         testing::Values(StageLink::Purpose::training, StageLink::Purpose::evaluation));
 
 TEST(StageLink, TwoLinksDoNotMixTheirMessages) {
   const Topology topology(world());
@@ -94,7 +95,7 @@ TEST(StageLink, TwoLinksDoNotMixTheirMessages) {
   StageLink training(grid, StageLink::Purpose::training, 5, 5, max_samples, true),
       evaluation(grid, StageLink::Purpose::evaluation, 5, 5, max_samples, true);
   const int me = world().rank();
-  for (StageLink* link : {&training, &evaluation}) link->begin(1, false);
+  for (StageLink* link : {&training, &evaluation}) link->begin(1);
   Numbered of_training(5, 7), of_evaluation(5, 7);
   of_training.fill(1, me);
   of_evaluation.fill(2, me);

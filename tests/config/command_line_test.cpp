@@ -105,7 +105,7 @@ TEST(CommandLine, RefusesUnknownFlagsWithTheNearestOne) {
   EXPECT_TRUE(
       contains(error_of({"--optimizer.momentum", "0.5"}), "without dashes: optimizer.momentum VALUE"));
   EXPECT_TRUE(contains(error_of({"--seed", "3"}), "write it as a setting: runconfig.seed VALUE"));
-  EXPECT_TRUE(contains(error_of({"--validate_only"}), "comes in a later release"));
+  EXPECT_TRUE(contains(error_of({"--wire_type", "float32"}), "comes in a later release"));
   EXPECT_TRUE(contains(error_of({"--num_csx", "1"}), "belongs to the machine of the reference"));
   EXPECT_TRUE(contains(error_of({"-z"}), "unknown flag -z\n  HINT: fcmnist_mpi --help"));
   EXPECT_TRUE(contains(error_of({"model.depth", "3", "-5"}), "unknown flag -5"));
@@ -130,6 +130,29 @@ TEST(CommandLine, RefusesMissingValues) {
 TEST(CommandLine, RefusesFlagsThatNeedAnother) {
   EXPECT_TRUE(contains(error_of({"--is_pretrained_checkpoint"}), "without --checkpoint_path"));
   EXPECT_TRUE(contains(error_of({"--config", "x"}), "without -p/--params"));
+  EXPECT_TRUE(contains(error_of({"--plan_ranks", "4"}), "--plan_ranks without --validate_only"));
+  EXPECT_TRUE(contains(error_of({"--plan_nodes", "1"}), "--plan_nodes without --validate_only"));
+  EXPECT_TRUE(contains(error_of({"--validate_only", "--plan_nodes", "1"}), "without --plan_ranks"));
+}
+
+TEST(CommandLine, TakesAPlannedWorld) {
+  const CommandLine line = parse({"--validate_only", "--plan_ranks", "1024", "--plan_nodes=64"});
+  EXPECT_TRUE(line.validate_only);
+  EXPECT_EQ(line.plan_ranks, 1024);
+  EXPECT_EQ(line.plan_nodes, 64);
+  EXPECT_EQ(parse({"--validate_only", "--plan_ranks", "2"}).plan_nodes, 1);
+  EXPECT_EQ(parse({"--validate_only"}).plan_ranks, 0);
+}
+
+TEST(CommandLine, RefusesWorldsThatCannotBe) {
+  const auto error = [](const char* ranks, const char* nodes) {
+    return error_of({"--validate_only", "--plan_ranks", ranks, "--plan_nodes", nodes});
+  };
+  EXPECT_TRUE(contains(error("0", "1"), "--plan_ranks 0: expected 1 to 100000"));
+  EXPECT_TRUE(contains(error("100001", "1"), "--plan_ranks 100001: expected"));
+  EXPECT_TRUE(contains(error("4", "5"), "--plan_nodes 5: expected 1 to 4"));
+  EXPECT_TRUE(contains(error("4", "0"), "--plan_nodes 0: expected 1 to 4"));
+  EXPECT_TRUE(contains(error("many", "1"), "--plan_ranks"));
 }
 
 TEST(CommandLine, AWrongValueOfAFlagNamesTheFlag) {
@@ -139,14 +162,36 @@ TEST(CommandLine, AWrongValueOfAFlagNamesTheFlag) {
   EXPECT_TRUE(contains(message, "found '1.5'")) << message;
 }
 
+TEST(CommandLine, EitherValidatesOrCompiles) {
+  EXPECT_TRUE(parse({"--compile_only"}).compile_only);
+  EXPECT_TRUE(parse({"--validate_only"}).validate_only);
+  const std::string message = usage_error_of([] { parse({"--compile_only", "--validate_only"}); });
+  EXPECT_TRUE(contains(message, "--validate_only and --compile_only are both given")) << message;
+}
+
 TEST(CommandLine, HelpIsCompleteAndFitsATerminal) {
   for (const char* flag : {"-h", "--help"}) {
     const std::string help = parse({"--restart", flag}).text_to_print;
-    for (const char* part :
-         {"-p,--params", "-m,--mode", "-o,--model_dir", "--checkpoint_path", "--is_pretrained_checkpoint",
-          "--config", "--multireplica", "--max_steps", "--num_epochs", "--eval_steps", "--restart",
-          "--logging", "--version", "-h,--help", "[section.key value ...]",
-          "Examples:", "Exit codes:", "6  training diverged", "configs/fcmnist_500_300.yaml"}) {
+    for (const char* part : {"-p,--params",
+                             "-m,--mode",
+                             "-o,--model_dir",
+                             "--checkpoint_path",
+                             "--is_pretrained_checkpoint",
+                             "--config",
+                             "--multireplica",
+                             "--max_steps",
+                             "--num_epochs",
+                             "--eval_steps",
+                             "--restart",
+                             "--compile_only",
+                             "--logging",
+                             "--version",
+                             "-h,--help",
+                             "[section.key value ...]",
+                             "Examples:",
+                             "Exit codes:",
+                             "6  training diverged",
+                             "configs/fcmnist_500_300.yaml"}) {
       EXPECT_TRUE(contains(help, part)) << part << "\n" << help;
     }
     std::size_t width = 0;

@@ -70,6 +70,7 @@ const std::map<std::string, std::string>& other_values() {
       {"runconfig.blas_threads", "2"},
       {"runconfig.exchange_streams", "2"},
       {"runconfig.gemm", "onednn"},
+      {"runconfig.plan", "auto"},
       {"runconfig.stall_timeout", "0.5"},
   };
   return values;

@@ -184,5 +184,11 @@ TEST(ToYaml, OfALoadedFileIsAFixedPoint) {
   EXPECT_TRUE(again.warnings.empty());
 }
 
+TEST(Load, AFileMayDenyThatItIsToBeValidatedOnly) {
+  const Loaded loaded = load_text("runconfig:\n  validate_only: False\n");
+  EXPECT_TRUE(loaded.config == RunConfig());
+  EXPECT_TRUE(loaded.notes.empty());
+}
+
 }  // namespace
 }  // namespace fcmnist::config

@@ -1,5 +1,6 @@
 #include "config/relations.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -166,7 +167,7 @@ TEST(CheckWorld, HoldsMpirunToNumReplicas) {
   config.run.num_replicas = 4;
   EXPECT_NO_THROW(check_world(config, 4));
   const std::string message = usage_error_of([&] { check_world(config, 2); });
-  EXPECT_TRUE(contains(message, "runconfig.num_replicas is 4, but mpirun started 2")) << message;
+  EXPECT_TRUE(contains(message, "runconfig.num_replicas is 4, but there are 2")) << message;
   EXPECT_TRUE(contains(message, "HINT: mpirun -n 4")) << message;
   config.run.mode = Mode::prepare_data;
   EXPECT_NO_THROW(check_world(config, 1));
@@ -209,16 +210,25 @@ TEST(StagesOf, RefusesWhatDoesNotMultiply) {
   EXPECT_TRUE(contains(refusal(pipelined(2), 5), "HINT: mpirun -n 6"));
   EXPECT_TRUE(contains(refusal(pipelined(0, 4), 6), "num_replicas 4 does not divide the 6 ranks"));
   EXPECT_TRUE(contains(refusal(pipelined(2, 2), 6),
-                       "num_replicas 2 x runconfig.pipeline_stages 2 = 4 ranks, but mpirun started 6"));
+                       "num_replicas 2 x runconfig.pipeline_stages 2 = 4 ranks, but there are 6"));
   EXPECT_TRUE(contains(refusal(pipelined(4), 4), "4 stages for 3 layers"));
-  EXPECT_TRUE(contains(refusal(pipelined(0, 1), 4), "4 stages for 3 layers"));
+  EXPECT_TRUE(
+      contains(refusal(pipelined(0, 1), 4), "ranks / runconfig.num_replicas 1 gives 4 stages for 3 layers"));
+  EXPECT_TRUE(contains(refusal(pipelined(0, 1), 4), "HINT: more replicas or fewer ranks"));
 }
 
 TEST(CheckWorld, CountsReplicasNotRanks) {
   RunConfig config = pipelined(2);
   config.train_input.batch_size = 3;
   EXPECT_NO_THROW(check_world(config, 6));
-  EXPECT_TRUE(contains(usage_error_of([&] { check_world(config, 8); }), "is divided among 4 replicas"));
+  const std::string message = usage_error_of([&] { check_world(config, 8); });
+  EXPECT_TRUE(contains(message, "is divided among 4 replicas")) << message;
+  EXPECT_TRUE(contains(message, "HINT: mpirun -n 6 or fewer")) << message;
+  config.train_input.batch_size = 100;
+  config.run.microbatch = 50;
+  const std::string microbatches = usage_error_of([&] { check_world(config, 6); });
+  EXPECT_TRUE(contains(microbatches, "there are 3 replicas: 1 of them would have none")) << microbatches;
+  EXPECT_TRUE(contains(microbatches, "mpirun -n 4 or fewer")) << microbatches;
 }
 
 TEST(Relations, StagesOfAFileDoNotCountWhenTheCommandLineChoosesDataParallel) {

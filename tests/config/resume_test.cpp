@@ -90,6 +90,7 @@ TEST(Resume, TheListNamesWhatMayChange) {
                           "runconfig.blas_threads",
                           "runconfig.exchange_streams",
                           "runconfig.gemm",
+                          "runconfig.plan",
                           "runconfig.stall_timeout",
                           "runconfig.execution",
                           "runconfig.pipeline_stages",

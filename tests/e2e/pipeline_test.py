@@ -23,7 +23,7 @@ class Pipelines(runs.TestCase):
     # Every sum, mask and share that a grid could change.
     HARD = settings(model__dropout=0.2, optimizer__grad_accum_steps=2, optimizer__max_gradient_norm=1.0,
                     optimizer__weight_decay_rate=0.001, runconfig__reproducible=True, runconfig__microbatch=16,
-                    runconfig__eval_frequency=20)
+                    runconfig__eval_frequency=20, runconfig__eval_steps=1)
     DEEP = settings(model__hidden_sizes="[" + ",".join(["50"] * 10) + "]")
 
     def train(self, name, steps, grid=None, *arguments, ranks=1):
@@ -103,6 +103,20 @@ class WhatARunSays(Pipelines):
             self.assertEqual(len(done.lines(f"pipeline: {expected};")), 1, str(done))
             self.assertEqual(len(done.lines("--multireplica: ")), len(arguments), str(done))
 
+    def test_batch_size_per_replica_counts_replicas(self):
+        arguments = ["-o", self.directory / "run", *settings(
+            train_input__use_fake_data=True, train_input__batch_size_per_replica=32, model__hidden_sizes="[64,32]",
+            runconfig__execution="layer_pipelined", optimizer__learning_rate=0.02)]
+        self.run_to_end(*arguments, "--max_steps", 10, "runconfig.pipeline_stages=2", ranks=4)
+        with h5py.File(self.directory / "run" / "checkpoint_10.h5") as file:
+            self.assertEqual(file["state"].attrs["samples_seen"], 10 * 2 * 32)
+        again = self.run_to_end(*arguments, "--max_steps", 20, "runconfig.pipeline_stages=3", ranks=6)
+        self.assertEqual(len(again.lines("resuming at step 10")), 1, str(again))
+        other = runs.run(*arguments, "--max_steps", 30, "runconfig.pipeline_stages=2", ranks=6)
+        self.assertEqual(other.code, 2, str(other))
+        self.assertIn("with 3 replicas it is", other.errors)
+        self.assertIn("(ranks / runconfig.pipeline_stages)", other.errors)
+
     def test_evaluation_needs_no_stages(self):
         self.train("run", 20, (1, 3))
         trained = runs.metrics(self.directory / "run", "eval")["loss"][-1]
@@ -123,9 +137,9 @@ class Refusals(Pipelines):
     def test_ranks_that_are_no_grid(self):
         self.check_refused(3, {"runconfig__pipeline_stages": 2}, "runconfig.pipeline_stages 2 does not divide the 3 ranks",
                            "replicas x stages", "HINT: mpirun -n 4")
-        self.check_refused(4, {"runconfig__pipeline_stages": 2, "runconfig__num_replicas": 3}, "= 6 ranks, but mpirun started 4")
+        self.check_refused(4, {"runconfig__pipeline_stages": 2, "runconfig__num_replicas": 3}, "= 6 ranks, but there are 4")
         self.check_refused(4, {"runconfig__pipeline_stages": 4}, "4 stages for 3 layers", "a stage has at least one layer")
-        self.check_refused(4, {"runconfig__microbatch": 100}, "microbatches of 100", "there are 2 replicas")
+        self.check_refused(4, {"runconfig__microbatch": 128}, "microbatches of 128", "there are 2 replicas")
         self.check_refused(2, {"train_input__batch_size": 1, "runconfig__pipeline_stages": 1}, "divided among 2 replicas")
 
 

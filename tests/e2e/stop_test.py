@@ -14,7 +14,8 @@ from support import runs  # noqa: E402 (exits with 77 when a module is missing)
 from support.runs import settings  # noqa: E402
 
 STOPPED = 75  # exit code
-TIMES = ("samples_per_s", "elapsed_s", "compute_s", "exchange_s", "data_s", "files_s")  # differ from run to run
+TIMES = ("samples_per_s", "elapsed_s", "compute_s", "exchange_s", "data_s", "files_s", "stage_busy_mean_s",
+         "stage_busy_max_s", "bubble_fraction")  # differ from run to run
 
 # Dropout, clipping, accumulation, evaluation, a short last batch: everything that has a state or a position.
 BASE = {"model__hidden_sizes": "[64,32]", "model__dropout": 0.1, "train_input__use_fake_data": True,
@@ -112,16 +113,21 @@ class Signals(StopTestCase):
     def test_usr1_again_and_again(self):
         self.stop_and_finish(2, lambda run: run.process.send_signal(signal.SIGUSR1), "SIGUSR1 arrived")
 
-    def test_usr2_on_four_ranks_in_the_middle_of_a_metrics_row(self):
-        """With a row for each log line, the row is a mean over steps of two processes."""
-        values = {"runconfig__save_losses": False, "runconfig__log_steps": 50}
+    def stop_four_ranks_and_finish(self, **values):
         self.run_to_end(*self.arguments("reference", **values), ranks=4)
         run = Running(4, *self.arguments("stopped", **values))
-        run.wait_for("Step=50 ")
+        run.wait_for("Step=100 ")
         run.process.send_signal(signal.SIGUSR2)
         self.assertEqual(run.end(), STOPPED, str(run))
         self.run_to_end(*self.arguments("stopped", **values), ranks=4)
         self.check_same("stopped", "reference")
+
+    def test_usr2_on_four_ranks_in_the_middle_of_a_metrics_row(self):
+        """With a row for each log line, the row is a mean over steps of two processes."""
+        self.stop_four_ranks_and_finish(runconfig__save_losses=False, runconfig__log_steps=50)
+
+    def test_usr2_on_stages(self):
+        self.stop_four_ranks_and_finish(runconfig__execution="layer_pipelined", runconfig__pipeline_stages=2)
 
     def test_term_to_any_rank(self):
         for rank in range(3):

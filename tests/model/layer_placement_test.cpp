@@ -85,5 +85,16 @@ TEST(PlaceLayers, SharesAddUpToOne) {
   EXPECT_EQ(share_of_cost(costs, {0, 4}), 1.0);
 }
 
+TEST(StagesFrom, IsTheOtherWayRoundOfFirstLayers) {
+  const std::vector<LayerRange> stages = stages_from(std::vector<int>{0, 2, 3}, 7);
+  ASSERT_EQ(stages.size(), 3U);
+  EXPECT_EQ(stages[0].begin, 0U);
+  EXPECT_EQ(stages[0].end, 2U);
+  EXPECT_EQ(stages[1].end, 3U);
+  EXPECT_EQ(stages[2].begin, 3U);
+  EXPECT_EQ(stages[2].end, 7U);
+  EXPECT_EQ(first_layers_of(stages), (std::vector<int>{0, 2, 3}));
+}
+
 }  // namespace
 }  // namespace fcmnist::model

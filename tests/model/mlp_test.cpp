@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "kernels/gemm.hpp"
 #include "kernels/softmax_loss.hpp"
 #include "support/random_matrix.hpp"
 
@@ -110,6 +111,31 @@ void backward(const Mlp& mlp, ArenaView<const float> weights, MatrixView<const f
 }
 
 class Gradients : public testing::TestWithParam<MlpOptions> {};
+
+/// With all that is dropped and rectified: what a library computes differs by rounding only.
+TEST_P(Gradients, AreTheSameToRoundingWithOtherLibraries) {
+  if (!kernels::available(GemmBackend::onednn)) GTEST_SKIP() << "one library only";
+  const Net net(GetParam());
+  constexpr auto openblas = GemmBackend::openblas, onednn = GemmBackend::onednn;
+  std::vector<LayerGemms> mixed;
+  for (std::size_t i = 0; i + 1 < net.widths.size(); ++i) {
+    const bool odd = i % 2 == 1;
+    mixed.push_back({odd ? openblas : onednn, odd ? onednn : openblas, odd ? openblas : onednn});
+  }
+  const Mlp other(net.widths, net.options, GemmChoice(mixed));
+  std::vector<float> results[2];
+  for (const Mlp* mlp : {&net.mlp, &other}) {
+    Workspace workspace(*mlp, net.rows);
+    const DropoutContext context = net.context();
+    const auto logits = mlp->forward(net.weights.view(), net.batch(), &context, workspace);
+    static_cast<void>(kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F));
+    Arena<float> gradients(mlp->layout());
+    backward(*mlp, net.weights.view(), net.batch(), workspace, Accumulate::write, gradients.view());
+    const auto all = gradients.view().all();
+    results[mlp == &other ? 1 : 0].assign(all.begin(), all.end());
+  }
+  for (std::size_t i = 0; i < results[0].size(); ++i) ASSERT_NEAR(results[1][i], results[0][i], 1e-5) << i;
+}
 
 TEST_P(Gradients, AgreeWithFiniteDifferencesInDouble) {
   const Net net(GetParam());
@@ -317,6 +343,16 @@ TEST(Workspace, HasRoomForTheInputOfItsRunOfLayers) {
     EXPECT_EQ(view.cols, 5U);
     EXPECT_EQ(view.stride, first.activation(0, 5).stride) << "the same bits as without a cut";
   }
+}
+
+TEST(Workspace, SaysHowManyBytesItTakes) {
+  const MlpOptions options = make({500, 300}, true, 0.0);
+  const std::vector<std::size_t> widths = {784, 500, 300, 10};
+  const Mlp whole(widths, options, GemmBackend::openblas);
+  const Mlp back(widths, options, GemmBackend::openblas, {1, 3});
+  // Rows of 64 samples lie 80 numbers apart. The last layer's delta is in the place of its activation.
+  EXPECT_EQ(Workspace::bytes(whole, 64), 4U * (64 * 784 + 2 * 80 * 500 + 2 * 80 * 300 + 80 * 10));
+  EXPECT_EQ(Workspace::bytes(back, 64), 4U * (2 * 80 * 500 + 2 * 80 * 300 + 80 * 10));
 }
 
 }  // namespace

@@ -180,13 +180,15 @@ class SlurmTest(unittest.TestCase):
 
     def test_reproducible_has_the_bits_of_another_world(self):
         setting = ("runconfig.reproducible=True", "runconfig.microbatch=16")
-        job = train("reproducible", TWO_NODES, *setting).wait()
-        self.check_trained(job, "2 ranks on 2 nodes")
         model_dir = os.path.join(DIRECTORY, "reproducible_plain")
         plain = run("mpirun", "-n", "3", "--oversubscribe", PROGRAM, "-p", SMOKE, "-o", model_dir, *setting)
         self.assertIn("3 ranks on 1 node", plain.stdout, plain.stderr)
-        same = run(sys.executable, "scripts/compare_runs.py", job.model_dir, model_dir)
-        self.assertEqual(same.returncode, 0, same.stdout + same.stderr)
+        for execution, says in (("data_parallel", "2 ranks on 2 nodes"), ("layer_pipelined", "2 stages x 1 replica")):
+            with self.subTest(execution=execution):
+                job = train(execution, TWO_NODES, *setting, f"runconfig.execution={execution}").wait()
+                self.check_trained(job, says)
+                same = run(sys.executable, "scripts/compare_runs.py", job.model_dir, model_dir)
+                self.assertEqual(same.returncode, 0, same.stdout + same.stderr)
 
     def test_resumes_in_a_second_job_on_another_world(self):
         first = train("first", (), "--max_steps", "100").wait()

@@ -7,9 +7,12 @@
 #include <sys/wait.h>
 
 #include <atomic>
+#include <cstring>
+#include <span>
 #include <sstream>
 #include <thread>
 
+#include "core/digest.hpp"
 #include "core/error.hpp"
 #include "store/metrics_file.hpp"
 #include "store/sealed_file.hpp"
@@ -79,12 +82,39 @@ TEST_F(MetricsJournalTest, IsThereOnlyWhileItHasRows) {
   EXPECT_FALSE(fs::exists(journal));
   append(file, 1, 2);
   file.journal();
-  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 2 classes 3\n"));
+  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 1 classes 3\n"));
   file.sync_journal();
   file.write();
   EXPECT_FALSE(fs::exists(journal));
   file.sync_journal();
   EXPECT_EQ(names_in(directory.path()), std::vector<std::string>{"metrics.h5"});
+}
+
+/// The record as releases wrote it that had 13 columns.
+std::string with_13_columns(std::string record) {
+  record.resize(16 + 13 * 8);
+  const std::uint32_t payload_bytes = 13 * 8;
+  std::memcpy(record.data(), &payload_bytes, sizeof payload_bytes);
+  const std::string digest = sha256_hex(std::as_bytes(std::span(record)));
+  for (int i = 0; i < 8; ++i) record += static_cast<char>(std::stoi(digest.substr(2 * i, 2), nullptr, 16));
+  return record;
+}
+
+TEST_F(MetricsJournalTest, RowsOfEarlierReleasesHaveZerosInLaterColumns) {
+  MetricsFile file = open();
+  append(file, 1, 1);
+  file.journal();
+  const std::string written = content(journal);
+  const std::size_t header = written.find('\n') + 1;
+  put(journal, written.substr(0, header) + with_13_columns(written.substr(header)));
+  TrainRow expected = train_row(1);
+  expected.stage_busy_mean_s = expected.stage_busy_max_s = expected.bubble_fraction = 0.0;
+  MetricsFile again = open();
+  EXPECT_TRUE(again.train() == std::vector<TrainRow>{expected});
+  EXPECT_EQ(logged.str(), "");
+  append(again, 2, 2);
+  again.journal();
+  EXPECT_TRUE(open().train() == (std::vector<TrainRow>{expected, train_row(2)}));
 }
 
 TEST_F(MetricsJournalTest, KeepsWhatCameWhileTheImageWasWritten) {

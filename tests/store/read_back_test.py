@@ -182,7 +182,7 @@ class Journal(unittest.TestCase):
     def test_damage_ends_it_there(self):
         with open(self.journal, "rb") as file:
             good = file.read()
-        header, forget, row = good.index(b"\n") + 1, 16 + 8 + 8, 16 + 13 * 8 + 8
+        header, forget, row = good.index(b"\n") + 1, 16 + 8 + 8, 16 + 16 * 8 + 8
         for at in (header + forget, header + forget + 10 * row + 3, header + forget + 11 * row - 1):
             with open(self.journal, "wb") as file:
                 file.write(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:])

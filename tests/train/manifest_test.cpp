@@ -19,7 +19,7 @@ const store::Manifest then = manifest("OpenBLAS 0.3.21 DYNAMIC_ARCH SkylakeX", "
 
 TEST(ManifestChanges, AreEmptyForEqualEntries) {
   EXPECT_EQ(manifest_changes(then, then, bit_entries), "");
-  EXPECT_EQ(manifest_changes(then, then, program_entries), "");
+  EXPECT_EQ(manifest_changes(then, then, noted_entries), "");
 }
 
 TEST(ManifestChanges, NameTheEntryAndBothValues) {

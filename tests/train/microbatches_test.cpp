@@ -98,12 +98,21 @@ TEST(Microbatches, StagesHaveFourEachUnlessTheyWouldBeSmall) {
 TEST(Microbatches, OfAnEvaluationAreTheSameInAnyWorldWhenThoseOfTrainingAre) {
   config::RunConfig config;
   config.eval_input.batch_size = 100;
-  EXPECT_EQ(evaluation_microbatches(config, 4, 10'000).largest(10'000), 25U);  // a rank's share of the batch
+  const auto size = [&](int replicas, int stages) {
+    return evaluation_microbatches(config, replicas, stages, 10'000).largest(10'000);
+  };
+  EXPECT_EQ(size(4, 1), 25U) << "a replica's share of the batch";
+  EXPECT_EQ(size(4, 2), 25U) << "small enough for stages";
+  config.eval_input.batch_size = 10'000;
+  EXPECT_EQ(size(1, 1), 10'000U);
+  EXPECT_EQ(size(1, 2), 1250U);
+  EXPECT_EQ(size(2, 3), 417U);
+  EXPECT_EQ(size(50, 4), 64U) << "smaller ones are slow";
   config.run.microbatch = 5;
   for (const int replicas : {1, 3, 48}) {
-    EXPECT_EQ(evaluation_microbatches(config, replicas, 10'000).largest(10'000), 64U);
-    EXPECT_EQ(evaluation_microbatches(config, replicas, 1'000'000).largest(1'000'000), 245U);
-    EXPECT_EQ(evaluation_microbatches(config, replicas, 7).largest(7), 7U);
+    EXPECT_EQ(evaluation_microbatches(config, replicas, 1, 10'000).largest(10'000), 64U);
+    EXPECT_EQ(evaluation_microbatches(config, replicas, 1, 1'000'000).largest(1'000'000), 245U);
+    EXPECT_EQ(evaluation_microbatches(config, replicas, 1, 7).largest(7), 7U);
   }
 }
 

@@ -241,11 +241,14 @@ TEST_P(Reproducible, AGradientThatDoesNotFitIsComputedAgainInAnyWorld) {
   for (const int exponent : {-120, 10, 60}) {
     const Trained serial = train(alone, GetParam().config, 0, 2, 1, 150, exponent);
     EXPECT_GT(serial.recomputed, 0) << exponent;
-    for (const int ranks_per_node : {0, 2}) {
-      const Trained shared = train(world(), GetParam().config, ranks_per_node, 2, 1, 150, exponent);
-      EXPECT_EQ(shared.recomputed, serial.recomputed);
-      EXPECT_EQ(shared.norms, serial.norms);
-      EXPECT_TRUE(shared.weights == serial.weights) << ranks_per_node << " ranks per node";
+    for (const int stages : test::stage_counts(world().size(), GetParam().config)) {
+      SCOPED_TRACE(std::to_string(stages) + " stages, exponent " + std::to_string(exponent));
+      for (const int ranks_per_node : {0, 2}) {
+        const Trained shared = train(world(), GetParam().config, ranks_per_node, 2, stages, 150, exponent);
+        EXPECT_EQ(shared.recomputed, serial.recomputed);
+        EXPECT_EQ(shared.norms, serial.norms);
+        EXPECT_TRUE(shared.weights == serial.weights) << ranks_per_node << " ranks per node";
+      }
     }
   }
 }

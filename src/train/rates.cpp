@@ -1,0 +1,177 @@
+#include "train/rates.hpp"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <numeric>
+
+#include "comm/session.hpp"
+#include "core/arena.hpp"
+#include "core/fixed_point.hpp"
+#include "core/ordered_sum.hpp"
+#include "data/batch_loader.hpp"
+#include "kernels/softmax_loss.hpp"
+#include "optim/sgd.hpp"
+#include "train/made_up_data.hpp"
+#include "train/time_split.hpp"
+#include "train/trainer.hpp"
+
+namespace fcmnist::train {
+
+namespace {
+
+constexpr double wait_assumed_s = 0.3e-6;           // a cache line from one core to another, and back
+constexpr double message_in_node_assumed_s = 5e-6;  // until a rank that polls has it
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+/// Calls `measure` for about `seconds`, three times at least after a first one that does not count.
+void repeat_for(double seconds, const std::function<void()>& measure) {
+  measure();
+  const double end_s = comm::now_s() + seconds;
+  for (int done = 0; done < 3 || comm::now_s() < end_s; ++done) measure();
+}
+
+double median_time_s(double seconds, const std::function<void()>& action) {
+  std::vector<double> times;
+  repeat_for(seconds, [&] {
+    Stopwatch watch;
+    action();
+    times.push_back(watch.lap_s());
+  });
+  times.erase(times.begin());
+  return median(std::move(times));
+}
+
+/// Forward and backward of one stage's microbatch, as in Trainer.
+class StageWork {
+ public:
+  StageWork(const config::RunConfig& config, const model::Mlp& mlp, const StageMapping& stage, bool is_last,
+            std::size_t samples, const data::Dataset& dataset)
+      : config_(&config),
+        mlp_(&mlp),
+        is_first_(stage.layers.begin == 0),
+        is_last_(is_last),
+        dataset_(&dataset),
+        parts_(gradient_parts(mlp, stage.nodes, config.run.reproducible)),
+        weights_(mlp.layout()),
+        gradient_(mlp.layout()),
+        workspace_(mlp, samples),
+        labels_(samples),
+        ids_(samples) {
+    mlp.initialize(config.run.seed, weights_.view());
+    const MatrixView<float> input = workspace_.input(samples);
+    for (std::size_t row = 0; row < input.rows; ++row) std::ranges::fill(input.row(row), 0.5F);
+  }
+
+  StageTime run() {
+    const std::size_t samples = ids_.size();
+    const MatrixView<float> input = workspace_.input(samples);
+    Stopwatch watch;
+    StageTime time;
+    for (std::uint32_t& id : ids_) id = static_cast<std::uint32_t>((next_ += 7919) % dataset_->samples());
+    if (is_first_) data::fill_features(*dataset_, ids_, input);
+    if (is_last_) data::fill_labels(*dataset_, ids_, labels_);
+    time.data_s = watch.lap_s();
+    const model::DropoutContext dropout{config_->run.seed, 0, ids_};
+    const MatrixView<float> output = mlp_->forward(weights_.view(), input, &dropout, workspace_);
+    if (is_last_) kernels::softmax_cross_entropy_gradient(output, labels_, 1e-3F);
+    time.forward_s = watch.lap_s();
+    mlp_->backward_deltas(weights_.view(), samples, workspace_, workspace_.d_input(samples));
+    time.deltas_s = watch.lap_s();
+    mlp_->backward_weights(input, workspace_, model::Accumulate::write, gradient_.view(), parts_);
+    time.weights_s = watch.lap_s();
+    return time;
+  }
+
+ private:
+  const config::RunConfig* config_;
+  const model::Mlp* mlp_;
+  bool is_first_, is_last_;
+  const data::Dataset* dataset_;
+  std::vector<model::GradientPart> parts_;
+  Arena<float> weights_, gradient_;
+  model::Workspace workspace_;
+  std::vector<std::uint8_t> labels_;
+  std::vector<std::uint32_t> ids_;
+  std::size_t next_ = 0;
+};
+
+StageTime measure_stage(StageWork work, double seconds) {
+  constexpr std::array parts = {&StageTime::data_s, &StageTime::forward_s, &StageTime::deltas_s,
+                                &StageTime::weights_s};
+  std::vector<StageTime> times;
+  repeat_for(seconds, [&] { times.push_back(work.run()); });
+  StageTime result;
+  for (const auto part : parts) {
+    std::vector<double> of_part(times.size() - 1);
+    std::ranges::transform(times.begin() + 1, times.end(), of_part.begin(), part);
+    result.*part = median(std::move(of_part));
+  }
+  return result;
+}
+
+/// Passes over arrays that come from memory or a far cache, as gradients that other cores have written do.
+void measure_passes(const config::RunConfig& config, Rates& rates) {
+  constexpr std::size_t numbers = std::size_t{1} << 18, arrays = 16;
+  constexpr double seconds = 0.05;
+  const AlignedArray<float> all(arrays * numbers);
+  const AlignedArray<std::int64_t> integers(numbers);
+  std::size_t next = 0;
+  const auto take = [&] { return std::span(all.data() + next++ % arrays * numbers, numbers); };
+  const auto count = static_cast<double>(numbers);
+  rates.copy_s = median_time_s(seconds, [&] { std::ranges::copy(take(), take().begin()); }) / count;
+  rates.update_s = median_time_s(seconds,
+                                 [&] {
+                                   const std::array<const float*, 1> from = {take().data()};
+                                   const auto weights = take(), momentum = take();
+                                   optim::sgd_update(config.optimizer, {0.0, 1.0}, from, weights, momentum);
+                                 }) /
+                   count;
+  const auto sum_of = [&](std::size_t terms) {
+    return median_time_s(seconds, [&] {
+      std::array<const float*, 4> from = {};
+      for (std::size_t i = 0; i < terms; ++i) from[i] = take().data();
+      ordered_sum(std::span(from).first(terms), take());
+    });
+  };
+  rates.add_s = std::max(0.0, sum_of(4) - sum_of(2)) / 2.0 / count;
+  if (!config.run.reproducible) return;
+  rates.fixed_point_s =
+      median_time_s(seconds,
+                    [&] {
+                      FixedPoint(-40).add(take(), FixedPoint::Into::add, {integers.data(), numbers});
+                    }) /
+      count;
+}
+
+}  // namespace
+
+Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, const data::DatasetShape& shape,
+                    const comm::Topology& topology) {
+  constexpr double seconds = 0.5;  // for all stages
+  const auto widths = model::widths_of(config.model, shape.features());
+  const MadeUpData data(topology, enough_to_measure(shape, mapping.microbatch_samples),
+                        config.model.num_classes);
+  const data::Dataset view = data.view();
+  Rates rates;
+  for (const StageMapping& stage : mapping.stages) {
+    const model::Mlp mlp(widths, config.model, config.kernels.gemm, stage.layers);
+    const bool is_last = rates.stages.size() + 1 == mapping.stages.size();
+    rates.stages.push_back(
+        measure_stage(StageWork(config, mlp, stage, is_last, mapping.microbatch_samples, view),
+                      seconds / static_cast<double>(mapping.stages.size())));
+  }
+  measure_passes(config, rates);
+  rates.wait_s = wait_assumed_s;
+  rates.within_node = {sizeof(float) / (3.0 * rates.copy_s), message_in_node_assumed_s};  // three copies
+  rates.between_nodes = between_nodes_assumed;
+  rates.ranks_per_core = comm::threads_per_core(mapping.placement, config.kernels.blas_threads);
+  return rates;
+}
+
+}  // namespace fcmnist::train
