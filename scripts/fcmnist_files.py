@@ -46,9 +46,10 @@ TRAIN, EVAL, FORGET_AFTER = 1, 2, 3
 TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learning_rate": "d", "grad_norm": "d",
                  "samples_per_s": "d", "elapsed_s": "d", "compute_s": "d", "exchange_s": "d", "data_s": "d",
                  "files_s": "d", "skipped": "q", "stage_busy_mean_s": "d", "stage_busy_max_s": "d",
-                 "bubble_fraction": "d"}
+                 "bubble_fraction": "d", "loss_scale": "d"}
 # Those that files of 0.1.0 do not have, and how they read there.
-LATER_COLUMNS = {"skipped": np.int64, "stage_busy_mean_s": float, "stage_busy_max_s": float, "bubble_fraction": float}
+LATER_COLUMNS = {"skipped": np.int64, "stage_busy_mean_s": float, "stage_busy_max_s": float, "bubble_fraction": float,
+                 "loss_scale": float}
 FIRST_TRAIN_ROW_BYTES = 8 * 13  # of a journal; columns that came later are appended
 EVAL_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "elapsed_s": "d"}
 

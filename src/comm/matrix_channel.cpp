@@ -12,13 +12,11 @@ namespace fcmnist::comm {
 
 namespace {
 
-constexpr std::size_t message_numbers = message_bytes / sizeof(float);
-
 /// Room for one matrix, and the messages that carry it.
 struct MatrixMessages {
-  explicit MatrixMessages(std::size_t max_numbers)
-      : numbers(max_numbers),
-        requests(std::max<std::size_t>((max_numbers + message_numbers - 1) / message_numbers, 1),
+  explicit MatrixMessages(std::size_t max_bytes)
+      : bytes(max_bytes),
+        requests(std::max<std::size_t>((max_bytes + message_bytes - 1) / message_bytes, 1),
                  MPI_REQUEST_NULL) {}
 
   [[nodiscard]] bool done() {
@@ -27,16 +25,16 @@ struct MatrixMessages {
     return all != 0;
   }
 
-  /// begin(first number, count, request) for each message, when the matrix has `count` numbers.
+  /// begin(first byte, count, request) for each message, when the matrix has `count` bytes.
   template <class Begin>
   void begin_each(std::size_t count, Begin begin) {
     for (std::size_t i = 0; i < requests.size(); ++i) {
-      const std::size_t first = std::min(i * message_numbers, count);
-      begin(numbers.data() + first, static_cast<int>(std::min(message_numbers, count - first)), &requests[i]);
+      const std::size_t first = std::min(i * message_bytes, count);
+      begin(bytes.data() + first, static_cast<int>(std::min(message_bytes, count - first)), &requests[i]);
     }
   }
 
-  AlignedArray<float> numbers;
+  AlignedArray<std::byte> bytes;
   std::vector<MPI_Request> requests;
 };
 
@@ -49,26 +47,26 @@ struct MatrixReceiver::Slot : MatrixMessages {
   using MatrixMessages::MatrixMessages;
 };
 
-MatrixSender::MatrixSender(const Communicator& group, int to, int tag, std::size_t max_numbers,
+MatrixSender::MatrixSender(const Communicator& group, int to, int tag, std::size_t max_bytes,
                            std::size_t depth, PolledWait patience)
     : group_(&group), to_(to), tag_(tag), patience_(patience) {
-  for (std::size_t i = 0; i < depth; ++i) slots_.emplace_back(max_numbers);
+  for (std::size_t i = 0; i < depth; ++i) slots_.emplace_back(max_bytes);
 }
 
 MatrixSender::~MatrixSender() = default;
 MatrixSender::MatrixSender(MatrixSender&&) noexcept = default;
 
-void MatrixSender::send(MatrixView<const float> matrix) {
+void MatrixSender::send(MatrixView<const std::byte> matrix) {
   Slot& slot = slots_[next_];
   next_ = (next_ + 1) % slots_.size();
   const std::size_t count = matrix.rows * matrix.cols;
-  FCMNIST_CHECK(count <= slot.numbers.size(),
-                fmt::format("{} x {}, at most {} numbers", matrix.rows, matrix.cols, slot.numbers.size()));
+  FCMNIST_CHECK(count <= slot.bytes.size(),
+                fmt::format("{} x {}, at most {} bytes", matrix.rows, matrix.cols, slot.bytes.size()));
   wait_for(slot);
-  float* out = slot.numbers.data();
+  std::byte* out = slot.bytes.data();
   for (std::size_t r = 0; r < matrix.rows; ++r) out = std::ranges::copy(matrix.row(r), out).out;
-  slot.begin_each(count, [&](const float* numbers, int n, MPI_Request* request) {
-    FCMNIST_MPI(MPI_Isend(numbers, n, MPI_FLOAT, to_, tag_, group_->handle().comm, request));
+  slot.begin_each(count, [&](const std::byte* bytes, int n, MPI_Request* request) {
+    FCMNIST_MPI(MPI_Isend(bytes, n, MPI_BYTE, to_, tag_, group_->handle().comm, request));
   });
 }
 
@@ -84,10 +82,10 @@ void MatrixSender::wait_for(Slot& slot) {
   patience_.until([&] { return slot.done(); });
 }
 
-MatrixReceiver::MatrixReceiver(const Communicator& group, int from, int tag, std::size_t max_numbers,
+MatrixReceiver::MatrixReceiver(const Communicator& group, int from, int tag, std::size_t max_bytes,
                                std::size_t depth, PolledWait patience)
     : group_(&group), from_(from), tag_(tag), patience_(patience) {
-  for (std::size_t i = 0; i < depth; ++i) slots_.emplace_back(max_numbers);
+  for (std::size_t i = 0; i < depth; ++i) slots_.emplace_back(max_bytes);
 }
 
 MatrixReceiver::~MatrixReceiver() = default;
@@ -103,17 +101,17 @@ void MatrixReceiver::post() {
   Slot& slot = slots_[next_to_post_];
   next_to_post_ = (next_to_post_ + 1) % slots_.size();
   --not_posted_;
-  slot.begin_each(slot.numbers.size(), [&](float* numbers, int n, MPI_Request* request) {
-    FCMNIST_MPI(MPI_Irecv(numbers, n, MPI_FLOAT, from_, tag_, group_->handle().comm, request));
+  slot.begin_each(slot.bytes.size(), [&](std::byte* bytes, int n, MPI_Request* request) {
+    FCMNIST_MPI(MPI_Irecv(bytes, n, MPI_BYTE, from_, tag_, group_->handle().comm, request));
   });
 }
 
-void MatrixReceiver::receive(MatrixView<float> out) {
+void MatrixReceiver::receive(MatrixView<std::byte> out) {
   Slot& slot = slots_[next_to_receive_];
   next_to_receive_ = (next_to_receive_ + 1) % slots_.size();
-  FCMNIST_CHECK(out.rows * out.cols <= slot.numbers.size(), fmt::format("{} x {}", out.rows, out.cols));
+  FCMNIST_CHECK(out.rows * out.cols <= slot.bytes.size(), fmt::format("{} x {}", out.rows, out.cols));
   patience_.until([&] { return slot.done(); });
-  const float* in = slot.numbers.data();
+  const std::byte* in = slot.bytes.data();
   for (std::size_t r = 0; r < out.rows; ++r) std::copy_n(in + r * out.cols, out.cols, out.row(r).data());
   if (not_posted_ > 0) post();
 }

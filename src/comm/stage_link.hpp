@@ -25,24 +25,38 @@ class StageLink {
   /// `grid` must outlive it.
   ///   inputs, outputs  units of this stage's input and of its last layer
   ///   max_samples      of a microbatch
+  ///   number_bytes     size of a number of the matrices: those of a smaller type can be sent too
   StageLink(const Grid& grid, Purpose purpose, std::size_t inputs, std::size_t outputs,
-            std::size_t max_samples, bool give_way);
+            std::size_t max_samples, bool give_way, std::size_t number_bytes = sizeof(float));
 
   /// Memory of its own that a rank needs for it.
   ///   neighbours_before, neighbours_after  0 at the ends of the pipeline, else 1
   static std::size_t bytes(Purpose purpose, std::size_t neighbours_before, std::size_t neighbours_after,
-                           std::size_t inputs, std::size_t outputs, std::size_t max_samples);
+                           std::size_t inputs, std::size_t outputs, std::size_t max_samples,
+                           std::size_t number_bytes = sizeof(float));
 
   /// So many microbatches follow.
   void begin(std::size_t microbatches);
   /// From the stage before: (inputs x samples), received into `out`.
-  void receive_activation(MatrixView<float> out);
+  template <class T>
+  void receive_activation(MatrixView<T> out) {
+    if (activation_in_) activation_in_->receive(bytes_of(out));
+  }
   /// To the next stage: (outputs x samples).
-  void send_activation(MatrixView<const float> activation);
+  template <class T>
+  void send_activation(MatrixView<T> activation) {
+    if (activation_out_) activation_out_->send(bytes_of(activation));
+  }
   /// From the next stage: (outputs x samples), received into `out`.
-  void receive_gradient(MatrixView<float> out);
+  template <class T>
+  void receive_gradient(MatrixView<T> out) {
+    if (gradient_in_) gradient_in_->receive(bytes_of(out));
+  }
   /// To the stage before: (inputs x samples).
-  void send_gradient(MatrixView<const float> gradient);
+  template <class T>
+  void send_gradient(MatrixView<T> gradient) {
+    if (gradient_out_) gradient_out_->send(bytes_of(gradient));
+  }
   /// Lets MPI move what is on its way. Never waits.
   void progress();
   /// Waits until all that was sent has left.

@@ -19,6 +19,11 @@ constexpr Choice<model::Initializer> initializers[] = {
     {"zeros", model::Initializer::zeros},
 };
 
+constexpr Choice<kernels::HalfType> half_types[] = {
+    {"bfloat16", kernels::HalfType::bfloat16},
+    {"float16", kernels::HalfType::float16},
+};
+
 /// A key that takes one word only, because there is nothing else to choose yet.
 Key only_word_key(const std::string& name, const std::string& word, const std::string& hint) {
   return active(
@@ -66,17 +71,31 @@ std::vector<Key> model_keys() {
       choice_key(
           section, "initializer", Resume::keeps, [](auto& c) -> auto& { return c.model.initializer; },
           initializers),
-      without_effect(KeyKind::warning, section, "mixed_precision",
-                     "runs in float32: half precision comes in a later release", only_true),
+      active(
+          section, "mixed_precision", Resume::may_change,
+          [](const Value& v, const std::string& key, Draft& draft) {
+            draft.config.model.mixed_precision = read_bool(v, key);
+          },
+          [](const RunConfig& c) {
+            return c.model.mixed_precision ? write(*c.model.mixed_precision) : std::string();
+          }),
+      active(
+          section, "half_type", Resume::may_change,
+          [](const Value& v, const std::string& key, Draft& draft) {
+            draft.config.model.half_type = read_choice(v, key, half_types);
+          },
+          [](const RunConfig& c) {
+            return c.model.half_type ? write_choice(*c.model.half_type, half_types) : std::string();
+          }),
       inert_key(section, "to_float16", "images are kept as bytes and become float32 when a batch is made",
                 any_bool),
       inert_key(section, "compute_eval_metrics", accuracy, any_bool),
       inert_key(section, "disable_softmax",
                 "softmax and loss are one kernel here, so both are always computed", only_true),
-      inert_key(section, "fp16_type", "runs in float32: there is no half type to choose"),
-      inert_key(section, "boundary_casting", "runs in float32: nothing is cast"),
+      inert_key(section, "fp16_type", "half_type is the key here: bfloat16 | float16"),
+      inert_key(section, "boundary_casting",
+                "activations stay in one type from the first layer to the logits"),
       inert_key(section, "tf_summary", "metrics go to <model_dir>/metrics.h5"),
-      refused_key(section, "half_type", "half precision comes in a later release"),
   };
 }
 

@@ -28,11 +28,19 @@ void read_optimizer_type(const Value& value, const std::string& key, Draft&) {
   unexpected(value, key, "SGD");
 }
 
-/// Float32 needs no loss scaling, so only a scale other than 1 is worth a line.
-bool loss_scale_speaks_up(const Value& value, const std::string& key) {
-  if (value.kind == Value::Kind::scalar && lower_case(value.text) == "dynamic") return true;
-  constexpr NumberRange scales{0, not_negative.limit, false, true, "a number above 0, or dynamic"};
-  return read_number(value, key, scales) != 1.0;
+constexpr double largest_loss_scale = 0x1p60;  // leaves room for gradients in float
+constexpr NumberRange loss_scales{0, largest_loss_scale, false, true, "a number above 0, at most 2^60"};
+
+void read_loss_scaling_factor(const Value& value, const std::string& key, Draft& draft) {
+  constexpr NumberRange factors{0, largest_loss_scale, false, true, "a number above 0, or dynamic"};
+  double& factor = draft.config.optimizer.loss_scale.factor;
+  const bool is_word = value.kind == Value::Kind::scalar && lower_case(value.text) == "dynamic";
+  factor = is_word ? optim::LossScaleOptions::dynamic : read_number(value, key, factors);
+}
+
+std::string write_loss_scaling_factor(const RunConfig& config) {
+  const double factor = config.optimizer.loss_scale.factor;
+  return factor == optim::LossScaleOptions::dynamic ? "dynamic" : write(factor);
 }
 
 Key later_key(const std::string& name, const std::string& owner) {
@@ -44,8 +52,7 @@ Key later_key(const std::string& name, const std::string& owner) {
 
 std::vector<Key> optimizer_keys() {
   const std::string section = "optimizer";
-  const std::string scaling = "float32 needs no loss scaling, so it changes nothing";
-  constexpr Resume keeps = Resume::keeps;
+  constexpr Resume keeps = Resume::keeps, may_change = Resume::may_change;
   std::vector<Key> keys = {
       active(section, "optimizer_type", keeps, read_optimizer_type,
              [](const RunConfig&) { return write(std::string("SGD")); }),
@@ -71,11 +78,19 @@ std::vector<Key> optimizer_keys() {
       integer_key(
           section, "grad_accum_steps", keeps, [](auto& c) -> auto& { return c.optimizer.grad_accum_steps; },
           1, 1'000'000),
-      inert_key(section, "loss_scaling_factor", scaling, loss_scale_speaks_up),
-      inert_key(section, "initial_loss_scale", scaling, any_number),
-      inert_key(section, "steps_per_increase", scaling, any_number),
-      inert_key(section, "min_loss_scale", scaling, any_number),
-      inert_key(section, "max_loss_scale", scaling, any_number),
+      active(section, "loss_scaling_factor", may_change, read_loss_scaling_factor, write_loss_scaling_factor),
+      number_key(
+          section, "initial_loss_scale", may_change,
+          [](auto& c) -> auto& { return c.optimizer.loss_scale.initial; }, loss_scales),
+      integer_key(
+          section, "steps_per_increase", may_change,
+          [](auto& c) -> auto& { return c.optimizer.loss_scale.steps_per_increase; }, 1L, most_steps),
+      number_key(
+          section, "min_loss_scale", may_change, [](auto& c) -> auto& { return c.optimizer.loss_scale.min; },
+          loss_scales),
+      number_key(
+          section, "max_loss_scale", may_change, [](auto& c) -> auto& { return c.optimizer.loss_scale.max; },
+          loss_scales),
       inert_key(section, "log_summaries", "metrics go to <model_dir>/metrics.h5"),
       later_key("beta1", "Adam and its kin"),
       later_key("beta2", "Adam and its kin"),

@@ -87,6 +87,15 @@ void check_optimizer(const Given& given, const optim::OptimizerOptions& optimize
                                  given.where("optimizer.use_nesterov")),
                      "set optimizer.momentum 0.9, or optimizer.use_nesterov False");
   }
+  const optim::LossScaleOptions& scale = optimizer.loss_scale;
+  if (scale.factor == optim::LossScaleOptions::dynamic &&
+      !(scale.min <= scale.initial && scale.initial <= scale.max)) {
+    throw UsageError(
+        fmt::format("{}: optimizer.loss_scaling_factor dynamic needs min_loss_scale <= initial_loss_scale <= "
+                    "max_loss_scale, found {}, {}, {}",
+                    given.where("optimizer.loss_scaling_factor"), write(scale.min), write(scale.initial),
+                    write(scale.max)));
+  }
 }
 
 /// Stages that were given below an execution that has none do not count.

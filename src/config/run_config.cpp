@@ -19,6 +19,7 @@ std::size_t microbatch_size(const RunConfig& config) {
 RunConfig built_in_experiment() {
   RunConfig config;
   config.model.dropout = 0.2;
+  config.model.mixed_precision = false;
   config.optimizer.learning_rate = {{optim::ScheduleKind::cosine, 0.1, 0.0, 1.0, 0}};
   config.optimizer.momentum = 0.9;
   config.optimizer.weight_decay_rate = 5e-4;

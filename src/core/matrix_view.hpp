@@ -32,4 +32,12 @@ struct MatrixView {
   }
 };
 
+/// The bytes of the numbers of a matrix.
+template <class T>
+auto bytes_of(MatrixView<T> matrix) {
+  using Byte = std::conditional_t<std::is_const_v<T>, const std::byte, std::byte>;
+  return MatrixView<Byte>(reinterpret_cast<Byte*>(matrix.data), matrix.rows, matrix.cols * sizeof(T),
+                          matrix.stride * sizeof(T));
+}
+
 }  // namespace fcmnist

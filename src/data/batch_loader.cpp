@@ -11,10 +11,19 @@ namespace fcmnist::data {
 
 namespace {
 
+constexpr auto scale = static_cast<float>(1.0 / (255.0 * pixel_deviation));
+constexpr auto shift = static_cast<float>(-pixel_mean / pixel_deviation);
+
 void normalise(const std::uint8_t* __restrict pixels, float* __restrict out, std::size_t count) {
-  constexpr auto scale = static_cast<float>(1.0 / (255.0 * pixel_deviation));
-  constexpr auto shift = static_cast<float>(-pixel_mean / pixel_deviation);
   for (std::size_t i = 0; i < count; ++i) out[i] = std::fma(static_cast<float>(pixels[i]), scale, shift);
+}
+
+template <class Half>
+void normalise(const std::uint8_t* __restrict pixels, Half* __restrict out, std::size_t count) {
+#pragma omp simd  // of plain integers: assigning whole structs would keep it scalar
+  for (std::size_t i = 0; i < count; ++i) {
+    out[i].bits = Half(std::fma(static_cast<float>(pixels[i]), scale, shift)).bits;
+  }
 }
 
 /// Asks for a row that is needed soon. Rows are drawn at random from tens of megabytes, so the processor
@@ -30,10 +39,9 @@ void check_ids(const Dataset& dataset, std::span<const std::uint32_t> sample_ids
   }
 }
 
-}  // namespace
-
-void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
-                   MatrixView<float> features) {
+template <class T>
+void fill_features_of(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
+                      MatrixView<T> features) {
   FCMNIST_CHECK(features.rows == sample_ids.size() && features.cols == dataset.features(),
                 fmt::format("{} ids, features {} x {}, images of {}", sample_ids.size(), features.rows,
                             features.cols, dataset.features()));
@@ -42,6 +50,21 @@ void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample
     if (r + 1 < sample_ids.size()) prefetch(dataset.images.row(sample_ids[r + 1]));
     normalise(dataset.images.row(sample_ids[r]).data(), features.row(r).data(), features.cols);
   }
+}
+
+}  // namespace
+
+void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
+                   MatrixView<float> features) {
+  fill_features_of(dataset, sample_ids, features);
+}
+void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
+                   MatrixView<BFloat16> features) {
+  fill_features_of(dataset, sample_ids, features);
+}
+void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
+                   MatrixView<Float16> features) {
+  fill_features_of(dataset, sample_ids, features);
 }
 
 void fill_labels(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/half.hpp"
 #include "core/matrix_view.hpp"
 #include "data/dataset.hpp"
 
@@ -16,10 +17,14 @@ inline constexpr double pixel_deviation = 0.3081;
 /// pixel_deviation, computed as one fused multiply-add, so within 1 unit in the last place or two of that
 /// formula and the same bits in every build.
 ///   sample_ids  (rows)             each < dataset.samples()
-///   features    (rows x features)  written; may have a stride
+///   features    (rows x features)  written; may have a stride. Half numbers are rounded from the float.
 /// Allocates nothing.
 void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
                    MatrixView<float> features);
+void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
+                   MatrixView<BFloat16> features);
+void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
+                   MatrixView<Float16> features);
 
 /// Gathers their labels.
 ///   sample_ids, labels  (rows)

@@ -3,18 +3,10 @@
 #include <fmt/format.h>
 
 #include "core/error.hpp"
+#include "core/multiversion.hpp"
 
 #ifdef __F16C__
 #include <immintrin.h>
-#endif
-
-// With AVX-512, rounding to bfloat16 takes half of the time, widening as long as with AVX2. Its bfloat16
-// instruction would take half of that, but it makes subnormal numbers zero. (clang 14 has no such clones; the
-// sanitizers are not ready when the loader chooses one.)
-#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
-#define FCMNIST_ALSO_FOR_AVX512 __attribute__((target_clones("arch=x86-64-v4", "default")))
-#else
-#define FCMNIST_ALSO_FOR_AVX512
 #endif
 
 namespace fcmnist::kernels {
@@ -25,6 +17,8 @@ void check(std::size_t in, std::size_t out) {
   FCMNIST_CHECK(in == out, fmt::format("{} numbers into {} places", in, out));
 }
 
+// With AVX-512, rounding to bfloat16 takes half of the time, widening as long as with AVX2. Its bfloat16
+// instruction would take half of that, but it makes subnormal numbers zero.
 FCMNIST_ALSO_FOR_AVX512
 void round_all(const float* __restrict in, BFloat16* __restrict out, std::size_t count) {
 #pragma omp simd  // of plain integers: assigning whole structs would keep it scalar

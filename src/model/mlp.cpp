@@ -7,13 +7,14 @@
 #include <numeric>
 
 #include "core/error.hpp"
+#include "kernels/convert.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/half_layer_ops.hpp"
 #include "kernels/layer_ops.hpp"
 #include "model/initializer.hpp"
 
 namespace fcmnist::model {
 
-using kernels::gemm;
 using kernels::Op;
 
 std::vector<std::size_t> widths_of(const MlpOptions& options, std::size_t features) {
@@ -55,38 +56,43 @@ void Mlp::initialize(std::uint64_t seed, ArenaView<float> weights) const {
   }
 }
 
-std::span<const float> Mlp::bias(ArenaView<const float> weights, const Layer& layer) const {
-  return options_.use_bias ? weights[layer.bias_slot].row(0) : std::span<const float>();
+template <class T>
+std::span<const T> Mlp::bias(ArenaView<const T> weights, const Layer& layer) const {
+  return options_.use_bias ? weights[layer.bias_slot].row(0) : std::span<const T>();
 }
 
-std::size_t Mlp::samples_of(MatrixView<const float> input) const {
+template <class T>
+std::size_t Mlp::samples_of(MatrixView<const T> input) const {
   return layers_.front().index == 0 ? input.rows : input.cols;
 }
 
-MatrixView<float> Mlp::forward(ArenaView<const float> weights, MatrixView<const float> input,
-                               const DropoutContext* dropout, Workspace& workspace) const {
+template <class T>
+void Mlp::forward(std::type_identity_t<ArenaView<const T>> weights,
+                  std::type_identity_t<MatrixView<const T>> input, const DropoutContext* dropout,
+                  BasicWorkspace<T>& workspace) const {
   const std::size_t samples = samples_of(input);
   FCMNIST_CHECK(input.rows * input.cols == samples * inputs() && samples <= workspace.max_samples(),
                 fmt::format("input {} x {}, expected at most {} samples of {}", input.rows, input.cols,
                             workspace.max_samples(), inputs()));
-  MatrixView<const float> below = input;
+  Products<T>& products = workspace.products_;
+  MatrixView<const T> below = input;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
-    const MatrixView<float> out = workspace.activation(i, samples);
-    gemm(layer.gemms.forward, Op::none, weights[layer.weight_slot],
-         layer.index == 0 ? Op::transpose : Op::none, below, 1.0F, 0.0F, out);
+    const MatrixView<const T> weight = weights[layer.weight_slot];
+    const Op op_b = layer.index == 0 ? Op::transpose : Op::none;
     if (layer.last) {
-      kernels::add_bias(out, bias(weights, layer));
-    } else {
-      kernels::add_bias_relu(out, bias(weights, layer));
-      if (dropout != nullptr && options_.dropout > 0.0) {
-        kernels::dropout(out, dropout->sample_ids, options_.dropout,
-                         {dropout->seed, dropout->epoch, static_cast<std::uint32_t>(layer.index)});
-      }
+      products.logits(layer.gemms.forward, weight, bias(weights, layer), op_b, below,
+                      workspace.logits(samples));
+      return;
+    }
+    const MatrixView<T> out = workspace.activation(i, samples);
+    products.hidden(layer.gemms.forward, weight, bias(weights, layer), op_b, below, out);
+    if (dropout != nullptr && options_.dropout > 0.0) {
+      kernels::dropout(out, dropout->sample_ids, options_.dropout,
+                       {dropout->seed, dropout->epoch, static_cast<std::uint32_t>(layer.index)});
     }
     below = out;
   }
-  return workspace.activation(layers_.size() - 1, samples);
 }
 
 std::vector<GradientPart> Mlp::gradient_parts(std::size_t target) const {
@@ -117,94 +123,66 @@ std::vector<GradientPart> Mlp::gradient_parts(std::size_t target) const {
   return parts;
 }
 
-void Mlp::backward_deltas(ArenaView<const float> weights, std::size_t samples, Workspace& workspace,
-                          MatrixView<float> d_input) const {
+template <class T>
+void Mlp::backward_deltas(std::type_identity_t<ArenaView<const T>> weights, std::size_t samples,
+                          BasicWorkspace<T>& workspace, std::type_identity_t<MatrixView<T>> d_input) const {
   const auto scale = static_cast<float>(1.0 / (1.0 - options_.dropout));
+  if constexpr (!std::is_same_v<T, float>) {
+    if (ends_network()) {
+      kernels::convert(MatrixView<const float>(workspace.logits(samples)), workspace.d_output(samples));
+    }
+  }
   for (std::size_t i = layers_.size(); i-- > 0;) {
     const Layer& layer = layers_[i];
-    const MatrixView<float> delta = workspace.delta(i, samples);
-    if (!layer.last) kernels::relu_dropout_backward(delta, workspace.activation(i, samples), scale);
-    const MatrixView<float> below = i > 0 ? workspace.delta(i - 1, samples) : d_input;
-    if (below.data != nullptr)
-      gemm(layer.gemms.delta, Op::transpose, weights[layer.weight_slot], Op::none, delta, 1.0F, 0.0F, below);
+    const MatrixView<T> delta = workspace.delta(i, samples);
+    if (!layer.last) {
+      kernels::relu_dropout_backward(delta, MatrixView<const T>(workspace.activation(i, samples)), scale);
+    }
+    const MatrixView<T> below = i > 0 ? workspace.delta(i - 1, samples) : d_input;
+    if (below.data == nullptr) continue;
+    workspace.products_.delta(layer.gemms.delta, weights[layer.weight_slot], delta, below);
   }
 }
 
-void Mlp::backward_weights(MatrixView<const float> input, Workspace& workspace, Accumulate accumulate,
-                           ArenaView<float> gradients, std::span<const GradientPart> parts,
-                           const std::function<void()>& on_part) const {
+template <class T>
+void Mlp::backward_weights(std::type_identity_t<MatrixView<const T>> input, BasicWorkspace<T>& workspace,
+                           Accumulate accumulate, ArenaView<float> gradients,
+                           std::span<const GradientPart> parts, const std::function<void()>& on_part) const {
   for (const GradientPart& part : parts) {
     weight_gradient(part, input, workspace, accumulate, gradients);
     if (on_part) on_part();
   }
 }
 
-void Mlp::weight_gradient(const GradientPart& part, MatrixView<const float> input, Workspace& workspace,
+template <class T>
+void Mlp::weight_gradient(const GradientPart& part, MatrixView<const T> input, BasicWorkspace<T>& workspace,
                           Accumulate accumulate, ArenaView<float> gradients) const {
   const Layer& layer = layers_[part.layer];
   const std::size_t samples = samples_of(input);
-  const MatrixView<const float> delta = workspace.delta(part.layer, samples);
-  const MatrixView<const float> below =
-      part.layer > 0 ? workspace.activation(part.layer - 1, samples) : input;
+  const MatrixView<const T> delta = workspace.delta(part.layer, samples);
+  const MatrixView<const T> below = part.layer > 0 ? workspace.activation(part.layer - 1, samples) : input;
   const bool add = accumulate == Accumulate::add;
-  gemm(layer.gemms.weight_gradient, Op::none, delta.middle(part.rows.begin, part.rows.size()),
-       layer.index == 0 ? Op::none : Op::transpose, below, 1.0F, add ? 1.0F : 0.0F,
-       gradients[layer.weight_slot].middle(part.rows.begin, part.rows.size()));
+  workspace.products_.weight_gradient(layer.gemms.weight_gradient,
+                                      delta.middle(part.rows.begin, part.rows.size()),
+                                      layer.index == 0 ? Op::none : Op::transpose, below, add,
+                                      gradients[layer.weight_slot].middle(part.rows.begin, part.rows.size()));
   if (options_.use_bias && part.rows.end == layer.outputs) {
     kernels::sum_samples(delta, gradients[layer.bias_slot].row(0), add);
   }
 }
 
-namespace {
-
-/// Numbers from one unit's row to the next. An odd number of cache lines: rows that start a power of two
-/// apart would share few places of the first-level cache.
-std::size_t row_stride(std::size_t samples) {
-  constexpr std::size_t line = 64 / sizeof(float);
-  return ((samples + line - 1) / line | 1) * line;
-}
-
-}  // namespace
-
-Workspace::Workspace(const Mlp& mlp, std::size_t max_samples)
-    : max_samples_(max_samples),
-      stride_(row_stride(max_samples)),
-      inputs_(mlp.inputs()),
-      begins_network_(mlp.layers_.front().index == 0),
-      input_((begins_network_ ? max_samples : stride_) * inputs_),
-      d_input_(begins_network_ ? 0 : stride_ * inputs_) {
-  for (const auto& layer : mlp.layers_) {
-    units_.push_back(layer.outputs);
-    activations_.emplace_back(stride_ * layer.outputs);
-    deltas_.emplace_back(layer.last ? 0 : stride_ * layer.outputs);
-  }
-}
-
-std::size_t Workspace::bytes(const Mlp& mlp, std::size_t max_samples) {
-  const std::size_t stride = row_stride(max_samples);
-  const bool begins_network = mlp.layers_.front().index == 0;
-  std::size_t numbers = (begins_network ? max_samples : 2 * stride) * mlp.inputs();
-  for (const auto& layer : mlp.layers_) numbers += (layer.last ? 1 : 2) * stride * layer.outputs;
-  return numbers * sizeof(float);
-}
-
-MatrixView<float> Workspace::input(std::size_t samples) const {
-  if (begins_network_) return {input_.data(), samples, inputs_};
-  return {input_.data(), inputs_, samples, stride_};
-}
-
-MatrixView<float> Workspace::d_input(std::size_t samples) const {
-  if (begins_network_) return {};
-  return {d_input_.data(), inputs_, samples, stride_};
-}
-
-MatrixView<float> Workspace::activation(std::size_t i, std::size_t samples) const {
-  return {activations_[i].data(), units_[i], samples, stride_};
-}
-
-MatrixView<float> Workspace::delta(std::size_t i, std::size_t samples) const {
-  const bool shared = deltas_[i].size() == 0;
-  return {shared ? activations_[i].data() : deltas_[i].data(), units_[i], samples, stride_};
-}
+// The three arithmetics.
+#define FCMNIST_INSTANTIATE(T)                                                                              \
+  template void Mlp::forward<T>(ArenaView<const T>, MatrixView<const T>, const DropoutContext*,             \
+                                BasicWorkspace<T>&) const;                                                  \
+  template void Mlp::backward_deltas<T>(ArenaView<const T>, std::size_t, BasicWorkspace<T>&, MatrixView<T>) \
+      const;                                                                                                \
+  template void Mlp::backward_weights<T>(MatrixView<const T>, BasicWorkspace<T>&, Accumulate,               \
+                                         ArenaView<float>, std::span<const GradientPart>,                   \
+                                         const std::function<void()>&) const;
+FCMNIST_INSTANTIATE(float)
+FCMNIST_INSTANTIATE(BFloat16)
+FCMNIST_INSTANTIATE(Float16)
+#undef FCMNIST_INSTANTIATE
 
 }  // namespace fcmnist::model

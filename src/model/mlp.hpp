@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <type_traits>
+#include <variant>
 #include <vector>
 
 #include "core/arena.hpp"
@@ -10,6 +12,7 @@
 #include "core/matrix_view.hpp"
 #include "core/share.hpp"
 #include "model/options.hpp"
+#include "model/products.hpp"
 
 namespace fcmnist::model {
 
@@ -39,12 +42,15 @@ struct GradientPart {
   Range numbers;  ///< in the flat array
 };
 
-/// Activations and their gradients of one microbatch of at most `max_samples` samples. Allocated once.
-class Workspace;
+/// Activations and their gradients of one microbatch of at most `max_samples` samples, in numbers of type T
+/// (float, BFloat16, Float16). Allocated once.
+template <class T>
+class BasicWorkspace;
+using Workspace = BasicWorkspace<float>;
 
 /// A contiguous run of layers of a multi-layer perceptron: hidden layers Linear -> ReLU -> Dropout, a last
 /// Linear whose outputs are the logits. Owns no numbers: weights and gradients are arenas of layout(),
-/// activations a Workspace.
+/// activations a workspace, whose type is that of the weights. Gradients and logits are float.
 ///
 /// Slots are named as in the reference's PyTorch module, over the whole network: fc_layers.<i>.weight (out x
 /// in), fc_layers.<i>.bias (1 x out), last_layer.weight, last_layer.bias.
@@ -64,6 +70,8 @@ class Mlp {
   [[nodiscard]] std::size_t layer_count() const { return layers_.size(); }
   [[nodiscard]] std::size_t inputs() const { return layers_.front().inputs; }
   [[nodiscard]] std::size_t outputs() const { return layers_.back().outputs; }
+  [[nodiscard]] bool ends_network() const { return layers_.back().last; }
+  [[nodiscard]] Precision precision() const { return options_.precision; }
 
   /// Writes initial weights: a pure function of (seed, layer, position), the same whatever the range is.
   void initialize(std::uint64_t seed, ArenaView<float> weights) const;
@@ -72,10 +80,11 @@ class Mlp {
   ///   input    samples x inputs(), as images lie in memory, when the run begins the network; else
   ///            inputs() x samples. At most workspace.max_samples() samples.
   ///   dropout  nullptr: evaluation, nothing is dropped
-  /// Returns the last layer's output (outputs() x samples), in the workspace: logits when the run ends the
-  /// network.
-  MatrixView<float> forward(ArenaView<const float> weights, MatrixView<const float> input,
-                            const DropoutContext* dropout, Workspace& workspace) const;
+  /// The last layer's output is in the workspace: logits() when the run ends the network, else output().
+  template <class T>
+  void forward(std::type_identity_t<ArenaView<const T>> weights,
+               std::type_identity_t<MatrixView<const T>> input, const DropoutContext* dropout,
+               BasicWorkspace<T>& workspace) const;
 
   /// The order in which backward_weights() finishes the gradient: the largest layer (by numbers) first, in
   /// parts of about `target` numbers that begin and end with a block (core/layout.hpp); 0: a layer is one
@@ -83,23 +92,26 @@ class Mlp {
   [[nodiscard]] std::vector<GradientPart> gradient_parts(std::size_t target = 0) const;
 
   /// Backward, first half: gradients by the output of every layer, the deltas, after a forward() of the same
-  /// samples with dropout (if the model has any). The delta of the last layer, the gradient by this run's
-  /// output, is in the workspace already, written by the caller.
+  /// samples with dropout (if the model has any). The gradient by this run's output is in the workspace
+  /// already, written by the caller: in place of the logits, or in d_output().
   ///   d_input  (inputs() x samples) receives the gradient by the input, or empty: not computed
-  void backward_deltas(ArenaView<const float> weights, std::size_t samples, Workspace& workspace,
-                       MatrixView<float> d_input = {}) const;
+  template <class T>
+  void backward_deltas(std::type_identity_t<ArenaView<const T>> weights, std::size_t samples,
+                       BasicWorkspace<T>& workspace, std::type_identity_t<MatrixView<T>> d_input = {}) const;
 
   /// Second half: gradients of the weights, from the deltas and activations.
   ///   input      as given to forward()
   ///   gradients  every slot is overwritten, or added to
   ///   parts      of gradient_parts(), computed in this order
   ///   on_part    called after each part, if given
-  void backward_weights(MatrixView<const float> input, Workspace& workspace, Accumulate accumulate,
-                        ArenaView<float> gradients, std::span<const GradientPart> parts,
-                        const std::function<void()>& on_part = {}) const;
+  template <class T>
+  void backward_weights(std::type_identity_t<MatrixView<const T>> input, BasicWorkspace<T>& workspace,
+                        Accumulate accumulate, ArenaView<float> gradients,
+                        std::span<const GradientPart> parts, const std::function<void()>& on_part = {}) const;
 
  private:
-  friend class Workspace;
+  template <class T>
+  friend class BasicWorkspace;
   struct Layer {
     std::size_t index = 0;  ///< over the whole network
     std::size_t inputs = 0;
@@ -110,9 +122,12 @@ class Mlp {
     std::size_t bias_slot = 0;
   };
   void add_slots(Layer& layer, Layout& layout) const;
-  [[nodiscard]] std::span<const float> bias(ArenaView<const float> weights, const Layer& layer) const;
-  [[nodiscard]] std::size_t samples_of(MatrixView<const float> input) const;
-  void weight_gradient(const GradientPart& part, MatrixView<const float> input, Workspace& workspace,
+  template <class T>
+  [[nodiscard]] std::span<const T> bias(ArenaView<const T> weights, const Layer& layer) const;
+  template <class T>
+  [[nodiscard]] std::size_t samples_of(MatrixView<const T> input) const;
+  template <class T>
+  void weight_gradient(const GradientPart& part, MatrixView<const T> input, BasicWorkspace<T>& workspace,
                        Accumulate accumulate, ArenaView<float> gradients) const;
 
   MlpOptions options_;
@@ -121,32 +136,59 @@ class Mlp {
   std::size_t first_slot_ = 0;
 };
 
-class Workspace {
+template <class T>
+class BasicWorkspace {
  public:
-  Workspace(const Mlp& mlp, std::size_t max_samples);
-  /// Memory that it takes.
+  using Number = T;
+
+  BasicWorkspace(const Mlp& mlp, std::size_t max_samples);
+  /// Memory that it takes, without that of the products of halves.
   static std::size_t bytes(const Mlp& mlp, std::size_t max_samples);
 
   [[nodiscard]] std::size_t max_samples() const { return max_samples_; }
   /// Where the caller puts the run's input: samples x inputs when the run begins the network, else inputs x
   /// samples.
-  [[nodiscard]] MatrixView<float> input(std::size_t samples) const;
+  [[nodiscard]] MatrixView<T> input(std::size_t samples) const;
   /// For the gradient by the input (inputs x samples); empty when the run begins the network.
-  [[nodiscard]] MatrixView<float> d_input(std::size_t samples) const;
-  /// Output of layer i of the run, after ReLU and dropout (its outputs x samples).
-  [[nodiscard]] MatrixView<float> activation(std::size_t i, std::size_t samples) const;
-  /// Gradient by the output of layer i (its outputs x samples). That of the network's last layer shares the
-  /// memory of its activation, since the loss turns logits into their gradient in place.
-  [[nodiscard]] MatrixView<float> delta(std::size_t i, std::size_t samples) const;
+  [[nodiscard]] MatrixView<T> d_input(std::size_t samples) const;
+  /// Output of layer i of the run, after ReLU and dropout (its outputs x samples). Of the network's last
+  /// layer, there is one in float only: see logits().
+  [[nodiscard]] MatrixView<T> activation(std::size_t i, std::size_t samples) const;
+  /// Gradient by the output of layer i (its outputs x samples). In float, that of the network's last layer
+  /// shares the memory of the logits, since the loss turns them into their gradient in place; in half it is
+  /// rounded from there.
+  [[nodiscard]] MatrixView<T> delta(std::size_t i, std::size_t samples) const;
+  /// Of a run that ends the network (outputs x samples); empty of others.
+  [[nodiscard]] MatrixView<float> logits(std::size_t samples) const;
+  /// Of a run that does not: its output, and the gradient by it.
+  [[nodiscard]] MatrixView<T> output(std::size_t samples) const {
+    return activation(units_.size() - 1, samples);
+  }
+  [[nodiscard]] MatrixView<T> d_output(std::size_t samples) const {
+    return delta(units_.size() - 1, samples);
+  }
 
  private:
+  friend class Mlp;
+  [[nodiscard]] std::size_t stride(std::size_t samples) const;
+
   std::size_t max_samples_;
-  std::size_t stride_;
   std::size_t inputs_;
-  bool begins_network_;
-  AlignedArray<float> input_, d_input_;
+  bool begins_network_, ends_network_;
+  Products<T> products_;
+  AlignedArray<T> input_, d_input_;
   std::vector<std::size_t> units_;  ///< outputs of each layer of the run
-  std::vector<AlignedArray<float>> activations_, deltas_;
+  std::vector<AlignedArray<T>> activations_, deltas_;
+  AlignedArray<float> logits_;  ///< empty in float
 };
+
+extern template class BasicWorkspace<float>;
+extern template class BasicWorkspace<BFloat16>;
+extern template class BasicWorkspace<Float16>;
+
+/// A workspace in the numbers of the model's precision.
+using AnyWorkspace = std::variant<BasicWorkspace<float>, BasicWorkspace<BFloat16>, BasicWorkspace<Float16>>;
+AnyWorkspace make_workspace(const Mlp& mlp, std::size_t max_samples);
+std::size_t workspace_bytes(const Mlp& mlp, std::size_t max_samples);
 
 }  // namespace fcmnist::model

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "core/half.hpp"
 #include "kernels/options.hpp"
 
 namespace fcmnist::model {
@@ -40,12 +42,37 @@ class GemmChoice {
   std::vector<LayerGemms> layers_;
 };
 
+/// What working weights, activations, deltas and so the inputs of matrix products are stored in. Master
+/// weights, gradients of weights, optimizer state, sums and the loss are float32 always.
+enum class Precision { float32, bfloat16, float16 };
+
+/// work.operator()<T>() with the type of these numbers.
+template <class Work>
+auto with_number_type(Precision precision, Work work) {
+  switch (precision) {
+    case Precision::bfloat16:
+      return work.template operator()<BFloat16>();
+    case Precision::float16:
+      return work.template operator()<Float16>();
+    case Precision::float32:
+      break;
+  }
+  return work.template operator()<float>();
+}
+
+/// Bytes of a working weight or activation.
+constexpr std::size_t number_bytes(Precision precision) { return precision == Precision::float32 ? 4 : 2; }
+
 struct MlpOptions {
   std::vector<int> hidden_sizes = {500, 300};
   int num_classes = 10;
   double dropout = 0.0;  ///< probability that a hidden unit is dropped in training
   bool use_bias = true;
   Initializer initializer = Initializer::he_normal;
+  // Not given: what the checkpoint has that a run goes on from, else False, and the best of this machine.
+  std::optional<bool> mixed_precision;
+  std::optional<kernels::HalfType> half_type;
+  Precision precision = Precision::float32;  ///< in effect: train::settle_precision()
 
   bool operator==(const MlpOptions&) const = default;
 };

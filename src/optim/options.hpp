@@ -17,6 +17,18 @@ struct SchedulePiece {
   bool operator==(const SchedulePiece&) const = default;
 };
 
+/// See LossScale.
+struct LossScaleOptions {
+  static constexpr double dynamic = 0.0;
+  double factor = 1.0;  ///< or `dynamic`, to which all others belong
+  double initial = 0x1p15;
+  long steps_per_increase = 2000;
+  double min = 0x1p-14;
+  double max = 0x1p15;
+
+  bool operator==(const LossScaleOptions&) const = default;
+};
+
 struct OptimizerOptions {
   std::vector<SchedulePiece> learning_rate = {SchedulePiece{}};
   double momentum = 0.0;
@@ -25,6 +37,7 @@ struct OptimizerOptions {
   double max_gradient_norm = 0.0;   ///< > 0: scale the gradient so that its 2-norm is at most this
   double max_gradient_value = 0.0;  ///< > 0: clamp every component of the gradient to [-this, this]
   int grad_accum_steps = 1;         ///< batches whose mean gradient makes one step
+  LossScaleOptions loss_scale;
 
   bool operator==(const OptimizerOptions&) const = default;
 };

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/error.hpp"
+#include "core/multiversion.hpp"
 
 namespace fcmnist::optim {
 
@@ -68,10 +69,22 @@ const float* sum_but_last(std::span<const float* const> sources, std::size_t beg
   return sum.data();
 }
 
-}  // namespace
+FCMNIST_ALSO_FOR_AVX512
+void round_to(const float* __restrict w, BFloat16* __restrict working, std::size_t count) {
+#pragma omp simd  // of plain integers: assigning whole structs would keep it scalar
+  for (std::size_t i = 0; i < count; ++i) working[i].bits = BFloat16(w[i]).bits;
+}
 
-double sgd_update(const OptimizerOptions& options, const SgdStep& step, std::span<const float* const> sources,
-                  std::span<float> weights, std::span<float> momentum_buffer) {
+FCMNIST_ALSO_FOR_AVX512
+void round_to(const float* __restrict w, Float16* __restrict working, std::size_t count) {
+#pragma omp simd
+  for (std::size_t i = 0; i < count; ++i) working[i].bits = Float16(w[i]).bits;
+}
+
+/// after_chunk(begin, count) is called while the chunk's new weights are in the first-level cache.
+template <class AfterChunk>
+double update_all(const OptimizerOptions& options, const SgdStep& step, std::span<const float* const> sources,
+                  std::span<float> weights, std::span<float> momentum_buffer, AfterChunk after_chunk) {
   FCMNIST_CHECK(
       !sources.empty() && momentum_buffer.size() == weights.size(),
       fmt::format("{} sources, {} weights, {}", sources.size(), weights.size(), momentum_buffer.size()));
@@ -91,8 +104,37 @@ double sgd_update(const OptimizerOptions& options, const SgdStep& step, std::spa
       squares += update(
           k, count, [others, last](std::size_t i) { return others[i] + last[i]; }, w, m);
     }
+    after_chunk(begin, count);
   }
   return squares;
+}
+
+template <class Half>
+double update_and_round(const OptimizerOptions& options, const SgdStep& step,
+                        std::span<const float* const> sources, std::span<float> weights,
+                        std::span<float> momentum_buffer, std::span<Half> working) {
+  FCMNIST_CHECK(working.size() == weights.size(), fmt::format("{}, {}", working.size(), weights.size()));
+  return update_all(options, step, sources, weights, momentum_buffer,
+                    [&](std::size_t begin, std::size_t count) {
+                      round_to(weights.data() + begin, working.data() + begin, count);
+                    });
+}
+
+}  // namespace
+
+double sgd_update(const OptimizerOptions& options, const SgdStep& step, std::span<const float* const> sources,
+                  std::span<float> weights, std::span<float> momentum_buffer) {
+  return update_all(options, step, sources, weights, momentum_buffer, [](std::size_t, std::size_t) {});
+}
+
+double sgd_update(const OptimizerOptions& options, const SgdStep& step, std::span<const float* const> sources,
+                  std::span<float> weights, std::span<float> momentum_buffer, std::span<BFloat16> working) {
+  return update_and_round(options, step, sources, weights, momentum_buffer, working);
+}
+
+double sgd_update(const OptimizerOptions& options, const SgdStep& step, std::span<const float* const> sources,
+                  std::span<float> weights, std::span<float> momentum_buffer, std::span<Float16> working) {
+  return update_and_round(options, step, sources, weights, momentum_buffer, working);
 }
 
 }  // namespace fcmnist::optim

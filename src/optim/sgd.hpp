@@ -2,6 +2,7 @@
 
 #include <span>
 
+#include "core/half.hpp"
 #include "optim/options.hpp"
 
 namespace fcmnist::optim {
@@ -30,5 +31,12 @@ double clip_scale(double norm, double max_norm);
 /// last).
 double sgd_update(const OptimizerOptions& options, const SgdStep& step, std::span<const float* const> sources,
                   std::span<float> weights, std::span<float> momentum_buffer);
+
+/// The same on master weights, which are then rounded to the working weights.
+///   working  (n) written
+double sgd_update(const OptimizerOptions& options, const SgdStep& step, std::span<const float* const> sources,
+                  std::span<float> weights, std::span<float> momentum_buffer, std::span<BFloat16> working);
+double sgd_update(const OptimizerOptions& options, const SgdStep& step, std::span<const float* const> sources,
+                  std::span<float> weights, std::span<float> momentum_buffer, std::span<Float16> working);
 
 }  // namespace fcmnist::optim

@@ -33,6 +33,8 @@ void for_each_later_field(State& state, Visit visit) {
   visit("log_interval_samples", state.since_log_line.samples);
   visit("log_interval_skipped", state.since_log_line.skipped);
   visit("gradient_exponent", state.gradient_exponent);
+  visit("loss_scale", state.loss_scale);
+  visit("loss_scale_good_steps", state.loss_scale_good_steps);
 }
 
 hdf5::Shape stored_shape(const Slot& slot) {

@@ -24,6 +24,7 @@ struct TrainRow {
   double stage_busy_mean_s = 0;  ///< all but waiting for a neighbour, mean over the stages
   double stage_busy_max_s = 0;   ///< ... of the stage that is busy the longest
   double bubble_fraction = 0;    ///< part of the stages' time in which they waited, 0 to 1
+  double loss_scale = 0;         ///< factor on the loss; 1 without loss scaling, 0 in releases that had none
   bool operator==(const TrainRow&) const = default;
 };
 
@@ -64,6 +65,7 @@ void for_each_column(const TrainRow*, Visit visit) {
         "time that the busiest stage of rank 0's replica was busy; 0 without stages");
   visit("bubble_fraction", &TrainRow::bubble_fraction, "1",
         "part of the time of the stages of rank 0's replica in which they waited; 0 without stages");
+  visit("loss_scale", &TrainRow::loss_scale, "1", "factor on the loss of the step, and so on its gradients");
 }
 
 /// Without `confusion`, which is not a column of single numbers.

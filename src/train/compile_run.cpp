@@ -7,6 +7,7 @@
 #include "store/atomic_file.hpp"
 #include "store/model_dir.hpp"
 #include "train/plan_search.hpp"
+#include "train/precision.hpp"
 #include "train/run_plan.hpp"
 #include "train/start_point.hpp"
 #include "train/training_setup.hpp"
@@ -21,12 +22,13 @@ UsageError nothing_to_plan(config::Mode mode) {
       "leave --compile_only out, or the mode");
 }
 
-void run_compile(const RunContext& context) {
+void run_compile(RunContext& context) {
   const config::Mode mode = context.config.run.mode;
   if (mode != config::Mode::train && mode != config::Mode::train_and_eval) {
     throw nothing_to_plan(mode).as_agreed();
   }
   const Start start(context);
+  settle_precision(context, start.point);
   const Shapes shapes = find_datasets(context);
   const model::Mlp mlp = make_stage(context, shapes.train.features(), {});
   static_cast<void>(make_plan(context, shapes.train));

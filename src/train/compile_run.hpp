@@ -11,6 +11,6 @@ UsageError nothing_to_plan(config::Mode mode);
 
 /// --compile_only: checks all that a training run would, measures what is fastest on this world, prints it,
 /// and writes it to <model_dir>/plan.yaml. Trains nothing. Collective; all ranks throw the same errors.
-void run_compile(const RunContext& context);
+void run_compile(RunContext& context);
 
 }  // namespace fcmnist::train

@@ -10,6 +10,7 @@
 #include "store/sealed_file.hpp"
 #include "train/evaluator.hpp"
 #include "train/model_state.hpp"
+#include "train/precision.hpp"
 #include "train/run_log.hpp"
 #include "train/shared_dataset.hpp"
 #include "train/start_point.hpp"
@@ -103,13 +104,15 @@ StoreError no_checkpoint(const store::ModelDir& model_dir) {
 void run_evaluation(RunContext& context) {
   const store::ModelDir model_dir(context.config.run.model_dir);
   CheckpointQueue queue(context, model_dir);
+  settle_precision(context, {});
   const data::DatasetShape shape = find_dataset(context.topology, context.config.eval_input, *context.log);
   const model::Mlp mlp(model::widths_of(context.config.model, shape.features()), context.config.model,
                        context.config.kernels.gemm);
   comm::check_shared_memory(
       context.topology,
       context.topology.is_leader()
-          ? SharedDataset::bytes(shape) + ModelState::shared_bytes(context.topology.seat(), mlp.layout())
+          ? SharedDataset::bytes(shape) +
+                ModelState::shared_bytes(context.topology.seat(), mlp.layout(), mlp.precision())
           : 0);
   const SharedDataset dataset(context.topology, context.config.eval_input, shape,
                               context.config.model.num_classes);
@@ -120,7 +123,7 @@ void run_evaluation(RunContext& context) {
   while (queue.next()) {
     Stopwatch watch;
     state.load_weights(queue.current());
-    const EvaluationResult result = evaluator.evaluate(state.weights());
+    const EvaluationResult result = evaluator.evaluate(state);
     if (!context.is_root()) continue;
     const store::TrainState& at = queue.current()->header().state;
     context.log->info("{}", eval_line(at.step, result));

@@ -26,12 +26,13 @@ Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, co
       mlp_(&mlp),
       samples_(samples_to_score(config, grid.replicas(), dataset.samples())),
       microbatches_(evaluation_microbatches(config, grid.replicas(), grid.stages(), samples_)),
-      workspace_(mlp, microbatches_.largest(samples_)),
-      link_(grid, comm::StageLink::Purpose::evaluation, mlp.inputs(), mlp.outputs(), workspace_.max_samples(),
-            give_way),
-      labels_(workspace_.max_samples()),
-      predicted_(workspace_.max_samples()),
-      ids_(workspace_.max_samples()) {}
+      max_samples_(microbatches_.largest(samples_)),
+      workspace_(model::make_workspace(mlp, max_samples_)),
+      link_(grid, comm::StageLink::Purpose::evaluation, mlp.inputs(), mlp.outputs(), max_samples_, give_way,
+            model::number_bytes(mlp.precision())),
+      labels_(max_samples_),
+      predicted_(max_samples_),
+      ids_(max_samples_) {}
 
 std::size_t Evaluator::samples_to_score(const config::RunConfig& config, int replicas,
                                         std::size_t available) {
@@ -46,15 +47,19 @@ std::size_t Evaluator::microbatch(const config::RunConfig& config, int replicas,
   return evaluation_microbatches(config, replicas, stages, samples).largest(samples);
 }
 
-EvaluationResult Evaluator::evaluate(ArenaView<const float> weights) {
+EvaluationResult Evaluator::evaluate(const ModelState& state) {
   const std::size_t classes = static_cast<std::size_t>(dataset_->num_classes);
   Scores scores;
   scores.confusion.assign(classes * classes, 0);
   const std::size_t count = microbatches_.count(samples_, grid_->replica());
   link_.begin(count);
-  for (std::size_t m = 0; m < count; ++m) {
-    score(microbatches_.of(samples_, grid_->replica(), m), weights, scores);
-  }
+  const auto score_all = [&]<class T>(model::BasicWorkspace<T>& workspace) {
+    const ArenaView<const T> weights = state.replica<T>().mine();
+    for (std::size_t m = 0; m < count; ++m) {
+      score(microbatches_.of(samples_, grid_->replica(), m), weights, workspace, scores);
+    }
+  };
+  std::visit(score_all, workspace_);
   link_.finish();
 
   const comm::Communicator& world = grid_->world().world();
@@ -73,19 +78,20 @@ EvaluationResult Evaluator::evaluate(ArenaView<const float> weights) {
 }
 
 /// One microbatch through this stage.
-void Evaluator::score(Range samples, ArenaView<const float> weights, Scores& scores) {
+template <class T>
+void Evaluator::score(Range samples, ArenaView<const T> weights, model::BasicWorkspace<T>& workspace,
+                      Scores& scores) {
   const auto ids = std::span(ids_).first(samples.size());
   std::iota(ids.begin(), ids.end(), static_cast<std::uint32_t>(samples.begin));
-  const MatrixView<float> input = workspace_.input(samples.size());
+  const MatrixView<T> input = workspace.input(samples.size());
   if (grid_->is_first_stage()) data::fill_features(*dataset_, ids, input);
   link_.receive_activation(input);
-  const MatrixView<float> output = mlp_->forward(weights, input, nullptr, workspace_);
-  link_.send_activation(output);
-  if (!grid_->is_last_stage()) return;
+  mlp_->forward(weights, input, nullptr, workspace);
+  if (!grid_->is_last_stage()) return link_.send_activation(workspace.output(samples.size()));
   const auto labels = std::span(labels_).first(samples.size());
   const auto predicted = std::span(predicted_).first(samples.size());
   data::fill_labels(*dataset_, ids, labels);
-  scores.loss.add(kernels::softmax_cross_entropy(output, labels, predicted).loss);
+  scores.loss.add(kernels::softmax_cross_entropy(workspace.logits(samples.size()), labels, predicted).loss);
   for (std::size_t i = 0; i < samples.size(); ++i) {
     ++scores.confusion[labels[i] * mlp_->outputs() + predicted[i]];
   }

@@ -6,10 +6,10 @@
 #include "comm/grid.hpp"
 #include "comm/stage_link.hpp"
 #include "config/run_config.hpp"
-#include "core/arena.hpp"
 #include "data/dataset.hpp"
 #include "model/mlp.hpp"
 #include "train/microbatches.hpp"
+#include "train/model_state.hpp"
 
 namespace fcmnist::train {
 
@@ -33,19 +33,21 @@ class Evaluator {
   static std::size_t microbatch(const config::RunConfig& config, int replicas, int stages,
                                 std::size_t available);
 
-  /// Collective; `weights` are those of this rank's stage. The same result on every rank.
-  EvaluationResult evaluate(ArenaView<const float> weights);
+  /// Collective; `state` is of this rank's stage. The same result on every rank.
+  EvaluationResult evaluate(const ModelState& state);
 
  private:
   struct Scores;
-  void score(Range samples, ArenaView<const float> weights, Scores& scores);
+  template <class T>
+  void score(Range samples, ArenaView<const T> weights, model::BasicWorkspace<T>& workspace, Scores& scores);
 
   const comm::Grid* grid_;
   const data::Dataset* dataset_;
   const model::Mlp* mlp_;
   std::size_t samples_;  ///< to score
   Microbatches microbatches_;
-  model::Workspace workspace_;
+  std::size_t max_samples_;  ///< of one
+  model::AnyWorkspace workspace_;
   comm::StageLink link_;
   std::vector<std::uint8_t> labels_, predicted_;
   std::vector<std::uint32_t> ids_;

@@ -142,7 +142,8 @@ Forecast forecast(const config::RunConfig& config, const Mapping& mapping, const
     time = {time.data_s * turns, time.forward_s * turns, time.deltas_s * turns, time.weights_s * turns};
     if (s == 0) continue;
     const bool same_node = node_of(stage.ranks.begin) == node_of(mapping.stages[s - 1].ranks.begin);
-    const auto bytes = static_cast<double>(mapping.microbatch_samples * stage.inputs * sizeof(float));
+    const auto bytes = static_cast<double>(mapping.microbatch_samples * stage.inputs *
+                                           model::number_bytes(config.model.precision));
     link_s.push_back((same_node ? rates.within_node : rates.between_nodes).seconds(bytes));
   }
   const std::size_t microbatches = mapping.replica_microbatches.end;

@@ -46,7 +46,9 @@ Learner::Origin Learner::begin(const StartPoint& start) {
   };
   const std::int64_t step = of_root(saved.step);
   const std::int64_t skipped_in_a_row = of_root(saved.skipped_in_a_row);
-  trainer_.resume_at(step, skipped_in_a_row, static_cast<int>(of_root(saved.gradient_exponent)));
+  const auto exponent = static_cast<int>(of_root(saved.gradient_exponent));
+  const double loss_scale = std::stod(context_->world().broadcast(fmt::format("{}", saved.loss_scale), 0));
+  trainer_.resume_at(step, skipped_in_a_row, exponent, {loss_scale, of_root(saved.loss_scale_good_steps)});
   return Origin::all;
 }
 
@@ -64,6 +66,8 @@ store::TrainState Learner::position() const {
   store::TrainState state = position_after(steps_done(), *plan_, context_->config.run.seed, labels_sha256_);
   state.skipped_in_a_row = trainer_.skipped_in_a_row();
   state.gradient_exponent = trainer_.gradient_exponent();
+  state.loss_scale = trainer_.loss_scale().scale;
+  state.loss_scale_good_steps = trainer_.loss_scale().good_steps;
   return state;
 }
 

@@ -36,7 +36,7 @@ class Learner {
   /// Collective, as Trainer::step.
   StepResult step(const Requests& mine) { return trainer_.step(mine); }
   /// Collective; only if evaluates().
-  EvaluationResult evaluate() { return evaluator_->evaluate(state_.weights()); }
+  EvaluationResult evaluate() { return evaluator_->evaluate(state_); }
   [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
   /// Collective, between steps: throws CommError on all ranks when their replicas are not the same bits.
   void check_replicas() const {

@@ -74,10 +74,11 @@ PrivateMemory private_memory_of(const config::RunConfig& config, const Shapes& s
   const std::size_t before = s > 0 ? 1 : 0, after = s + 1 < stages ? 1 : 0;
   const std::size_t samples = mapping.microbatch_samples;
   PrivateMemory memory;
-  memory.weights = mlp.layout().size() * sizeof(float);
-  memory.activations = most_in_flight(stages, s) * (model::Workspace::bytes(mlp, samples) + samples);
+  memory.weights = mlp.layout().size() * model::number_bytes(mlp.precision());
+  memory.activations = most_in_flight(stages, s) * (model::workspace_bytes(mlp, samples) + samples);
   const auto link_bytes = [&](comm::StageLink::Purpose purpose, std::size_t most) {
-    return comm::StageLink::bytes(purpose, before, after, mlp.inputs(), mlp.outputs(), most);
+    return comm::StageLink::bytes(purpose, before, after, mlp.inputs(), mlp.outputs(), most,
+                                  model::number_bytes(mlp.precision()));
   };
   memory.messages = link_bytes(comm::StageLink::Purpose::training, samples);
   memory.other = shapes.train.samples * sizeof(std::uint32_t);
@@ -85,7 +86,7 @@ PrivateMemory private_memory_of(const config::RunConfig& config, const Shapes& s
   if (stages > 1 && s == 0) memory.other += 2 * mlp.network_layout().size() * sizeof(float);
   if (shapes.eval) {
     const std::size_t scored = Evaluator::microbatch(config, mapping.replicas, stages, shapes.eval->samples);
-    memory.activations += model::Workspace::bytes(mlp, scored);
+    memory.activations += model::workspace_bytes(mlp, scored);
     memory.messages += link_bytes(comm::StageLink::Purpose::evaluation, scored);
   }
   return memory;
@@ -146,7 +147,10 @@ Mapping map_training(const config::RunConfig& config, const Shapes& shapes,
       nodes[node].own += ranks_here * (own.total() + program_bytes);
       nodes[node].sent += sent;
     }
-    if (s > 0) mapping.sent_between_stages += 2 * mapping.replica_samples.end * mlp.inputs() * sizeof(float);
+    if (s > 0) {
+      mapping.sent_between_stages +=
+          2 * mapping.replica_samples.end * mlp.inputs() * model::number_bytes(mlp.precision());
+    }
   }
   for (const auto& [node, use] : nodes) {
     mapping.shared_on_a_node = std::max(mapping.shared_on_a_node, use.shared);
@@ -165,10 +169,11 @@ EvaluationMapping map_evaluation(const config::RunConfig& config, const data::Da
   mapping.samples = Evaluator::samples_to_score(config, ranks, shape.samples);
   const Microbatches microbatches = evaluation_microbatches(config, ranks, 1, mapping.samples);
   mapping.rank_samples = samples_of_replicas(microbatches, mapping.samples, ranks);
-  mapping.private_memory = model::Workspace::bytes(mlp, microbatches.largest(mapping.samples)) +
-                           mlp.layout().size() * sizeof(float);
+  mapping.private_memory = model::workspace_bytes(mlp, microbatches.largest(mapping.samples)) +
+                           mlp.layout().size() * model::number_bytes(mlp.precision());
   for (const auto& [node, count] : ranks_by_node(placement, {0, placement.size()})) {
-    const std::size_t bytes = SharedDataset::bytes(shape) + ModelState::shared_bytes({count}, mlp.layout());
+    const std::size_t bytes =
+        SharedDataset::bytes(shape) + ModelState::shared_bytes({count}, mlp.layout(), mlp.precision());
     mapping.shared_on_a_node = std::max(mapping.shared_on_a_node, bytes);
   }
   return mapping;

@@ -48,6 +48,7 @@ double median_time_s(double seconds, const std::function<void()>& action) {
 }
 
 /// Forward and backward of one stage's microbatch, as in Trainer.
+template <class T>
 class StageWork {
  public:
   StageWork(const config::RunConfig& config, const model::Mlp& mlp, const StageMapping& stage, bool is_last,
@@ -63,14 +64,16 @@ class StageWork {
         workspace_(mlp, samples),
         labels_(samples),
         ids_(samples) {
-    mlp.initialize(config.run.seed, weights_.view());
-    const MatrixView<float> input = workspace_.input(samples);
-    for (std::size_t row = 0; row < input.rows; ++row) std::ranges::fill(input.row(row), 0.5F);
+    Arena<float> initial(mlp.layout());
+    mlp.initialize(config.run.seed, initial.view());
+    std::ranges::transform(initial.view().all(), weights_.view().data(), [](float w) { return T(w); });
+    const MatrixView<T> input = workspace_.input(samples);
+    for (std::size_t row = 0; row < input.rows; ++row) std::ranges::fill(input.row(row), T(0.5F));
   }
 
   StageTime run() {
     const std::size_t samples = ids_.size();
-    const MatrixView<float> input = workspace_.input(samples);
+    const MatrixView<T> input = workspace_.input(samples);
     Stopwatch watch;
     StageTime time;
     for (std::uint32_t& id : ids_) id = static_cast<std::uint32_t>((next_ += 7919) % dataset_->samples());
@@ -78,8 +81,8 @@ class StageWork {
     if (is_last_) data::fill_labels(*dataset_, ids_, labels_);
     time.data_s = watch.lap_s();
     const model::DropoutContext dropout{config_->run.seed, 0, ids_};
-    const MatrixView<float> output = mlp_->forward(weights_.view(), input, &dropout, workspace_);
-    if (is_last_) kernels::softmax_cross_entropy_gradient(output, labels_, 1e-3F);
+    mlp_->forward(weights_.view(), input, &dropout, workspace_);
+    if (is_last_) kernels::softmax_cross_entropy_gradient(workspace_.logits(samples), labels_, 1e-3F);
     time.forward_s = watch.lap_s();
     mlp_->backward_deltas(weights_.view(), samples, workspace_, workspace_.d_input(samples));
     time.deltas_s = watch.lap_s();
@@ -94,14 +97,16 @@ class StageWork {
   bool is_first_, is_last_;
   const data::Dataset* dataset_;
   std::vector<model::GradientPart> parts_;
-  Arena<float> weights_, gradient_;
-  model::Workspace workspace_;
+  Arena<T> weights_;
+  Arena<float> gradient_;
+  model::BasicWorkspace<T> workspace_;
   std::vector<std::uint8_t> labels_;
   std::vector<std::uint32_t> ids_;
   std::size_t next_ = 0;
 };
 
-StageTime measure_stage(StageWork work, double seconds) {
+template <class T>
+StageTime measure_stage(StageWork<T> work, double seconds) {
   constexpr std::array parts = {&StageTime::data_s, &StageTime::forward_s, &StageTime::deltas_s,
                                 &StageTime::weights_s};
   std::vector<StageTime> times;
@@ -162,9 +167,10 @@ Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, con
   for (const StageMapping& stage : mapping.stages) {
     const model::Mlp mlp(widths, config.model, config.kernels.gemm, stage.layers);
     const bool is_last = rates.stages.size() + 1 == mapping.stages.size();
-    rates.stages.push_back(
-        measure_stage(StageWork(config, mlp, stage, is_last, mapping.microbatch_samples, view),
-                      seconds / static_cast<double>(mapping.stages.size())));
+    rates.stages.push_back(model::with_number_type(mlp.precision(), [&]<class T>() {
+      return measure_stage(StageWork<T>(config, mlp, stage, is_last, mapping.microbatch_samples, view),
+                           seconds / static_cast<double>(mapping.stages.size()));
+    }));
   }
   measure_passes(config, rates);
   rates.wait_s = wait_assumed_s;

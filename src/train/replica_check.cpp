@@ -66,15 +66,18 @@ std::string names_of(const Ranks& ranks, std::span<const comm::RankPlacement> pl
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-}  // namespace
-
-std::string bits_sha256(ArenaView<const float> numbers) {
+template <class T>
+std::string sha256_of(ArenaView<const T> numbers) {
   Sha256 sum;
   for (const Slot& slot : numbers.layout().slots()) {
     sum.add(std::as_bytes(numbers.all().subspan(slot.offset, slot.count())));
   }
   return sum.hex();
 }
+
+}  // namespace
+
+std::string bits_sha256(ArenaView<const float> numbers) { return sha256_of(numbers); }
 
 std::optional<std::string> drift_text(std::span<const CopyDigest> copies, std::string_view what,
                                       std::string_view owners,
@@ -101,9 +104,16 @@ void check_replicas(const comm::Grid& grid, const ModelState& state, std::int64_
                     std::span<const comm::RankPlacement> placement) {
   if (grid.replicas() == 1) return;
   const comm::Topology& stage = grid.of_stage();
-  std::string mine = bits_sha256(state.weights());
+  std::string mine = std::visit(
+      []<class T>(const comm::BasicReplica<T>& replica) {
+        return sha256_of(ArenaView<const T>(replica.mine()));
+      },
+      state.any_replica());
   const std::size_t length = mine.size();
-  if (stage.node_count() > 1 && stage.is_leader()) mine += bits_sha256(state.momentum_buffer());
+  if (stage.node_count() > 1 && stage.is_leader()) {
+    mine += bits_sha256(state.momentum_buffer());
+    if (state.has_separate_masters()) mine += bits_sha256(state.weights());
+  }
 
   const std::vector<std::string> all = grid.world().world().all_gather(mine);
   std::optional<std::string> drift;
@@ -115,7 +125,9 @@ void check_replicas(const comm::Grid& grid, const ModelState& state, std::int64_
       if (digests.size() > length) optimizer.push_back({rank, digests.substr(length)});
     }
     drift = drift_text(weights, "weights", "ranks", placement);
-    if (!drift && !optimizer.empty()) drift = drift_text(optimizer, "optimizer values", "nodes", placement);
+    const char* const of_node =
+        state.has_separate_masters() ? "master weights or optimizer values" : "optimizer values";
+    if (!drift && !optimizer.empty()) drift = drift_text(optimizer, of_node, "nodes", placement);
   }
   if (!drift) return;
   throw CommError(

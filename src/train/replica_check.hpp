@@ -34,10 +34,11 @@ std::optional<std::string> drift_text(std::span<const CopyDigest> copies, std::s
                                       std::string_view owners,
                                       std::span<const comm::RankPlacement> placement);
 
-/// Compares the weights of all ranks of each stage, and the optimizer state of all its nodes. Collective over
-/// the world, to be called between steps; throws the same CommError on all ranks when a bit differs. Costs a
-/// SHA-256 of the weights on every rank (of several nodes the leaders digest the optimizer state as well) and
-/// one gather.
+/// Compares the working weights of all ranks of each stage, and the optimizer state of all its nodes, with
+/// their master weights where those are others: of both a node has one copy. Collective
+/// over the world, to be called between steps; throws the same CommError on all ranks when a bit differs.
+/// Costs a SHA-256 of the weights on every rank (of several nodes the leaders digest the optimizer state as
+/// well) and one gather.
 ///
 /// What it can find: within a node, weights are copied from the owner of a block in every step
 /// (comm::Replica) so that what went wrong in a copy is gone after the next step, and what went wrong at the

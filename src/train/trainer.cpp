@@ -51,12 +51,7 @@ struct Trainer::Microbatch {
   InFlight* memory = nullptr;
 
   [[nodiscard]] std::size_t samples() const { return ids.size(); }
-  [[nodiscard]] model::Workspace& workspace() const { return memory->workspace; }
   [[nodiscard]] std::span<std::uint8_t> labels() const { return std::span(memory->labels).first(ids.size()); }
-  /// Gradient by this stage's output.
-  [[nodiscard]] MatrixView<float> d_output(const model::Mlp& mlp) const {
-    return workspace().delta(mlp.layer_count() - 1, samples());
-  }
 };
 
 std::vector<model::GradientPart> gradient_parts(const model::Mlp& mlp, int nodes, bool reproducible) {
@@ -69,6 +64,30 @@ std::vector<Range> ranges_of(std::span<const model::GradientPart> parts) {
   return ranges;
 }
 
+namespace {
+
+/// Floats need none.
+optim::LossScaleOptions loss_scale_options(const config::RunConfig& config) {
+  const bool mixed = config.model.precision != model::Precision::float32;
+  return mixed ? config.optimizer.loss_scale : optim::LossScaleOptions();
+}
+
+/// The update of a block, with its working weights where they are not the masters.
+template <class T>
+double update_block(const optim::OptimizerOptions& options, const optim::SgdStep& step,
+                    std::span<const float* const> sources, const ModelState& state,
+                    const comm::BasicReplica<T>& replica, const Block& block) {
+  const std::span<float> weights = state.weights().block(block);
+  const std::span<float> momentum = state.momentum_buffer().block(block);
+  if constexpr (std::is_same_v<T, float>) {
+    return optim::sgd_update(options, step, sources, weights, momentum);
+  } else {
+    return optim::sgd_update(options, step, sources, weights, momentum, replica.mine().block(block));
+  }
+}
+
+}  // namespace
+
 Trainer::Trainer(const config::RunConfig& config, const comm::Grid& grid, const data::Dataset& dataset,
                  const data::EpochPlan& plan, const model::Mlp& mlp, ModelState& state,
                  std::int64_t total_steps, bool give_way)
@@ -79,6 +98,7 @@ Trainer::Trainer(const config::RunConfig& config, const comm::Grid& grid, const 
       mlp_(&mlp),
       state_(&state),
       total_steps_(total_steps),
+      loss_scale_(loss_scale_options(config)),
       order_(dataset.samples(), config.run.seed, config.train_input.shuffle),
       microbatches_(training_microbatches(config, grid.replicas(), grid.stages())),
       parts_(gradient_parts(mlp, grid.of_stage().node_count(), config.run.reproducible)),
@@ -87,9 +107,11 @@ Trainer::Trainer(const config::RunConfig& config, const comm::Grid& grid, const 
                                   mlp.network_layout().parameter_count(), ranges_of(parts_), Sums::count,
                                   config.comm, give_way)),
       needs_norm_(config.optimizer.max_gradient_norm > 0.0 ||
-                  config.run.nan_policy == config::NanPolicy::skip || gradient_->needs_norm()),
+                  config.run.nan_policy == config::NanPolicy::skip || loss_scale_.is_dynamic() ||
+                  gradient_->needs_norm()),
       max_samples_(microbatches_.largest(std::min(step_batch(config, grid.replicas()), dataset.samples()))),
-      link_(grid, comm::StageLink::Purpose::training, mlp.inputs(), mlp.outputs(), max_samples_, give_way),
+      link_(grid, comm::StageLink::Purpose::training, mlp.inputs(), mlp.outputs(), max_samples_, give_way,
+            model::number_bytes(mlp.precision())),
       over_stages_(mlp.network_layout().slots().size() + static_cast<std::size_t>(grid.stages()) + 1) {
   for (std::size_t i = most_in_flight(grid.stages(), grid.stage()); i-- > 0;) {
     in_flight_.emplace_back(mlp, max_samples_);
@@ -111,14 +133,17 @@ StepResult Trainer::step(const Requests& mine) {
   result.requests = {all[Sums::stop] > 0.0, all[Sums::save] > 0.0, all[Sums::give_up] > 0.0};
   result.recomputed = summed.recomputed;
   result.gradient_norm = std::numeric_limits<double>::quiet_NaN();
+  result.loss_scale = loss_scale_.value();
+  bool only_overflowed = false;
   result.skipped = must_skip("loss", result.loss, learning_rate);
   if (result.skipped) {
     gradient_->owners().publish();  // nobody reads the gradients of this step any more
   } else {
     result.gradient_norm = update(learning_rate, summed.norm, clock);
-    result.skipped = must_skip("gradient norm", result.gradient_norm, learning_rate);
+    only_overflowed = overflowed(result.gradient_norm);
+    result.skipped = only_overflowed || must_skip("gradient norm", result.gradient_norm, learning_rate);
   }
-  skipped_in_a_row_ = result.skipped ? skipped_in_a_row_ + 1 : 0;
+  if (!only_overflowed) skipped_in_a_row_ = result.skipped ? skipped_in_a_row_ + 1 : 0;
   clock.time.exchange_s += clock.watch.lap_s();
 
   result.step = ++steps_done_;
@@ -144,7 +169,7 @@ Trainer::Summed Trainer::sum_gradient(const data::StepSamples& samples, const Re
     result.norm = gather_norm(clock);
     clock.time.exchange_s += clock.watch.lap_s();
     if (!gradient_->repeat_for(*result.norm)) {
-      if (*result.norm < least_norm) result.norm = 0.0;
+      result.norm = *result.norm < least_norm ? 0.0 : *result.norm / loss_scale_.value();
       return result;
     }
     gradient_->owners().publish();
@@ -162,21 +187,28 @@ void Trainer::compute_gradient(const data::StepSamples& samples, Sums& sums, Clo
     const Range part = microbatches_.of(ids.size(), grid_->replica(), m);
     const Microbatch microbatch{ids.subspan(part.begin, part.size()), m == 0, m + 1 == count,
                                 &in_flight_[m % in_flight_.size()]};
-    if (action.pass == Pass::forward) {
-      forward(microbatch, samples, sums, clock);
-    } else {
-      backward(microbatch, sums, clock);
-    }
+    std::visit(
+        [&](auto& workspace) {
+          if (action.pass == Pass::forward) {
+            forward(microbatch, workspace, samples, sums, clock);
+          } else {
+            backward(microbatch, workspace, sums, clock);
+          }
+        },
+        microbatch.memory->workspace);
   }
   link_.finish();
   clock.in_pipeline_s += clock.time.step_s() - before_s;
 }
 
 /// The loss gradient is divided by the samples of the whole step, so that the sum over microbatches and ranks
-/// is the mean over the global batch, whatever the shares are.
-void Trainer::forward(const Microbatch& microbatch, const data::StepSamples& samples, Sums& sums,
-                      Clock& clock) {
-  const MatrixView<float> input = microbatch.workspace().input(microbatch.samples());
+/// is the mean over the global batch, whatever the shares are. It is multiplied by the loss scale, as are all
+/// gradients until the update: their norm and their sums in fixed point, whose unit follows the norm, are
+/// exact multiples as long as the scale is a power of two.
+template <class T>
+void Trainer::forward(const Microbatch& microbatch, model::BasicWorkspace<T>& workspace,
+                      const data::StepSamples& samples, Sums& sums, Clock& clock) {
+  const MatrixView<T> input = workspace.input(microbatch.samples());
   if (grid_->is_first_stage()) data::fill_features(*dataset_, microbatch.ids, input);
   if (grid_->is_last_stage()) data::fill_labels(*dataset_, microbatch.ids, microbatch.labels());
   clock.time.data_s += clock.watch.lap_s();
@@ -185,26 +217,28 @@ void Trainer::forward(const Microbatch& microbatch, const data::StepSamples& sam
 
   const model::DropoutContext dropout{config_->run.seed, static_cast<std::uint32_t>(samples.epoch),
                                       microbatch.ids};
-  const MatrixView<float> output = mlp_->forward(state_->weights(), input, &dropout, microbatch.workspace());
+  mlp_->forward(state_->replica<T>().mine(), input, &dropout, workspace);
   if (grid_->is_last_stage()) {
-    const auto scale = static_cast<float>(1.0 / static_cast<double>(samples.positions.size()));
-    const kernels::LossSums loss =
-        kernels::softmax_cross_entropy_gradient(output, microbatch.labels(), scale);
+    const auto scale =
+        static_cast<float>(loss_scale_.value() / static_cast<double>(samples.positions.size()));
+    const kernels::LossSums loss = kernels::softmax_cross_entropy_gradient(
+        workspace.logits(microbatch.samples()), microbatch.labels(), scale);
     sums.total_loss.add(loss.loss);
     sums.numbers[Sums::correct] += static_cast<double>(loss.correct);
   }
   clock.time.compute_s += clock.watch.lap_s();
-  link_.send_activation(output);
+  if (!grid_->is_last_stage()) link_.send_activation(workspace.output(microbatch.samples()));
   clock.sent();
 }
 
 /// The gradient by the input travels to the stage before while those of the weights are computed.
-void Trainer::backward(const Microbatch& microbatch, Sums& sums, Clock& clock) {
-  model::Workspace& workspace = microbatch.workspace();
-  link_.receive_gradient(microbatch.d_output(*mlp_));
+template <class T>
+void Trainer::backward(const Microbatch& microbatch, model::BasicWorkspace<T>& workspace, Sums& sums,
+                       Clock& clock) {
+  link_.receive_gradient(workspace.d_output(microbatch.samples()));
   clock.waited();
-  const MatrixView<float> d_input = workspace.d_input(microbatch.samples());
-  mlp_->backward_deltas(state_->weights(), microbatch.samples(), workspace, d_input);
+  const MatrixView<T> d_input = workspace.d_input(microbatch.samples());
+  mlp_->backward_deltas(state_->replica<T>().mine(), microbatch.samples(), workspace, d_input);
   clock.time.compute_s += clock.watch.lap_s();
   link_.send_gradient(d_input);
   clock.sent();
@@ -223,6 +257,13 @@ void Trainer::backward(const Microbatch& microbatch, Sums& sums, Clock& clock) {
                          gradient_->accumulate(microbatch.first), gradient_->target(), parts_,
                          std::cref(part_written));
   clock.time.compute_s += clock.watch.lap_s();
+}
+
+/// Whether the step is to be skipped because gradients overflowed, and the next one has a smaller scale.
+bool Trainer::overflowed(double gradient_norm) {
+  if (!std::isfinite(gradient_norm)) return loss_scale_.overflow();
+  loss_scale_.good_step();
+  return false;
 }
 
 /// The number is the same on every rank, so all skip, throw or go on.
@@ -260,19 +301,25 @@ double Trainer::update(double learning_rate, std::optional<double> norm, Clock& 
   const auto& options = config_->optimizer;
   comm::BlockOwners& owners = gradient_->owners();
   const bool usable = !norm || std::isfinite(*norm);
-  const double scale = norm && usable ? optim::clip_scale(*norm, options.max_gradient_norm) : 1.0;
-  for (const std::size_t b : usable ? owners.owned() : std::span<const std::size_t>()) {
-    const Block& block = owners.blocks()[b];
-    const double squares = optim::sgd_update(
-        options, {learning_rate, scale}, norm ? gradient_->collected(block) : gradient_->sources(block),
-        state_->weights().block(block), state_->momentum_buffer().block(block));
-    if (!norm) owners.set_block_value(b, squares);
-    state_->replica().offer(block);
-  }
+  const double clip = norm && usable ? optim::clip_scale(*norm, options.max_gradient_norm) : 1.0;
+  const optim::SgdStep step{learning_rate, clip / loss_scale_.value()};
+  const auto update_mine = [&](const auto& replica) {
+    for (const std::size_t b : owners.owned()) {
+      const Block& block = owners.blocks()[b];
+      const auto sources = norm ? gradient_->collected(block) : gradient_->sources(block);
+      const double squares = update_block(options, step, sources, *state_, replica, block);
+      if (!norm) owners.set_block_value(b, squares);
+      replica.offer(block);
+    }
+  };
+  if (usable) std::visit(update_mine, state_->any_replica());
   owners.publish();
   if (!usable) return *norm;
-  for (const std::size_t b : owners.owned_by_others()) state_->replica().take(owners.blocks()[b]);
-  return norm ? *norm : norm_over_stages(clock);
+  const auto take_others = [&](const auto& replica) {
+    for (const std::size_t b : owners.owned_by_others()) replica.take(owners.blocks()[b]);
+  };
+  std::visit(take_others, state_->any_replica());
+  return norm ? *norm : norm_over_stages(clock) / loss_scale_.value();
 }
 
 /// The norm of the gradient of all stages, from the squares that the owners of blocks have shared: added by

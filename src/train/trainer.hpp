@@ -15,6 +15,7 @@
 #include "data/epoch_order.hpp"
 #include "data/epoch_plan.hpp"
 #include "model/mlp.hpp"
+#include "optim/loss_scale.hpp"
 #include "train/gradient_sum.hpp"
 #include "train/microbatches.hpp"
 #include "train/model_state.hpp"
@@ -47,6 +48,7 @@ struct StepResult {
   double accuracy = 0.0;  ///< same
   double learning_rate = 0.0;
   double gradient_norm = 0.0;   ///< before clipping
+  double loss_scale = 1.0;      ///< of this step; see optim::LossScale
   bool skipped = false;         ///< loss or gradient was not finite, so the weights were left as they are
   std::int64_t recomputed = 0;  ///< how often the gradient was computed again; see GradientSum::repeat_for()
   Requests requests;            ///< of any rank
@@ -65,7 +67,8 @@ class Trainer {
 
   /// One optimizer step. Collective. Throws DivergedError on all ranks when the loss is not finite, before
   /// any weight has changed, or when the gradient is not. With NanPolicy::skip such a step changes nothing,
-  /// and only the last of most_skipped_in_a_row is an error.
+  /// and only the last of most_skipped_in_a_row is an error. A gradient that a smaller loss scale may make
+  /// finite is no error: the step changes nothing but the scale.
   StepResult step(const Requests& mine = {});
   static constexpr std::int64_t most_skipped_in_a_row = 100;
 
@@ -73,11 +76,14 @@ class Trainer {
   [[nodiscard]] std::int64_t skipped_in_a_row() const { return skipped_in_a_row_; }
   /// See GradientSum::exponent().
   [[nodiscard]] int gradient_exponent() const { return gradient_->exponent(); }
+  [[nodiscard]] const optim::LossScale::State& loss_scale() const { return loss_scale_.state(); }
   /// Continues after `step` steps.
-  void resume_at(std::int64_t step, std::int64_t skipped_in_a_row, int gradient_exponent) {
+  void resume_at(std::int64_t step, std::int64_t skipped_in_a_row, int gradient_exponent,
+                 const optim::LossScale::State& loss_scale = {}) {
     steps_done_ = step;
     skipped_in_a_row_ = skipped_in_a_row;
     gradient_->set_exponent(gradient_exponent);
+    loss_scale_.set_state(loss_scale);
   }
 
  private:
@@ -87,19 +93,23 @@ class Trainer {
   /// What a microbatch needs between its forward and its backward.
   struct InFlight {
     InFlight(const model::Mlp& mlp, std::size_t max_samples)
-        : workspace(mlp, max_samples), labels(max_samples) {}
-    model::Workspace workspace;
+        : workspace(model::make_workspace(mlp, max_samples)), labels(max_samples) {}
+    model::AnyWorkspace workspace;
     std::vector<std::uint8_t> labels;
   };
   struct Summed {
     std::span<const double> small;  ///< Sums of all ranks
-    std::optional<double> norm;     ///< of the gradient, if it must be known before the update
+    std::optional<double> norm;     ///< of the gradient, unscaled, if it must be known before the update
     std::int64_t recomputed = 0;
   };
   Summed sum_gradient(const data::StepSamples& samples, const Requests& mine, Clock& clock);
   void compute_gradient(const data::StepSamples& samples, Sums& sums, Clock& clock);
-  void forward(const Microbatch& microbatch, const data::StepSamples& samples, Sums& sums, Clock& clock);
-  void backward(const Microbatch& microbatch, Sums& sums, Clock& clock);
+  template <class T>
+  void forward(const Microbatch& microbatch, model::BasicWorkspace<T>& workspace,
+               const data::StepSamples& samples, Sums& sums, Clock& clock);
+  template <class T>
+  void backward(const Microbatch& microbatch, model::BasicWorkspace<T>& workspace, Sums& sums, Clock& clock);
+  bool overflowed(double gradient_norm);
   bool must_skip(const char* what, double value, double learning_rate);
   [[noreturn]] void diverged(const std::string& what, double learning_rate) const;
   double update(double learning_rate, std::optional<double> norm, Clock& clock);
@@ -115,6 +125,7 @@ class Trainer {
   std::int64_t total_steps_;
   std::int64_t steps_done_ = 0;
   std::int64_t skipped_in_a_row_ = 0;
+  optim::LossScale loss_scale_;
 
   data::EpochOrder order_;
   Microbatches microbatches_;

@@ -9,6 +9,7 @@
 #include "core/error.hpp"
 #include "train/divergence.hpp"
 #include "train/learner.hpp"
+#include "train/precision.hpp"
 #include "train/resume_position.hpp"
 #include "train/run_files.hpp"
 #include "train/run_log.hpp"
@@ -305,6 +306,7 @@ bool TrainingRun::evaluates_at(std::int64_t step) const {
 ExitCode run_training(RunContext& context, StopSignals& signals) {
   const std::optional<NamedPlan> given = read_given_plan(context);
   Start start(context);
+  settle_precision(context, start.point);
   const Shapes shapes = find_datasets(context);
   const auto execution = settle_plan(context, start.point, given, plan_target(context, shapes.train));
   const model::Mlp mlp = make_stage(context, shapes.train.features(), execution);

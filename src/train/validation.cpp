@@ -13,6 +13,7 @@
 #include "train/evaluation_run.hpp"
 #include "train/forecast.hpp"
 #include "train/mapping.hpp"
+#include "train/precision.hpp"
 #include "train/rates.hpp"
 #include "train/rehearsal.hpp"
 #include "train/run_log.hpp"
@@ -193,6 +194,7 @@ void validate_training(RunContext& context) {
   row(context, "data", "{}{}", data::to_string(shapes.train),
       shapes.eval ? "; to evaluate: " + data::to_string(*shapes.eval) : "");
   const StartPoint start = describe_start_point(context, steps);
+  settle_precision(context, start);
   const std::optional<config::Plan> execution = plan_of_run(context, start, shapes);
   const auto stages = place_stages(widths, context.stages, execution);
   const Mapping mapping = map_training(context.config, shapes, stages, context.placement);
@@ -211,7 +213,8 @@ void validate_training(RunContext& context) {
   rehearse_here(context, shapes, mapping, stages, gemms_of(context.config, execution), steps);
 }
 
-void validate_evaluation(const RunContext& context) {
+void validate_evaluation(RunContext& context) {
+  settle_precision(context, {});
   const config::RunConfig& config = context.config;
   const data::DatasetShape shape = find_dataset(context.topology, config.eval_input, *context.log);
   const EvaluationMapping mapping = map_evaluation(config, shape, context.placement);

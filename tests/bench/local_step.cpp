@@ -25,9 +25,10 @@ kernels::LossSums LocalStep::run(ArenaView<const float> weights, ArenaView<float
   data::fill_features(bench_->dataset, ids, input);
   data::fill_labels(bench_->dataset, ids, labels_);
 
-  const MatrixView<float> logits = mlp_->forward(weights, input, nullptr, workspace_);
+  mlp_->forward(weights, input, nullptr, workspace_);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(samples_per_step_));
-  const kernels::LossSums sums = kernels::softmax_cross_entropy_gradient(logits, labels_, scale);
+  const kernels::LossSums sums =
+      kernels::softmax_cross_entropy_gradient(workspace_.logits(ids.size()), labels_, scale);
   mlp_->backward_deltas(weights, ids.size(), workspace_);
   mlp_->backward_weights(input, workspace_, model::Accumulate::write, gradient, parts_);
   return sums;

@@ -58,8 +58,9 @@ class StageWork {
     const MatrixView<float> input = workspace_.input(ids_.size());
     if (grid_.is_first_stage()) data::fill_features(bench_->dataset, ids_, input);
     if (grid_.is_last_stage()) data::fill_labels(bench_->dataset, ids_, labels_);
-    const MatrixView<float> output = mlp_.forward(weights_.view(), input, nullptr, workspace_);
-    if (grid_.is_last_stage()) kernels::softmax_cross_entropy_gradient(output, labels_, 1e-3F);
+    mlp_.forward(weights_.view(), input, nullptr, workspace_);
+    if (!grid_.is_last_stage()) return;
+    kernels::softmax_cross_entropy_gradient(workspace_.logits(ids_.size()), labels_, 1e-3F);
   }
   void deltas() {
     mlp_.backward_deltas(weights_.view(), ids_.size(), workspace_, workspace_.d_input(ids_.size()));

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <string>
 
 #include "bench/allreduce_trainer.hpp"
 #include "bench/bench.hpp"
@@ -54,6 +55,32 @@ double measure_step(const Bench& bench, const Model& model, int batch, benchmark
   return timings.seconds(ours);
 }
 
+/// Steps in bfloat16, beside those in fp32.
+double measure_half_step(const Bench& bench, const Model& model, int batch, benchmark::State& state) {
+  const config::RunConfig config = config_of(bench, model, batch);
+  config::RunConfig half_config = config;
+  half_config.model.precision = model::Precision::bfloat16;
+  const comm::Communicator& world = bench.world();
+  Training half(bench, half_config), fp32(bench, config);
+  const auto widths = model::widths_of(config.model, bench.dataset.features());
+  const GemmsOfStep<HalfGemmCall> gemms_of_step(bench, widths, static_cast<std::size_t>(batch));
+
+  enum Part : std::size_t { ours, in_fp32, gemms };
+  const std::array parts = {half.steps(), fp32.steps(), gemms_of_step.timed()};
+  const Timings timings = time_in_turn(world, bench.settings, parts);
+  state.SetLabel(std::string(kernels::name_of(kernels::best_half_compute(kernels::HalfType::bfloat16))));
+  state.counters["samples_per_s"] = batch * world.size() / timings.seconds(ours);
+  state.counters["gemm_bound_samples_per_s"] = batch * world.size() / timings.seconds(gemms);
+  state.counters["of_gemm_bound"] = timings.ratio(gemms, ours);
+  state.counters["of_fp32"] = timings.ratio(in_fp32, ours);
+  state.counters["GFLOPs"] = gemms_of_step.flop() / timings.seconds(ours) * 1e-9;
+  const train::TimeSplit split = half.median_split();
+  state.counters["data_us"] = split.data_s * 1e6;
+  state.counters["compute_us"] = split.compute_s * 1e6;
+  state.counters["exchange_us"] = split.exchange_s * 1e6;
+  return timings.seconds(ours);
+}
+
 }  // namespace
 
 void add_step(const Bench& bench) {
@@ -62,6 +89,15 @@ void add_step(const Bench& bench) {
       add(fmt::format("step/{}/{}", model.name, batch), [&bench, &model, batch](benchmark::State& state) {
         return measure_step(bench, model, batch, state);
       });
+    }
+  }
+  static const Model large{"2500_500", {2500, 2000, 1500, 1000, 500}};
+  for (const Model* model : {&models().front(), &models().back(), &large}) {
+    for (const int batch : {64, 256, 1024}) {
+      add(fmt::format("step_bf16/{}/{}", model->name, batch),
+          [&bench, model, batch](benchmark::State& state) {
+            return measure_half_step(bench, *model, batch, state);
+          });
     }
   }
 }

@@ -68,9 +68,10 @@ TEST(Load, AcceptsTheReferencesFile) {
   EXPECT_EQ(c.run.max_steps, 10000);
   EXPECT_EQ(c.run.num_epochs, 0);
   EXPECT_EQ(c.checkpoint.checkpoint_steps, 2000);
-  EXPECT_EQ(loaded.warnings,
-            std::vector<std::string>{
-                "model.mixed_precision: runs in float32: half precision comes in a later release"});
+  EXPECT_EQ(c.model.mixed_precision, true);
+  EXPECT_EQ(c.model.half_type, std::nullopt);
+  EXPECT_EQ(c.optimizer.loss_scale, optim::LossScaleOptions());
+  EXPECT_TRUE(loaded.warnings.empty());
   EXPECT_EQ(loaded.notes, (std::vector<std::string>{
                               "train_input.data_processor, eval_input.data_processor: the MNIST reader is "
                               "built in; nothing is loaded "
@@ -94,7 +95,8 @@ runconfig: {max_steps: 1000, eval_frequency: 500, checkpoint_steps: 2000, log_st
   EXPECT_EQ(loaded.config.run.eval_frequency, 500);
   EXPECT_EQ(loaded.config.eval_input.split, data::Split::test);
   EXPECT_TRUE(loaded.warnings.empty());
-  EXPECT_EQ(loaded.notes.size(), 7U);
+  EXPECT_EQ(loaded.config.optimizer.loss_scale.factor, optim::LossScaleOptions::dynamic);
+  EXPECT_EQ(loaded.notes.size(), 6U);
 }
 
 TEST(Load, TheCommandLineOverridesTheFile) {
@@ -122,13 +124,14 @@ TEST(Load, AWrongValueIsFoundEvenWhenOverridden) {
   EXPECT_TRUE(contains(message, "f.yaml:2: train_input.batch_size")) << message;
 }
 
-TEST(Load, LossScalingSpeaksUpOnlyWhenItWouldMatter) {
-  EXPECT_TRUE(load_text("optimizer: {loss_scaling_factor: 1.0}\n").notes.empty());
-  EXPECT_EQ(load_text("optimizer: {loss_scaling_factor: dynamic}\n").notes.size(), 1U);
-  EXPECT_EQ(load_text("optimizer: {loss_scaling_factor: 256, initial_loss_scale: 2}\n").notes,
-            std::vector<std::string>{
-                "optimizer.loss_scaling_factor, optimizer.initial_loss_scale: float32 needs no loss "
-                "scaling, so it changes nothing"});
+TEST(Load, ADynamicLossScaleBeginsWithinItsLimits) {
+  EXPECT_EQ(load_text("optimizer: {loss_scaling_factor: 256}\n").config.optimizer.loss_scale.factor, 256.0);
+  load_text("optimizer: {loss_scaling_factor: dynamic, initial_loss_scale: 4, max_loss_scale: 4}\n");
+  load_text("optimizer: {loss_scaling_factor: 1, initial_loss_scale: 8, max_loss_scale: 4}\n");
+  const std::string message = usage_error_of([] {
+    load_text("optimizer: {loss_scaling_factor: dynamic, initial_loss_scale: 8, max_loss_scale: 4}\n");
+  });
+  EXPECT_TRUE(contains(message, "min_loss_scale <= initial_loss_scale <= max_loss_scale")) << message;
 }
 
 TEST(Load, PicksTheNamedPartOfAFile) {

@@ -100,6 +100,9 @@ TEST(Resume, TheListNamesWhatMayChange) {
                           "train_input.download",
                           "train_input.mirrors",
                           "eval_input.data_dir",
+                          "model.mixed_precision",
+                          "model.half_type",
+                          "optimizer.loss_scaling_factor",
                           "eval_input.batch_size",
                           "eval_input.batch_size_per_replica"}) {
     EXPECT_TRUE(listed(key)) << key;

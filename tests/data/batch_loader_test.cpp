@@ -48,9 +48,26 @@ TEST(BatchLoader, EveryPixelValueIsRight) {
   for (int i = 0; i < 256; ++i) EXPECT_NEAR(out[i], (i / 255.0 - 0.1307) / 0.3081, 3e-7);
 }
 
+template <class Half>
+class HalfBatchLoader : public ::testing::Test {};
+using Halves = ::testing::Types<BFloat16, Float16>;
+TYPED_TEST_SUITE(HalfBatchLoader, Halves);
+
+TYPED_TEST(HalfBatchLoader, RoundsTheFloatOfEveryPixelValue) {
+  std::vector<std::uint8_t> pixels(256), labels(256, 0);
+  for (int i = 0; i < 256; ++i) pixels[i] = static_cast<std::uint8_t>(i);
+  const Dataset dataset = make_dataset({1, 16, 16}, 10, pixels, std::span(labels).first(1));
+  const std::uint32_t id = 0;
+  std::vector<float> floats(256);
+  std::vector<TypeParam> halves(256);
+  fill_features(dataset, {&id, 1}, MatrixView<float>(floats.data(), 1, 256));
+  fill_features(dataset, {&id, 1}, MatrixView<TypeParam>(halves.data(), 1, 256));
+  for (int i = 0; i < 256; ++i) EXPECT_EQ(halves[i].bits, TypeParam(floats[i]).bits) << i;
+}
+
 TEST(BatchLoader, AnEmptyShareIsNothingToDo) {
   const Dataset dataset{};
-  fill_features(dataset, {}, {nullptr, 0, 0});
+  fill_features(dataset, {}, MatrixView<float>(nullptr, 0, 0));
   fill_labels(dataset, {}, {});
 }
 

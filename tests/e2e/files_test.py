@@ -39,7 +39,8 @@ class Metrics(Files):
         integers = {"step": "1", "epoch": "1", "skipped": "1"}
         train = {"loss": "nat", "accuracy": "1", "learning_rate": "1", "grad_norm": "1", "samples_per_s": "s-1",
                  "elapsed_s": "s", "compute_s": "s", "exchange_s": "s", "data_s": "s", "files_s": "s",
-                 "stage_busy_mean_s": "s", "stage_busy_max_s": "s", "bubble_fraction": "1"}
+                 "stage_busy_mean_s": "s", "stage_busy_max_s": "s", "bubble_fraction": "1",
+                 "loss_scale": "1"}
         evaluated = {"loss": "nat", "accuracy": "1", "elapsed_s": "s"}
         with h5py.File(self.model_dir / "metrics.h5") as file:
             self.assertEqual(set(file), {"train", "eval"})
@@ -102,7 +103,8 @@ class Checkpoint(Files):
             self.assertRegex(state.pop("labels_sha256"), "^[0-9a-f]{64}$")
             evaluation = dict(file["evaluation"].attrs)
         self.assertEqual(state, {"step": STEPS, "epoch": 5, "step_in_epoch": 5, "samples_seen": 5 * 500 + 5 * 64, "seed": 5,
-                                 "skipped_in_a_row": 0, "gradient_exponent": 0})
+                                 "skipped_in_a_row": 0, "gradient_exponent": 0,
+                                 "loss_scale": 1.0, "loss_scale_good_steps": 0})
         evaluated = runs.metrics(self.model_dir, "eval")
         self.assertEqual(evaluation, {"loss": evaluated["loss"][-1], "accuracy": evaluated["accuracy"][-1]})
 

@@ -8,6 +8,7 @@
 
 #include "kernels/gemm.hpp"
 #include "kernels/softmax_loss.hpp"
+#include "support/random_half.hpp"
 #include "support/random_matrix.hpp"
 
 namespace fcmnist::model {
@@ -91,7 +92,7 @@ std::vector<std::vector<float>> dropout_factors(const Net& net) {
   }
   Workspace workspace(probe, net.rows);
   const DropoutContext context = net.context();
-  static_cast<void>(probe.forward(ones.view(), net.batch(), &context, workspace));
+  probe.forward(ones.view(), net.batch(), &context, workspace);
   for (std::size_t layer = 0; layer + 2 < net.widths.size(); ++layer) {
     const auto view = workspace.activation(layer, net.rows);
     auto& factors = kept.emplace_back();
@@ -127,7 +128,8 @@ TEST_P(Gradients, AreTheSameToRoundingWithOtherLibraries) {
   for (const Mlp* mlp : {&net.mlp, &other}) {
     Workspace workspace(*mlp, net.rows);
     const DropoutContext context = net.context();
-    const auto logits = mlp->forward(net.weights.view(), net.batch(), &context, workspace);
+    mlp->forward(net.weights.view(), net.batch(), &context, workspace);
+    const auto logits = workspace.logits(net.rows);
     static_cast<void>(kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F));
     Arena<float> gradients(mlp->layout());
     backward(*mlp, net.weights.view(), net.batch(), workspace, Accumulate::write, gradients.view());
@@ -137,31 +139,83 @@ TEST_P(Gradients, AreTheSameToRoundingWithOtherLibraries) {
   for (std::size_t i = 0; i < results[0].size(); ++i) ASSERT_NEAR(results[1][i], results[0][i], 1e-5) << i;
 }
 
+/// The gradient of all weights by finite differences in double.
+std::vector<double> reference_gradient(const Net& net, std::span<const std::vector<float>> kept) {
+  std::vector<float> w(net.weights.view().all().begin(), net.weights.view().all().end());
+  std::vector<double> gradient(w.size(), 0.0);
+  for (const Slot& slot : net.mlp.layout().slots()) {
+    for (std::size_t i = slot.offset; i < slot.offset + slot.count(); ++i) {
+      const float saved = w[i];
+      w[i] = saved + 1e-3F;
+      const double up = naive_loss(net, w, kept), x_up = w[i];
+      w[i] = saved - 1e-3F;
+      const double down = naive_loss(net, w, kept), x_down = w[i];
+      w[i] = saved;
+      gradient[i] = (up - down) / (x_up - x_down);
+    }
+  }
+  return gradient;
+}
+
 TEST_P(Gradients, AgreeWithFiniteDifferencesInDouble) {
   const Net net(GetParam());
   const auto kept = dropout_factors(net);
   Workspace workspace(net.mlp, net.rows);
   const DropoutContext context = net.context();
-  const auto logits = net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
+  net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
+  const auto logits = workspace.logits(net.rows);
   const auto sums = kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F);
   std::vector<float> w(net.weights.view().all().begin(), net.weights.view().all().end());
   EXPECT_NEAR(sums.loss, naive_loss(net, w, kept), 1e-4);
 
   Arena<float> gradients(net.mlp.layout());
   backward(net.mlp, net.weights.view(), net.batch(), workspace, Accumulate::write, gradients.view());
-  for (const Slot& slot : net.mlp.layout().slots()) {
-    for (std::size_t i = slot.offset; i < slot.offset + slot.count(); ++i) {
-      const float saved = w[i];
-      const double h = 1e-3;
-      w[i] = static_cast<float>(saved + h);
-      const double up = naive_loss(net, w, kept), x_up = w[i];
-      w[i] = static_cast<float>(saved - h);
-      const double down = naive_loss(net, w, kept), x_down = w[i];
-      w[i] = saved;
-      EXPECT_NEAR(gradients.view().data()[i], (up - down) / (x_up - x_down), 2e-3)
-          << slot.name << " " << i - slot.offset;
-    }
+  const std::vector<double> expected = reference_gradient(net, kept);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(gradients.view().data()[i], expected[i], 2e-3) << i;
   }
+}
+
+template <class Half>
+void expect_half_gradients(const MlpOptions& options) {
+  Net net(options);
+  const std::vector<Half> input = test::to_half<Half>(net.input);
+  Arena<Half> weights(net.mlp.layout());
+  for (std::size_t i = 0; i < net.input.size(); ++i) net.input[i] = static_cast<float>(input[i]);
+  for (std::size_t i = 0; i < net.mlp.layout().size(); ++i) {
+    float& w = net.weights.view().data()[i];
+    weights.view().data()[i] = Half(w);
+    w = static_cast<float>(weights.view().data()[i]);
+  }
+  const auto kept = dropout_factors(net);
+  BasicWorkspace<Half> workspace(net.mlp, net.rows);
+  const DropoutContext context = net.context();
+  const MatrixView<const Half> batch(input.data(), net.rows, 12);
+  net.mlp.forward(weights.view(), batch, &context, workspace);
+  const auto sums = kernels::softmax_cross_entropy_gradient(workspace.logits(net.rows), net.labels, 1.0F);
+  const double unit = test::unit_roundoff<Half>;
+  const double loss = naive_loss(net, net.weights.view().all(), kept);
+  EXPECT_NEAR(sums.loss, loss, 4.0 * unit * loss);
+
+  Arena<float> gradients(net.mlp.layout());
+  net.mlp.backward_deltas(weights.view(), net.rows, workspace);
+  net.mlp.backward_weights(batch, workspace, Accumulate::write, gradients.view(), net.mlp.gradient_parts());
+  const std::vector<double> expected = reference_gradient(net, kept);
+  for (const Slot& slot : net.mlp.layout().slots()) {
+    double squares = 0.0, errors = 0.0;
+    for (std::size_t i = slot.offset; i < slot.offset + slot.count(); ++i) {
+      squares += expected[i] * expected[i];
+      errors += std::pow(gradients.view().data()[i] - expected[i], 2.0);
+    }
+    // A few roundings of activations and deltas in each of up to four layers.
+    EXPECT_LE(std::sqrt(errors / squares), 4.0 * unit + 1e-5) << slot.name;
+    EXPECT_GT(std::sqrt(errors / squares), unit / 100.0) << slot.name << ": was anything rounded?";
+  }
+}
+
+TEST_P(Gradients, InHalfAgreeWithFiniteDifferencesInDouble) {
+  expect_half_gradients<BFloat16>(GetParam());
+  expect_half_gradients<Float16>(GetParam());
 }
 
 TEST_P(Gradients, MicrobatchesAddUpToTheWholeBatch) {
@@ -172,7 +226,8 @@ TEST_P(Gradients, MicrobatchesAddUpToTheWholeBatch) {
     Workspace workspace(net.mlp, net.rows);
     const MatrixView<const float> input(net.input.data() + begin * 12, end - begin, 12);
     const DropoutContext context{9, 2, std::span(net.ids).subspan(begin, end - begin)};
-    const auto logits = net.mlp.forward(net.weights.view(), input, &context, workspace);
+    net.mlp.forward(net.weights.view(), input, &context, workspace);
+    const auto logits = workspace.logits(input.rows);
     kernels::softmax_cross_entropy_gradient(logits, std::span(net.labels).subspan(begin, end - begin), 1.0F);
     net.mlp.backward_deltas(net.weights.view(), input.rows, workspace);
     net.mlp.backward_weights(input, workspace, accumulate, gradients, net.mlp.gradient_parts(40));
@@ -203,7 +258,8 @@ TEST(GradientParts, ComputeWhatOnePartForEachLayerComputes) {
   const Net net(make({900, 40}, true, 0.2));  // 12 x 900, 900 x 40: several parts each
   const DropoutContext context = net.context();
   Workspace workspace(net.mlp, net.rows);
-  const auto logits = net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
+  net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
+  const auto logits = workspace.logits(net.rows);
   kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F);
   Arena<float> whole(net.mlp.layout()), cut(net.mlp.layout());
   const auto parts = net.mlp.gradient_parts(4'000);
@@ -273,7 +329,8 @@ TEST(Mlp, TwoRunsOfLayersComputeWhatOneComputes) {
   const Net net(make({9, 7, 5}, true, 0.3));
   const DropoutContext context = net.context();
   Workspace workspace(net.mlp, net.rows);
-  const auto logits = net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
+  net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
+  const auto logits = workspace.logits(net.rows);
 
   const Mlp front(net.widths, net.options, GemmBackend::openblas, {0, 2}),
       back(net.widths, net.options, GemmBackend::openblas, {2, 4});
@@ -289,8 +346,10 @@ TEST(Mlp, TwoRunsOfLayersComputeWhatOneComputes) {
   copy(front, front_weights.view());
   copy(back, back_weights.view());
   Workspace front_space(front, net.rows), back_space(back, net.rows);
-  const auto middle = front.forward(front_weights.view(), net.batch(), &context, front_space);
-  const auto same = back.forward(back_weights.view(), middle, &context, back_space);
+  front.forward(front_weights.view(), net.batch(), &context, front_space);
+  const auto middle = front_space.output(net.rows);
+  back.forward(back_weights.view(), middle, &context, back_space);
+  const auto same = back_space.logits(net.rows);
   for (std::size_t c = 0; c < 4; ++c) {
     for (std::size_t s = 0; s < net.rows; ++s) ASSERT_EQ(same.row(c)[s], logits.row(c)[s]);
   }
@@ -329,30 +388,6 @@ TEST(Mlp, LayoutsOfRunsOfLayersAreThatOfTheNetworkOneAfterTheOther) {
     }
     EXPECT_EQ(offset, whole.layout().size());
   }
-}
-
-TEST(Workspace, HasRoomForTheInputOfItsRunOfLayers) {
-  const Net net(make({9, 7}, true, 0.0));
-  const Mlp back(net.widths, net.options, GemmBackend::openblas, {1, 3});
-  const Workspace first(net.mlp, 8), later(back, 8);
-  EXPECT_EQ(first.input(5).rows, 5U);
-  EXPECT_EQ(first.input(5).cols, 12U);
-  EXPECT_EQ(first.d_input(5).data, nullptr);
-  for (const MatrixView<float> view : {later.input(5), later.d_input(5)}) {
-    EXPECT_EQ(view.rows, 9U);
-    EXPECT_EQ(view.cols, 5U);
-    EXPECT_EQ(view.stride, first.activation(0, 5).stride) << "the same bits as without a cut";
-  }
-}
-
-TEST(Workspace, SaysHowManyBytesItTakes) {
-  const MlpOptions options = make({500, 300}, true, 0.0);
-  const std::vector<std::size_t> widths = {784, 500, 300, 10};
-  const Mlp whole(widths, options, GemmBackend::openblas);
-  const Mlp back(widths, options, GemmBackend::openblas, {1, 3});
-  // Rows of 64 samples lie 80 numbers apart. The last layer's delta is in the place of its activation.
-  EXPECT_EQ(Workspace::bytes(whole, 64), 4U * (64 * 784 + 2 * 80 * 500 + 2 * 80 * 300 + 80 * 10));
-  EXPECT_EQ(Workspace::bytes(back, 64), 4U * (2 * 80 * 500 + 2 * 80 * 300 + 80 * 10));
 }
 
 }  // namespace

@@ -71,7 +71,8 @@ class Checkpoint(unittest.TestCase):
                                                            "labels_sha256": "a" * 64, "skipped_in_a_row": 2,
                                                            "log_interval_loss": 0.1, "log_interval_correct": 77.0,
                                                            "log_interval_samples": 128.0, "log_interval_skipped": 1,
-                                                           "gradient_exponent": -47})
+                                                           "gradient_exponent": -47, "loss_scale": 512.0,
+                                                           "loss_scale_good_steps": 41})
         self.assertEqual(fcmnist_files.evaluation(CHECKPOINT), {"loss": 0.0625, "accuracy": 0.9857})
         manifest = fcmnist_files.manifest(CHECKPOINT)
         self.assertEqual(manifest["format"], "fcmnist_mpi checkpoint")
@@ -104,7 +105,7 @@ class Metrics(unittest.TestCase):
         self.assertEqual(set(evaluated), {"epoch", "loss", "accuracy", "elapsed_s"})
         self.assertEqual(set(train), {"epoch", "loss", "accuracy", "learning_rate", "grad_norm", "samples_per_s",
                                       "elapsed_s", "compute_s", "exchange_s", "data_s", "files_s", "skipped",
-                                      "stage_busy_mean_s", "stage_busy_max_s", "bubble_fraction"})
+                                      "stage_busy_mean_s", "stage_busy_max_s", "bubble_fraction", "loss_scale"})
         np.testing.assert_array_equal(train["stage_busy_max_s"], train.index + 0.5)
         np.testing.assert_array_equal(train["skipped"], train.index % 3 == 0)
 
@@ -182,7 +183,7 @@ class Journal(unittest.TestCase):
     def test_damage_ends_it_there(self):
         with open(self.journal, "rb") as file:
             good = file.read()
-        header, forget, row = good.index(b"\n") + 1, 16 + 8 + 8, 16 + 16 * 8 + 8
+        header, forget, row = good.index(b"\n") + 1, 16 + 8 + 8, 16 + 17 * 8 + 8
         for at in (header + forget, header + forget + 10 * row + 3, header + forget + 11 * row - 1):
             with open(self.journal, "wb") as file:
                 file.write(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:])

@@ -107,7 +107,8 @@ inline void fill(ArenaView<float> values, std::uint64_t seed) {
 inline CheckpointHeader example_header() {
   CheckpointHeader header;
   header.state = {
-      1234, 3, 17, 157'952, 0xFFFF'FFFF'FFFF'FFFEU, std::string(64, 'a'), 2, {0.1, 77.0, 128.0, 1}, -47};
+      1234, 3,     17, 157'952, 0xFFFF'FFFF'FFFF'FFFEU, std::string(64, 'a'), 2, {0.1, 77.0, 128.0, 1},
+      -47,  512.0, 41};
   header.evaluation = Evaluation{0.0625, 0.9857};
   header.config_yaml = "runconfig:\n  seed: 18446744073709551614\n  note: Zürich\n";
   header.manifest.add("version", std::string("0.1.0"));

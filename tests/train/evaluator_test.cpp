@@ -25,8 +25,8 @@ EvaluationResult evaluate(const comm::Communicator& group, const config::RunConf
   ModelState state(grid, mlp);
   state.initialize(3);
   Evaluator evaluator(config, grid, dataset, mlp, true);
-  const EvaluationResult first = evaluator.evaluate(state.weights());
-  const EvaluationResult second = evaluator.evaluate(state.weights());
+  const EvaluationResult first = evaluator.evaluate(state);
+  const EvaluationResult second = evaluator.evaluate(state);
   EXPECT_EQ(second.confusion, first.confusion);
   EXPECT_EQ(second.loss, first.loss);
   return first;

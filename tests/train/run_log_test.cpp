@@ -75,6 +75,7 @@ TEST(Progress, MetricsRowsAreOfTheLastStepOrOfTheInterval) {
   last.epoch = 1;
   last.learning_rate = 0.125;
   last.gradient_norm = 7.0;
+  last.loss_scale = 64.0;
   last.time = {.data_s = 0.25, .compute_s = 0.75, .exchange_s = 3.0, .files_s = 2.0};
   progress.add(last);
   const store::TrainRow step = {.step = 3,
@@ -89,7 +90,8 @@ TEST(Progress, MetricsRowsAreOfTheLastStepOrOfTheInterval) {
                                 .exchange_s = 3.0,
                                 .data_s = 0.25,
                                 .files_s = 2.0,
-                                .skipped = 0};
+                                .skipped = 0,
+                                .loss_scale = 64.0};
   EXPECT_EQ(progress.step_row(100.0), step);
   store::TrainRow interval = step;
   interval.loss = 1.5;

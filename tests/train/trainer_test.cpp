@@ -78,13 +78,21 @@ Trained train(const comm::Communicator& group, const config::RunConfig& config, 
   return trained;
 }
 
-void expect_same_training(const Trained& a, const Trained& b) {
+/// To rounding. In mixed precision a sum that differs in its last bit may be rounded to another half, which
+/// is `coarser` times further away than the next float.
+void expect_same_training(const Trained& a, const Trained& b,
+                          model::Precision precision = model::Precision::float32) {
+  const double coarser = precision == model::Precision::bfloat16  ? 50.0
+                         : precision == model::Precision::float16 ? 8.0
+                                                                  : 1.0;
   ASSERT_EQ(a.losses.size(), b.losses.size());
   for (std::size_t s = 0; s < a.losses.size(); ++s) {
-    EXPECT_NEAR(a.losses[s], b.losses[s], 2e-4 * std::abs(b.losses[s])) << "step " << s + 1;
-    EXPECT_NEAR(a.norms[s], b.norms[s], 2e-3 * std::abs(b.norms[s])) << "step " << s + 1;
+    EXPECT_NEAR(a.losses[s], b.losses[s], coarser * 2e-4 * std::abs(b.losses[s])) << "step " << s + 1;
+    EXPECT_NEAR(a.norms[s], b.norms[s], std::sqrt(coarser) * 2e-3 * std::abs(b.norms[s])) << "step " << s + 1;
   }
-  for (std::size_t i = 0; i < a.weights.size(); ++i) ASSERT_NEAR(a.weights[i], b.weights[i], 1e-3) << i;
+  for (std::size_t i = 0; i < a.weights.size(); ++i) {
+    ASSERT_NEAR(a.weights[i], b.weights[i], coarser * 1e-3) << i;
+  }
 }
 
 /// Numbers of stages, 2 or more, that the ranks of the world can have.
@@ -92,6 +100,11 @@ std::vector<int> several_stages(const config::RunConfig& config) {
   std::vector<int> counts = test::stage_counts(world().size(), config);
   counts.erase(counts.begin());
   return counts;
+}
+
+config::RunConfig in(model::Precision precision, config::RunConfig config) {
+  config.model.precision = precision;
+  return config;
 }
 
 struct Variant {
@@ -125,6 +138,16 @@ std::vector<Variant> variants() {
   all.back().config.model.hidden_sizes = {16, 14, 15, 12, 13, 11, 12};
   all.push_back({"many_microbatches", small_config()});
   all.back().config.run.microbatch = 3;
+  all.push_back({"bfloat16", in(model::Precision::bfloat16, small_config())});
+  all.push_back({"bfloat16_in_several_parts", in(model::Precision::bfloat16, small_config())});
+  all.back().config.model.hidden_sizes = {300, 600};
+  all.push_back({"float16", in(model::Precision::float16, small_config())});
+  all.push_back({"float16_scaled", in(model::Precision::float16, small_config())});
+  all.back().config.optimizer.loss_scale.factor = 256.0;
+  all.push_back({"float16_dynamic", in(model::Precision::float16, small_config())});
+  all.back().config.optimizer.loss_scale.factor = optim::LossScaleOptions::dynamic;
+  all.back().config.optimizer.loss_scale.steps_per_increase = 4;
+  all.back().config.optimizer.loss_scale.initial = 1024.0;
   if (kernels::available(kernels::GemmBackend::onednn)) {
     all.push_back({"onednn", small_config()});
     all.back().config.kernels.gemm = kernels::GemmBackend::onednn;
@@ -140,7 +163,8 @@ TEST_P(AnyWorld, TrainsWhatOneRankTrains) {
   const Trained serial = train(alone, GetParam().config, 0, 12);
   EXPECT_LT(serial.losses.back(), serial.losses.front());
   for (const int ranks_per_node : {0, 1, 2, 3}) {
-    expect_same_training(train(world(), GetParam().config, ranks_per_node, 12), serial);
+    expect_same_training(train(world(), GetParam().config, ranks_per_node, 12), serial,
+                         GetParam().config.model.precision);
   }
 }
 
@@ -150,7 +174,8 @@ TEST_P(AnyWorld, TrainsOnStagesWhatOneRankTrains) {
   for (const int stages : several_stages(GetParam().config)) {
     SCOPED_TRACE(std::to_string(stages) + " stages");
     for (const int ranks_per_node : {0, 2}) {
-      expect_same_training(train(world(), GetParam().config, ranks_per_node, 12, stages), serial);
+      expect_same_training(train(world(), GetParam().config, ranks_per_node, 12, stages), serial,
+                           GetParam().config.model.precision);
     }
   }
 }
@@ -201,6 +226,13 @@ std::vector<Variant> reproducible_variants() {
   vary("no_bias", [](auto& c) { c.model.use_bias = false; });
   vary("eight_layers", [](auto& c) { c.model.hidden_sizes = {16, 14, 15, 12, 13, 11, 12}; });
   vary("one_microbatch", [](auto& c) { c.run.microbatch = 40; });  // too few for all replicas
+  vary("bfloat16", [](auto& c) { c.model.precision = model::Precision::bfloat16; });
+  vary("float16_dynamic", [](auto& c) {
+    c.model.precision = model::Precision::float16;
+    c.optimizer.loss_scale.factor = optim::LossScaleOptions::dynamic;
+    c.optimizer.loss_scale.steps_per_increase = 4;
+    c.optimizer.loss_scale.initial = 1024.0;
+  });
   if (kernels::available(kernels::GemmBackend::onednn)) {
     vary("onednn", [](auto& c) { c.kernels.gemm = kernels::GemmBackend::onednn; });
   }
@@ -256,7 +288,8 @@ TEST_P(Reproducible, AGradientThatDoesNotFitIsComputedAgainInAnyWorld) {
 TEST_P(Reproducible, TrainsWhatTheFastModeTrains) {
   config::RunConfig fast = GetParam().config;
   fast.run.reproducible = false;
-  expect_same_training(train(world(), GetParam().config, 0, 12), train(world(), fast, 0, 12));
+  expect_same_training(train(world(), GetParam().config, 0, 12), train(world(), fast, 0, 12),
+                       fast.model.precision);
 }
 
 INSTANTIATE_TEST_SUITE_P(Variants, Reproducible, testing::ValuesIn(reproducible_variants()),
@@ -449,6 +482,45 @@ TEST_P(OnStages, ANonFiniteGradientStopsTheRunOtherwise) {
     EXPECT_TRUE(std::string(error.what()).find("the gradient norm is") != std::string::npos) << error.what();
   }
   world().barrier();
+}
+
+config::RunConfig scaled(double initial) {
+  config::RunConfig config = in(model::Precision::float16, small_config());
+  config.optimizer.loss_scale.factor = optim::LossScaleOptions::dynamic;
+  config.optimizer.loss_scale.initial = config.optimizer.loss_scale.max = initial;
+  config.optimizer.loss_scale.steps_per_increase = 1000;
+  return config;
+}
+
+TEST_P(OnStages, AnOverflowHalvesTheLossScaleAndChangesNothingElse) {
+  ATrainer trainer(scaled(0x1p28), GetParam());
+  const std::vector<float> before = trainer.weights();
+  double scale = 0x1p28;
+  StepResult step = trainer->step();
+  EXPECT_TRUE(step.skipped) << "2^28 times a gradient is more than a float16 can hold";
+  for (; step.skipped; step = trainer->step()) {
+    EXPECT_EQ(step.loss_scale, scale);
+    EXPECT_EQ(trainer.weights(), before);
+    EXPECT_TRUE(std::isfinite(step.loss));
+    scale /= 2.0;
+    ASSERT_GT(scale, 1.0);
+  }
+  EXPECT_EQ(step.loss_scale, scale);
+  EXPECT_EQ(trainer->skipped_in_a_row(), 0);
+  EXPECT_NE(trainer.weights(), before);
+  EXPECT_TRUE(std::isfinite(step.gradient_norm));
+  EXPECT_EQ(trainer->loss_scale().good_steps, 1);
+}
+
+TEST_P(OnStages, ThePowerOfTwoOfTheLossScaleDoesNotChangeTheGradient) {
+  config::RunConfig config = in(model::Precision::bfloat16, small_config());
+  ATrainer plain(config, GetParam());
+  config.optimizer.loss_scale.factor = 1024.0;
+  ATrainer scaled_by_1024(config, GetParam());
+  for (int s = 0; s < 5; ++s) {
+    EXPECT_EQ(plain->step().gradient_norm, scaled_by_1024->step().gradient_norm);
+    EXPECT_EQ(plain.weights(), scaled_by_1024.weights());
+  }
 }
 
 TEST(Trainer, SkippingForEverIsAnError) {

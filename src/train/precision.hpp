@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "kernels/half_support.hpp"
+#include "model/options.hpp"
+#include "train/run_context.hpp"
+#include "train/start_point.hpp"
+
+namespace fcmnist::train {
+
+/// "float32", "bfloat16", "float16"
+std::string_view name_of(model::Precision precision);
+
+/// What the configuration means on a machine that can multiply bfloat16 so. Nothing is asked for: float32.
+/// Mixed precision without a type: bfloat16 where there are instructions for it, else float32, since emulated
+/// products are slower.
+model::Precision precision_of(const model::MlpOptions& options, kernels::HalfCompute bfloat16);
+
+/// Whether a run asks for another precision than the one that its checkpoint was configured with. What is not
+/// given asks for nothing.
+bool asks_anew(const model::MlpOptions& now, const model::MlpOptions& checkpointed);
+
+/// Settles config.model.precision: that of the checkpoint which the run goes on from, unless it asks anew;
+/// else what the configuration means on the slowest rank. From here on it is in the manifest, and the log has
+/// said it. Collective.
+void settle_precision(RunContext& context, const StartPoint& start);
+
+}  // namespace fcmnist::train

@@ -1,0 +1,92 @@
+"""Mixed precision: what a run says, what its files hold, and resumes in another precision."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support import runs  # noqa: E402 (exits with 77 when a module is missing)
+from support.runs import h5py, np, settings  # noqa: E402
+
+BFLOAT16 = settings(model__mixed_precision=True, model__half_type="bfloat16")
+FLOAT16 = settings(model__mixed_precision=True, model__half_type="float16", optimizer__loss_scaling_factor="dynamic",
+                   optimizer__initial_loss_scale=1024)
+FLOAT32 = settings(model__mixed_precision=False)
+
+
+class Mixed(runs.TestCase):
+    BASE = settings(train_input__use_fake_data=True, train_input__batch_size=128, model__hidden_sizes="[64,32]",
+                    optimizer__learning_rate=0.02, optimizer__momentum=0.9, eval_input__batch_size=500,
+                    runconfig__num_epochs=1000)
+
+    def train(self, name, steps, *arguments, ranks=1):
+        return self.run_to_end("-o", self.directory / name, "--max_steps", steps, *self.BASE, *arguments, ranks=ranks)
+
+    def manifest(self, name, entry):
+        step = runs.checkpoint_steps(self.directory / name)[-1]
+        with h5py.File(self.directory / name / f"checkpoint_{step}.h5") as file:
+            return file.attrs.get(entry)
+
+    def losses(self, name):
+        return runs.metrics(self.directory / name)["loss"]
+
+
+class Runs(Mixed):
+    def test_train_what_float32_trains(self):
+        self.train("float32", 60)
+        self.assertEqual(self.manifest("float32", "precision"), "float32")
+        for name, arguments in (("bfloat16", BFLOAT16), ("float16", FLOAT16)):
+            log = self.train(name, 60, *arguments, ranks=2).output
+            self.assertIn(f"precision: {name} with float32 master weights", log)
+            self.assertEqual(self.manifest(name, "precision"), name)
+            self.assertTrue(self.manifest(name, "half_products"))
+            np.testing.assert_allclose(self.losses(name), self.losses("float32"), rtol=0.05, atol=0.01)
+            self.assertFalse(np.array_equal(self.losses(name), self.losses("float32")))
+            weights = next(iter(runs.weights(self.directory / name).values()))
+            self.assertEqual(weights.dtype, np.float32)
+            self.assertTrue(np.any(weights.view(np.uint32) & 0xffff), "master weights are not rounded")
+
+    def test_have_the_same_bits_in_any_world(self):
+        for name, arguments in (("bfloat16", BFLOAT16), ("float16", FLOAT16)):
+            for ranks in (1, 3):
+                self.train(f"{name}_{ranks}", 30, *arguments, *settings(
+                    runconfig__reproducible=True, runconfig__microbatch=16, model__dropout=0.2), ranks=ranks)
+            one, three = (self.directory / f"{name}_{ranks}" for ranks in (1, 3))
+            self.assertTrue(runs.same_arrays(runs.weights(one), runs.weights(three)), name)
+            self.assertTrue(runs.same_arrays(runs.momentum_buffer(one), runs.momentum_buffer(three)), name)
+
+
+class Resumes(Mixed):
+    def test_keep_the_precision_and_the_bits(self):
+        for name, arguments in (("bfloat16", BFLOAT16), ("float16", FLOAT16)):
+            self.train(f"{name}_whole", 40, *arguments)
+            self.train(f"{name}_twice", 20, *arguments)
+            self.train(f"{name}_twice", 40)  # says nothing of precision
+            self.assertEqual(self.manifest(f"{name}_twice", "precision"), name)
+            whole, twice = (self.directory / f"{name}_{kind}" for kind in ("whole", "twice"))
+            self.assertTrue(runs.same_arrays(runs.weights(whole), runs.weights(twice)), name)
+            np.testing.assert_array_equal(runs.metrics(whole)["loss_scale"], runs.metrics(twice)["loss_scale"])
+
+    def test_in_any_other_precision(self):
+        self.train("run", 20)
+        for steps, precision, arguments in ((40, "bfloat16", BFLOAT16), (60, "float16", FLOAT16),
+                                            (80, "float32", FLOAT32)):
+            log = self.train("run", steps, *arguments, ranks=2).output
+            self.assertIn(f"to {precision}", log)
+            self.assertEqual(self.manifest("run", "precision"), precision)
+        self.train("float32", 80)
+        np.testing.assert_allclose(self.losses("run"), self.losses("float32"), rtol=0.05, atol=0.01)
+
+
+class LossScale(Mixed):
+    def test_an_overflow_skips_the_step_and_halves_it(self):
+        self.train("run", 60, *FLOAT16, *settings(optimizer__initial_loss_scale=2.0**30, optimizer__max_loss_scale=2.0**30),
+                   ranks=2)
+        metrics = runs.metrics(self.directory / "run")
+        skipped, scale = metrics["skipped"], metrics["loss_scale"]
+        self.assertEqual(scale[0], 2.0**30)
+        self.assertGreater(skipped.sum(), 0)
+        np.testing.assert_array_equal(scale[1:], np.where(skipped[:-1], scale[:-1] / 2, scale[:-1]))
+        self.assertLess(metrics["loss"][-1], metrics["loss"][0])
+
+
+if __name__ == "__main__":
+    runs.main()
