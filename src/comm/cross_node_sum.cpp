@@ -30,12 +30,12 @@ template <class Number>
 CrossNodeSum<Number>::CrossNodeSum(const Topology& topology, const Layout& layout,
                                    NodeGradients<Number>& gradients, std::span<const Range> parts,
                                    std::vector<std::vector<Block>> my_blocks, std::size_t small_count,
-                                   int streams)
+                                   const CommOptions& options)
     : topology_(&topology),
       gradients_(&gradients),
       parts_(parts),
       my_blocks_(std::move(my_blocks)),
-      streams_(std::min(streams, topology.smallest_node())),
+      streams_(std::min(options.exchange_streams, topology.smallest_node())),
       total_(topology.node(), layout.size()),
       small_total_(topology.node(), small_count),
       counters_(topology),
@@ -44,7 +44,7 @@ CrossNodeSum<Number>::CrossNodeSum(const Topology& topology, const Layout& layou
       next_to_finish_(next_to_start_) {
   counters_.set(finished, next_to_finish_);
   for (int ring = 0; drives_rings() && ring < rings_at_once; ++ring) {
-    rings_.emplace_back(topology.peers(), longest(parts), ring);
+    rings_.emplace_back(topology.peers(), longest(parts), ring, options.wire_type);
   }
   small_gather_->mine.resize(small_count);
   small_gather_->all.resize(small_count * static_cast<std::size_t>(topology.node_count()));

@@ -8,6 +8,7 @@
 
 #include "comm/node_counters.hpp"
 #include "comm/node_gradients.hpp"
+#include "comm/options.hpp"
 #include "comm/ring_allreduce.hpp"
 #include "comm/shared_window.hpp"
 #include "comm/topology.hpp"
@@ -24,7 +25,7 @@ constexpr int rings_at_once = 4;
 /// A part goes through three hands: every rank of a node has written it; every rank has added up the node's
 /// gradients of the blocks that it owns; a ring between the nodes has added up the sums of the nodes. Nobody
 /// waits on the way: whoever calls advance() does what has become possible. The first rank of every node
-/// drives the ring, a few parts at a time; with `streams` > 1
+/// drives the ring, a few parts at a time; with several `streams`
 /// the parts are dealt to so many ranks of each node, which do so at the same time.
 ///
 /// Cost on P nodes for N numbers: every node sends and receives 2 (P-1)/P N numbers, in 2 (P-1) steps for
@@ -38,7 +39,7 @@ class CrossNodeSum {
   /// `my_blocks[p]`: the blocks of part p that this rank owns. All references must outlive it.
   CrossNodeSum(const Topology& topology, const Layout& layout, NodeGradients<Number>& gradients,
                std::span<const Range> parts, std::vector<std::vector<Block>> my_blocks,
-               std::size_t small_count, int streams);
+               std::size_t small_count, const CommOptions& options);
   ~CrossNodeSum();
 
   /// This rank's small numbers are written.

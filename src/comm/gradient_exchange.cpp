@@ -38,7 +38,7 @@ GradientExchange<Number>::GradientExchange(const Topology& topology, const Layou
       small_sum_(small_count) {
   if (topology.node_count() > 1) {
     across_nodes_.emplace(topology, layout, gradients_, parts_, by_part(parts_, blocks(), owned()),
-                          small_count, options.exchange_streams);
+                          small_count, options);
   }
 }
 

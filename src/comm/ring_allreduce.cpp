@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "comm/mpi_handle.hpp"
 #include "core/error.hpp"
 #include "core/fixed_point.hpp"
+#include "core/multiversion.hpp"
 #include "core/share.hpp"
 
 namespace fcmnist::comm {
@@ -20,9 +23,6 @@ struct RingAllreduce<Number>::Requests {
 
 namespace {
 
-template <class Number>
-constexpr std::size_t message_numbers = message_bytes / sizeof(Number);
-
 void add_to(std::span<float> sum, const float* numbers) {
   for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += numbers[i];
 }
@@ -33,16 +33,42 @@ void add_to(std::span<std::int64_t> sum, const std::int64_t* numbers) {
   ordered_sum(terms, sum);
 }
 
+FCMNIST_ALSO_FOR_AVX512
+void round_to(std::span<const float> numbers, BFloat16* out) {
+#pragma omp simd  // of plain integers: assigning whole structs would keep it scalar
+  for (std::size_t i = 0; i < numbers.size(); ++i) out[i].bits = BFloat16(numbers[i]).bits;
+}
+
+void round_in_place(std::span<float> numbers) {
+#pragma omp simd
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = static_cast<float>(BFloat16(numbers[i]));
+  }
+}
+
+/// numbers = widened, or += it when `add`
+void widen_into(std::span<float> numbers, const BFloat16* halves, bool add) {
+#pragma omp simd
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = (add ? numbers[i] : 0.0F) + static_cast<float>(halves[i]);
+  }
+}
+
 }  // namespace
 
 template <class Number>
-RingAllreduce<Number>::RingAllreduce(const Communicator& group, std::size_t max_count, int tag)
+RingAllreduce<Number>::RingAllreduce(const Communicator& group, std::size_t max_count, int tag, WireType wire)
     : group_(&group),
       tag_(tag),
       max_count_(max_count),
       incoming_(max_count / static_cast<std::size_t>(group.size()) + 1),
       requests_(std::make_unique<Requests>()) {
-  requests_->of_step.reserve(2 * (incoming_.size() / message_numbers<Number> + 1));
+  if (wire == WireType::bfloat16) {
+    FCMNIST_CHECK((std::is_same_v<Number, float>), "integers are sent as they are");
+    half_out_ = AlignedArray<BFloat16>(incoming_.size());
+    half_in_ = AlignedArray<BFloat16>(incoming_.size());
+  }
+  requests_->of_step.reserve(2 * (incoming_.size() * sizeof(Number) / message_bytes + 1));
 }
 
 template <class Number>
@@ -65,7 +91,11 @@ void RingAllreduce<Number>::start(std::span<Number> numbers) {
   numbers_ = numbers;
   step_ = 0;
   steps_ = 2 * (group_->size() - 1);
-  if (steps_ > 0) send_and_receive();
+  if (steps_ == 0) return;
+  if constexpr (std::is_same_v<Number, float>) {
+    if (half_in_.size() > 0) round_in_place(numbers_);
+  }
+  send_and_receive();
 }
 
 /// In the first half of the steps a chunk arrives to be added, in the second half to be taken as it is.
@@ -76,13 +106,26 @@ bool RingAllreduce<Number>::progress() {
     FCMNIST_MPI(MPI_Testall(static_cast<int>(requests_->of_step.size()), requests_->of_step.data(), &done,
                             MPI_STATUSES_IGNORE));
     if (done == 0) return false;
-    if (step_ < group_->size() - 1) {
-      const std::span<Number> mine = chunk(group_->rank() - step_ - 1);
-      add_to(mine, incoming_.data());
-    }
+    take_over(step_ < group_->size() - 1);
     if (++step_ < steps_) send_and_receive();
   }
   return true;
+}
+
+/// What has arrived in this step, unless it is in place already.
+template <class Number>
+void RingAllreduce<Number>::take_over(bool adds) {
+  const int place = adds ? step_ : step_ - (group_->size() - 1);
+  const std::span<Number> mine = chunk(group_->rank() - (adds ? 1 : 0) - place);
+  if constexpr (std::is_same_v<Number, float>) {
+    if (half_in_.size() > 0) {
+      widen_into(mine, half_in_.data(), adds);
+      const bool is_complete = step_ == group_->size() - 2;
+      if (is_complete) round_in_place(mine);
+      return;
+    }
+  }
+  if (adds) add_to(mine, incoming_.data());
 }
 
 /// Posts the messages of one step: to the right neighbour, from the left one.
@@ -94,22 +137,31 @@ void RingAllreduce<Number>::send_and_receive() {
   const int place = adds ? step_ : step_ - (size - 1);
   const std::span<Number> out = chunk(group_->rank() + (adds ? 0 : 1) - place);
   const std::span<Number> target = chunk(group_->rank() - (adds ? 1 : 0) - place);
-  Number* in = adds ? incoming_.data() : target.data();
   const MPI_Comm comm = group_->handle().comm;
   std::vector<MPI_Request>& requests = requests_->of_step;
   requests.clear();
-  const auto begin_each = [](std::size_t count, const auto& begin) {
-    for (std::size_t i = 0; i < count; i += message_numbers<Number>) {
-      begin(i, static_cast<int>(std::min(message_numbers<Number>, count - i)));
+  const auto begin_each = [](std::size_t bytes, const auto& begin) {
+    for (std::size_t i = 0; i < bytes; i += message_bytes) {
+      begin(i, static_cast<int>(std::min(message_bytes, bytes - i)));
     }
   };
-  begin_each(target.size(), [&](std::size_t i, int count) {
-    FCMNIST_MPI(MPI_Irecv(in + i, count, mpi_type<Number>(), left, tag_, comm, &requests.emplace_back()));
-  });
-  begin_each(out.size(), [&](std::size_t i, int count) {
-    FCMNIST_MPI(
-        MPI_Isend(out.data() + i, count, mpi_type<Number>(), right, tag_, comm, &requests.emplace_back()));
-  });
+  const auto pass_on = [&](const auto* from, auto* in) {
+    const auto* const from_bytes = reinterpret_cast<const std::byte*>(from);
+    auto* const in_bytes = reinterpret_cast<std::byte*>(in);
+    begin_each(target.size() * sizeof *in, [&](std::size_t i, int bytes) {
+      FCMNIST_MPI(MPI_Irecv(in_bytes + i, bytes, MPI_BYTE, left, tag_, comm, &requests.emplace_back()));
+    });
+    begin_each(out.size() * sizeof *from, [&](std::size_t i, int bytes) {
+      FCMNIST_MPI(MPI_Isend(from_bytes + i, bytes, MPI_BYTE, right, tag_, comm, &requests.emplace_back()));
+    });
+  };
+  if constexpr (std::is_same_v<Number, float>) {
+    if (half_in_.size() > 0) {
+      round_to(out, half_out_.data());
+      return pass_on(half_out_.data(), half_in_.data());
+    }
+  }
+  pass_on(out.data(), adds ? incoming_.data() : target.data());
 }
 
 template class RingAllreduce<float>;

@@ -141,6 +141,8 @@ std::vector<Key> active_keys() {
       integer_key(
           section, "exchange_streams", may_change, [](auto& c) -> auto& { return c.comm.exchange_streams; },
           1, 1024),
+      choice_key(
+          section, "wire_type", may_change, [](auto& c) -> auto& { return c.comm.wire_type; }, wire_types),
       plan_key(),
       flag_key("validate_only", "says how the run maps onto the ranks, and runs nothing"),
       flag_key("compile_only", "measures what is fastest on this world, and trains nothing"),
@@ -205,20 +207,11 @@ std::vector<Key> inert_keys() {
   return keys;
 }
 
-std::vector<Key> refused_keys() {
-  const auto later = [](const char* name, const char* why) { return refused_key(section, name, why); };
-  return {
-      later("wire_type", "gradients are exchanged in float32; a choice comes in a later release"),
-  };
-}
-
 }  // namespace
 
 std::vector<Key> runconfig_keys() {
   std::vector<Key> keys = active_keys();
-  for (const auto& rows : {inert_keys, refused_keys}) {
-    for (Key& key : rows()) keys.push_back(std::move(key));
-  }
+  for (Key& key : inert_keys()) keys.push_back(std::move(key));
   return keys;
 }
 

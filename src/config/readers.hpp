@@ -38,6 +38,10 @@ inline constexpr Choice<Mode> modes[] = {
     {"eval_all", Mode::eval_all},
     {"prepare_data", Mode::prepare_data},
 };
+inline constexpr Choice<comm::WireType> wire_types[] = {
+    {"float32", comm::WireType::float32},
+    {"bfloat16", comm::WireType::bfloat16},
+};
 inline constexpr Choice<kernels::GemmBackend> gemm_backends[] = {
     {"openblas", kernels::GemmBackend::openblas},
     {"onednn", kernels::GemmBackend::onednn},

@@ -159,7 +159,7 @@ Forecast forecast(const config::RunConfig& config, const Mapping& mapping, const
     of_stage.pipeline_s = pipeline.end_s[s] - count * times[s].total_s();
     of_stage.network_s =
         simulate_rings(written_before_end(stage, times[s].weights_s, integers),
-                       part_bytes(stage, mapping.number_bytes), stage.nodes, rates.between_nodes);
+                       part_bytes(stage, mapping.wire_bytes), stage.nodes, rates.between_nodes);
     of_stage.update_s = turns * node_seconds(config, mapping, stage, rates);
     of_stage.bubble_fraction = pipeline.bubble_fraction;
     if (s == 0 || of_stage.step_s() > slowest.step_s()) slowest = of_stage;

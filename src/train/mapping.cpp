@@ -119,6 +119,8 @@ Mapping map_training(const config::RunConfig& config, const Shapes& shapes,
   mapping.microbatch_samples = microbatches.largest(samples);
   mapping.number_bytes = gradient_number_bytes(
       config.run.reproducible, microbatches.most(step_batch(config, mapping.replicas)), mapping.nodes);
+  mapping.wire_bytes =
+      config.comm.wire_type == comm::WireType::bfloat16 ? sizeof(BFloat16) : mapping.number_bytes;
 
   const auto widths = model::widths_of(config.model, shapes.train.features());
   for (int s = 0; s < stage_count; ++s) mapping.stages.emplace_back();
@@ -133,7 +135,7 @@ Mapping map_training(const config::RunConfig& config, const Shapes& shapes,
     const PrivateMemory own = private_memory_of(config, shapes, mapping, mlp, s);
     if (own.total() > mapping.private_memory.total()) mapping.private_memory = own;
     const auto p = of_stage.size();
-    const std::size_t sent = 2 * (p - 1) * mlp.layout().size() / p * mapping.number_bytes;
+    const std::size_t sent = 2 * (p - 1) * mlp.layout().size() / p * mapping.wire_bytes;
     std::map<int, std::size_t> windows_by_ranks;  // nodes are alike
     for (const auto& [node, count] : of_stage) {
       auto [windows, is_new] = windows_by_ranks.try_emplace(count, 0);

@@ -50,7 +50,8 @@ struct Mapping {
   PrivateMemory private_memory;         ///< of the rank that needs the most
   std::size_t shared_on_a_node = 0;     ///< same, of the nodes: windows of gradients, weights, data
   std::size_t memory_on_a_node = 0;     ///< same: windows and all ranks' own memory, program included
-  std::size_t number_bytes = 4;         ///< of a number of the gradient on its way
+  std::size_t number_bytes = 4;         ///< of a number of the gradient where it is summed
+  std::size_t wire_bytes = 4;           ///< ... on its way between nodes
   std::size_t sent_between_nodes = 0;   ///< bytes per step, by the node that sends the most
   std::size_t sent_between_stages = 0;  ///< bytes per step, by all stages of one replica, both directions
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
+#include <cmath>
+
 #include "support/mpi_test.hpp"
 #include "support/random_matrix.hpp"
 
@@ -25,6 +27,35 @@ TEST(RingAllreduce, SumsArraysOfAnyLengthToTheSameBitsOnAllRanks) {
     ring.start(numbers);
     while (!ring.progress()) sched_yield();
     for (std::size_t i = 0; i < count; ++i) ASSERT_NEAR(numbers[i], expected[i], 1e-5);
+    const std::string_view bits(reinterpret_cast<const char*>(numbers.data()), count * sizeof(float));
+    EXPECT_EQ(bits, world().broadcast(bits, 0));
+  }
+}
+
+TEST(RingAllreduce, AWireOfBFloat16GivesTheSameBitsWithinItsBound) {
+  RingAllreduce<float> ring(world(), 100'000, 7, WireType::bfloat16);
+  for (const std::size_t count : {0U, 1U, 2U, 7U, 1000U, 100'000U}) {
+    std::vector<double> expected(count, 0.0), magnitudes(count, 0.0);
+    for (int rank = 0; rank < world().size(); ++rank) {
+      const auto theirs = random_numbers(count, static_cast<std::uint64_t>(rank));
+      for (std::size_t i = 0; i < count; ++i) {
+        expected[i] += theirs[i];
+        magnitudes[i] += std::abs(theirs[i]);
+      }
+    }
+    auto numbers = random_numbers(count, static_cast<std::uint64_t>(world().rank()));
+    ring.start(numbers);
+    while (!ring.progress()) sched_yield();
+    double errors = 0.0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const double error = std::abs(numbers[i] - expected[i]);
+      ASSERT_LE(error, world().size() * 0x1p-8 * magnitudes[i]) << i;
+      errors += error;
+      if (world().size() > 1) {
+        ASSERT_EQ(static_cast<float>(BFloat16(numbers[i])), numbers[i]);
+      }
+    }
+    EXPECT_EQ(errors > 0.0, world().size() > 1 && count > 0);
     const std::string_view bits(reinterpret_cast<const char*>(numbers.data()), count * sizeof(float));
     EXPECT_EQ(bits, world().broadcast(bits, 0));
   }

@@ -118,9 +118,11 @@ const Bad bad_files[] = {
     {"runconfig:\n  validate_only: 3\n", {"runconfig.validate_only: expected True or False"}},
     {"runconfig:\n  compile_only: True\n",
      {"f.yaml:2: runconfig.compile_only True", "HINT: fcmnist_mpi --compile_only"}},
-    {"runconfig:\n  wire_type:\n", {"f.yaml:2: runconfig.wire_type", "later release"}},
+    {"runconfig:\n  wire_type: float16\n", {"f.yaml:2: runconfig.wire_type", "float32", "bfloat16"}},
     {"runconfig:\n  reproducible: True\n  blas_threads: 2\n",
      {"f.yaml:3: runconfig.reproducible True needs runconfig.blas_threads 1, found 2"}},
+    {"runconfig:\n  reproducible: True\n  wire_type: bfloat16\n",
+     {"f.yaml:3: runconfig.reproducible True needs runconfig.wire_type float32, found bfloat16"}},
     {"train_input:\n  batch_size_per_replica: 8\nrunconfig:\n  reproducible: True\n",
      {"f.yaml:2: runconfig.reproducible True needs train_input.batch_size, found "
       "train_input.batch_size_per_replica"}},

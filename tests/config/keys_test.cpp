@@ -77,6 +77,7 @@ const std::map<std::string, std::string>& other_values() {
       {"runconfig.blas_threads", "2"},
       {"runconfig.exchange_streams", "2"},
       {"runconfig.gemm", "onednn"},
+      {"runconfig.wire_type", "bfloat16"},
       {"runconfig.plan", "auto"},
       {"runconfig.stall_timeout", "0.5"},
   };

@@ -124,7 +124,7 @@ class CommandLine(BadInput):
                  "max_gradient_norm 1", "max_gradient_value 1 are both given", "HINT: clip by one of them"),
             case("optimizer of later", "optimizer.optimizer_type AdamW", "comes in a later release", "use SGD"),
             case("unknown gemm", "runconfig.gemm mkl", "runconfig.gemm: expected one of openblas, onednn", "found 'mkl'"),
-            case("feature of later", "runconfig.wire_type bfloat16", "a choice comes in a later release"),
+            case("feature of later", "optimizer.beta1 0.9", "comes in a later release"),
             case("planned ranks that would run", "--plan_ranks 4", "--plan_ranks without --validate_only"),
             case("planned nodes without ranks", "--validate_only --plan_nodes 2", "--plan_nodes without --plan_ranks"),
             case("more planned nodes than ranks", "--validate_only --plan_ranks 2 --plan_nodes 3",

@@ -38,7 +38,7 @@ class Runs(Mixed):
             self.assertIn(f"precision: {name} with float32 master weights", log)
             self.assertEqual(self.manifest(name, "precision"), name)
             self.assertTrue(self.manifest(name, "half_products"))
-            np.testing.assert_allclose(self.losses(name), self.losses("float32"), rtol=0.05, atol=0.01)
+            np.testing.assert_allclose(self.losses(name), self.losses("float32"), rtol=0.1, atol=0.01)
             self.assertFalse(np.array_equal(self.losses(name), self.losses("float32")))
             weights = next(iter(runs.weights(self.directory / name).values()))
             self.assertEqual(weights.dtype, np.float32)
@@ -73,7 +73,7 @@ class Resumes(Mixed):
             self.assertIn(f"to {precision}", log)
             self.assertEqual(self.manifest("run", "precision"), precision)
         self.train("float32", 80)
-        np.testing.assert_allclose(self.losses("run"), self.losses("float32"), rtol=0.05, atol=0.01)
+        np.testing.assert_allclose(self.losses("run"), self.losses("float32"), rtol=0.1, atol=0.01)
 
 
 class LossScale(Mixed):
