@@ -1,0 +1,70 @@
+#include "model/products.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "support/random_half.hpp"
+
+namespace fcmnist::model {
+namespace {
+
+using kernels::GemmBackend;
+using kernels::Op;
+
+constexpr std::size_t outputs = 7, inputs = 33, samples = 5;
+
+template <class Half>
+class HalfProducts : public testing::Test {
+ protected:
+  /// weight below + bias in double, of unit u and sample s, and the sum of the magnitudes.
+  [[nodiscard]] std::pair<double, double> sum(std::size_t u, std::size_t s) const {
+    double value = number(bias_[u]), magnitude = std::abs(value);
+    for (std::size_t i = 0; i < inputs; ++i) {
+      const double term = number(weight_[u * inputs + i]) * number(below_[i * samples + s]);
+      value += term;
+      magnitude += std::abs(term);
+    }
+    return {value, magnitude};
+  }
+  static double number(Half half) { return static_cast<double>(static_cast<float>(half)); }
+  [[nodiscard]] MatrixView<const Half> weight() const { return {weight_.data(), outputs, inputs}; }
+  [[nodiscard]] MatrixView<const Half> below() const { return {below_.data(), inputs, samples}; }
+
+  std::vector<Half> weight_ = test::random_halves<Half>(outputs * inputs, 1);
+  std::vector<Half> below_ = test::random_halves<Half>(inputs * samples, 2);
+  std::vector<Half> bias_ = test::random_halves<Half>(outputs, 3);
+  Products<Half> products_{GemmBackend::openblas};
+};
+using Halves = testing::Types<BFloat16, Float16>;
+TYPED_TEST_SUITE(HalfProducts, Halves);
+
+TYPED_TEST(HalfProducts, LogitsAreNotRounded) {
+  std::vector<float> logits(outputs * samples);
+  this->products_.logits(GemmBackend::openblas, this->weight(), this->bias_, Op::none, this->below(),
+                         {logits.data(), outputs, samples});
+  for (std::size_t u = 0; u < outputs; ++u) {
+    for (std::size_t s = 0; s < samples; ++s) {
+      const auto [value, magnitude] = this->sum(u, s);
+      EXPECT_NEAR(logits[u * samples + s], value, inputs * 0x1p-24 * magnitude);
+    }
+  }
+}
+
+TYPED_TEST(HalfProducts, HiddenUnitsAreRoundedOnce) {
+  std::vector<TypeParam> out(outputs * samples);
+  this->products_.hidden(GemmBackend::openblas, this->weight(), this->bias_, Op::none, this->below(),
+                         {out.data(), outputs, samples});
+  for (std::size_t u = 0; u < outputs; ++u) {
+    for (std::size_t s = 0; s < samples; ++s) {
+      const auto [value, magnitude] = this->sum(u, s);
+      const double expected = std::max(value, 0.0);
+      EXPECT_NEAR(this->number(out[u * samples + s]), expected,
+                  test::unit_roundoff<TypeParam> * expected + inputs * 0x1p-23 * magnitude);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fcmnist::model
