@@ -303,7 +303,7 @@ bool TrainingRun::evaluates_at(std::int64_t step) const {
 }  // namespace
 
 ExitCode run_training(RunContext& context, StopSignals& signals) {
-  const std::optional<NamedPlan> given = read_given_plan(context);
+  const GivenPlan given = read_given_plan(context);
   Start start(context);
   const Shapes shapes = find_datasets(context);
   const auto execution = settle_plan(context, start.point, given, plan_target(context, shapes.train));
