@@ -112,18 +112,20 @@ std::optional<NamedPlan> read_named_plan(const RunContext& context) {
 }  // namespace
 
 GivenPlan read_given_plan(const RunContext& context) {
+  std::optional<Error> unreadable;
+  try {
+    return {read_named_plan(context), {}};
+  } catch (const Error& error) {
+    if (!error.agreed()) throw;
+    unreadable = error;
+  }
   bool has_checkpoints = false;
   on_root(context, [&] {
     has_checkpoints = !context.arguments->restart &&
                       !store::ModelDir(context.config.run.model_dir).checkpoint_steps().empty();
   });
-  has_checkpoints = context.world().max(has_checkpoints ? 1.0 : 0.0) > 0.0;
-  try {
-    return {read_named_plan(context), {}};
-  } catch (const Error& error) {
-    if (!has_checkpoints || !error.agreed()) throw;
-    return {{}, error};
-  }
+  if (context.world().max(has_checkpoints ? 1.0 : 0.0) == 0.0) throw *unreadable;
+  return {{}, std::move(unreadable)};
 }
 
 config::PlanTarget plan_target(const RunContext& context, const data::DatasetShape& train_shape) {
