@@ -87,7 +87,7 @@ class Case:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     mnist = os.environ.get("FCMNIST_MNIST_DIR", "")
-    parser.add_argument("--program", default=SOURCE / "build/fcmnist_mpi", type=pathlib.Path)
+    parser.add_argument("--program", default=SOURCE / "build/release/fcmnist_mpi", type=pathlib.Path)
     parser.add_argument("--launch", default=LAUNCH, help=f"command that starts ranks; default: {LAUNCH}")
     parser.add_argument("--ranks", default="1,2,4", help="numbers of ranks, with commas")
     parser.add_argument("--cases", default=",".join(DEFAULT_CASES), help=f"of {', '.join(CASES)}; or all")

@@ -45,12 +45,10 @@ TRAIN, EVAL, FORGET_AFTER = 1, 2, 3
 # Columns of the payloads, in order: int64 (q) or float64 (d).
 TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learning_rate": "d", "grad_norm": "d",
                  "samples_per_s": "d", "elapsed_s": "d", "compute_s": "d", "exchange_s": "d", "data_s": "d",
-                 "files_s": "d", "skipped": "q", "stage_busy_mean_s": "d", "stage_busy_max_s": "d",
-                 "bubble_fraction": "d", "loss_scale": "d"}
+                 "files_s": "d", "skipped": "q", "bubble_fraction": "d", "loss_scale": "d"}
 # Those that files of 0.1.0 do not have, and how they read there.
-LATER_COLUMNS = {"skipped": np.int64, "stage_busy_mean_s": float, "stage_busy_max_s": float, "bubble_fraction": float,
-                 "loss_scale": float}
-FIRST_TRAIN_ROW_BYTES = 8 * 13  # of a journal; columns that came later are appended
+LATER_COLUMNS = {"skipped": np.int64, "bubble_fraction": float, "loss_scale": float}
+FIRST_TRAIN_COLUMNS = 13  # of a row in a journal of releases without stages and loss scaling
 EVAL_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "elapsed_s": "d"}
 
 
@@ -157,18 +155,26 @@ def _read_record(data, at, classes):
         return None
     if kind == FORGET_AFTER and length == 8:
         return number, kind, struct.unpack_from("<q", data, begin)[0]
+    if kind == TRAIN and length == 8 * FIRST_TRAIN_COLUMNS:
+        return number, kind, _columns(data, begin, dict(list(TRAIN_COLUMNS.items())[:FIRST_TRAIN_COLUMNS])) | {"bubble_fraction": 0.0}
     columns = {TRAIN: TRAIN_COLUMNS, EVAL: EVAL_COLUMNS}.get(kind)
-    matrix_bytes = 8 * classes**2 if kind == EVAL else 0
-    if columns is None or length % 8 or length > 8 * len(columns) + matrix_bytes:
+    if columns is None or length < 8 * (len(columns) + 1):
         return None
-    if length < (FIRST_TRAIN_ROW_BYTES if kind == TRAIN else 8 * len(columns) + matrix_bytes):
+    row, more = _columns(data, begin, columns), begin + 8 * len(columns)
+    if kind == TRAIN:
+        stages = struct.unpack_from("<q", data, more)[0]
+        if length != 8 * (len(columns) + 1 + stages):
+            return None
+        row |= {f"stage{s}_busy_s": struct.unpack_from("<d", data, more + 8 * (1 + s))[0] for s in range(stages)}
+    elif length != 8 * (len(columns) + classes**2):
         return None
-    stored = dict(list(columns.items())[:length // 8])
-    row = dict.fromkeys(columns, 0) | dict(zip(stored, struct.unpack_from("<" + "".join(stored.values()), data, begin)))
-    if kind == EVAL:
-        matrix = np.frombuffer(data, "<i8", classes**2, begin + 8 * len(columns))
-        row["confusion"] = matrix.reshape(classes, classes)
+    else:
+        row["confusion"] = np.frombuffer(data, "<i8", classes**2, more).reshape(classes, classes)
     return number, kind, row
+
+
+def _columns(data, begin, columns):
+    return dict(zip(columns, struct.unpack_from("<" + "".join(columns.values()), data, begin)))
 
 
 def _read_metrics(path):
@@ -207,8 +213,9 @@ def _merge(table, row_kind, entries):
         return table
     kept = int(np.searchsorted(table["step"], first))
     merged = {}
-    for column, values in table.items():
-        new = np.array([row[column] for row in rows], values.dtype).reshape(-1, *values.shape[1:])
+    for column in dict.fromkeys([*table, *(column for row in rows for column in row)]):
+        values = table.get(column, np.full(len(table["step"]), np.nan))  # a stage that the other does not have
+        new = np.array([row.get(column, np.nan) for row in rows], values.dtype).reshape(-1, *values.shape[1:])
         merged[column] = np.concatenate([values[:kept], new])
     return merged
 

@@ -24,16 +24,15 @@ namespace fcmnist::comm {
 /// doi 10.1016/j.jpdc.2008.09.002.
 ///
 /// On a wire of bfloat16 half the bytes travel. Every rank adds rounded numbers, its own included, in fp32; a
-/// sum is rounded when it is passed on, P-1 times in all, and once more when it is complete, so that all ranks
-/// have the same bits: error at most P 2^-8 times the sum of the magnitudes.
+/// sum is rounded when it is passed on, P-1 times in all, and once more when it is complete, so that all
+/// ranks have the same bits: error at most P 2^-8 times the sum of the magnitudes.
 ///   Number  float, or std::int64_t, which knows no other wire
 template <class Number>
 class RingAllreduce {
  public:
   /// `group` must outlive it. `max_count`: numbers of the longest array. Rings that are busy at the same time
   /// need different tags.
-  RingAllreduce(const Communicator& group, std::size_t max_count, int tag,
-                WireType wire = WireType::float32);
+  RingAllreduce(const Communicator& group, std::size_t max_count, int tag, WireType wire = WireType::float32);
   ~RingAllreduce();
   RingAllreduce(RingAllreduce&&) noexcept;
 

@@ -159,10 +159,10 @@ void check_reproducible(const Given& given, const RunConfig& config) {
     refuse_per_replica("eval_input");
   }
   if (config.comm.wire_type != comm::WireType::float32) {
-    throw UsageError(fmt::format("{}: runconfig.reproducible True needs runconfig.wire_type float32, found {}",
-                                 given.where("runconfig.wire_type"),
-                                 write_choice(config.comm.wire_type, wire_types)),
-                     "sums of rounded numbers depend on which node adds what");
+    throw UsageError(
+        fmt::format("{}: runconfig.reproducible True needs runconfig.wire_type float32, found {}",
+                    given.where("runconfig.wire_type"), write_choice(config.comm.wire_type, wire_types)),
+        "sums of rounded numbers depend on which node adds what");
   }
   if (config.kernels.blas_threads == 1) return;
   throw UsageError(

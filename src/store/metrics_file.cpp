@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <system_error>
@@ -50,8 +52,7 @@ std::size_t column_length(const hdf5::Group& group, const char* name) {
 
 /// Columns that files of 0.1.0 do not have.
 bool came_later(std::string_view column) {
-  constexpr std::string_view columns[] = {"skipped", "stage_busy_mean_s", "stage_busy_max_s",
-                                          "bubble_fraction"};
+  constexpr std::string_view columns[] = {"skipped", "bubble_fraction"};
   return std::ranges::find(columns, column) != std::end(columns);
 }
 
@@ -67,6 +68,36 @@ std::vector<Row> read_table(const hdf5::Group& group) {
                     for (std::size_t i = 0; i < rows.size(); ++i) rows[i].*member = column[i];
                   });
   return rows;
+}
+
+std::string busy_column(std::size_t stage) { return fmt::format("stage{}_busy_s", stage); }
+
+/// A column for each stage that any row has; NaN in the others.
+void write_stages(const hdf5::Group& group, const std::vector<TrainRow>& rows) {
+  std::size_t stages = 0;
+  for (const TrainRow& row : rows) stages = std::max(stages, row.stage_busy_s.size());
+  for (std::size_t s = 0; s < stages; ++s) {
+    std::vector<double> column(rows.size(), std::numeric_limits<double>::quiet_NaN());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (s < rows[i].stage_busy_s.size()) column[i] = rows[i].stage_busy_s[s];
+    }
+    const std::string name = busy_column(s);
+    group.write_extendible(name, {rows.size()}, column.data(), chunk_rows);
+    label(group, name.c_str(), "s",
+          fmt::format("time that stage {} of rank 0's replica was busy; NaN where there was no such stage", s)
+              .c_str());
+    group.attach_scale(name, "step", 0);
+  }
+}
+
+void read_stages(const hdf5::Group& group, std::vector<TrainRow>& rows) {
+  std::vector<double> column(rows.size());
+  for (std::size_t s = 0; group.has(busy_column(s)); ++s) {
+    group.read(busy_column(s), {rows.size()}, column.data());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (!std::isnan(column[i])) rows[i].stage_busy_s.push_back(column[i]);
+    }
+  }
 }
 
 void write_confusion(const hdf5::Group& group, const std::vector<EvalRow>& rows, std::size_t classes) {
@@ -141,6 +172,7 @@ std::int64_t MetricsFile::read_rows() {
   try {
     const hdf5::Group root = hdf5::File::open(path_.string(), bytes).root();
     std::vector<TrainRow> train = read_table<TrainRow>(root.group("train"));
+    read_stages(root.group("train"), train);
     std::vector<EvalRow> eval = read_table<EvalRow>(root.group("eval"));
     read_confusion(root.group("eval"), eval, classes_);
     const std::int64_t known = root.has_attribute(journal_records)
@@ -199,7 +231,9 @@ MetricsImage MetricsFile::image() const {
   const hdf5::Group root = file.root();
   write_root_attributes(root, FileKind::metrics, config_yaml_, manifest_);
   root.set(journal_records, journal_.newest());
-  write_table(root.create_group("train"), train_);
+  const hdf5::Group train = root.create_group("train");
+  write_table(train, train_);
+  write_stages(train, train_);
   const hdf5::Group eval = root.create_group("eval");
   write_table(eval, eval_);
   write_confusion(eval, eval_, classes_);

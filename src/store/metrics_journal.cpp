@@ -30,7 +30,7 @@ static_assert(std::endian::native == std::endian::little, "numbers are stored as
 
 constexpr int journal_version = 1;
 constexpr std::size_t check_bytes = 8;
-constexpr std::size_t first_train_row_bytes = 13 * 8;  // columns that came later are appended to a row
+constexpr std::size_t first_train_row_bytes = 13 * 8;  // rows of releases without stages end there
 
 /// Begins a record; its payload and its check follow.
 struct RecordHead {
@@ -86,7 +86,11 @@ template <class Row>
 void put_columns(std::vector<std::byte>& out, const Row& row) {
   for_each_column(&row, [&](const char*, auto member, const char*, const char*) { put(out, row.*member); });
 }
-void put_payload(std::vector<std::byte>& out, const TrainRow& row) { put_columns(out, row); }
+void put_payload(std::vector<std::byte>& out, const TrainRow& row) {
+  put_columns(out, row);
+  put(out, static_cast<std::int64_t>(row.stage_busy_s.size()));
+  for (const double busy_s : row.stage_busy_s) put(out, busy_s);
+}
 void put_payload(std::vector<std::byte>& out, const EvalRow& row) {
   put_columns(out, row);
   for (const std::int64_t count : row.confusion) put(out, count);
@@ -103,15 +107,24 @@ Row take_columns(std::span<const std::byte>& in) {
   return row;
 }
 
-bool holds_train_row(std::size_t bytes) {
-  return bytes >= first_train_row_bytes && bytes <= column_bytes<TrainRow>() && bytes % 8 == 0;
+std::optional<TrainRow> take_train_row(std::span<const std::byte> in) {
+  if (in.size() == first_train_row_bytes) return take_columns<TrainRow>(in);
+  if (in.size() < column_bytes<TrainRow>() + sizeof(std::int64_t)) return std::nullopt;
+  auto row = take_columns<TrainRow>(in);
+  const auto stages = take<std::int64_t>(in);
+  if (in.size() % sizeof(double) != 0 ||
+      stages != std::ssize(in) / static_cast<std::int64_t>(sizeof(double))) {
+    return std::nullopt;
+  }
+  while (!in.empty()) row.stage_busy_s.push_back(take<double>(in));
+  return row;
 }
 
 /// Nothing if there is no such kind, or its payload has another size.
 std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std::byte> in,
                                          std::size_t classes) {
   const std::size_t cells = classes * classes;
-  if (kind == 1 && holds_train_row(in.size())) return take_columns<TrainRow>(in);
+  if (kind == 1) return take_train_row(in);
   if (kind == 2 && in.size() == column_bytes<EvalRow>() + cells * sizeof(std::int64_t)) {
     EvalRow row = take_columns<EvalRow>(in);
     for (std::size_t i = 0; i < cells; ++i) row.confusion.push_back(take<std::int64_t>(in));

@@ -20,11 +20,11 @@ struct TrainRow {
   double data_s = 0;         ///< ... getting the batch
   double files_s = 0;        ///< ... writing checkpoints and metrics
   std::int64_t skipped = 0;  ///< 1 if the weights stayed as they were: loss or gradient was not finite
-  // Of the stages of rank 0's replica; 0 without stages.
-  double stage_busy_mean_s = 0;  ///< all but waiting for a neighbour, mean over the stages
-  double stage_busy_max_s = 0;   ///< ... of the stage that is busy the longest
-  double bubble_fraction = 0;    ///< part of the stages' time in which they waited, 0 to 1
-  double loss_scale = 0;         ///< factor on the loss; 1 without loss scaling, 0 in releases that had none
+  double bubble_fraction =
+      0;                  ///< part of the time of the stages in which they waited, 0 to 1; 0 without stages
+  double loss_scale = 0;  ///< factor on the loss; 1 without loss scaling, 0 in releases that had none
+  std::vector<double> stage_busy_s =
+      {};  ///< of each stage: all but waiting for a neighbour; empty without stages
   bool operator==(const TrainRow&) const = default;
 };
 
@@ -40,7 +40,8 @@ struct EvalRow {
 };
 
 /// The columns of a table in the order of FORMAT.md: one list for files and journal, writing and reading.
-/// visit(name, member, units, long name).
+/// visit(name, member, units, long name). Without `stage_busy_s`, which is as many columns as there are
+/// stages.
 template <class Visit>
 void for_each_column(const TrainRow*, Visit visit) {
   visit("step", &TrainRow::step, "1", "optimizer steps done");
@@ -59,10 +60,6 @@ void for_each_column(const TrainRow*, Visit visit) {
   visit("files_s", &TrainRow::files_s, "s", "time of writing files on rank 0");
   visit("skipped", &TrainRow::skipped, "1",
         "1 if the step was skipped because its loss or gradient was not finite (nan_policy: skip)");
-  visit("stage_busy_mean_s", &TrainRow::stage_busy_mean_s, "s",
-        "time that a stage of rank 0's replica was busy, mean over its stages; 0 without stages");
-  visit("stage_busy_max_s", &TrainRow::stage_busy_max_s, "s",
-        "time that the busiest stage of rank 0's replica was busy; 0 without stages");
   visit("bubble_fraction", &TrainRow::bubble_fraction, "1",
         "part of the time of the stages of rank 0's replica in which they waited; 0 without stages");
   visit("loss_scale", &TrainRow::loss_scale, "1", "factor on the loss of the step, and so on its gradients");

@@ -22,6 +22,26 @@ UsageError nothing_to_plan(config::Mode mode) {
       "leave --compile_only out, or the mode");
 }
 
+namespace {
+
+/// Every rank computes all layers, also those of other stages.
+void check_room(const RunContext& context, const std::vector<std::size_t>& widths, std::size_t samples) {
+  const model::Mlp network(widths, context.config.model, context.config.kernels.gemm);
+  const std::size_t of_rank =
+      2 * network.layout().size() * sizeof(float) + model::workspace_bytes(network, samples);
+  const std::size_t needed = of_rank * static_cast<std::size_t>(context.topology.node().size());
+  comm::collectively(context.world(), [&] {
+    if (needed <= comm::host_memory()) return;
+    throw UsageError(
+        fmt::format("--compile_only computes all layers on every rank, which needs {:.1f} GB on "
+                    "this node; it has {:.1f} GB",
+                    static_cast<double>(needed) / 1e9, static_cast<double>(comm::host_memory()) / 1e9),
+        "fewer ranks on a node; or run without a plan");
+  });
+}
+
+}  // namespace
+
 void run_compile(RunContext& context) {
   const config::Mode mode = context.config.run.mode;
   if (mode != config::Mode::train && mode != config::Mode::train_and_eval) {
@@ -37,9 +57,10 @@ void run_compile(RunContext& context) {
   Logger& log = *context.log;
   const double begin_s = comm::now_s();
   const config::PlanTarget target = plan_target(context, shapes.train);
-  FoundPlan found = search_plan(context.config, context.grid(),
-                                model::widths_of(context.config.model, shapes.train.features()),
-                                static_cast<std::size_t>(target.microbatch), context.give_way);
+  const auto widths = model::widths_of(context.config.model, shapes.train.features());
+  const auto samples = static_cast<std::size_t>(target.microbatch);
+  check_room(context, widths, samples);
+  FoundPlan found = search_plan(context.config, context.grid(), widths, samples, context.give_way);
   found.plan.target = target;
   for (const std::string& line : found.report) log.info("{}", line);
   const auto path = store::ModelDir(context.config.run.model_dir).plan_file();

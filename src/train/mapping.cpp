@@ -83,7 +83,6 @@ PrivateMemory private_memory_of(const config::RunConfig& config, const Shapes& s
   memory.messages = link_bytes(comm::StageLink::Purpose::training, samples);
   memory.other = shapes.train.samples * sizeof(std::uint32_t);
   if (mapping.number_bytes > sizeof(float)) memory.other += mlp.layout().size() * sizeof(float);
-  if (stages > 1 && s == 0) memory.other += 2 * mlp.network_layout().size() * sizeof(float);
   if (shapes.eval) {
     const std::size_t scored = Evaluator::microbatch(config, mapping.replicas, stages, shapes.eval->samples);
     memory.activations += model::workspace_bytes(mlp, scored);
@@ -132,8 +131,7 @@ Mapping map_training(const config::RunConfig& config, const Shapes& shapes,
     const model::Mlp mlp(widths, config.model, config.kernels.gemm, stages[index]);
     mapping.stages[index] = map_stage(mlp, stages[index], ranks, of_stage, config.run.reproducible);
 
-    const PrivateMemory own = private_memory_of(config, shapes, mapping, mlp, s);
-    if (own.total() > mapping.private_memory.total()) mapping.private_memory = own;
+    PrivateMemory own = private_memory_of(config, shapes, mapping, mlp, s);
     const auto p = of_stage.size();
     const std::size_t sent = 2 * (p - 1) * mlp.layout().size() / p * mapping.wire_bytes;
     std::map<int, std::size_t> windows_by_ranks;  // nodes are alike
@@ -145,11 +143,18 @@ Mapping map_training(const config::RunConfig& config, const Shapes& shapes,
       };
       const auto ranks_here = static_cast<std::size_t>(count);
       if (is_new) windows->second = bytes(true) + (ranks_here - 1) * bytes(false);
-      (count > 1 ? nodes[node].shared : nodes[node].own) += windows->second;
+      own.windows = count == 1 ? windows->second : 0;
+      if (count > 1) nodes[node].shared += windows->second;
       nodes[node].own += ranks_here * (own.total() + program_bytes);
+      if (own.total() > mapping.private_memory.total()) mapping.private_memory = own;
       nodes[node].sent += sent;
     }
-    if (s > 0) {
+    if (s == 0) {
+      // Weights and momentum: the image, a copy of it, and with stages what they are gathered in.
+      mapping.saving_on_rank_0 =
+          (stage_count > 1 ? 3U : 2U) * 2U * mlp.network_layout().size() * sizeof(float);
+      nodes[placement.front().node].own += mapping.saving_on_rank_0;
+    } else {
       mapping.sent_between_stages +=
           2 * mapping.replica_samples.end * mlp.inputs() * model::number_bytes(mlp.precision());
     }
@@ -177,6 +182,8 @@ EvaluationMapping map_evaluation(const config::RunConfig& config, const data::Da
     const std::size_t bytes =
         SharedDataset::bytes(shape) + ModelState::shared_bytes({count}, mlp.layout(), mlp.precision());
     mapping.shared_on_a_node = std::max(mapping.shared_on_a_node, bytes);
+    const std::size_t own = static_cast<std::size_t>(count) * (mapping.private_memory + program_bytes);
+    mapping.memory_on_a_node = std::max(mapping.memory_on_a_node, bytes + own);
   }
   return mapping;
 }

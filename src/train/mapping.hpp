@@ -31,9 +31,10 @@ struct PrivateMemory {
   std::size_t weights = 0;
   std::size_t activations = 0;  ///< and their gradients, of all microbatches in flight; of the evaluation too
   std::size_t messages = 0;     ///< between stages
-  std::size_t other = 0;        ///< order of the epoch, gradient before it is rounded, what is saved
+  std::size_t windows = 0;      ///< gradient and momentum, when no other rank of its stage is on its node
+  std::size_t other = 0;        ///< order of the epoch, gradient before it is rounded
 
-  [[nodiscard]] std::size_t total() const { return weights + activations + messages + other; }
+  [[nodiscard]] std::size_t total() const { return weights + activations + messages + windows + other; }
 };
 
 /// How a training run lies on a world: pure arithmetic, by the functions that the run itself uses, so that a
@@ -48,6 +49,7 @@ struct Mapping {
   std::size_t microbatch_samples = 0;  ///< of the largest one
   std::vector<StageMapping> stages;
   PrivateMemory private_memory;         ///< of the rank that needs the most
+  std::size_t saving_on_rank_0 = 0;     ///< more, while it makes the image of a checkpoint
   std::size_t shared_on_a_node = 0;     ///< same, of the nodes: windows of gradients, weights, data
   std::size_t memory_on_a_node = 0;     ///< same: windows and all ranks' own memory, program included
   std::size_t number_bytes = 4;         ///< of a number of the gradient where it is summed
@@ -66,9 +68,10 @@ Mapping map_training(const config::RunConfig& config, const Shapes& shapes,
 /// How the modes that only evaluate lie on a world: ranks share the samples.
 struct EvaluationMapping {
   std::size_t samples = 0;
-  Range rank_samples;  ///< least and most that a rank scores
-  std::size_t private_memory = 0;
-  std::size_t shared_on_a_node = 0;
+  Range rank_samples;                ///< least and most that a rank scores
+  std::size_t private_memory = 0;    ///< of a rank
+  std::size_t shared_on_a_node = 0;  ///< of the node that needs the most
+  std::size_t memory_on_a_node = 0;  ///< same: windows and all ranks' own memory, program included
 };
 EvaluationMapping map_evaluation(const config::RunConfig& config, const data::DatasetShape& shape,
                                  std::span<const comm::RankPlacement> placement);

@@ -226,7 +226,12 @@ void Search::choose_streams() {
   const comm::Seat seat = grid_->of_stage().seat();
   const std::size_t bytes = gradient_sum_bytes_per_rank(config_->run.reproducible, 1,
                                                         grid_->world().node_count(), seat, mlp.layout());
-  comm::check_shared_memory(grid_->world(), seat.node_ranks > 1 ? candidates.size() * bytes : 0);
+  const auto available = comm::free_shared_memory();
+  const std::size_t needed = candidates.size() * bytes * static_cast<std::size_t>(seat.node_ranks);
+  if (world_->min(available && *available < needed ? 0 : 1) == 0) {
+    found_.report.push_back("exchange_streams: not compared, /dev/shm is too small for all at once");
+    return;
+  }
   std::vector<std::unique_ptr<Exchange>> exchanges;
   for (const int streams : candidates) {
     exchanges.push_back(std::make_unique<Exchange>(*config_, *grid_, mlp, streams, give_way_));

@@ -84,6 +84,7 @@ std::vector<LayerTime> ProductTimer::run_once(std::size_t way) {
 
 ProductTimer::Times ProductTimer::run(double budget_s) {
   constexpr int warm_up_rounds = 3, least_rounds = 9, most_rounds = 301;
+  constexpr double slow_round_s = 0.5;
   Times times(ways_);
   int rounds = warm_up_rounds + 1;
   for (int round = 0; round < rounds; ++round) {
@@ -95,7 +96,8 @@ ProductTimer::Times ProductTimer::run(double budget_s) {
     }
     if (round == warm_up_rounds) {
       const double round_s = world_->max(comm::now_s() - begin_s);
-      rounds = warm_up_rounds + std::clamp(static_cast<int>(budget_s / round_s), least_rounds, most_rounds);
+      const int least = round_s < slow_round_s ? least_rounds : least_rounds / 3;
+      rounds = warm_up_rounds + std::clamp(static_cast<int>(budget_s / round_s), least, most_rounds);
     }
   }
   return times;

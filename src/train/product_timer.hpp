@@ -33,8 +33,8 @@ class ProductTimer {
 
   /// Times of all layers, by way and round.
   using Times = std::vector<std::vector<std::vector<LayerTime>>>;
-  /// Collective: as many rounds as fit into about `budget_s`, after a warm-up, and at least nine. The same
-  /// number on every rank.
+  /// Collective: as many rounds as fit into about `budget_s`, after a warm-up, and at least nine, or
+  /// three of a network whose rounds take half a second. The same number on every rank.
   Times run(double budget_s);
 
  private:

@@ -9,6 +9,7 @@
 #include "core/arena.hpp"
 #include "core/fixed_point.hpp"
 #include "core/ordered_sum.hpp"
+#include "core/statistics.hpp"
 #include "data/batch_loader.hpp"
 #include "kernels/softmax_loss.hpp"
 #include "optim/sgd.hpp"
@@ -22,12 +23,6 @@ namespace {
 
 constexpr double wait_assumed_s = 0.3e-6;           // a cache line from one core to another, and back
 constexpr double message_in_node_assumed_s = 5e-6;  // until a rank that polls has it
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
-}
 
 /// Calls `measure` for about `seconds`, three times at least after a first one that does not count.
 void repeat_for(double seconds, const std::function<void()>& measure) {
@@ -51,14 +46,14 @@ double median_time_s(double seconds, const std::function<void()>& action) {
 template <class T>
 class StageWork {
  public:
-  StageWork(const config::RunConfig& config, const model::Mlp& mlp, const StageMapping& stage, bool is_last,
-            std::size_t samples, const data::Dataset& dataset)
+  StageWork(const config::RunConfig& config, const model::Mlp& mlp, int nodes, const data::Dataset& dataset,
+            std::size_t samples)
       : config_(&config),
         mlp_(&mlp),
-        is_first_(stage.layers.begin == 0),
-        is_last_(is_last),
+        is_first_(mlp.first_slot() == 0),
+        is_last_(mlp.first_slot() + mlp.layout().slots().size() == mlp.network_layout().slots().size()),
         dataset_(&dataset),
-        parts_(gradient_parts(mlp, stage.nodes, config.run.reproducible)),
+        parts_(gradient_parts(mlp, nodes, config.run.reproducible)),
         weights_(mlp.layout()),
         gradient_(mlp.layout()),
         workspace_(mlp, samples),
@@ -106,7 +101,7 @@ class StageWork {
 };
 
 template <class T>
-StageTime measure_stage(StageWork<T> work, double seconds) {
+StageTime medians_of(StageWork<T> work, double seconds) {
   constexpr std::array parts = {&StageTime::data_s, &StageTime::forward_s, &StageTime::deltas_s,
                                 &StageTime::weights_s};
   std::vector<StageTime> times;
@@ -156,6 +151,13 @@ void measure_passes(const config::RunConfig& config, Rates& rates) {
 
 }  // namespace
 
+StageTime measure_stage(const config::RunConfig& config, const model::Mlp& mlp, int nodes,
+                        const data::Dataset& dataset, std::size_t samples, double seconds) {
+  return model::with_number_type(mlp.precision(), [&]<class T>() {
+    return medians_of(StageWork<T>(config, mlp, nodes, dataset, samples), seconds);
+  });
+}
+
 Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, const data::DatasetShape& shape,
                     const comm::Topology& topology) {
   constexpr double seconds = 0.5;  // for all stages
@@ -166,11 +168,8 @@ Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, con
   Rates rates;
   for (const StageMapping& stage : mapping.stages) {
     const model::Mlp mlp(widths, config.model, config.kernels.gemm, stage.layers);
-    const bool is_last = rates.stages.size() + 1 == mapping.stages.size();
-    rates.stages.push_back(model::with_number_type(mlp.precision(), [&]<class T>() {
-      return measure_stage(StageWork<T>(config, mlp, stage, is_last, mapping.microbatch_samples, view),
-                           seconds / static_cast<double>(mapping.stages.size()));
-    }));
+    rates.stages.push_back(measure_stage(config, mlp, stage.nodes, view, mapping.microbatch_samples,
+                                         seconds / static_cast<double>(mapping.stages.size())));
   }
   measure_passes(config, rates);
   rates.wait_s = wait_assumed_s;

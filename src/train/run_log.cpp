@@ -53,10 +53,9 @@ store::TrainRow Progress::row_of(const StepResult& step, double rate, double ela
           .data_s = step.time.data_s,
           .files_s = step.time.files_s,
           .skipped = step.skipped ? 1 : 0,
-          .stage_busy_mean_s = step.pipeline.mean_busy_s(),
-          .stage_busy_max_s = step.pipeline.max_busy_s(),
           .bubble_fraction = step.pipeline.bubble_fraction(),
-          .loss_scale = step.loss_scale};
+          .loss_scale = step.loss_scale,
+          .stage_busy_s = step.pipeline.busy_s};
 }
 
 store::TrainRow Progress::step_row(double elapsed_before_s) const {

@@ -49,7 +49,13 @@ std::optional<NamedPlan> stored_plan(const RunContext& context, const StartPoint
       text = *words;
     }
   }
-  return read_everywhere(context, name, text);
+  try {
+    return read_everywhere(context, name, text);
+  } catch (const Error& error) {
+    if (!error.agreed()) throw;
+    context.log->warn("the plan in the {} is not used: {}", name, error.what());
+    return std::nullopt;
+  }
 }
 
 void check_available(const NamedPlan& named) {
@@ -81,9 +87,8 @@ std::optional<config::Plan> usable(const RunContext& context, const NamedPlan& n
   return plan;
 }
 
-}  // namespace
-
-std::optional<NamedPlan> read_given_plan(const RunContext& context) {
+/// That of runconfig.plan.
+std::optional<NamedPlan> read_named_plan(const RunContext& context) {
   const std::string& wanted = context.config.run.plan;
   if (wanted == config::no_plan) return std::nullopt;
   std::string name, text;
@@ -102,6 +107,25 @@ std::optional<NamedPlan> read_given_plan(const RunContext& context) {
     text = read_text_file(path, "runconfig.plan");
   });
   return read_everywhere(context, name, text);
+}
+
+}  // namespace
+
+GivenPlan read_given_plan(const RunContext& context) {
+  std::optional<Error> unreadable;
+  try {
+    return {read_named_plan(context), {}};
+  } catch (const Error& error) {
+    if (!error.agreed()) throw;
+    unreadable = error;
+  }
+  bool has_checkpoints = false;
+  on_root(context, [&] {
+    has_checkpoints = !context.arguments->restart &&
+                      !store::ModelDir(context.config.run.model_dir).checkpoint_steps().empty();
+  });
+  if (context.world().max(has_checkpoints ? 1.0 : 0.0) == 0.0) throw *unreadable;
+  return {{}, std::move(unreadable)};
 }
 
 config::PlanTarget plan_target(const RunContext& context, const data::DatasetShape& train_shape) {
@@ -131,21 +155,25 @@ config::PlanTarget plan_target(const RunContext& context, const data::DatasetSha
   return target;
 }
 
-std::optional<config::Plan> settle_plan(RunContext& context, const StartPoint& start,
-                                        const std::optional<NamedPlan>& given,
+std::optional<config::Plan> settle_plan(RunContext& context, const StartPoint& start, const GivenPlan& given,
                                         const config::PlanTarget& here) {
   const std::optional<NamedPlan> stored = stored_plan(context, start);
-  const bool same = stored && given && stored->plan == given->plan;
   std::optional<config::Plan> plan;
+  const NamedPlan* kept = stored ? &*stored : nullptr;
   if (stored) plan = usable(context, *stored, here);
-  if (!plan && given && !same) plan = usable(context, *given, here);
+  if (given.unreadable) {
+    if (!plan) throw *given.unreadable;
+    context.log->warn("runconfig.plan is not used: {}", given.unreadable->what());
+  }
+  if (!plan && given.plan && !(stored && stored->plan == given.plan->plan)) {
+    plan = usable(context, *given.plan, here);
+    if (plan) kept = &*given.plan;
+  }
   const auto everywhere = context.config.kernels.gemm;
   const std::vector<model::LayerGemms> unplanned = {{everywhere, everywhere, everywhere}};
   context.manifest.add(library_entry, describe_libraries(plan ? plan->gemm : unplanned));
-  if (plan) {
-    context.manifest.add(plan_entry, config::write_plan(*plan));
-    if (plan->exchange_streams > 0) context.config.comm.exchange_streams = plan->exchange_streams;
-  }
+  if (kept != nullptr) context.manifest.add(plan_entry, config::write_plan(kept->plan));
+  if (plan && plan->exchange_streams > 0) context.config.comm.exchange_streams = plan->exchange_streams;
   if (start.checkpoint && !start.weights_only && (plan || stored)) {
     const std::string changes =
         manifest_changes(start.checkpoint->header().manifest, context.manifest, bit_entries_of_plan);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "config/plan_file.hpp"
+#include "core/error.hpp"
 #include "data/dataset.hpp"
 #include "train/run_context.hpp"
 #include "train/start_point.hpp"
@@ -18,18 +19,24 @@ struct NamedPlan {
   config::Plan plan;
 };
 
-/// The plan that runconfig.plan names; nothing if it names none, or with "auto" the model_dir has none.
-/// Collective; all ranks throw the same UsageError when it cannot be read.
-std::optional<NamedPlan> read_given_plan(const RunContext& context);
+/// What runconfig.plan names.
+struct GivenPlan {
+  std::optional<NamedPlan> plan;    ///< nothing if it names none, or with "auto" the model_dir has none
+  std::optional<Error> unreadable;  ///< instead of it
+};
+/// Collective. A plan that cannot be read is a UsageError on all ranks; but where the model_dir has
+/// checkpoints, with plans of their own perhaps, settle_plan() decides what it is.
+GivenPlan read_given_plan(const RunContext& context);
 
 /// What a plan must have been made for to hold in this run. Collective; the same on every rank.
 config::PlanTarget plan_target(const RunContext& context, const data::DatasetShape& train_shape);
 
 /// The plan in effect: that of the checkpoint which the run goes on from, else the given one, if they hold
-/// here; of one that does not, one line of the log says why. From here on the manifest and
-/// config.comm.exchange_streams are those of the plan. Collective.
-std::optional<config::Plan> settle_plan(RunContext& context, const StartPoint& start,
-                                        const std::optional<NamedPlan>& given,
+/// here; of one that does not, one line of the log says why. From here on config.comm.exchange_streams is
+/// that of the plan, and the manifest has the libraries, and the plan as it was made: that of the checkpoint
+/// stays there also when it does not hold here, for a resume where it does. Collective; all ranks throw the
+/// same UsageError when no plan holds and the given one cannot be read.
+std::optional<config::Plan> settle_plan(RunContext& context, const StartPoint& start, const GivenPlan& given,
                                         const config::PlanTarget& here);
 
 /// "onednn; exchange_streams 2; stages begin at layers [0, 2]"

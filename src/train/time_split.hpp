@@ -40,7 +40,6 @@ struct PipelineTime {
                ? 0.0
                : std::accumulate(busy_s.begin(), busy_s.end(), 0.0) / static_cast<double>(busy_s.size());
   }
-  [[nodiscard]] double max_busy_s() const { return busy_s.empty() ? 0.0 : std::ranges::max(busy_s); }
   /// Part of the stages' time in which they waited, 0 to 1.
   [[nodiscard]] double bubble_fraction() const {
     return total_s > 0.0 ? std::max(0.0, 1.0 - mean_busy_s() / total_s) : 0.0;

@@ -304,7 +304,7 @@ bool TrainingRun::evaluates_at(std::int64_t step) const {
 }  // namespace
 
 ExitCode run_training(RunContext& context, StopSignals& signals) {
-  const std::optional<NamedPlan> given = read_given_plan(context);
+  const GivenPlan given = read_given_plan(context);
   Start start(context);
   settle_precision(context, start.point);
   const Shapes shapes = find_datasets(context);

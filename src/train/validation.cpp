@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "core/arena.hpp"
 #include "core/error.hpp"
 #include "model/layer_placement.hpp"
 #include "store/model_dir.hpp"
@@ -112,10 +114,13 @@ void describe_mapping(const RunContext& context, const Mapping& mapping, std::sp
   for (std::size_t s = 0; s < stages; ++s) describe_stage(context, s, mapping.stages[s], costs);
   const PrivateMemory& own = mapping.private_memory;
   row(context, "memory of a rank",
-      "{} besides program and MPI: weights {}, activations {}, messages {}, other {}",
+      "{} besides program and MPI: weights {}, activations {}, messages {}, gradient and momentum {}, other "
+      "{}",
       bytes_text(own.total()), bytes_text(own.weights), bytes_text(own.activations), bytes_text(own.messages),
-      bytes_text(own.other));
-  row(context, "shared by a node", "{}: data, gradients, weights, momentum",
+      bytes_text(own.windows), bytes_text(own.other));
+  row(context, "", "on rank 0 {} more while it saves", bytes_text(mapping.saving_on_rank_0));
+  row(context, "shared by a node",
+      "{}: data and what ranks of one stage share there: gradients, weights, momentum",
       bytes_text(mapping.shared_on_a_node));
   if (mapping.nodes > 1)
     row(context, "sent per step", "{} by a node to others", bytes_text(mapping.sent_between_nodes));
@@ -145,6 +150,13 @@ void rehearse_here(const RunContext& context, const Shapes& shapes, const Mappin
 
 void forecast_elsewhere(const RunContext& context, const Shapes& shapes, const Mapping& mapping,
                         std::int64_t steps) {
+  const auto most = std::ranges::max_element(mapping.stages, {}, &StageMapping::numbers);
+  const std::size_t bytes = mapping.private_memory.total() + most->numbers * sizeof(float);
+  if (bytes > comm::host_memory() / 2) {
+    row(context, "step time", "not predicted: with {} a rank is too large to be timed here",
+        bytes_text(bytes));
+    return;
+  }
   const Rates rates = measure_rates(context.config, mapping, shapes.train, context.topology);
   const Forecast expected = forecast(context.config, mapping, rates);
   describe_speed(context, mapping, expected.step_s(), steps);
@@ -158,12 +170,21 @@ void forecast_elsewhere(const RunContext& context, const Shapes& shapes, const M
   }
 }
 
+/// Whether the weights are those of this model, by the check of the run itself.
+void check_fits(const RunContext& context, const store::Checkpoint& checkpoint, std::size_t features) {
+  const model::Mlp mlp(model::widths_of(context.config.model, features), context.config.model,
+                       context.config.kernels.gemm);
+  const Arena<float> weights(mlp.layout());
+  checkpoint.load_weights(weights.view());
+}
+
 /// Where the run would begin, which also finds out whether it may. On rank 0.
-StartPoint describe_start_point(const RunContext& context, std::int64_t steps) {
+StartPoint describe_start_point(const RunContext& context, std::size_t features, std::int64_t steps) {
   StartPoint start;
   on_root(context, [&] {
     const store::ModelDir model_dir(context.config.run.model_dir);
     start = find_start_point(context, model_dir);
+    if (start.checkpoint) check_fits(context, *start.checkpoint, features);
     std::string from = "initial weights";
     if (start.checkpoint && start.weights_only) from = "the weights of " + context.arguments->checkpoint_path;
     if (start.checkpoint && !start.weights_only) {
@@ -176,11 +197,12 @@ StartPoint describe_start_point(const RunContext& context, std::int64_t steps) {
 
 /// The plan that the run would use. A world that is not there has none of its own.
 std::optional<config::Plan> plan_of_run(RunContext& context, const StartPoint& start, const Shapes& shapes) {
-  if (!context.is_planned()) {
-    return settle_plan(context, start, read_given_plan(context), plan_target(context, shapes.train));
-  }
-  if (context.config.run.plan != config::no_plan) {
-    row(context, "plan", "runconfig.plan {} is of another world: not used here", context.config.run.plan);
+  const GivenPlan given = read_given_plan(context);
+  if (!context.is_planned()) return settle_plan(context, start, given, plan_target(context, shapes.train));
+  if (given.unreadable) throw *given.unreadable;
+  if (given.plan) {
+    row(context, "plan", "{} is not used here: whether it holds, only the world itself can tell",
+        given.plan->name);
   }
   return std::nullopt;
 }
@@ -193,7 +215,7 @@ void validate_training(RunContext& context) {
   row(context, "model", "{}", fmt::join(widths, "-"));
   row(context, "data", "{}{}", data::to_string(shapes.train),
       shapes.eval ? "; to evaluate: " + data::to_string(*shapes.eval) : "");
-  const StartPoint start = describe_start_point(context, steps);
+  const StartPoint start = describe_start_point(context, shapes.train.features(), steps);
   settle_precision(context, start);
   const std::optional<config::Plan> execution = plan_of_run(context, start, shapes);
   const auto stages = place_stages(widths, context.stages, execution);
@@ -221,14 +243,20 @@ void validate_evaluation(RunContext& context) {
   const bool all = config.run.mode == config::Mode::eval_all;
   on_root(context, [&] {
     const store::ModelDir model_dir(config.run.model_dir);
-    const std::size_t there = model_dir.checkpoint_steps().size();
     const std::string& given = context.arguments->checkpoint_path;
     const bool one_is_given = !all && !given.empty();
-    if (there == 0 && !one_is_given) throw no_checkpoint(model_dir);
+    std::optional<store::Checkpoint> checkpoint;
+    if (one_is_given) {
+      checkpoint = store::Checkpoint::read(given);
+    } else {
+      checkpoint = newest_intact_checkpoint(model_dir, *context.log);
+    }
+    if (!checkpoint) throw no_checkpoint(model_dir);
+    check_fits(context, *checkpoint, shape.features());
     row(context, "checkpoints", "{}",
         one_is_given ? given
-                     : fmt::format("{}{} in {}", all ? "all of " : "the newest intact one of ", there,
-                                   model_dir.path().string()));
+                     : fmt::format("{} of {} in {}", all ? "all" : "the newest intact one",
+                                   model_dir.checkpoint_steps().size(), model_dir.path().string()));
   });
   row(context, "data", "{}", data::to_string(shape));
   row(context, "samples", "{} would be scored, {} by each of {} ranks, all layers on each", mapping.samples,
@@ -236,9 +264,10 @@ void validate_evaluation(RunContext& context) {
   row(context, "memory of a rank", "{} besides program and MPI", bytes_text(mapping.private_memory));
   row(context, "shared by a node", "{}: data, weights, momentum", bytes_text(mapping.shared_on_a_node));
   if (context.is_planned()) {
-    warn_of_planned_memory(context, mapping.shared_on_a_node, mapping.shared_on_a_node);
+    warn_of_planned_memory(context, mapping.shared_on_a_node, mapping.memory_on_a_node);
     return;
   }
+  check_host_memory(context, mapping.memory_on_a_node);
   const std::size_t mine = context.topology.is_leader() ? mapping.shared_on_a_node : 0;
   as_usage_error([&] { comm::check_shared_memory(context.topology, mine); });
 }

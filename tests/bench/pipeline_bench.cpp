@@ -2,18 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
-#include <functional>
-#include <numeric>
 #include <utility>
+#include <vector>
 
 #include "bench/bench.hpp"
 #include "bench/problem.hpp"
-#include "comm/session.hpp"
-#include "data/batch_loader.hpp"
-#include "kernels/softmax_loss.hpp"
 #include "train/forecast.hpp"
+#include "train/rates.hpp"
 
 namespace fcmnist::bench {
 
@@ -31,81 +27,29 @@ config::RunConfig one_rank_config(const Bench& bench, const Model& model, Shape 
   return config;
 }
 
-/// What a microbatch takes on the stage of this rank, when all stages compute all the time.
-class StageWork {
- public:
-  StageWork(const Bench& bench, const config::RunConfig& config)
-      : bench_(&bench),
-        grid_(*bench.topology, bench.world().size()),
-        mlp_(stage_of(config, grid_, config.kernels.gemm)),
-        weights_(mlp_.layout()),
-        gradient_(mlp_.layout()),
-        workspace_(mlp_, static_cast<std::size_t>(config.run.microbatch)),
-        ids_(workspace_.max_samples()),
-        labels_(ids_.size()),
-        parts_(mlp_.gradient_parts()) {
-    mlp_.initialize(1, weights_.view());
-    std::iota(ids_.begin(), ids_.end(), 0U);
-    std::ranges::fill(workspace_.input(ids_.size()).row(0), 0.5F);
-    forward();
-    if (!grid_.is_last_stage()) {
-      const MatrixView<float> delta = workspace_.delta(mlp_.layer_count() - 1, ids_.size());
-      for (std::size_t unit = 0; unit < delta.rows; ++unit) std::ranges::fill(delta.row(unit), 1e-3F);
-    }
+/// What a microbatch takes on each stage, when all of them compute all the time. Collective; the same on
+/// every rank.
+std::vector<train::StageTime> stage_times(const Bench& bench, const config::RunConfig& config) {
+  constexpr std::array parts = {&train::StageTime::data_s, &train::StageTime::forward_s,
+                                &train::StageTime::deltas_s, &train::StageTime::weights_s};
+  const comm::Communicator& world = bench.world();
+  const comm::Grid grid(*bench.topology, world.size());
+  const model::Mlp mlp = stage_of(config, grid, config.kernels.gemm);
+  world.barrier();
+  const train::StageTime mine =
+      train::measure_stage(config, mlp, 1, bench.dataset, static_cast<std::size_t>(config.run.microbatch),
+                           bench.settings.min_time_s);
+  std::vector<double> all(parts.size() * static_cast<std::size_t>(world.size()));
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    all[parts.size() * static_cast<std::size_t>(world.rank()) + p] = mine.*parts[p];
   }
-
-  void forward() {
-    const MatrixView<float> input = workspace_.input(ids_.size());
-    if (grid_.is_first_stage()) data::fill_features(bench_->dataset, ids_, input);
-    if (grid_.is_last_stage()) data::fill_labels(bench_->dataset, ids_, labels_);
-    mlp_.forward(weights_.view(), input, nullptr, workspace_);
-    if (!grid_.is_last_stage()) return;
-    kernels::softmax_cross_entropy_gradient(workspace_.logits(ids_.size()), labels_, 1e-3F);
+  world.sum(all);
+  std::vector<train::StageTime> stages;
+  for (std::size_t i = 0; i < all.size(); i += parts.size()) {
+    stages.push_back({all[i], all[i + 1], all[i + 2], all[i + 3]});
   }
-  void deltas() {
-    mlp_.backward_deltas(weights_.view(), ids_.size(), workspace_, workspace_.d_input(ids_.size()));
-  }
-  void weights() {
-    mlp_.backward_weights(workspace_.input(ids_.size()), workspace_, model::Accumulate::add, gradient_.view(),
-                          parts_);
-  }
-
-  /// Of all stages, on every rank.
-  [[nodiscard]] std::vector<train::StageTime> times() {
-    const comm::Communicator& world = bench_->world();
-    const std::array<std::function<void()>, 3> passes = {[this] { forward(); }, [this] { deltas(); },
-                                                         [this] { weights(); }};
-    std::vector<std::vector<double>> seconds(passes.size());
-    world.barrier();
-    for (const double end_s = comm::now_s() + bench_->settings.min_time_s; comm::now_s() < end_s;) {
-      for (std::size_t p = 0; p < passes.size(); ++p) {
-        const double begin_s = comm::now_s();
-        passes[p]();
-        seconds[p].push_back(comm::now_s() - begin_s);
-      }
-    }
-    std::vector<double> all(passes.size() * static_cast<std::size_t>(world.size()));
-    for (std::size_t p = 0; p < passes.size(); ++p) {
-      all[passes.size() * static_cast<std::size_t>(world.rank()) + p] = median(std::move(seconds[p]));
-    }
-    world.sum(all);
-    std::vector<train::StageTime> stages;
-    for (std::size_t i = 0; i < all.size(); i += passes.size()) {
-      stages.push_back({0.0, all[i], all[i + 1], all[i + 2]});
-    }
-    return stages;
-  }
-
- private:
-  const Bench* bench_;
-  comm::Grid grid_;
-  model::Mlp mlp_;
-  Arena<float> weights_, gradient_;
-  model::Workspace workspace_;
-  std::vector<std::uint32_t> ids_;
-  std::vector<std::uint8_t> labels_;
-  std::vector<model::GradientPart> parts_;
-};
+  return stages;
+}
 
 double measure_pipeline(const Bench& bench, const Model& model, Shape shape, benchmark::State& state) {
   const comm::Communicator& world = bench.world();
@@ -117,7 +61,6 @@ double measure_pipeline(const Bench& bench, const Model& model, Shape shape, ben
   const comm::Topology topology(alone);
   const Bench one_rank{&topology, bench.settings, false, bench.dataset};
   Training pipeline(bench, config), whole(one_rank, on_one);
-  StageWork work(bench, config);
 
   enum Part : std::size_t { staged, on_one_rank };
   const auto only_rank_0 = [&] {
@@ -125,7 +68,7 @@ double measure_pipeline(const Bench& bench, const Model& model, Shape shape, ben
   };
   std::vector<double> allowed, with_early_sends;  // speed-ups, if messages were free
   const auto simulate = [&](int /*calls*/) {
-    std::vector<train::StageTime> stages = work.times();
+    std::vector<train::StageTime> stages = stage_times(bench, config);
     const auto count = static_cast<std::size_t>(shape.count);
     double serial_s = 0.0;
     for (const train::StageTime& stage : stages) serial_s += shape.count * stage.total_s();

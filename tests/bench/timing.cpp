@@ -67,10 +67,4 @@ Timings time_in_turn(const comm::Communicator& world, const Settings& settings,
   return Timings(std::move(seconds));
 }
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
-}
-
 }  // namespace fcmnist::bench

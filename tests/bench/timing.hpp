@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "core/statistics.hpp"
 #include "kernels/options.hpp"
 
 namespace fcmnist::bench {
@@ -48,8 +49,5 @@ class Timings {
 /// Times the parts in turn: A B C, A B C ... Collective. How many calls a part needs to last min_time_s is
 /// found in a warm-up and agreed on by all ranks.
 Timings time_in_turn(const comm::Communicator& world, const Settings& settings, std::span<const Timed> parts);
-
-/// The upper one of the two in the middle when their number is even; `values` is not empty.
-double median(std::vector<double> values);
 
 }  // namespace fcmnist::bench

@@ -147,7 +147,7 @@ class Tolerance(Comparing):
     def test_of_another_world(self):
         other = self.directory / "other"
         self.train(other, ranks=3)
-        self.compare(1, "made with: world_size 2 against 3\n", b=other)
+        self.compare(1, "made with: world_size 2 against 3, replicas 2 against 3\n", b=other)
         self.compare(0, "equal within the tolerance", b=other, more=("--tolerance", "1e-3"))
 
     def test_does_not_hide_what_is_larger(self):

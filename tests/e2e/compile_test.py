@@ -131,12 +131,32 @@ class Uses(Planned):
         self.use("onednn" if runs.HAS_ONEDNN else "openblas")
         self.train(20, f"runconfig.plan={self.plan}", name="whole")
         self.train(10, f"runconfig.plan={self.plan}", name="part")
-        self.plan.unlink()
-        resumed = self.run_to_end("-o", self.directory / "part", "--max_steps", 20, "runconfig.plan=none")
-        self.assertEqual(len(self.in_effect(resumed)), 1, str(resumed))
-        self.assertTrue(self.in_effect(resumed)[0].startswith("checkpoint of step 10: "), str(resumed))
-        self.assertEqual(resumed.lines("warning:"), [], str(resumed))
+        self.plan.unlink()  # its name is still in params.yaml
+        for steps, argument, warnings in ((15, [], 1), (20, ["runconfig.plan=none"], 0)):
+            resumed = self.run_to_end("-o", self.directory / "part", "--max_steps", steps, *argument)
+            self.assertEqual(len(self.in_effect(resumed)), 1, str(resumed))
+            self.assertRegex(self.in_effect(resumed)[0], r"^checkpoint of step 1[05]: ", str(resumed))
+            self.assertEqual(len(resumed.lines("warning:")), warnings, str(resumed))
+            self.assertEqual(len(resumed.lines("runconfig.plan is not used: ")), warnings, str(resumed))
         self.check_same_bits("whole", "part", 20)
+
+    def test_a_plan_that_cannot_be_read_ends_a_resume_without_one(self):
+        self.train(10)
+        done = runs.run(*self.command("--max_steps", 20, "runconfig.plan=nowhere"))
+        self.assertEqual(done.code, 2, str(done))
+        self.assertIn("runconfig.plan nowhere: there is no such file", done.errors)
+
+    def test_a_detour_through_another_world_keeps_the_plan(self):
+        self.compile(ranks=2)
+        self.use("onednn" if runs.HAS_ONEDNN else "openblas")
+        self.train(10, "runconfig.plan=auto", ranks=2)
+        text = self.attributes("run", 10)["plan"]
+        away = self.train(15, ranks=1)
+        self.assertEqual(len(away.lines("plan: checkpoint of step 10: ignored, it was made for another world: ")), 1, str(away))
+        self.assertEqual(self.attributes("run", 15)["gemm"], "openblas")
+        back = self.train(20, ranks=2)
+        self.assertRegex(self.in_effect(back)[0], "^checkpoint of step 15: ", str(back))
+        self.assertEqual(self.attributes("run", 20)["plan"], text)
 
     @runs.unittest.skipUnless(runs.HAS_ONEDNN, "one library only")
     def test_a_resume_with_another_plan_is_a_warning(self):
@@ -187,6 +207,18 @@ class SameBits(Planned):
         self.assertEqual(resumed.lines("warning: since"), [], str(resumed))
         self.check_same_bits("ranks_1", "moved", 20)
         self.assertEqual(self.attributes("moved", 20)["gemm"], self.attributes("ranks_1", 20)["gemm"])
+        self.assertEqual(self.attributes("moved", 20)["plan"], self.plan.read_text())
+
+    def test_through_resumes_on_stages(self):
+        self.compile(*self.BITS, ranks=2)
+        plan, endless = f"runconfig.plan={self.plan}", "runconfig.num_epochs=100"
+        stages = settings(runconfig__execution="layer_pipelined", runconfig__pipeline_stages=2)
+        self.train(20, plan, *self.BITS, endless, name="alone")
+        for steps, grid, ranks in ((5, stages, 2), (10, stages, 4), (15, ["runconfig.execution=data_parallel"], 3),
+                                   (20, stages, 2)):
+            done = self.train(steps, plan, *self.BITS, endless, *grid, name="moved", ranks=ranks)
+            self.assertEqual(done.lines("warning: since"), [], str(done))
+        self.check_same_bits("alone", "moved", 20)
 
 
 class Refusals(Planned):

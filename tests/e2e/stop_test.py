@@ -14,8 +14,8 @@ from support import runs  # noqa: E402 (exits with 77 when a module is missing)
 from support.runs import settings  # noqa: E402
 
 STOPPED = 75  # exit code
-TIMES = ("samples_per_s", "elapsed_s", "compute_s", "exchange_s", "data_s", "files_s", "stage_busy_mean_s",
-         "stage_busy_max_s", "bubble_fraction")  # differ from run to run
+TIMES = ("samples_per_s", "elapsed_s", "compute_s", "exchange_s", "data_s", "files_s", "bubble_fraction", "stage0_busy_s",
+         "stage1_busy_s")  # differ from run to run
 
 # Dropout, clipping, accumulation, evaluation, a short last batch: everything that has a state or a position.
 BASE = {"model__hidden_sizes": "[64,32]", "model__dropout": 0.1, "train_input__use_fake_data": True,

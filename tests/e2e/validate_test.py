@@ -133,8 +133,11 @@ class Refused(Validation):
 
     @unittest.skipIf(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > 100e9, "there is enough")
     def test_too_little_memory(self):
-        wide = "model.hidden_sizes=[100000,100000]"  # 40 GB of weights, as much of gradient and of momentum
-        self.assertRegex(self.validate(*FAKE, wide, code=2).errors, r"needs 12\d\.\d\d GB, this one has")
+        # 40 GB of weights, as much of gradient and of momentum; a checkpoint's image of 80 GB, and a copy
+        wide = "model.hidden_sizes=[100000,100000]"
+        self.assertRegex(self.validate(*FAKE, wide, code=2).errors, r"needs 28\d\.\d\d GB, this one has")
+        planned = self.validate("--plan_ranks", 2, "--plan_nodes", 2, *FAKE, wide)
+        self.assertRegex(planned["step time"], r"^not predicted: with \d+\.\d\d GB a rank is too large")
 
 
 class RunsThatAreThere(Validation):
@@ -156,6 +159,25 @@ class RunsThatAreThere(Validation):
         self.assertEqual(table["checkpoints"], f"all of 1 in {model_dir}")
         self.assertEqual(table["samples"], "2000 would be scored, 1000 by each of 2 ranks, all layers on each")
         self.assertIn("the newest intact one of 1", validate("-m", "eval")["checkpoints"])
+
+    def test_checkpoints_that_the_run_could_not_use(self):
+        model_dir = self.directory / "run"
+        self.run_to_end("-o", model_dir, "--max_steps", 5, *FAKE, cwd=self.directory)
+        checkpoint = model_dir / "checkpoint_5.h5"
+
+        def refuse(*arguments):
+            validated, done = (runs.run(*flags, *FAKE, *arguments, ranks=2, cwd=self.directory)
+                               for flags in (["--validate_only"], []))
+            self.assertEqual((validated.code, done.code), (4, 4), f"{validated}\n{done}")
+            return validated.errors
+
+        other = ["model.hidden_sizes=[9]"]
+        self.assertIn("nowhere.h5", refuse("-m", "eval", "--checkpoint_path", "nowhere.h5"))
+        self.assertIn("does not fit", refuse("-m", "eval", "--checkpoint_path", checkpoint, *other))
+        self.assertIn("does not fit", refuse("-o", self.directory / "new", "--checkpoint_path", checkpoint,
+                                             "--is_pretrained_checkpoint", *other))
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+        self.assertIn("intact", refuse("-o", model_dir, "-m", "eval"))
 
     def test_nothing_to_evaluate(self):
         self.assertIn("no checkpoint to evaluate", self.validate(*FAKE, "-m", "eval", code=4).errors)

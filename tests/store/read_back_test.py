@@ -105,9 +105,13 @@ class Metrics(unittest.TestCase):
         self.assertEqual(set(evaluated), {"epoch", "loss", "accuracy", "elapsed_s"})
         self.assertEqual(set(train), {"epoch", "loss", "accuracy", "learning_rate", "grad_norm", "samples_per_s",
                                       "elapsed_s", "compute_s", "exchange_s", "data_s", "files_s", "skipped",
-                                      "stage_busy_mean_s", "stage_busy_max_s", "bubble_fraction", "loss_scale"})
-        np.testing.assert_array_equal(train["stage_busy_max_s"], train.index + 0.5)
+                                      "bubble_fraction", "loss_scale", "stage0_busy_s", "stage1_busy_s",
+                                      "stage2_busy_s"})
+        for stage in range(3):
+            expected = np.where(train.index % 4 > stage, train.index + 0.5, np.nan)
+            np.testing.assert_array_equal(train[f"stage{stage}_busy_s"], expected)
         np.testing.assert_array_equal(train["skipped"], train.index % 3 == 0)
+        np.testing.assert_array_equal(train["loss_scale"], 8 * train.index)
 
     def test_every_column_has_units_and_can_be_extended(self):
         with h5py.File(METRICS) as file:
@@ -183,11 +187,13 @@ class Journal(unittest.TestCase):
     def test_damage_ends_it_there(self):
         with open(self.journal, "rb") as file:
             good = file.read()
-        header, forget, row = good.index(b"\n") + 1, 16 + 8 + 8, 16 + 17 * 8 + 8
-        for at in (header + forget, header + forget + 10 * row + 3, header + forget + 11 * row - 1):
+        ends = [good.index(b"\n") + 1 + 16 + 8 + 8]  # of the first record, which forgets; then of rows
+        for step in range(1491, 1502):
+            ends.append(ends[-1] + 16 + 15 * 8 + 8 + 8 * (step % 4) + 8)
+        for intact, at in ((0, ends[0]), (10, ends[10] + 3), (10, ends[11] - 1)):
             with open(self.journal, "wb") as file:
                 file.write(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:])
-            self.check_rows(1490 + (at - header - forget) // row, [500, 1000])
+            self.check_rows(1490 + intact, [500, 1000])
         with open(self.journal, "wb") as file:
             file.write(b"x" + good[1:])
         self.check_rows(1500, [500, 1000, 1500])

@@ -134,9 +134,9 @@ inline TrainRow train_row(std::int64_t step) {
           0.0625 * x,
           -x,
           step % 3 == 0 ? 1 : 0,
-          0.03125 * x,
-          0.5 + x,
-          1 / (1 + x)};
+          1 / (1 + x),
+          8 * x,
+          std::vector<double>(static_cast<std::size_t>(step % 4), 0.5 + x)};
 }
 
 inline EvalRow eval_row(std::int64_t step, std::size_t classes) {

@@ -67,7 +67,7 @@ TEST_P(Allocations, AStepMakesNone) {
   world().barrier();
 }
 
-INSTANTIATE_TEST_SUITE_P(RanksPerNode, Allocations, 
+INSTANTIATE_TEST_SUITE_P(RanksPerNode, Allocations,
                          testing::Values(Case{0}, Case{1}, Case{2}, Case{0, model::Precision::float16}));
 
 }  // namespace

@@ -114,7 +114,8 @@ TEST(Mapping, SharedMemoryGrowsWithTheRanksOfANodeNotWithNodes) {
   const auto about = [](std::size_t bytes, std::size_t expected) {
     return bytes >= expected && bytes < expected + 2'000'000;
   };
-  EXPECT_TRUE(about(one.shared_on_a_node, data + 2 * model)) << "gradient and momentum";
+  EXPECT_TRUE(about(one.shared_on_a_node, data)) << "windows of one rank are memory of its own";
+  EXPECT_GE(one.memory_on_a_node, data + 3 * model) << "weights, gradient, momentum";
   EXPECT_TRUE(about(four.shared_on_a_node, data + 6 * model)) << "4 gradients, momentum, offered weights";
   EXPECT_TRUE(about(spread.shared_on_a_node, data + 7 * model)) << "the sum over nodes too";
   const Mapping scored = map(with(128), 1, 1, 1, {mnist, data::DatasetShape{10'000, 28, 28}});
@@ -132,7 +133,12 @@ TEST(Mapping, PrivateMemoryIsWeightsActivationsAndOrder) {
   // Two microbatches in flight on the first stage; rank 0 collects the network for checkpoints.
   const Mapping pipelined = map(with(128), 2, 1, 2);
   EXPECT_EQ(pipelined.private_memory.messages, 2U * 3 * 500 * 16 * 4);
-  EXPECT_EQ(pipelined.private_memory.other, 60'000U * 4 + 2 * one.stages[0].numbers * 4);
+  EXPECT_EQ(pipelined.private_memory.other, 60'000U * 4);
+  EXPECT_EQ(one.saving_on_rank_0, 4 * one.stages[0].numbers * 4)
+      << "an image of weights and momentum, and a copy";
+  EXPECT_EQ(pipelined.saving_on_rank_0, 6 * one.stages[0].numbers * 4) << "and the arrays of all stages";
+  EXPECT_GE(one.private_memory.windows, 2 * one.stages[0].numbers * 4) << "its gradient and momentum";
+  EXPECT_EQ(map(with(128), 2, 1).private_memory.windows, 0U) << "shared";
 }
 
 TEST(Mapping, OfALargePlannedWorld) {

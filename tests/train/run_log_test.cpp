@@ -114,10 +114,9 @@ TEST(Progress, PipelineTimesAreMeansOverTheInterval) {
   step.pipeline = {{1.5, 0.25}, 1.5};
   progress.add(step);
   const store::TrainRow row = progress.interval_row(0.0);
-  EXPECT_EQ(row.stage_busy_max_s, 1.0);
-  EXPECT_EQ(row.stage_busy_mean_s, 0.625);
+  EXPECT_EQ(row.stage_busy_s, (std::vector<double>{1.0, 0.25}));
   EXPECT_EQ(row.bubble_fraction, 0.375);
-  EXPECT_EQ(progress.step_row(0.0).stage_busy_max_s, 1.5);
+  EXPECT_EQ(progress.step_row(0.0).stage_busy_s.front(), 1.5);
 }
 
 TEST(Format, DurationsAndTimeSplit) {
