@@ -132,16 +132,19 @@ struct Parser {
   const std::string name = argument.substr(0, argument.find('='));
   const std::string bare = name.substr(std::min(name.find_first_not_of('-'), name.size()));
   const Key* dashed = find_key(bare);
-  const Key* runconfig = find_key("runconfig." + bare);
+  const Key* setting = nullptr;  // of this name, in whatever section
+  for (const char* section : {"train_input", "model", "optimizer", "runconfig"}) {
+    if (const Key* key = find_key(fmt::format("{}.{}", section, bare))) setting = key;
+  }
   std::string hint = "fcmnist_mpi --help lists the flags";
   if (dashed != nullptr) {
     hint = fmt::format("settings are written without dashes: {} VALUE", bare);
   } else if (const std::string meant = nearest("--" + bare, parser.flag_names()); !meant.empty()) {
     hint = fmt::format("did you mean {}?", meant);
-  } else if (runconfig != nullptr && runconfig->sentence.empty()) {
-    hint = fmt::format("write it as a setting: {} VALUE", runconfig->full_name());
-  } else if (runconfig != nullptr) {
-    hint = fmt::format("{}: {}", bare, runconfig->sentence);
+  } else if (setting != nullptr && setting->sentence.empty()) {
+    hint = fmt::format("write it as a setting: {} VALUE", setting->full_name());
+  } else if (setting != nullptr) {
+    hint = fmt::format("{}: {}", setting->full_name(), setting->sentence);
   }
   throw UsageError(fmt::format("unknown flag {}", name), hint);
 }

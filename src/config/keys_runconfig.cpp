@@ -168,7 +168,7 @@ std::vector<Key> inert_keys() {
       inert_key(section, "dist_backend", machine),
       inert_key(section, "init_method", machine),
       inert_key(section, "sync_batchnorm", "the model has no batch normalisation"),
-      inert_key(section, "steps_per_increase", "float32 needs no loss scaling, so it changes nothing"),
+      inert_key(section, "steps_per_increase", "optimizer.steps_per_increase counts, so it changes nothing"),
       inert_key(section, "enable_summaries", "metrics go to <model_dir>/metrics.h5"),
       inert_key(section, "save_summary_steps",
                 "metrics go to <model_dir>/metrics.h5; see runconfig.save_losses"),
