@@ -28,18 +28,24 @@ class Mixed(runs.TestCase):
     def losses(self, name):
         return runs.metrics(self.directory / name)["loss"]
 
+    def check_trains_like(self, losses, expected):
+        """Single steps go apart: a unit near 0 is on in one precision and off in the other. Their mean does not."""
+        self.assertLess(abs(losses.mean() / expected.mean() - 1), 0.01)
+        self.assertFalse(np.array_equal(losses, expected))
+
 
 class Runs(Mixed):
     def test_train_what_float32_trains(self):
         self.train("float32", 60)
         self.assertEqual(self.manifest("float32", "precision"), "float32")
-        for name, arguments in (("bfloat16", BFLOAT16), ("float16", FLOAT16)):
+        for name, arguments, unit_roundoff in (("bfloat16", BFLOAT16, 2**-8), ("float16", FLOAT16, 2**-11)):
             log = self.train(name, 60, *arguments, ranks=2).output
             self.assertIn(f"precision: {name} with float32 master weights", log)
             self.assertEqual(self.manifest(name, "precision"), name)
             self.assertTrue(self.manifest(name, "half_products"))
-            np.testing.assert_allclose(self.losses(name), self.losses("float32"), rtol=0.1, atol=0.01)
-            self.assertFalse(np.array_equal(self.losses(name), self.losses("float32")))
+            losses, expected = self.losses(name), self.losses("float32")
+            self.assertLess(abs(losses[0] / expected[0] - 1), unit_roundoff)
+            self.check_trains_like(losses, expected)
             weights = next(iter(runs.weights(self.directory / name).values()))
             self.assertEqual(weights.dtype, np.float32)
             self.assertTrue(np.any(weights.view(np.uint32) & 0xffff), "master weights are not rounded")
@@ -73,7 +79,7 @@ class Resumes(Mixed):
             self.assertIn(f"to {precision}", log)
             self.assertEqual(self.manifest("run", "precision"), precision)
         self.train("float32", 80)
-        np.testing.assert_allclose(self.losses("run"), self.losses("float32"), rtol=0.1, atol=0.01)
+        self.check_trains_like(self.losses("run"), self.losses("float32"))
 
 
 class LossScale(Mixed):
