@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
 # Throughput of training on this machine, beside PyTorch's: tables in Markdown, and two CSV files.
 #   jobs/bench.sh             about 15 minutes, on an idle machine
-#   jobs/bench.sh --quick     one round of two batch sizes: does it run?
+#   jobs/bench.sh --bf16      mixed precision beside PyTorch's, 5 minutes
+#   jobs/bench.sh --quick     one round of two batch sizes of both: does it run?
 # Settings by environment: RANKS (one per core), ROUNDS (5), and those of launch.sh. Our program and the peer
-# run in turn within each round, because machines drift. Results go to model_dir/bench: raw.csv has every
+# run in turn within each round, because machines drift. Results go to model_dir/bench (bench_bf16): raw.csv has every
 # number, medians.csv their medians and the ratios; scripts/bench_table.py says what is in them.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
 batches=16,64,128,256,1024
 our_seconds=0.2 torch_seconds=1 # of one measurement; ours makes four of them for each batch size, PyTorch one
+suites=(float32) results=model_dir/bench
 case ${1:-} in
   "") ;;
-  --quick) batches=64,128 our_seconds=0.05 torch_seconds=0.2 ROUNDS=1 ;;
-  *) fail "unknown argument $1" "jobs/bench.sh [--quick]" ;;
+  --bf16) suites=(bfloat16) results=model_dir/bench_bf16 batches=64,256,1024 ;;
+  --quick) suites=(float32 bfloat16) batches=64,256 our_seconds=0.05 torch_seconds=0.2 ROUNDS=1 ;;
+  *) fail "unknown argument $1" "jobs/bench.sh [--bf16 | --quick]" ;;
 esac
 rounds=${ROUNDS:-5} ranks=${RANKS:-$(usable_cores)}
 [[ $ranks =~ ^[1-9][0-9]*$ && $rounds =~ ^[1-9][0-9]*$ ]] ||
@@ -22,7 +25,6 @@ rounds=${ROUNDS:-5} ranks=${RANKS:-$(usable_cores)}
 (find_program fcmnist_bench >/dev/null) ||
   fail "no benchmarks" "they are built where CMake finds Google Benchmark: scripts/install_packages.sh bench"
 [[ -x /usr/bin/python3 ]] || fail "no /usr/bin/python3" "apt install python3"
-results=model_dir/bench
 mkdir -p "$results"
 # Held by everything that runs for this job, also when the job itself is gone: two at a time measure each other.
 exec 9>"$results/lock"
@@ -43,11 +45,11 @@ ours() {
     { cat "$results/log" >&2; return 1; }
 }
 
-# peer RANKS MODEL
+# peer RANKS MODEL [--bf16]
 peer() {
   [[ $with_torch == yes ]] || return 0
-  echo "round $round of $rounds: PyTorch on $1 process(es): $2" >&2
-  "$root/scripts/torch_peer.py" --ranks "$1" --model "$2" --batches "$batches" --seconds "$torch_seconds" |
+  echo "round $round of $rounds: PyTorch on $1 process(es): ${*:2}" >&2
+  "$root/scripts/torch_peer.py" --ranks "$1" --model "${@:2}" --batches "$batches" --seconds "$torch_seconds" |
     collect "$round" torch "$1"
 }
 
@@ -64,9 +66,10 @@ with_torch=yes
 /usr/bin/python3 -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)' || with_torch=no
 describe_machine
 [[ $with_torch == yes ]] || echo "warning: PyTorch is left out: scripts/install_packages.sh bench"
-for ((round = 1; round <= rounds; ++round)); do
+sizes="(${batches//,/|})"
+float32() {
+  local model
   for model in 500_300 10x50; do
-    sizes="(${batches//,/|})"
     ours 1 "step/$model/$sizes"
     ours "$ranks" "step/$model/$sizes"
     peer 1 "$model"
@@ -75,6 +78,16 @@ for ((round = 1; round <= rounds; ++round)); do
     ours $((4 * ranks)) "step/$model/16"
   done
   ours "$ranks" "peak/(fma|memcpy)"
+}
+bfloat16() {
+  local model
+  for model in 500_300 10x50 2500_500; do
+    ours "$ranks" "step_bf16/$model/$sizes"
+    peer "$ranks" "$model" --bf16
+  done
+}
+for ((round = 1; round <= rounds; ++round)); do
+  for suite in "${suites[@]}"; do "$suite"; done
 done
 echo
 "$root/scripts/bench_table.py" tables "$results/raw.csv" "$results/medians.csv"

@@ -6,7 +6,7 @@
 
 OUTPUT is the CSV of fcmnist_bench (Google Benchmark's, with user counters) or of torch_peer.py. RAW.csv has
 one number a line: round, program (fcmnist or torch), ranks, name, quantity, value; name is e.g.
-step/500_300/64, a benchmark without Google Benchmark's suffixes. MEDIANS.csv has the median, the smallest and
+step/500_300/64, or step_bf16/500_300/64 in mixed precision: a benchmark without Google Benchmark's suffixes. MEDIANS.csv has the median, the smallest and
 the largest over the rounds, of the same numbers and of their ratios. A ratio is taken within each round,
 between runs that are seconds apart, and then the median: machines drift by more than what is to be seen.
 """
@@ -45,7 +45,8 @@ def numbers_of(file):
         if None in row:
             raise BadInput(f"more values than columns: {row}")
         if "peer" in row:
-            yield f"step/{row['model']}/{row['batch_per_rank']}", "samples_per_s", row["samples_per_s"]
+            kind = "step" if row["precision"] == "fp32" else f"step_{row['precision']}"
+            yield f"{kind}/{row['model']}/{row['batch_per_rank']}", "samples_per_s", row["samples_per_s"]
             continue
         if row["error_occurred"] == "true":
             raise BadInput(f"{row['name']}: {row['error_message']}")
@@ -105,13 +106,13 @@ def add_ratios(numbers):
     ranks, crowd = worlds_of(numbers)
 
     def rates(program, world, model, batch, quantity):
-        return numbers.get(Number(program, world, f"step/{model}/{batch}", quantity), {})
+        return numbers.get(Number(program, world, f"{kind}/{model}/{batch}", quantity), {})
 
     ratios = {}
     for program, world, name, quantity in list(numbers):
-        if not name.startswith("step/") or quantity not in RATES:
+        if not name.startswith(("step/", "step_bf16/")) or quantity not in RATES:
             continue
-        _, model, batch = name.split("/")
+        kind, model, batch = name.split("/")
         rate = numbers[program, world, name, quantity]
         if world == ranks:
             alone = rates(program, 1, model, batch, quantity)
@@ -154,8 +155,8 @@ class Medians:
         return {number.name for number in self.numbers
                 if number.ranks == ranks and number.name.startswith(prefix)}
 
-    def models(self, ranks):
-        return sorted({name.split("/")[1] for name in self.names("step/", ranks)}, reverse=True)
+    def models(self, ranks, kind="step"):
+        return sorted({name.split("/")[1] for name in self.names(f"{kind}/", ranks)}, reverse=True)
 
 
 def markdown(header, rows):
@@ -180,6 +181,21 @@ def step_table(medians, model, ranks):
                      ours("over_torch", "{:.2f}"), ours("of_gemm_bound", "{:.0%}"),
                      ours("clip_of_gemm_bound", "{:.0%}"), ours("vs_allreduce", "{:.2f}"),
                      ours("weak_scaling:samples_per_s", "{:.2f}")])
+    return markdown(header, rows)
+
+
+def mixed_table(medians, model, ranks):
+    header = ["batch/rank", f"ours, {ranks} ranks", f"PyTorch DDP, {ranks}", "ours / DDP", "over our float32",
+              "of GEMM bound", "GFLOP/s per rank"]
+    rows = []
+    for batch in sorted(int(name.split("/")[2]) for name in medians.names(f"step_bf16/{model}/", ranks)):
+        name = f"step_bf16/{model}/{batch}"
+
+        def ours(quantity, form="{:,.0f}"):
+            return medians.text("fcmnist", ranks, name, quantity, form)
+        rows.append([batch, ours("samples_per_s"), medians.text("torch", ranks, name, "samples_per_s"),
+                     ours("over_torch", "{:.2f}"), ours("of_fp32", "{:.2f}"), ours("of_gemm_bound", "{:.0%}"),
+                     ours("GFLOPs")])
     return markdown(header, rows)
 
 
@@ -221,8 +237,11 @@ def tables(arguments):
     print(f"Medians of {rounds} round(s); training in samples/s, all ranks together.")
     for model in medians.models(ranks):
         print(f"\nTraining {model}, float32:\n\n{step_table(medians, model, ranks)}")
-    strong = scaling_table(medians, ((1, STRONG_BATCH), (ranks, STRONG_BATCH // ranks)), "strong_scaling")
-    print(f"\nStrong scaling, {STRONG_BATCH} samples in each step (ranks x batch/rank):\n\n{strong}")
+    for model in medians.models(ranks, "step_bf16"):
+        print(f"\nTraining {model}, bfloat16:\n\n{mixed_table(medians, model, ranks)}")
+    if medians.models(ranks):
+        strong = scaling_table(medians, ((1, STRONG_BATCH), (ranks, STRONG_BATCH // ranks)), "strong_scaling")
+        print(f"\nStrong scaling, {STRONG_BATCH} samples in each step (ranks x batch/rank):\n\n{strong}")
     if crowd:
         few, many = CROWD_BATCHES
         crowded = scaling_table(medians, ((ranks, many), (crowd, few)), "of_one_rank_per_core")

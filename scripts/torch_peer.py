@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 
-MODELS = {"500_300": [500, 300], "10x50": [50] * 10}  # units of the hidden layers
+MODELS = {"500_300": [500, 300], "10x50": [50] * 10, "2500_500": [2500, 2000, 1500, 1000, 500]}  # hidden units
 SAMPLES, FEATURES, CLASSES = 60000, 784, 10  # MNIST
 PIXEL_MEAN, PIXEL_DEVIATION = 0.1307, 0.3081
 COLUMNS = ("peer", "model", "precision", "ranks", "batch_per_rank", "samples_per_s")

@@ -21,6 +21,7 @@ FAILED = GOOGLE_BENCHMARK + '"step/10x50/128/iterations:1/manual_time",,,,,,,,tr
 TORCH = """\
 peer,model,precision,ranks,batch_per_rank,samples_per_s
 torch_ddp,10x50,fp32,2,64,64700
+torch_ddp,10x50,bf16,2,64,74700
 """
 
 
@@ -58,7 +59,8 @@ class Collect(WithDirectory):
             ["3", "fcmnist", "2", "step/500_300/64", "of_gemm_bound", "0.8"],
             ["3", "fcmnist", "2", "step/500_300/64", "samples_per_s", "72345"],
             ["3", "fcmnist", "2", "step/10x50/64", "samples_per_s", "5e+05"],
-            ["3", "torch", "2", "step/10x50/64", "samples_per_s", "64700"]])
+            ["3", "torch", "2", "step/10x50/64", "samples_per_s", "64700"],
+            ["3", "torch", "2", "step_bf16/10x50/64", "samples_per_s", "74700"]])
 
     def test_a_run_that_failed_is_refused(self):
         self.assertIn("step/10x50/128/iterations:1/manual_time: out of memory", self.refused(FAILED))
@@ -105,6 +107,20 @@ class Tables(WithDirectory):
         self.assertIn("fcmnist,2,step/500_300/128,samples_per_s,4000,3000,5000,2".split(","), rows)
         self.assertIn("torch,1,step/500_300/64,samples_per_s,50,40,60,3".split(","), rows)
         self.assertNotIn("10x50", {row[2].split("/")[1] for row in rows if row[3] == "over_torch"})
+
+    def test_mixed_precision(self):
+        raw = self.directory / "mixed.csv"
+        raw.write_text("".join(f"{turn},{program},2,step_bf16/500_300/64,{quantity},{value}\n" if turn else
+                               "round,program,ranks,name,quantity,value\n"
+                               for turn, program, quantity, value in (
+                                   (0, "", "", 0), (1, "fcmnist", "samples_per_s", 900), (1, "torch", "samples_per_s", 300),
+                                   (2, "fcmnist", "samples_per_s", 1000), (2, "torch", "samples_per_s", 250),
+                                   (1, "fcmnist", "of_fp32", 1.9), (2, "fcmnist", "of_fp32", 2.1))))
+        finished = execute("tables", raw, self.medians)
+        self.assertEqual(finished.stderr, "")
+        self.assertIn("Training 500_300, bfloat16:", finished.stdout)
+        self.assertIn("| 64 | 950 | 275 | 3.50 | 2.00 | - | - |\n", finished.stdout)
+        self.assertNotIn("Strong scaling", finished.stdout)
 
     def test_without_the_peer(self):
         alone = self.directory / "alone.csv"

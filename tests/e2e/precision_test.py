@@ -1,5 +1,7 @@
 """Mixed precision: what a run says, what its files hold, and resumes in another precision."""
+import os
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -80,6 +82,61 @@ class Resumes(Mixed):
             self.assertEqual(self.manifest("run", "precision"), precision)
         self.train("float32", 80)
         self.check_trains_like(self.losses("run"), self.losses("float32"))
+
+
+class InstructionSets(Mixed):
+    """oneDNN can be kept from using what the processor has."""
+
+    def train_limited(self, name, limit, *arguments):
+        environment = {"ONEDNN_MAX_CPU_ISA": limit} if limit else {}
+        return self.run_to_end("-o", self.directory / name, "--max_steps", 20, *self.BASE, *arguments,
+                               env=environment).output
+
+    def test_mean_the_same_numbers(self):
+        words = {}
+        for limit in ("AVX2", "AVX512_CORE_BF16", ""):
+            log = self.train_limited(f"run_{limit}", limit, *BFLOAT16)
+            words[limit] = self.manifest(f"run_{limit}", "half_products")
+            self.assertIn("emulated" if words[limit] == "emulated" else f"products by {words[limit]}", log)
+            # Sums in another order differ in float32, and some of them are rounded to the next bfloat16.
+            losses, expected = self.losses(f"run_{limit}"), self.losses("run_AVX2")
+            self.assertLess(abs(losses[0] / expected[0] - 1), 2**-8)
+            self.assertLess(abs(losses.mean() / expected.mean() - 1), 0.01)
+        self.assertEqual(words["AVX2"], "emulated")
+        flags = set(re.search(r"^flags\s*:(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1].split())
+        if not runs.HAS_ONEDNN or os.environ.get("ONEDNN_MAX_CPU_ISA"):
+            return
+        self.assertEqual(words["AVX512_CORE_BF16"], "AVX512-BF16" if "avx512_bf16" in flags else "emulated")
+        self.assertIn(words[""], {words["AVX512_CORE_BF16"], "AMX" if "amx_bf16" in flags else words["AVX512_CORE_BF16"]},
+                      "the kernel may keep AMX from a process")
+
+    def test_decide_what_nobody_has_asked_for(self):
+        log = self.train_limited("run", "AVX2", *settings(model__mixed_precision=True))
+        self.assertIn("precision: float32: this processor has no bfloat16 instructions", log)
+        self.assertEqual(self.manifest("run", "precision"), "float32")
+
+
+class Underflow(Mixed):
+    """In a deep network with small weights and a large batch, gradients of the first layer are below 6e-8."""
+    NETWORK = settings(model__hidden_sizes="[50,50,50,50,50,50,50,50,50,50]", model__initializer="pytorch",
+                       train_input__batch_size=8192, train_input__use_fake_data=True, optimizer__momentum=0.9,
+                       optimizer__learning_rate=0.03)
+
+    def first_gradient(self, name, *arguments):
+        """That of the first layer in the first step: after it the momentum buffer is the gradient."""
+        self.run_to_end("-o", self.directory / name, "--max_steps", 1, *self.NETWORK, *arguments, ranks=2)
+        return runs.momentum_buffer(self.directory / name)["fc_layers.0.weight"]
+
+    def test_is_what_loss_scaling_prevents(self):
+        expected = self.first_gradient("float32")
+        unscaled = self.first_gradient("unscaled", *settings(model__mixed_precision=True, model__half_type="float16"))
+        scaled = self.first_gradient("scaled", *settings(
+            model__mixed_precision=True, model__half_type="float16", optimizer__loss_scaling_factor="dynamic"))
+
+        def error(gradient):
+            return np.linalg.norm(gradient - expected) / np.linalg.norm(expected)
+        self.assertLess(error(scaled), 0.01)
+        self.assertGreater(error(unscaled), 10 * error(scaled))
 
 
 class LossScale(Mixed):
