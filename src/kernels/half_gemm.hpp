@@ -27,7 +27,7 @@ class OneDnnProducts;
 /// The bfloat16 instructions take subnormal numbers (below 2^-126) for zero; the emulation does not.
 ///
 /// oneDNN is fastest where every stride equals the number of columns: 1.25 times at 64 samples, 1.05 at 256.
-/// With AVX512-BF16, a whole step takes the same time, within 4 % either way, with units x samples (bias and
+/// With AVX512-BF16, a whole step takes the same time, within 9 % either way, with units x samples (bias and
 /// ReLU in a pass of our own over fp32 sums) and with samples x units (fused by oneDNN, which cannot do it
 /// for the former): so activations lie as they do in fp32.
 template <class Half>

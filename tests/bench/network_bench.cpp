@@ -77,7 +77,7 @@ class ExchangeAlone {
   comm::GradientExchange<float> exchange_;
 };
 
-/// Exchange over the network by itself against the wire and MPI's own sum, and how much of it a step hides:
+/// Exchange over the network by itself, in both wire types, against the wire and MPI's own sum, and how much of it a step hides:
 /// a step of all nodes against one in which every node trains for itself.
 double measure_network(const Bench& bench, const Model& model, int batch, benchmark::State& state) {
   const config::RunConfig config = config_of(bench, model, batch);
@@ -86,16 +86,19 @@ double measure_network(const Bench& bench, const Model& model, int batch, benchm
   const comm::Topology node_alone(bench.topology->node());
   const Bench alone{&node_alone, bench.settings, bench.give_way, bench.dataset};
   Training together(bench, config), apart(alone, config);
-  ExchangeAlone exchange(bench, config, mlp);
+  config::RunConfig in_halves = config;
+  in_halves.comm.wire_type = comm::WireType::bfloat16;
+  ExchangeAlone exchange(bench, config, mlp), half_exchange(bench, in_halves, mlp);
   Wire wire(*bench.topology, numbers);
   const Arena<float> in(mlp.layout()), out(mlp.layout());
   const comm::Communicator& world = bench.world();
 
-  enum Part : std::size_t { on_wire, allreduce, exchanged, step, step_apart };
+  enum Part : std::size_t { on_wire, allreduce, exchanged, half_exchanged, step, step_apart };
   const std::array parts = {
       in_a_row(world, [&wire] { wire.send(); }),
       in_a_row(world, [&] { plain_allreduce(world, in.view().all(), out.view().all()); }),
       in_a_row(world, [&exchange] { exchange.run(); }),
+      in_a_row(world, [&half_exchange] { half_exchange.run(); }),
       together.steps(),
       // Ranks of different nodes do not wait for each other in these steps, only after the last.
       in_a_row(world, [&apart] { apart.step(); }),
@@ -104,10 +107,12 @@ double measure_network(const Bench& bench, const Model& model, int batch, benchm
   state.counters["wire_us"] = timings.seconds(on_wire) * 1e6;
   state.counters["allreduce_us"] = timings.seconds(allreduce) * 1e6;
   state.counters["exchange_us"] = timings.seconds(exchanged) * 1e6;
+  state.counters["bfloat16_exchange_us"] = timings.seconds(half_exchanged) * 1e6;
   state.counters["step_us"] = timings.seconds(step) * 1e6;
   state.counters["step_apart_us"] = timings.seconds(step_apart) * 1e6;
   state.counters["exchange_of_wire"] = timings.ratio(exchanged, on_wire);
   state.counters["allreduce_of_wire"] = timings.ratio(allreduce, on_wire);
+  state.counters["bfloat16_of_exchange"] = timings.ratio(half_exchanged, exchanged);
   state.counters["exposed"] =
       (timings.seconds(step) - timings.seconds(step_apart)) / timings.seconds(exchanged);
   state.counters["samples_per_s"] = batch * world.size() / timings.seconds(step);
