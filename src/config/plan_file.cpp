@@ -62,6 +62,9 @@ PlanTarget read_target(const Value& value) {
   PlanTarget target;
   target.cpu = read_text(entries.get("cpu"), "machine.cpu");
   target.libraries = read_text(entries.get("libraries"), "machine.libraries");
+  if (const Value* precision = entries.find("precision")) {  // the first plans have none
+    target.precision = read_text(*precision, "machine.precision");
+  }
   target.blas_threads = number("blas_threads");
   target.widths = read_integers(entries.get("widths"), "machine.widths", 1, most);
   target.microbatch = number("microbatch");
@@ -82,7 +85,8 @@ model::LayerGemms read_layer(const Value& value) {
 }
 
 std::vector<model::LayerGemms> read_gemm(const Value& value, std::size_t layers) {
-  if (value.kind != Value::Kind::list || value.items.size() != layers) {
+  const bool is_empty = value.kind == Value::Kind::list && value.items.empty();
+  if (!is_empty && (value.kind != Value::Kind::list || value.items.size() != layers)) {
     unexpected(value, "gemm", fmt::format("a list of {} layers, as machine.widths has", layers), how_to_mend);
   }
   std::vector<model::LayerGemms> gemm;
@@ -129,11 +133,14 @@ std::string write_plan(const Plan& plan) {
   std::string text = fmt::format(
       "# How a training step is carried out on this machine, measured by fcmnist_mpi --compile_only. "
       "runconfig.plan uses it.\n"
-      "format_version: {}\nmachine:\n  cpu: {}\n  libraries: {}\n  blas_threads: {}\n  widths: {}\n"
+      "format_version: {}\nmachine:\n  cpu: {}\n  libraries: {}\n  precision: {}\n  blas_threads: {}\n  "
+      "widths: {}\n"
       "  microbatch: {}\n  ranks: {}\n  nodes: {}\n  stages: {}\n"
-      "gemm:  # of every layer: library of forward, delta, weight gradient\n",
-      format_version, write(target.cpu), write(target.libraries), target.blas_threads, write(target.widths),
-      target.microbatch, target.ranks, target.nodes, target.stages);
+      "{}\n",
+      format_version, write(target.cpu), write(target.libraries), write(target.precision),
+      target.blas_threads, write(target.widths), target.microbatch, target.ranks, target.nodes, target.stages,
+      plan.gemm.empty() ? "gemm: []  # no library: halves are multiplied by instructions"
+                        : "gemm:  # of every layer: library of forward, delta, weight gradient");
   for (const model::LayerGemms& layer : plan.gemm) {
     text += fmt::format("  - [{}, {}, {}]\n", write_choice(layer.forward, gemm_backends),
                         write_choice(layer.delta, gemm_backends),
@@ -151,6 +158,7 @@ std::string plan_mismatch(const PlanTarget& made_for, const PlanTarget& here) {
   };
   compare("cpu", made_for.cpu, here.cpu);
   compare("libraries", made_for.libraries, here.libraries);
+  compare("precision", made_for.precision, here.precision);
   compare("blas_threads", made_for.blas_threads, here.blas_threads);
   compare("widths", write(made_for.widths), write(here.widths));
   compare("microbatch", made_for.microbatch, here.microbatch);

@@ -9,8 +9,9 @@ namespace fcmnist::config {
 
 /// What a plan was measured on and for.
 struct PlanTarget {
-  std::string cpu;        ///< models of the processors, each once
-  std::string libraries;  ///< that multiply matrices, with their kernels
+  std::string cpu;                    ///< models of the processors, each once
+  std::string libraries;              ///< that multiply matrices, with their kernels
+  std::string precision = "float32";  ///< and what multiplies halves: train::describe()
   int blas_threads = 1;
   std::vector<int> widths;  ///< of the model: features, units of every hidden layer, classes
   int microbatch = 1;       ///< samples that are computed at once
@@ -24,9 +25,10 @@ struct PlanTarget {
 /// How a training step is carried out on one machine: what --compile_only writes and runconfig.plan names.
 struct Plan {
   PlanTarget target;
-  std::vector<model::LayerGemms> gemm;  ///< of every layer
-  int exchange_streams = 0;             ///< 0 on one node, where nothing is sent
-  std::vector<int> first_layers;        ///< of every stage; empty with one
+  /// Of every layer; empty where halves are multiplied by instructions, and so by no library.
+  std::vector<model::LayerGemms> gemm;
+  int exchange_streams = 0;       ///< 0 on one node, where nothing is sent
+  std::vector<int> first_layers;  ///< of every stage; empty with one
 
   bool operator==(const Plan&) const = default;
 };

@@ -50,7 +50,7 @@ MatrixView<const float> widened(MatrixView<const Half> x, AlignedArray<float>& s
 }  // namespace
 
 template <class Half>
-HalfGemm<Half>::HalfGemm(HalfCompute compute, GemmBackend backend) : backend_(backend) {
+HalfGemm<Half>::HalfGemm(HalfCompute compute) {
   FCMNIST_CHECK(compute <= best_half_compute(type_of<Half>),
                 fmt::format("{} here", name_of(best_half_compute(type_of<Half>))));
   if constexpr (onednn_multiplies<Half>) {
@@ -69,32 +69,33 @@ MatrixView<float> HalfGemm<Half>::sums_for(MatrixView<Half> c) {
 }
 
 template <class Half>
-void HalfGemm<Half>::product(Op op_a, MatrixView<const Half> a, Op op_b, MatrixView<const Half> b,
-                             MatrixView<Half> c) {
+void HalfGemm<Half>::product(GemmBackend backend, Op op_a, MatrixView<const Half> a, Op op_b,
+                             MatrixView<const Half> b, MatrixView<Half> c) {
   const std::size_t k = checked_depth(op_a, a, op_b, b, c);
   if constexpr (onednn_multiplies<Half>) {
     if (onednn_ && c.rows > 0 && c.cols > 0 && k > 0) return onednn_->product(op_a, a, op_b, b, c);
   }
   const MatrixView<float> sums = sums_for(c);
-  product(op_a, a, op_b, b, false, sums);
+  product(backend, op_a, a, op_b, b, false, sums);
   convert(sums, c);
 }
 
 template <class Half>
-void HalfGemm<Half>::product(Op op_a, MatrixView<const Half> a, Op op_b, MatrixView<const Half> b, bool add,
-                             MatrixView<float> c) {
+void HalfGemm<Half>::product(GemmBackend backend, Op op_a, MatrixView<const Half> a, Op op_b,
+                             MatrixView<const Half> b, bool add, MatrixView<float> c) {
   const std::size_t k = checked_depth(op_a, a, op_b, b, c);
   if constexpr (onednn_multiplies<Half>) {
     if (onednn_ && c.rows > 0 && c.cols > 0 && k > 0) return onednn_->product(op_a, a, op_b, b, add, c);
   }
-  gemm(backend_, op_a, widened(a, wide_a_), op_b, widened(b, wide_b_), 1.0F, add ? 1.0F : 0.0F, c);
+  gemm(backend, op_a, widened(a, wide_a_), op_b, widened(b, wide_b_), 1.0F, add ? 1.0F : 0.0F, c);
 }
 
 template <class Half>
-void HalfGemm<Half>::product_bias_relu(Op op_a, MatrixView<const Half> a, Op op_b, MatrixView<const Half> b,
-                                       std::span<const float> bias, MatrixView<Half> c) {
+void HalfGemm<Half>::product_bias_relu(GemmBackend backend, Op op_a, MatrixView<const Half> a, Op op_b,
+                                       MatrixView<const Half> b, std::span<const float> bias,
+                                       MatrixView<Half> c) {
   const MatrixView<float> sums = sums_for(c);
-  product(op_a, a, op_b, b, false, sums);
+  product(backend, op_a, a, op_b, b, false, sums);
   bias_relu(sums, bias, c);
 }
 

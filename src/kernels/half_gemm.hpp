@@ -33,30 +33,30 @@ class OneDnnProducts;
 template <class Half>
 class HalfGemm {
  public:
-  /// `compute` is at most best_half_compute() of the type; `backend` multiplies when it is emulated.
-  HalfGemm(HalfCompute compute, GemmBackend backend);
+  /// `compute` is at most best_half_compute() of the type.
+  explicit HalfGemm(HalfCompute compute);
   ~HalfGemm();
   HalfGemm(HalfGemm&&) noexcept;
 
   // In all of them: op_a(A) (m x k), op_b(B) (k x n), C (m x n). Shapes are checked; k = 0 is a sum of
-  // nothing, m = 0 or n = 0 does nothing.
+  // nothing, m = 0 or n = 0 does nothing. `backend` multiplies when halves are emulated.
 
   /// C = op_a(A) op_b(B)
-  void product(Op op_a, MatrixView<const Half> a, Op op_b, MatrixView<const Half> b, MatrixView<Half> c);
+  void product(GemmBackend backend, Op op_a, MatrixView<const Half> a, Op op_b, MatrixView<const Half> b,
+               MatrixView<Half> c);
 
   /// C = op_a(A) op_b(B), or C += it when `add`, in fp32. Without `add` the old content is not read.
-  void product(Op op_a, MatrixView<const Half> a, Op op_b, MatrixView<const Half> b, bool add,
-               MatrixView<float> c);
+  void product(GemmBackend backend, Op op_a, MatrixView<const Half> a, Op op_b, MatrixView<const Half> b,
+               bool add, MatrixView<float> c);
 
   /// C = max(op_a(A) op_b(B) + bias, 0); bias (m) or empty: none. A NaN stays a NaN.
-  void product_bias_relu(Op op_a, MatrixView<const Half> a, Op op_b, MatrixView<const Half> b,
-                         std::span<const float> bias, MatrixView<Half> c);
+  void product_bias_relu(GemmBackend backend, Op op_a, MatrixView<const Half> a, Op op_b,
+                         MatrixView<const Half> b, std::span<const float> bias, MatrixView<Half> c);
 
  private:
   /// A matrix of C's shape to compute in.
   MatrixView<float> sums_for(MatrixView<Half> c);
 
-  GemmBackend backend_;
   std::unique_ptr<OneDnnProducts> onednn_;  ///< nullptr: emulated
   AlignedArray<float> wide_a_, wide_b_, sums_;
 };

@@ -41,7 +41,7 @@ constexpr kernels::HalfType type_of =
 }  // namespace
 
 template <class Half>
-Products<Half>::Products(GemmBackend backend) : gemm_(kernels::best_half_compute(type_of<Half>), backend) {}
+Products<Half>::Products() : gemm_(kernels::best_half_compute(type_of<Half>)) {}
 
 template <class Half>
 std::span<const float> Products<Half>::wide(std::span<const Half> bias) {
@@ -52,28 +52,28 @@ std::span<const float> Products<Half>::wide(std::span<const Half> bias) {
 }
 
 template <class Half>
-void Products<Half>::hidden(GemmBackend, MatrixView<const Half> weight, std::span<const Half> bias, Op op_b,
-                            MatrixView<const Half> below, MatrixView<Half> out) {
-  gemm_.product_bias_relu(Op::none, weight, op_b, below, wide(bias), out);
+void Products<Half>::hidden(GemmBackend backend, MatrixView<const Half> weight, std::span<const Half> bias,
+                            Op op_b, MatrixView<const Half> below, MatrixView<Half> out) {
+  gemm_.product_bias_relu(backend, Op::none, weight, op_b, below, wide(bias), out);
 }
 
 template <class Half>
-void Products<Half>::logits(GemmBackend, MatrixView<const Half> weight, std::span<const Half> bias, Op op_b,
-                            MatrixView<const Half> below, MatrixView<float> out) {
-  gemm_.product(Op::none, weight, op_b, below, false, out);
+void Products<Half>::logits(GemmBackend backend, MatrixView<const Half> weight, std::span<const Half> bias,
+                            Op op_b, MatrixView<const Half> below, MatrixView<float> out) {
+  gemm_.product(backend, Op::none, weight, op_b, below, false, out);
   kernels::add_bias(out, wide(bias));
 }
 
 template <class Half>
-void Products<Half>::delta(GemmBackend, MatrixView<const Half> weight, MatrixView<const Half> delta,
+void Products<Half>::delta(GemmBackend backend, MatrixView<const Half> weight, MatrixView<const Half> delta,
                            MatrixView<Half> out) {
-  gemm_.product(Op::transpose, weight, Op::none, delta, out);
+  gemm_.product(backend, Op::transpose, weight, Op::none, delta, out);
 }
 
 template <class Half>
-void Products<Half>::weight_gradient(GemmBackend, MatrixView<const Half> delta, Op op_b,
+void Products<Half>::weight_gradient(GemmBackend backend, MatrixView<const Half> delta, Op op_b,
                                      MatrixView<const Half> below, bool add, MatrixView<float> out) {
-  gemm_.product(Op::none, delta, op_b, below, add, out);
+  gemm_.product(backend, Op::none, delta, op_b, below, add, out);
 }
 
 template class Products<BFloat16>;

@@ -16,21 +16,21 @@ namespace fcmnist::model {
 ///   weight (outputs x inputs), bias (outputs) or empty
 ///   op_b(below) (inputs x samples): outputs of the layer below, or images as they lie in memory
 ///
-/// With the best instructions that this processor has for the type (kernels/half_support.hpp). Where there
-/// are none, halves are widened and multiplied by the library `backend` in float, whichever is asked for.
+/// With the best instructions that this processor has for the type (kernels/half_support.hpp), whatever
+/// library a call names. Where there are none, that library multiplies widened halves in float.
 template <class Half>
 class Products {
  public:
-  explicit Products(kernels::GemmBackend backend);
+  Products();
 
-  void hidden(kernels::GemmBackend, MatrixView<const Half> weight, std::span<const Half> bias,
+  void hidden(kernels::GemmBackend backend, MatrixView<const Half> weight, std::span<const Half> bias,
               kernels::Op op_b, MatrixView<const Half> below, MatrixView<Half> out);
   /// In fp32, for a loss in fp32.
-  void logits(kernels::GemmBackend, MatrixView<const Half> weight, std::span<const Half> bias,
+  void logits(kernels::GemmBackend backend, MatrixView<const Half> weight, std::span<const Half> bias,
               kernels::Op op_b, MatrixView<const Half> below, MatrixView<float> out);
-  void delta(kernels::GemmBackend, MatrixView<const Half> weight, MatrixView<const Half> delta,
+  void delta(kernels::GemmBackend backend, MatrixView<const Half> weight, MatrixView<const Half> delta,
              MatrixView<Half> out);
-  void weight_gradient(kernels::GemmBackend, MatrixView<const Half> delta, kernels::Op op_b,
+  void weight_gradient(kernels::GemmBackend backend, MatrixView<const Half> delta, kernels::Op op_b,
                        MatrixView<const Half> below, bool add, MatrixView<float> out);
 
  private:
@@ -44,8 +44,6 @@ class Products {
 template <>
 class Products<float> {
  public:
-  explicit Products(kernels::GemmBackend /*backend*/) {}
-
   /// out = max(weight op_b(below) + bias, 0)
   void hidden(kernels::GemmBackend backend, MatrixView<const float> weight, std::span<const float> bias,
               kernels::Op op_b, MatrixView<const float> below, MatrixView<float> out);

@@ -24,7 +24,6 @@ BasicWorkspace<T>::BasicWorkspace(const Mlp& mlp, std::size_t max_samples)
       inputs_(mlp.inputs()),
       begins_network_(mlp.layers_.front().index == 0),
       ends_network_(mlp.ends_network()),
-      products_(mlp.layers_.front().gemms.forward),
       input_((begins_network_ ? max_samples : row_stride<T>(max_samples)) * inputs_),
       d_input_(begins_network_ ? 0 : row_stride<T>(max_samples) * inputs_) {
   constexpr bool is_float = std::is_same_v<T, float>;

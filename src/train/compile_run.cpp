@@ -8,6 +8,7 @@
 #include "store/model_dir.hpp"
 #include "train/plan_search.hpp"
 #include "train/precision.hpp"
+#include "train/product_timer.hpp"
 #include "train/run_plan.hpp"
 #include "train/start_point.hpp"
 #include "train/training_setup.hpp"
@@ -27,9 +28,8 @@ namespace {
 /// Every rank computes all layers, also those of other stages.
 void check_room(const RunContext& context, const std::vector<std::size_t>& widths, std::size_t samples) {
   const model::Mlp network(widths, context.config.model, context.config.kernels.gemm);
-  const std::size_t of_rank =
-      2 * network.layout().size() * sizeof(float) + model::workspace_bytes(network, samples);
-  const std::size_t needed = of_rank * static_cast<std::size_t>(context.topology.node().size());
+  const std::size_t needed =
+      product_timing_bytes(network, samples) * static_cast<std::size_t>(context.topology.node().size());
   comm::collectively(context.world(), [&] {
     if (needed <= comm::host_memory()) return;
     throw UsageError(

@@ -13,6 +13,7 @@
 #include "model/layer_placement.hpp"
 #include "train/comparison.hpp"
 #include "train/gradient_sum.hpp"
+#include "train/precision.hpp"
 #include "train/product_timer.hpp"
 #include "train/time_split.hpp"
 #include "train/trainer.hpp"
@@ -69,13 +70,16 @@ class Search {
         world_(&grid.world().world()),
         widths_(widths),
         samples_(samples),
-        give_way_(give_way) {
-    const GemmBackend now = config.kernels.gemm;
-    found_.plan.gemm.assign(widths.size() - 1, {now, now, now});
-  }
+        give_way_(give_way) {}
 
   FoundPlan run() {
-    choose_libraries();
+    const kernels::HalfCompute compute = compute_of(*world_, config_->model.precision);
+    if (compute == kernels::HalfCompute::emulated) {
+      choose_libraries();
+    } else {
+      found_.report.push_back(
+          fmt::format("products: {}: no library to choose", describe(config_->model.precision, compute)));
+    }
     check_whole_step();
     if (grid_->stages() > 1) place_stages();
     choose_streams();
@@ -86,6 +90,7 @@ class Search {
   }
 
  private:
+  [[nodiscard]] std::size_t layers() const { return widths_.size() - 1; }
   void choose_libraries();
   void check_whole_step();
   void place_stages();
@@ -103,12 +108,13 @@ class Search {
 
 void Search::choose_libraries() {
   const GemmBackend now = config_->kernels.gemm;
+  found_.plan.gemm.assign(layers(), {now, now, now});
   for (const auto& [word, other] : config::gemm_backends) {
     if (other == now || !kernels::available(other)) continue;
     found_.report.push_back(
         fmt::format("products of a microbatch of {} samples: {} against {}", samples_, name_of(now), word));
-    const auto times = ProductTimer(*config_, *grid_, widths_, samples_, {now, other}).run(timing_s);
-    for (std::size_t i = 0; i < found_.plan.gemm.size(); ++i) {
+    const auto times = time_products(*config_, *grid_, widths_, samples_, {now, other}, timing_s);
+    for (std::size_t i = 0; i < layers(); ++i) {
       for (const auto [name, time_s, library] : products) {
         if (i == 0 && library == &model::LayerGemms::delta) continue;
         const auto of_product = [i, time_s = time_s](const auto& layers) { return layers[i].*time_s; };
@@ -131,7 +137,7 @@ void Search::check_whole_step() {
   if (!changed && grid_->stages() == 1) return;
   std::vector<model::GemmChoice> ways = {now};
   if (changed) ways.emplace_back(found_.plan.gemm);
-  auto times = ProductTimer(*config_, *grid_, widths_, samples_, ways).run(timing_s);
+  auto times = time_products(*config_, *grid_, widths_, samples_, ways, timing_s);
   rounds_ = std::move(times.front());
   if (!changed) return;
   const auto whole = [](const std::vector<LayerTime>& layers) { return total_s(layers); };
@@ -149,7 +155,7 @@ void Search::check_whole_step() {
 void Search::place_stages() {
   const auto count = static_cast<std::size_t>(grid_->stages());
   std::vector<double> costs;
-  for (std::size_t i = 0; i < found_.plan.gemm.size(); ++i) {
+  for (std::size_t i = 0; i < layers(); ++i) {
     const auto of_layer = [i](const std::vector<LayerTime>& layers) { return layers[i].total_s(); };
     const std::vector<double> seconds = by_round(rounds_, of_layer);
     costs.push_back(of_slowest_rank(*world_, compare(seconds, seconds)).base_s);
@@ -219,8 +225,8 @@ void Search::choose_streams() {
   found_.plan.exchange_streams = now;
   if (candidates.size() == 1) return;
   const auto placed = found_.plan.first_layers.empty()
-                          ? std::vector<model::LayerRange>{{0, found_.plan.gemm.size()}}
-                          : model::stages_from(found_.plan.first_layers, found_.plan.gemm.size());
+                          ? std::vector<model::LayerRange>{{0, layers()}}
+                          : model::stages_from(found_.plan.first_layers, layers());
   const model::Mlp mlp(widths_, config_->model, config_->kernels.gemm,
                        placed[static_cast<std::size_t>(grid_->stage())]);
   const comm::Seat seat = grid_->of_stage().seat();

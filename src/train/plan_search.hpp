@@ -14,6 +14,8 @@ namespace fcmnist::train {
 // are units x samples, and the other way to compute the same memory without a copy, C^T = op(B)^T op(A)^T in
 // column-major, is the very call that a row-major GEMM makes; it has the same time and bits.)
 //
+// Where halves are multiplied by instructions (kernels/half_support.hpp) there is no library to choose.
+//
 // What the configuration says is changed only for a gain that is more than noise (Comparison::is_gain), first
 // product by product and then for the step as a whole.
 

@@ -36,10 +36,6 @@ std::string kept_precision(const RunContext& context, const store::Checkpoint& c
   return text_of(checkpoint.header().manifest, precision_entry);
 }
 
-HalfCompute slowest(const comm::Communicator& world, HalfType type) {
-  return static_cast<HalfCompute>(world.min(static_cast<std::int64_t>(kernels::best_half_compute(type))));
-}
-
 void say(const RunContext& context, Precision precision, HalfCompute compute) {
   if (precision != Precision::float32) {
     context.log->info("precision: {} with float32 master weights; products {}", name_of(precision),
@@ -83,6 +79,19 @@ Precision precision_of(const model::MlpOptions& options, HalfCompute bfloat16) {
   return bfloat16 == HalfCompute::emulated ? Precision::float32 : Precision::bfloat16;
 }
 
+HalfCompute compute_of(const comm::Communicator& world, Precision precision) {
+  if (precision == Precision::float32) return HalfCompute::emulated;
+  const HalfType type = precision == Precision::bfloat16 ? HalfType::bfloat16 : HalfType::float16;
+  return static_cast<HalfCompute>(world.min(static_cast<std::int64_t>(kernels::best_half_compute(type))));
+}
+
+std::string describe(Precision precision, HalfCompute compute) {
+  if (precision == Precision::float32) return std::string(name_of(precision));
+  const std::string how =
+      compute == HalfCompute::emulated ? "emulated" : fmt::format("by {}", kernels::name_of(compute));
+  return fmt::format("{} {}", name_of(precision), how);
+}
+
 bool asks_anew(const model::MlpOptions& now, const model::MlpOptions& checkpointed) {
   const bool other_choice = now.mixed_precision && now.mixed_precision != checkpointed.mixed_precision;
   const bool other_type = now.half_type && now.half_type != checkpointed.half_type;
@@ -98,13 +107,13 @@ void settle_precision(RunContext& context, const StartPoint& start) {
     if (checkpoint != nullptr) kept = kept_precision(context, *checkpoint);
   });
   kept = world.broadcast(kept, 0);
-  const HalfCompute bfloat16 = slowest(world, HalfType::bfloat16);
+  const HalfCompute bfloat16 = compute_of(world, Precision::bfloat16);
   Precision& precision = context.config.model.precision;
   precision = precision_of(context.config.model, bfloat16);
   for (const Precision candidate : all_precisions) {
     if (kept == name_of(candidate)) precision = candidate;
   }
-  const HalfCompute compute = precision == Precision::bfloat16 ? bfloat16 : HalfCompute::emulated;
+  const HalfCompute compute = compute_of(world, precision);
   context.manifest.add(precision_entry, std::string(name_of(precision)));
   if (precision != Precision::float32) {
     context.manifest.add(products_entry, std::string(kernels::name_of(compute)));

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
+#include "comm/communicator.hpp"
 #include "kernels/half_support.hpp"
 #include "model/options.hpp"
 #include "train/run_context.hpp"
@@ -17,6 +19,13 @@ std::string_view name_of(model::Precision precision);
 /// Mixed precision without a type: bfloat16 where there are instructions for it, else float32, since emulated
 /// products are slower.
 model::Precision precision_of(const model::MlpOptions& options, kernels::HalfCompute bfloat16);
+
+/// What multiplies numbers of a precision on the slowest rank: instructions for halves, or `emulated`: a
+/// library, in float32. Collective.
+kernels::HalfCompute compute_of(const comm::Communicator& world, model::Precision precision);
+
+/// "float32", "bfloat16 by AMX", "float16 emulated"
+std::string describe(model::Precision precision, kernels::HalfCompute compute);
 
 /// Whether a run asks for another precision than the one that its checkpoint was configured with. What is not
 /// given asks for nothing.

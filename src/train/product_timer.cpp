@@ -1,6 +1,8 @@
 #include "train/product_timer.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <memory>
 #include <numeric>
 
 #include "comm/session.hpp"
@@ -9,8 +11,29 @@
 
 namespace fcmnist::train {
 
+namespace {
+
+template <class T>
+class ProductTimer {
+ public:
+  ProductTimer(const config::RunConfig& config, const comm::Grid& grid,
+               const std::vector<std::size_t>& widths, std::size_t samples,
+               const std::vector<model::GemmChoice>& ways);
+  ProductTimes run(double budget_s);
+
+ private:
+  struct Layer;
+  std::vector<LayerTime> run_once(std::size_t way);
+
+  const comm::Communicator* world_;
+  std::size_t samples_, ways_;
+  std::vector<std::uint32_t> sample_ids_;
+  std::vector<std::unique_ptr<Layer>> layers_;
+};
+
 /// A layer by itself: one network of one layer for each way, on the same memory.
-struct ProductTimer::Layer {
+template <class T>
+struct ProductTimer<T>::Layer {
   Layer(std::vector<model::Mlp> mlps, const comm::Topology& topology, const config::RunConfig& config,
         std::size_t samples)
       : by_way(std::move(mlps)),
@@ -18,18 +41,21 @@ struct ProductTimer::Layer {
         gradient(by_way[0].layout()),
         workspace(by_way[0], samples),
         parts(gradient_parts(by_way[0], topology.node_count(), config.run.reproducible)) {
-    by_way[0].initialize(config.run.seed, weights.view());
+    by_way[0].initialize(config.run.seed, gradient.view());  // for the weights: nobody reads the gradient
+    std::ranges::transform(gradient.view().all(), weights.view().data(), [](float w) { return T(w); });
   }
 
   std::vector<model::Mlp> by_way;
-  Arena<float> weights, gradient;
-  model::Workspace workspace;
+  Arena<T> weights;
+  Arena<float> gradient;
+  model::BasicWorkspace<T> workspace;
   std::vector<model::GradientPart> parts;
 };
 
-ProductTimer::ProductTimer(const config::RunConfig& config, const comm::Grid& grid,
-                           const std::vector<std::size_t>& widths, std::size_t samples,
-                           const std::vector<model::GemmChoice>& ways)
+template <class T>
+ProductTimer<T>::ProductTimer(const config::RunConfig& config, const comm::Grid& grid,
+                              const std::vector<std::size_t>& widths, std::size_t samples,
+                              const std::vector<model::GemmChoice>& ways)
     : world_(&grid.world().world()), samples_(samples), ways_(ways.size()), sample_ids_(samples) {
   std::iota(sample_ids_.begin(), sample_ids_.end(), 0U);
   for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
@@ -39,23 +65,22 @@ ProductTimer::ProductTimer(const config::RunConfig& config, const comm::Grid& gr
     }
     layers_.push_back(std::make_unique<Layer>(std::move(mlps), grid.of_stage(), config, samples));
   }
-  const MatrixView<float> images = layers_[0]->workspace.input(samples);
+  const MatrixView<T> images = layers_[0]->workspace.input(samples);
   for (std::size_t s = 0; s < samples; ++s) {
     for (std::size_t i = 0; i < images.cols; ++i) {
-      images.row(s)[i] = static_cast<float>((31 * s + i) % 1000) / 500.0F - 1.0F;
+      images.row(s)[i] = T(static_cast<float>((31 * s + i) % 1000) / 500.0F - 1.0F);
     }
   }
 }
 
-ProductTimer::~ProductTimer() = default;
-
-std::vector<LayerTime> ProductTimer::run_once(std::size_t way) {
+template <class T>
+std::vector<LayerTime> ProductTimer<T>::run_once(std::size_t way) {
   std::vector<LayerTime> times(layers_.size());
   const auto input_of = [&](std::size_t i) {
     return i == 0 ? layers_[0]->workspace.input(samples_) : layers_[i - 1]->workspace.activation(0, samples_);
   };
   const auto delta_below = [&](std::size_t i) {
-    return i == 0 ? MatrixView<float>() : layers_[i - 1]->workspace.delta(0, samples_);
+    return i == 0 ? MatrixView<T>() : layers_[i - 1]->workspace.delta(0, samples_);
   };
   const model::DropoutContext dropout{1, 0, sample_ids_};
   world_->barrier();
@@ -65,7 +90,7 @@ std::vector<LayerTime> ProductTimer::run_once(std::size_t way) {
     layer.by_way[way].forward(layer.weights.view(), input_of(i), &dropout, layer.workspace);
     times[i].forward_s = watch.lap_s();
   }
-  const MatrixView<float> loss_gradient = layers_.back()->workspace.delta(0, samples_);
+  const MatrixView<float> loss_gradient = layers_.back()->workspace.logits(samples_);
   for (std::size_t r = 0; r < loss_gradient.rows; ++r) std::ranges::fill(loss_gradient.row(r), 0.01F);
   watch.lap_s();
   for (std::size_t i = layers_.size(); i-- > 0;) {
@@ -82,10 +107,11 @@ std::vector<LayerTime> ProductTimer::run_once(std::size_t way) {
   return times;
 }
 
-ProductTimer::Times ProductTimer::run(double budget_s) {
+template <class T>
+ProductTimes ProductTimer<T>::run(double budget_s) {
   constexpr int warm_up_rounds = 3, least_rounds = 9, most_rounds = 301;
   constexpr double slow_round_s = 0.5;
-  Times times(ways_);
+  ProductTimes times(ways_);
   int rounds = warm_up_rounds + 1;
   for (int round = 0; round < rounds; ++round) {
     const double begin_s = comm::now_s();
@@ -101,6 +127,21 @@ ProductTimer::Times ProductTimer::run(double budget_s) {
     }
   }
   return times;
+}
+
+}  // namespace
+
+ProductTimes time_products(const config::RunConfig& config, const comm::Grid& grid,
+                           const std::vector<std::size_t>& widths, std::size_t samples,
+                           const std::vector<model::GemmChoice>& ways, double budget_s) {
+  return model::with_number_type(config.model.precision, [&]<class T>() {
+    return ProductTimer<T>(config, grid, widths, samples, ways).run(budget_s);
+  });
+}
+
+std::size_t product_timing_bytes(const model::Mlp& network, std::size_t samples) {
+  const std::size_t of_number = model::number_bytes(network.precision()) + sizeof(float);
+  return of_number * network.layout().size() + model::workspace_bytes(network, samples);
 }
 
 }  // namespace fcmnist::train

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "comm/grid.hpp"
@@ -19,32 +17,21 @@ struct LayerTime {
   [[nodiscard]] double total_s() const { return forward_s + delta_s + weight_gradient_s; }
 };
 
-/// The matrix products of a training step on made-up numbers: those of all layers of the network, in their
-/// real shapes and in the order of a step, so that caches hold what they hold in training. All ranks compute
-/// them at the same time.
-class ProductTimer {
- public:
-  /// What is to be compared, in turn: ways to choose libraries.
-  ///   samples  of a microbatch
-  ProductTimer(const config::RunConfig& config, const comm::Grid& grid,
-               const std::vector<std::size_t>& widths, std::size_t samples,
-               const std::vector<model::GemmChoice>& ways);
-  ~ProductTimer();
+/// Times of all layers, by way and round.
+using ProductTimes = std::vector<std::vector<std::vector<LayerTime>>>;
 
-  /// Times of all layers, by way and round.
-  using Times = std::vector<std::vector<std::vector<LayerTime>>>;
-  /// Collective: as many rounds as fit into about `budget_s`, after a warm-up, and at least nine, or
-  /// three of a network whose rounds take half a second. The same number on every rank.
-  Times run(double budget_s);
+/// Times the matrix products of a training step on made-up numbers: those of all layers of the network, in
+/// their real shapes and precision and in the order of a step, so that caches hold what they hold in
+/// training. All ranks compute them at the same time. Collective: as many rounds as fit into about
+/// `budget_s`, after a warm-up, and at least nine, or three of a network whose rounds take half a second. The
+/// same number on every rank.
+///   samples  of a microbatch
+///   ways     what is to be compared, in turn: ways to choose libraries
+ProductTimes time_products(const config::RunConfig& config, const comm::Grid& grid,
+                           const std::vector<std::size_t>& widths, std::size_t samples,
+                           const std::vector<model::GemmChoice>& ways, double budget_s);
 
- private:
-  struct Layer;
-  std::vector<LayerTime> run_once(std::size_t way);
-
-  const comm::Communicator* world_;
-  std::size_t samples_, ways_;
-  std::vector<std::uint32_t> sample_ids_;
-  std::vector<std::unique_ptr<Layer>> layers_;
-};
+/// Memory that a rank needs for it.
+std::size_t product_timing_bytes(const model::Mlp& network, std::size_t samples);
 
 }  // namespace fcmnist::train

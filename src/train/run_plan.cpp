@@ -16,6 +16,7 @@
 #include "store/model_dir.hpp"
 #include "train/manifest.hpp"
 #include "train/microbatches.hpp"
+#include "train/precision.hpp"
 
 namespace fcmnist::train {
 
@@ -74,8 +75,8 @@ std::optional<config::Plan> usable(const RunContext& context, const NamedPlan& n
                                    const config::PlanTarget& here) {
   const std::string why_not = config::plan_mismatch(named.plan.target, here);
   config::Plan libraries = config::libraries_of_plan(named.plan, here);
-  const bool libraries_hold =
-      context.config.run.reproducible && config::plan_mismatch(libraries.target, here).empty();
+  const bool libraries_hold = context.config.run.reproducible && !libraries.gemm.empty() &&
+                              config::plan_mismatch(libraries.target, here).empty();
   if (!why_not.empty() && !libraries_hold) {
     context.log->warn("plan: {}: ignored, it was made for another world: {}", named.name, why_not);
     return std::nullopt;
@@ -142,6 +143,8 @@ config::PlanTarget plan_target(const RunContext& context, const data::DatasetSha
   config::PlanTarget target;
   target.cpu = kernels_of(world.all_gather(processor_name()));
   target.libraries = fmt::format("{}", fmt::join(libraries, "; "));
+  const model::Precision precision = config.model.precision;
+  target.precision = describe(precision, compute_of(world, precision));
   target.blas_threads = config.kernels.blas_threads;
   for (const std::size_t width : model::widths_of(config.model, train_shape.features())) {
     target.widths.push_back(static_cast<int>(width));
@@ -171,7 +174,9 @@ std::optional<config::Plan> settle_plan(RunContext& context, const StartPoint& s
   }
   const auto everywhere = context.config.kernels.gemm;
   const std::vector<model::LayerGemms> unplanned = {{everywhere, everywhere, everywhere}};
-  context.manifest.add(library_entry, describe_libraries(plan ? plan->gemm : unplanned));
+  if (compute_of(context.world(), context.config.model.precision) == kernels::HalfCompute::emulated) {
+    context.manifest.add(library_entry, describe_libraries(plan ? plan->gemm : unplanned));
+  }
   if (kept != nullptr) context.manifest.add(plan_entry, config::write_plan(kept->plan));
   if (plan && plan->exchange_streams > 0) context.config.comm.exchange_streams = plan->exchange_streams;
   if (start.checkpoint && !start.weights_only && (plan || stored)) {
@@ -185,7 +190,7 @@ std::optional<config::Plan> settle_plan(RunContext& context, const StartPoint& s
 }
 
 std::string describe(const config::Plan& plan) {
-  std::string text = describe_libraries(plan.gemm);
+  std::string text = plan.gemm.empty() ? "no library to choose" : describe_libraries(plan.gemm);
   if (plan.exchange_streams > 0) text += fmt::format("; exchange_streams {}", plan.exchange_streams);
   if (!plan.first_layers.empty()) {
     text += fmt::format("; stages begin at layers {}", config::write(plan.first_layers));

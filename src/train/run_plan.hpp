@@ -39,7 +39,7 @@ config::PlanTarget plan_target(const RunContext& context, const data::DatasetSha
 std::optional<config::Plan> settle_plan(RunContext& context, const StartPoint& start, const GivenPlan& given,
                                         const config::PlanTarget& here);
 
-/// "onednn; exchange_streams 2; stages begin at layers [0, 2]"
+/// "onednn; exchange_streams 2; stages begin at layers [0, 2]", "no library to choose"
 std::string describe(const config::Plan& plan);
 
 /// "openblas", or of several libraries the one of most products and the others: "onednn, but openblas for

@@ -49,7 +49,7 @@ std::vector<model::LayerRange> place_stages(std::span<const std::size_t> widths,
 }
 
 model::GemmChoice gemms_of(const config::RunConfig& config, const std::optional<config::Plan>& plan) {
-  return plan ? model::GemmChoice(plan->gemm) : model::GemmChoice(config.kernels.gemm);
+  return plan && !plan->gemm.empty() ? model::GemmChoice(plan->gemm) : model::GemmChoice(config.kernels.gemm);
 }
 
 model::Mlp make_stage(const RunContext& context, std::size_t features,

@@ -117,21 +117,22 @@ void GemmCall::operator()() const {
 }
 
 HalfGemmCall::HalfGemmCall(const Bench& bench, const Gemm& gemm)
-    : gemm_(gemm),
+    : backend_(bench.settings.gemm),
+      gemm_(gemm),
       a_(some_numbers<BFloat16>(gemm.m * gemm.k)),
       b_(some_numbers<BFloat16>(gemm.k * gemm.n)),
       half_c_(gemm.gradient ? 0 : gemm.m * gemm.n),
       c_(gemm.gradient ? gemm.m * gemm.n : 0),
       multiply_(std::make_unique<kernels::HalfGemm<BFloat16>>(
-          kernels::best_half_compute(kernels::HalfType::bfloat16), bench.settings.gemm)) {}
+          kernels::best_half_compute(kernels::HalfType::bfloat16))) {}
 
 void HalfGemmCall::operator()() const {
   const auto& [m, n, k, op_a, op_b, gradient] = gemm_;
   const MatrixView<const BFloat16> a = operand(a_, op_a, m, k), b = operand(b_, op_b, k, n);
   if (gradient) {
-    multiply_->product(op_a, a, op_b, b, false, MatrixView(c_.data(), m, n));
+    multiply_->product(backend_, op_a, a, op_b, b, false, MatrixView(c_.data(), m, n));
   } else {
-    multiply_->product(op_a, a, op_b, b, MatrixView(half_c_.data(), m, n));
+    multiply_->product(backend_, op_a, a, op_b, b, MatrixView(half_c_.data(), m, n));
   }
 }
 

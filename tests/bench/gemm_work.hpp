@@ -60,6 +60,7 @@ class HalfGemmCall {
   [[nodiscard]] const Gemm& gemm() const { return gemm_; }
 
  private:
+  kernels::GemmBackend backend_;
   Gemm gemm_;
   AlignedArray<BFloat16> a_, b_, half_c_;
   AlignedArray<float> c_;

@@ -14,8 +14,15 @@ using kernels::GemmBackend;
 Plan a_plan() {
   constexpr auto openblas = GemmBackend::openblas, onednn = GemmBackend::onednn;
   Plan plan;
-  plan.target = {
-      "A \"fast\" one \\ 2", "OpenBLAS 0.3.21 Zen; oneDNN 2.6.3 avx2", 2, {784, 500, 10}, 64, 8, 2, 2};
+  plan.target = {"A \"fast\" one \\ 2",
+                 "OpenBLAS 0.3.21 Zen; oneDNN 2.6.3 avx2",
+                 "float16 emulated",
+                 2,
+                 {784, 500, 10},
+                 64,
+                 8,
+                 2,
+                 2};
   plan.gemm = {{openblas, openblas, onednn}, {onednn, openblas, openblas}};
   plan.exchange_streams = 4;
   plan.first_layers = {0, 1};
@@ -30,6 +37,14 @@ Plan of_one_rank() {
   return plan;
 }
 
+/// Of halves that are multiplied by instructions.
+Plan without_libraries() {
+  Plan plan = a_plan();
+  plan.target.precision = "bfloat16 by AMX";
+  plan.gemm.clear();
+  return plan;
+}
+
 /// What read_plan says when `part` of the text of a good plan is replaced.
 std::string error_with(const std::string& part, const std::string& other, const Plan& plan = a_plan()) {
   std::string text = write_plan(plan);
@@ -41,6 +56,16 @@ std::string error_with(const std::string& part, const std::string& other, const 
 TEST(PlanFile, IsReadAsItWasWritten) {
   EXPECT_EQ(read_plan(write_plan(a_plan()), "p.yaml"), a_plan());
   EXPECT_EQ(read_plan(write_plan(of_one_rank()), "p.yaml"), of_one_rank());
+  EXPECT_EQ(read_plan(write_plan(without_libraries()), "p.yaml"), without_libraries());
+}
+
+TEST(PlanFile, WithoutAPrecisionIsOfFloat32) {
+  std::string text = write_plan(a_plan());
+  const std::string line = "  precision: \"float16 emulated\"\n";
+  text.erase(text.find(line), line.size());
+  Plan expected = a_plan();
+  expected.target.precision = "float32";
+  EXPECT_EQ(read_plan(text, "p.yaml"), expected);
 }
 
 TEST(PlanFile, SaysWhereWhatIsWrong) {
@@ -54,23 +79,23 @@ TEST(PlanFile, SaysWhereWhatIsWrong) {
   expect(error_with("  ranks: 8\n", ""), {"p.yaml:4: machine: no key 'ranks'", mend});
   expect(error_with("ranks: 8", "rank: 8"), {"machine: no key 'ranks'"});
   expect(error_with("ranks: 8", "ranks: 0"),
-         {"p.yaml:9: machine.ranks: expected a whole number", "found '0'"});
+         {"p.yaml:10: machine.ranks: expected a whole number", "found '0'"});
   expect(error_with("microbatch: 64", "microbatch: much"),
-         {"p.yaml:8: machine.microbatch: ", "found 'much'"});
-  expect(error_with("[784, 500, 10]", "[784]"), {"p.yaml:7: machine.widths: expected at least two numbers"});
+         {"p.yaml:9: machine.microbatch: ", "found 'much'"});
+  expect(error_with("[784, 500, 10]", "[784]"), {"p.yaml:8: machine.widths: expected at least two numbers"});
   expect(error_with("[784, 500, 10]", "[784, 500, 300, 10]"),
-         {"p.yaml:13: gemm: expected a list of 3 layers, as machine.widths has, found a list", mend});
+         {"p.yaml:14: gemm: expected a list of 3 layers, as machine.widths has, found a list", mend});
   expect(error_with("[openblas, openblas, onednn]", "[openblas, onednn]"),
-         {"p.yaml:13: gemm: expected three libraries: of forward, delta and weight gradient, found a list"});
+         {"p.yaml:14: gemm: expected three libraries: of forward, delta and weight gradient, found a list"});
   expect(error_with("[openblas, openblas, onednn]", "[openblas, openblas, onedn]"),
-         {"p.yaml:13: gemm: expected one of openblas, onednn, found 'onedn'", "did you mean onednn?"});
-  expect(error_with("exchange_streams: 4", "exchange_streams: 0"), {"p.yaml:15: exchange_streams: "});
+         {"p.yaml:14: gemm: expected one of openblas, onednn, found 'onedn'", "did you mean onednn?"});
+  expect(error_with("exchange_streams: 4", "exchange_streams: 0"), {"p.yaml:16: exchange_streams: "});
   expect(error_with("exchange_streams: 4", "exchange_stream: 4"),
-         {"p.yaml:15: plan: unknown key 'exchange_stream'", "did you mean exchange_streams?"});
+         {"p.yaml:16: plan: unknown key 'exchange_stream'", "did you mean exchange_streams?"});
   for (const char* wrong : {"[0]", "[0, 2]", "[1, 1]", "[0, 0]", "[1, 0]", "[0, 1, 1]"}) {
-    expect(error_with("[0, 1]", wrong), {"p.yaml:16: first_layers: expected "});
+    expect(error_with("[0, 1]", wrong), {"p.yaml:17: first_layers: expected "});
   }
-  expect(error_with("first_layers: [0, 1]", "first_layers: []"), {"p.yaml:16: first_layers: expected"});
+  expect(error_with("first_layers: [0, 1]", "first_layers: []"), {"p.yaml:17: first_layers: expected"});
   expect(error_with("first_layers: [0, 1]\n", ""), {"p.yaml:2: plan: no key 'first_layers'"});
   expect(error_with("stages: 1", "stages: 1\n  colour: red", of_one_rank()),
          {"machine: unknown key 'colour'", mend});
@@ -104,6 +129,7 @@ TEST(PlanMismatch, NamesWhatDiffers) {
   EXPECT_EQ(changed([](auto& t) { t.cpu = "B"; }), "cpu A \"fast\" one \\ 2, here B");
   EXPECT_EQ(changed([](auto& t) { t.libraries = "OpenBLAS 0.3.22"; }),
             "libraries OpenBLAS 0.3.21 Zen; oneDNN 2.6.3 avx2, here OpenBLAS 0.3.22");
+  EXPECT_EQ(changed([](auto& t) { t.precision = "float32"; }), "precision float16 emulated, here float32");
   EXPECT_EQ(changed([](auto& t) { t.blas_threads = 1; }), "blas_threads 2, here 1");
   EXPECT_EQ(changed([](auto& t) { t.widths.back() = 47; }), "widths [784, 500, 10], here [784, 500, 47]");
   EXPECT_EQ(changed([](auto& t) { t.microbatch = 32; }), "microbatch 64, here 32");

@@ -185,6 +185,62 @@ class Uses(Planned):
             self.plan.write_text(before)
 
 
+class Halves(Planned):
+    BFLOAT16 = settings(model__mixed_precision=True, model__half_type="bfloat16")
+    FLOAT16 = settings(model__mixed_precision=True, model__half_type="float16")
+    EMULATED = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+    def train_mixed(self, name, *arguments):
+        return self.train(20, f"runconfig.plan={self.plan}", *arguments, name=name)
+
+    def test_a_library_for_each_product_where_they_are_emulated(self):
+        for half, env in ((self.BFLOAT16, self.EMULATED), (self.FLOAT16, {})):
+            done = self.run_to_end(*self.command("--compile_only", *half), env=env)
+            self.assertRegex(self.plan.read_text(), r'\n  precision: "b?float16 emulated"\n')
+            self.assertEqual(len(done.lines("  layer ")), 8 if runs.HAS_ONEDNN else 0, str(done))
+
+    @runs.unittest.skipUnless(runs.HAS_ONEDNN, "one library only")
+    def test_the_libraries_are_those_of_the_plan_where_they_are_emulated(self):
+        self.compile(*self.FLOAT16)
+        for library in ("openblas", "onednn"):
+            self.use(library)
+            self.train_mixed(library, *self.FLOAT16)
+            self.train(20, f"runconfig.gemm={library}", *self.FLOAT16, name=f"{library}_everywhere")
+            self.check_same_bits(library, f"{library}_everywhere", 20)
+            self.assertEqual(self.attributes(library, 20)["gemm"], library)
+        self.assertFalse(runs.same_arrays(runs.weights(self.directory / "openblas"),
+                                          runs.weights(self.directory / "onednn")))
+
+    def test_nothing_to_choose_where_there_are_instructions(self):
+        pipelined = "runconfig.execution=layer_pipelined"
+        done = self.compile(pipelined, *self.BFLOAT16, ranks=2)
+        instructions = re.search(r"precision: bfloat16 .*; products by ([\w-]+)", done.output)
+        if instructions is None:
+            self.skipTest("no instructions for bfloat16")
+        by = f"bfloat16 by {instructions[1]}"
+        self.assertEqual(len(done.lines(f"products: {by}: no library to choose")), 1, str(done))
+        self.assertEqual(len(done.lines("  slowest stage ")), 1, str(done))
+        text = self.plan.read_text()
+        self.assertIn(f'\n  precision: "{by}"\n', text)
+        self.assertIn("\ngemm: []", text)
+        self.assertRegex(text, r"\nfirst_layers: \[0, [12]\]\n")
+        trained = self.train(20, "runconfig.plan=auto", pipelined, *self.BFLOAT16, ranks=2)
+        self.assertEqual(len(trained.lines(f"plan: {self.plan}: no library to choose; stages begin at layers [0, ")), 1,
+                         str(trained))
+        self.assertNotIn("gemm", self.attributes("run", 20))
+        self.assertEqual(self.attributes("run", 20)["plan"], text)
+
+    def test_a_plan_of_another_precision_is_ignored_with_one_line(self):
+        self.compile()
+        for name, half in (("float16", self.FLOAT16), ("bfloat16", self.BFLOAT16)):
+            done = self.train_mixed(name, *half)
+            self.assertEqual(len(done.lines(f"{IGNORED}precision float32, here {name} ")), 1, str(done))
+            self.assertNotIn("plan", self.attributes(name, 20))
+        self.compile(*self.FLOAT16)
+        done = self.train_mixed("float32")
+        self.assertEqual(len(done.lines(f"{IGNORED}precision float16 emulated, here float32")), 1, str(done))
+
+
 class SameBits(Planned):
     """Of reproducible runs: the libraries of a plan hold in any world, since microbatches are the same there."""
     BITS = settings(runconfig__reproducible=True, runconfig__microbatch=16)
@@ -232,7 +288,7 @@ class Refusals(Planned):
     def test_plans_that_cannot_be_read(self):
         self.compile()
         good = self.plan.read_text()
-        for pattern, text, *parts in ((r"ranks: 1", "ranks: many", "plan.yaml:9: machine.ranks: expected a whole number",
+        for pattern, text, *parts in ((r"ranks: 1", "ranks: many", "plan.yaml:10: machine.ranks: expected a whole number",
                                        "found 'many'"),
                                       (r"format_version: 1", "format_version: 9", "plan.yaml:2: format_version: expected 1"),
                                       (r"gemm:", "gem:", "no key 'gemm'", "--compile_only"),

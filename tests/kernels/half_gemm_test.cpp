@@ -18,6 +18,8 @@ using test::random_numbers;
 using test::to_half;
 using test::unit_roundoff;
 
+constexpr auto backend = GemmBackend::openblas;
+
 struct Case {
   Op op_a, op_b;
   std::size_t m, n, k, padding;
@@ -114,7 +116,7 @@ void for_all(Test test) {
   set_blas_threads(1);
   const HalfType type = std::is_same_v<Half, BFloat16> ? HalfType::bfloat16 : HalfType::float16;
   for (const HalfCompute compute : computes(type)) {
-    HalfGemm<Half> gemm(compute, GemmBackend::openblas);
+    HalfGemm<Half> gemm(compute);
     for (const Case& shape : cases) {
       SCOPED_TRACE(testing::Message() << name_of(compute) << " " << shape.m << " x " << shape.n << " x "
                                       << shape.k << " + " << shape.padding);
@@ -134,7 +136,7 @@ TYPED_TEST(HalfGemmOf, ResultInFp32IsAsGoodAsFp32Sums) {
     std::vector<float> c(problem.c_size(), std::numeric_limits<float>::quiet_NaN());  // must not be read
     for (const double times : {1.0, 2.0}) {                                           // written, then added
       if (times == 1.0 && shape.padding > 0) std::ranges::fill(c, -3.0F);
-      gemm.product(shape.op_a, problem.a(), shape.op_b, problem.b(), times > 1.0, problem.c(c));
+      gemm.product(backend, shape.op_a, problem.a(), shape.op_b, problem.b(), times > 1.0, problem.c(c));
       problem.for_each([&](std::size_t r, std::size_t col, const auto& exact) {
         ASSERT_NEAR(problem.c(c).row(r)[col], times * exact.value, 2 * times * exact.fp32_error)
             << r << "," << col;
@@ -148,7 +150,7 @@ TYPED_TEST(HalfGemmOf, ResultInHalfIsRoundedOnce) {
   for_all<TypeParam>([](HalfGemm<TypeParam>& gemm, const Case& shape) {
     const Problem<TypeParam> problem(shape);
     std::vector<TypeParam> c(problem.c_size(), TypeParam(-3.0F));
-    gemm.product(shape.op_a, problem.a(), shape.op_b, problem.b(), problem.c(c));
+    gemm.product(backend, shape.op_a, problem.a(), shape.op_b, problem.b(), problem.c(c));
     problem.for_each([&](std::size_t r, std::size_t col, const auto& exact) {
       const double bound =
           unit_roundoff<TypeParam> * std::abs(exact.value) + 1.01 * exact.fp32_error + 0x1p-24;
@@ -164,7 +166,7 @@ TYPED_TEST(HalfGemmOf, BiasAndReluComeBeforeTheRounding) {
     const auto bias = random_numbers(shape.m, 3);
     for (const bool with_bias : {true, false}) {
       std::vector<TypeParam> c(problem.c_size(), TypeParam(-3.0F));
-      gemm.product_bias_relu(shape.op_a, problem.a(), shape.op_b, problem.b(),
+      gemm.product_bias_relu(backend, shape.op_a, problem.a(), shape.op_b, problem.b(),
                              with_bias ? bias : std::vector<float>(), problem.c(c));
       problem.for_each([&](std::size_t r, std::size_t col, const auto& exact) {
         const double z = exact.value + (with_bias ? bias[r] : 0.0F);
@@ -183,9 +185,9 @@ TYPED_TEST(HalfGemmOf, OneNaNReachesTheLoss) {
     Problem<TypeParam> problem(shape);
     const_cast<TypeParam*>(problem.a().data)[0] = TypeParam(std::numeric_limits<float>::quiet_NaN());
     std::vector<TypeParam> c(problem.c_size());
-    gemm.product_bias_relu(shape.op_a, problem.a(), shape.op_b, problem.b(), {}, problem.c(c));
+    gemm.product_bias_relu(backend, shape.op_a, problem.a(), shape.op_b, problem.b(), {}, problem.c(c));
     EXPECT_TRUE(std::isnan(static_cast<float>(c[0])));
-    gemm.product(shape.op_a, problem.a(), shape.op_b, problem.b(), problem.c(c));
+    gemm.product(backend, shape.op_a, problem.a(), shape.op_b, problem.b(), problem.c(c));
     EXPECT_TRUE(std::isnan(static_cast<float>(c[0])));
   });
 }
@@ -196,9 +198,9 @@ TYPED_TEST(HalfGemmOf, WhatIsKeptForAShapeDoesNotKnowItsMatrices) {
     const Problem<TypeParam> one(shape), other(shape);
     if (shape.m * shape.k > 0) const_cast<TypeParam*>(other.a().data)[0] = TypeParam(50.0F);
     std::vector<float> first(one.c_size()), between(one.c_size()), again(one.c_size());
-    gemm.product(shape.op_a, one.a(), shape.op_b, one.b(), false, one.c(first));
-    gemm.product(shape.op_a, other.a(), shape.op_b, other.b(), false, one.c(between));
-    gemm.product(shape.op_a, one.a(), shape.op_b, one.b(), false, one.c(again));
+    gemm.product(backend, shape.op_a, one.a(), shape.op_b, one.b(), false, one.c(first));
+    gemm.product(backend, shape.op_a, other.a(), shape.op_b, other.b(), false, one.c(between));
+    gemm.product(backend, shape.op_a, one.a(), shape.op_b, one.b(), false, one.c(again));
     EXPECT_EQ(first, again);
     if (shape.m * shape.n * shape.k > 0) {
       EXPECT_NE(first, between);
@@ -210,8 +212,8 @@ TEST(HalfGemmRange, Float16BecomesInfiniteWhereBFloat16DoesNot) {
   const std::vector<float> numbers(8, 200.0F);
   const auto product_of = [&numbers]<class Half>(Half* c) {
     const auto x = to_half<Half>(numbers);
-    HalfGemm<Half> gemm(HalfCompute::emulated, GemmBackend::openblas);
-    gemm.product(Op::none, {x.data(), 1, 8}, Op::none, {x.data(), 8, 1}, MatrixView<Half>(c, 1, 1));
+    HalfGemm<Half> gemm(HalfCompute::emulated);
+    gemm.product(backend, Op::none, {x.data(), 1, 8}, Op::none, {x.data(), 8, 1}, MatrixView<Half>(c, 1, 1));
   };
   Float16 overflown;
   BFloat16 finite;
@@ -224,11 +226,11 @@ TEST(HalfGemmRange, Float16BecomesInfiniteWhereBFloat16DoesNot) {
 TEST(HalfGemmContractDeathTest, WrongShapesAndImpossibleInstructionsAbortWithTheValues) {
   std::vector<BFloat16> x(12);
   std::vector<float> c(12);
-  HalfGemm<BFloat16> gemm(HalfCompute::emulated, GemmBackend::openblas);
-  EXPECT_DEATH(gemm.product(Op::none, {x.data(), 3, 4}, Op::none, {x.data(), 3, 4}, false,
+  HalfGemm<BFloat16> gemm(HalfCompute::emulated);
+  EXPECT_DEATH(gemm.product(backend, Op::none, {x.data(), 3, 4}, Op::none, {x.data(), 3, 4}, false,
                             MatrixView<float>(c.data(), 3, 4)),
                "op\\(A\\) 3 x 4, op\\(B\\) 3 x 4");
-  EXPECT_DEATH(HalfGemm<Float16>(HalfCompute::avx512_bf16, GemmBackend::openblas), "emulated here");
+  EXPECT_DEATH(HalfGemm<Float16>(HalfCompute::avx512_bf16), "emulated here");
 }
 
 }  // namespace

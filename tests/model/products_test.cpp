@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+#include <utility>
+#include <vector>
 
+#include "kernels/convert.hpp"
 #include "support/random_half.hpp"
 
 namespace fcmnist::model {
@@ -35,7 +39,7 @@ class HalfProducts : public testing::Test {
   std::vector<Half> weight_ = test::random_halves<Half>(outputs * inputs, 1);
   std::vector<Half> below_ = test::random_halves<Half>(inputs * samples, 2);
   std::vector<Half> bias_ = test::random_halves<Half>(outputs, 3);
-  Products<Half> products_{GemmBackend::openblas};
+  Products<Half> products_;
 };
 using Halves = testing::Types<BFloat16, Float16>;
 TYPED_TEST_SUITE(HalfProducts, Halves);
@@ -63,6 +67,31 @@ TYPED_TEST(HalfProducts, HiddenUnitsAreRoundedOnce) {
       EXPECT_NEAR(this->number(out[u * samples + s]), expected,
                   test::unit_roundoff<TypeParam> * expected + inputs * 0x1p-23 * magnitude);
     }
+  }
+}
+
+/// There are no instructions for float16.
+TEST(EmulatedProducts, AreThoseOfTheLibraryThatEachCallNames) {
+  constexpr std::size_t depth = 2000;  // long sums: libraries add them in different orders
+  const auto weight = test::random_halves<Float16>(outputs * depth, 1);
+  const auto below = test::random_halves<Float16>(depth * samples, 2);
+  std::vector<float> wide_weight(weight.size()), wide_below(below.size());
+  kernels::convert(std::span(weight), std::span(wide_weight));
+  kernels::convert(std::span(below), std::span(wide_below));
+  Products<Float16> products;
+  std::vector<std::vector<float>> of_libraries;
+  for (const GemmBackend backend : {GemmBackend::openblas, GemmBackend::onednn}) {
+    if (!kernels::available(backend)) continue;
+    std::vector<float> expected(outputs * samples), logits(outputs * samples);
+    kernels::gemm(backend, Op::none, {wide_weight.data(), outputs, depth}, Op::none,
+                  {wide_below.data(), depth, samples}, 1.0F, 0.0F, {expected.data(), outputs, samples});
+    products.logits(backend, {weight.data(), outputs, depth}, {}, Op::none, {below.data(), depth, samples},
+                    {logits.data(), outputs, samples});
+    EXPECT_EQ(logits, expected);
+    of_libraries.push_back(std::move(expected));
+  }
+  if (of_libraries.size() == 2) {
+    EXPECT_NE(of_libraries[0], of_libraries[1]);
   }
 }
 

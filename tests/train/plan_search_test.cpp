@@ -5,6 +5,7 @@
 #include "model/layer_placement.hpp"
 #include "small_problem.hpp"
 #include "support/mpi_test.hpp"
+#include "train/precision.hpp"
 
 namespace fcmnist::train {
 namespace {
@@ -17,6 +18,7 @@ config::Plan search(const comm::Grid& grid, const config::RunConfig& config) {
   FoundPlan found = search_plan(config, grid, widths, 24, true);
   found.plan.target = {"cpu",
                        "libraries",
+                       "precision",
                        1,
                        {widths.begin(), widths.end()},
                        24,
@@ -38,6 +40,22 @@ TEST(SearchPlan, ChoosesALibraryForEveryProduct) {
   EXPECT_EQ(plan.gemm[0].delta, config.kernels.gemm) << "the first layer has none";
   EXPECT_EQ(plan.exchange_streams, 0);
   EXPECT_TRUE(plan.first_layers.empty());
+}
+
+/// Where halves are multiplied by instructions there is nothing to choose; stages are placed by times of
+/// halves.
+TEST(SearchPlan, OfHalvesChoosesALibraryWhereTheyAreEmulated) {
+  for (const auto precision : {model::Precision::bfloat16, model::Precision::float16}) {
+    config::RunConfig config = test::small_config();
+    config.model.precision = precision;
+    const bool is_emulated = compute_of(world(), precision) == kernels::HalfCompute::emulated;
+    for (const int stages : test::stage_counts(world().size(), config)) {
+      const comm::Topology topology(world());
+      const config::Plan plan = search(comm::Grid(topology, stages), config);
+      EXPECT_EQ(plan.gemm.size(), is_emulated ? 3U : 0U);
+      EXPECT_EQ(plan.first_layers.size(), stages > 1 ? static_cast<std::size_t>(stages) : 0U);
+    }
+  }
 }
 
 TEST(SearchPlan, ChoosesStreamsBetweenNodes) {

@@ -25,6 +25,8 @@ TEST(DescribePlan, NamesWhatElseItHas) {
   plan.exchange_streams = 2;
   plan.first_layers = {0, 1};
   EXPECT_EQ(describe(plan), "onednn; exchange_streams 2; stages begin at layers [0, 1]");
+  plan.gemm.clear();
+  EXPECT_EQ(describe(plan), "no library to choose; exchange_streams 2; stages begin at layers [0, 1]");
 }
 
 }  // namespace
