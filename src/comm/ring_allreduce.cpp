@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "comm/mpi_handle.hpp"
+#include "core/convert.hpp"
 #include "core/error.hpp"
 #include "core/fixed_point.hpp"
-#include "core/multiversion.hpp"
 #include "core/share.hpp"
 
 namespace fcmnist::comm {
@@ -33,12 +33,6 @@ void add_to(std::span<std::int64_t> sum, const std::int64_t* numbers) {
   ordered_sum(terms, sum);
 }
 
-FCMNIST_ALSO_FOR_AVX512
-void round_to(std::span<const float> numbers, BFloat16* out) {
-#pragma omp simd  // of plain integers: assigning whole structs would keep it scalar
-  for (std::size_t i = 0; i < numbers.size(); ++i) out[i].bits = BFloat16(numbers[i]).bits;
-}
-
 void round_in_place(std::span<float> numbers) {
 #pragma omp simd
   for (std::size_t i = 0; i < numbers.size(); ++i) {
@@ -50,7 +44,8 @@ void round_in_place(std::span<float> numbers) {
 void widen_into(std::span<float> numbers, const BFloat16* halves, bool add) {
 #pragma omp simd
   for (std::size_t i = 0; i < numbers.size(); ++i) {
-    numbers[i] = (add ? numbers[i] : 0.0F) + static_cast<float>(halves[i]);
+    const auto wide = static_cast<float>(halves[i]);
+    numbers[i] = add ? numbers[i] + wide : wide;  // 0 + -0 would not be -0
   }
 }
 
@@ -61,14 +56,16 @@ RingAllreduce<Number>::RingAllreduce(const Communicator& group, std::size_t max_
     : group_(&group),
       tag_(tag),
       max_count_(max_count),
-      incoming_(max_count / static_cast<std::size_t>(group.size()) + 1),
+      longest_chunk_(max_count / static_cast<std::size_t>(group.size()) + 1),
       requests_(std::make_unique<Requests>()) {
   if (wire == WireType::bfloat16) {
     FCMNIST_CHECK((std::is_same_v<Number, float>), "integers are sent as they are");
-    half_out_ = AlignedArray<BFloat16>(incoming_.size());
-    half_in_ = AlignedArray<BFloat16>(incoming_.size());
+    half_out_ = AlignedArray<BFloat16>(longest_chunk_);
+    half_in_ = AlignedArray<BFloat16>(longest_chunk_);
+  } else {
+    incoming_ = AlignedArray<Number>(longest_chunk_);
   }
-  requests_->of_step.reserve(2 * (incoming_.size() * sizeof(Number) / message_bytes + 1));
+  requests_->of_step.reserve(2 * (longest_chunk_ * sizeof(Number) / message_bytes + 1));
 }
 
 template <class Number>
@@ -157,7 +154,7 @@ void RingAllreduce<Number>::send_and_receive() {
   };
   if constexpr (std::is_same_v<Number, float>) {
     if (half_in_.size() > 0) {
-      round_to(out, half_out_.data());
+      convert(std::span<const float>(out), std::span(half_out_.data(), out.size()));
       return pass_on(half_out_.data(), half_in_.data());
     }
   }

@@ -51,8 +51,9 @@ class RingAllreduce {
   const Communicator* group_;
   int tag_;
   std::size_t max_count_;
-  AlignedArray<Number> incoming_;
-  AlignedArray<BFloat16> half_out_, half_in_;  ///< empty unless such numbers travel
+  std::size_t longest_chunk_;
+  AlignedArray<Number> incoming_;              ///< empty if halves travel
+  AlignedArray<BFloat16> half_out_, half_in_;  ///< else these are
   std::unique_ptr<Requests> requests_;
   std::span<Number> numbers_;
   int step_ = 0;

@@ -66,7 +66,8 @@ std::vector<Key> input_keys(const std::string& section, Resume batch_resume, Inp
       inert_key(section, "persistent_workers", "images are in memory, there are no loader processes",
                 any_bool),
       inert_key(section, "shuffle_seed", "the order of samples follows from runconfig.seed and the epoch"),
-      inert_key(section, "to_float16", "images are kept as bytes and become float32 when a batch is made",
+      inert_key(section, "to_float16",
+                "images are kept as bytes and become numbers of the precision when a batch is made",
                 any_bool),
   };
 }

@@ -87,7 +87,8 @@ std::vector<Key> model_keys() {
           [](const RunConfig& c) {
             return c.model.half_type ? write_choice(*c.model.half_type, half_types) : std::string();
           }),
-      inert_key(section, "to_float16", "images are kept as bytes and become float32 when a batch is made",
+      inert_key(section, "to_float16",
+                "images are kept as bytes and become numbers of the precision when a batch is made",
                 any_bool),
       inert_key(section, "compute_eval_metrics", accuracy, any_bool),
       inert_key(section, "disable_softmax",

@@ -33,14 +33,15 @@ constexpr NumberRange loss_scales{0, largest_loss_scale, false, true, "a number 
 
 void read_loss_scaling_factor(const Value& value, const std::string& key, Draft& draft) {
   constexpr NumberRange factors{0, largest_loss_scale, false, true, "a number above 0, or dynamic"};
-  double& factor = draft.config.optimizer.loss_scale.factor;
   const bool is_word = value.kind == Value::Kind::scalar && lower_case(value.text) == "dynamic";
-  factor = is_word ? optim::LossScaleOptions::dynamic : read_number(value, key, factors);
+  draft.config.optimizer.loss_scale.factor =
+      is_word ? optim::LossScaleOptions::dynamic : read_number(value, key, factors);
 }
 
 std::string write_loss_scaling_factor(const RunConfig& config) {
-  const double factor = config.optimizer.loss_scale.factor;
-  return factor == optim::LossScaleOptions::dynamic ? "dynamic" : write(factor);
+  const std::optional<double> factor = config.optimizer.loss_scale.factor;
+  if (!factor) return {};
+  return *factor == optim::LossScaleOptions::dynamic ? "dynamic" : write(*factor);
 }
 
 Key later_key(const std::string& name, const std::string& owner) {

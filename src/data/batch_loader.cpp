@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "core/error.hpp"
+#include "core/multiversion.hpp"
 
 namespace fcmnist::data {
 
@@ -18,11 +19,19 @@ void normalise(const std::uint8_t* __restrict pixels, float* __restrict out, std
   for (std::size_t i = 0; i < count; ++i) out[i] = std::fma(static_cast<float>(pixels[i]), scale, shift);
 }
 
-template <class Half>
-void normalise(const std::uint8_t* __restrict pixels, Half* __restrict out, std::size_t count) {
+FCMNIST_ALSO_FOR_AVX512
+void normalise(const std::uint8_t* __restrict pixels, BFloat16* __restrict out, std::size_t count) {
 #pragma omp simd  // of plain integers: assigning whole structs would keep it scalar
   for (std::size_t i = 0; i < count; ++i) {
-    out[i].bits = Half(std::fma(static_cast<float>(pixels[i]), scale, shift)).bits;
+    out[i].bits = BFloat16(std::fma(static_cast<float>(pixels[i]), scale, shift)).bits;
+  }
+}
+
+FCMNIST_ALSO_FOR_AVX512
+void normalise(const std::uint8_t* __restrict pixels, Float16* __restrict out, std::size_t count) {
+#pragma omp simd
+  for (std::size_t i = 0; i < count; ++i) {
+    out[i].bits = Float16(std::fma(static_cast<float>(pixels[i]), scale, shift)).bits;
   }
 }
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "core/convert.hpp"
 #include "core/error.hpp"
-#include "kernels/convert.hpp"
 #include "kernels/half_gemm_onednn.hpp"
 #include "kernels/half_layer_ops.hpp"
 
@@ -21,9 +21,6 @@ namespace {
 
 template <class Half>
 constexpr bool onednn_multiplies = FCMNIST_HAS_ONEDNN&& std::is_same_v<Half, BFloat16>;
-
-template <class Half>
-constexpr HalfType type_of = std::is_same_v<Half, BFloat16> ? HalfType::bfloat16 : HalfType::float16;
 
 template <class Half, class T>
 std::size_t checked_depth(Op op_a, MatrixView<const Half> a, Op op_b, MatrixView<const Half> b,
@@ -50,11 +47,10 @@ MatrixView<const float> widened(MatrixView<const Half> x, AlignedArray<float>& s
 }  // namespace
 
 template <class Half>
-HalfGemm<Half>::HalfGemm(HalfCompute compute) {
-  FCMNIST_CHECK(compute <= best_half_compute(type_of<Half>),
-                fmt::format("{} here", name_of(best_half_compute(type_of<Half>))));
+HalfGemm<Half>::HalfGemm(bool emulated) {
   if constexpr (onednn_multiplies<Half>) {
-    if (compute != HalfCompute::emulated) onednn_ = std::make_unique<OneDnnProducts>();
+    const bool has_instructions = best_half_compute(half_type_of<Half>) != HalfCompute::emulated;
+    if (has_instructions && !emulated) onednn_ = std::make_unique<OneDnnProducts>();
   }
 }
 

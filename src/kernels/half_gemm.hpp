@@ -15,7 +15,8 @@ class OneDnnProducts;
 
 /// Products of half matrices (Half: BFloat16 or Float16) on one thread. Keeps generated code for every
 /// shape that it has met (0.3 ms to make) and scratch memory, both made by the first call of a shape: one
-/// object per thread, for as long as the matrices have these shapes.
+/// object per thread, for as long as the matrices have these shapes. The scratch memory is that of the
+/// largest C in half, in fp32; and when halves are emulated, of the largest A and the largest B.
 ///
 /// Where numbers are rounded:
 ///   1. inputs are half already;
@@ -33,8 +34,8 @@ class OneDnnProducts;
 template <class Half>
 class HalfGemm {
  public:
-  /// `compute` is at most best_half_compute() of the type.
-  explicit HalfGemm(HalfCompute compute);
+  /// `emulated`: also where there are instructions for the type, see best_half_compute().
+  explicit HalfGemm(bool emulated = false);
   ~HalfGemm();
   HalfGemm(HalfGemm&&) noexcept;
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "core/convert.hpp"
 #include "core/error.hpp"
-#include "kernels/convert.hpp"
 #include "kernels/layer_ops.hpp"
 
 namespace fcmnist::kernels {

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <type_traits>
+
+#include "core/half.hpp"
+
 namespace fcmnist::kernels {
 
 /// The library that multiplies matrices.
@@ -7,6 +11,8 @@ enum class GemmBackend { openblas, onednn };
 
 /// What working weights and activations are stored in under mixed precision; see core/half.hpp.
 enum class HalfType { bfloat16, float16 };
+template <class Half>
+constexpr HalfType half_type_of = std::is_same_v<Half, BFloat16> ? HalfType::bfloat16 : HalfType::float16;
 
 struct KernelOptions {
   GemmBackend gemm = GemmBackend::openblas;

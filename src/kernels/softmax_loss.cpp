@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "core/error.hpp"
-#include "kernels/convert.hpp"
 
 namespace fcmnist::kernels {
 
@@ -73,30 +72,6 @@ LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<cons
     sums += {loss_of(exp_sum, label_logit, largest, finite), best == label ? 1 : 0};
   }
   return sums;
-}
-
-namespace {
-
-/// The columns of the logits are computed one by one, the rows rounded in vector code: a few kilobytes, which
-/// are still in the first-level cache.
-template <class Half>
-LossSums rounded_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels, float scale,
-                          MatrixView<Half> gradient) {
-  const LossSums sums = softmax_cross_entropy_gradient(logits, labels, scale);
-  convert(logits, gradient);
-  return sums;
-}
-
-}  // namespace
-
-LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels,
-                                        float scale, MatrixView<BFloat16> gradient) {
-  return rounded_gradient(logits, labels, scale, gradient);
-}
-
-LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels,
-                                        float scale, MatrixView<Float16> gradient) {
-  return rounded_gradient(logits, labels, scale, gradient);
 }
 
 LossSums softmax_cross_entropy(MatrixView<const float> logits, std::span<const std::uint8_t> labels,

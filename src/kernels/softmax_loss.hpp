@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <span>
 
-#include "core/half.hpp"
 #include "core/matrix_view.hpp"
 
 namespace fcmnist::kernels {
@@ -26,14 +25,6 @@ struct LossSums {
 /// Source: Goodfellow, Bengio, Courville, Deep Learning (2016), section 4.1.
 LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels,
                                         float scale);
-
-/// The same under mixed precision: loss and gradient in fp32, then the gradient rounded once.
-///   logits    (classes x samples) in fp32; lost
-///   gradient  (classes x samples) written
-LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels,
-                                        float scale, MatrixView<BFloat16> gradient);
-LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels,
-                                        float scale, MatrixView<Float16> gradient);
 
 /// The same loss without the gradient; `predicted` (samples) receives the arg max of each sample, the
 /// lowest index of equals.

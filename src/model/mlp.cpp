@@ -6,8 +6,8 @@
 #include <functional>
 #include <numeric>
 
+#include "core/convert.hpp"
 #include "core/error.hpp"
-#include "kernels/convert.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/half_layer_ops.hpp"
 #include "kernels/layer_ops.hpp"
@@ -129,7 +129,7 @@ void Mlp::backward_deltas(std::type_identity_t<ArenaView<const T>> weights, std:
   const auto scale = static_cast<float>(1.0 / (1.0 - options_.dropout));
   if constexpr (!std::is_same_v<T, float>) {
     if (ends_network()) {
-      kernels::convert(MatrixView<const float>(workspace.logits(samples)), workspace.d_output(samples));
+      convert(MatrixView<const float>(workspace.logits(samples)), workspace.d_output(samples));
     }
   }
   for (std::size_t i = layers_.size(); i-- > 0;) {

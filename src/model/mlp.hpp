@@ -142,7 +142,7 @@ class BasicWorkspace {
   using Number = T;
 
   BasicWorkspace(const Mlp& mlp, std::size_t max_samples);
-  /// Memory that it takes, without that of the products of halves.
+  /// Memory that it takes, at most, without the code that oneDNN generates.
   static std::size_t bytes(const Mlp& mlp, std::size_t max_samples);
 
   [[nodiscard]] std::size_t max_samples() const { return max_samples_; }

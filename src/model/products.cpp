@@ -1,8 +1,6 @@
 #include "model/products.hpp"
 
-#include <type_traits>
-
-#include "kernels/convert.hpp"
+#include "core/convert.hpp"
 #include "kernels/layer_ops.hpp"
 
 namespace fcmnist::model {
@@ -32,22 +30,11 @@ void Products<float>::weight_gradient(GemmBackend backend, MatrixView<const floa
   kernels::gemm(backend, Op::none, delta, op_b, below, 1.0F, add ? 1.0F : 0.0F, out);
 }
 
-namespace {
-
-template <class Half>
-constexpr kernels::HalfType type_of =
-    std::is_same_v<Half, BFloat16> ? kernels::HalfType::bfloat16 : kernels::HalfType::float16;
-
-}  // namespace
-
-template <class Half>
-Products<Half>::Products() : gemm_(kernels::best_half_compute(type_of<Half>)) {}
-
 template <class Half>
 std::span<const float> Products<Half>::wide(std::span<const Half> bias) {
   if (bias_.size() < bias.size()) bias_ = AlignedArray<float>(bias.size());
   const std::span<float> result(bias_.data(), bias.size());
-  kernels::convert(bias, result);
+  convert(bias, result);
   return result;
 }
 

@@ -21,8 +21,6 @@ namespace fcmnist::model {
 template <class Half>
 class Products {
  public:
-  Products();
-
   void hidden(kernels::GemmBackend backend, MatrixView<const Half> weight, std::span<const Half> bias,
               kernels::Op op_b, MatrixView<const Half> below, MatrixView<Half> out);
   /// In fp32, for a loss in fp32.

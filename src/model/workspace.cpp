@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <type_traits>
 
 #include "model/mlp.hpp"
@@ -42,8 +43,18 @@ std::size_t BasicWorkspace<T>::bytes(const Mlp& mlp, std::size_t max_samples) {
   const bool begins_network = mlp.layers_.front().index == 0;
   std::size_t numbers = (begins_network ? max_samples : 2 * stride) * mlp.inputs();
   for (const auto& layer : mlp.layers_) numbers += (layer.last ? 1 : 2) * stride * layer.outputs;
-  const bool has_logits = mlp.ends_network() && !std::is_same_v<T, float>;
-  return numbers * sizeof(T) + (has_logits ? max_samples * mlp.outputs() * sizeof(float) : 0);
+  if constexpr (std::is_same_v<T, float>) return numbers * sizeof(T);
+  std::size_t wide = mlp.ends_network() ? max_samples * mlp.outputs() : 0;  // the logits
+  std::size_t widest = 0, largest_weight = 0;
+  for (const auto& layer : mlp.layers_) {
+    widest = std::max({widest, layer.inputs, layer.outputs});
+    largest_weight = std::max(largest_weight, layer.inputs * layer.outputs);
+  }
+  wide += widest * max_samples;  // what products of halves are added up in; see kernels::HalfGemm
+  if (kernels::best_half_compute(kernels::half_type_of<T>) == kernels::HalfCompute::emulated) {
+    wide += std::max(largest_weight, widest * max_samples) + widest * max_samples;
+  }
+  return numbers * sizeof(T) + wide * sizeof(float);
 }
 
 template <class T>

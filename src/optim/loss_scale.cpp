@@ -5,7 +5,7 @@
 namespace fcmnist::optim {
 
 LossScale::LossScale(const LossScaleOptions& options) : options_(options) {
-  state_.scale = is_dynamic() ? options.initial : options.factor;
+  state_.scale = is_dynamic() ? options.initial : options.factor.value_or(1.0);
 }
 
 void LossScale::good_step() {

@@ -7,9 +7,10 @@
 namespace fcmnist::optim {
 
 /// The factor on the loss, and so on all gradients, that keeps small ones from underflowing in half numbers.
-/// Static, or dynamic: a power of two that halves when a gradient overflows, and doubles after
-/// steps_per_increase good steps in a row. A state machine of the steps alone: replicas that see the same
-/// norm keep the same scale. Source: Micikevicius et al., "Mixed precision training", ICLR 2018, section 3.2.
+/// Static, or dynamic: it halves when a gradient overflows, and doubles after steps_per_increase good steps
+/// in a row. (With a power of 2, scaling rounds nothing.) A state machine of the steps alone: replicas that
+/// see the same norm keep the same scale. Source: Micikevicius et al., "Mixed precision training", ICLR 2018,
+/// section 3.2.
 class LossScale {
  public:
   explicit LossScale(const LossScaleOptions& options);
@@ -26,7 +27,8 @@ class LossScale {
     double scale = 0.0;           ///< 0: none is known
     std::int64_t good_steps = 0;  ///< since it changed
   };
-  [[nodiscard]] const State& state() const { return state_; }
+  /// Nothing of a static scale: whoever goes on with a dynamic one begins anew.
+  [[nodiscard]] State state() const { return is_dynamic() ? state_ : State(); }
   /// Goes on from there, within the limits; a static scale stays as it is.
   void set_state(const State& state);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,9 @@ struct SchedulePiece {
 /// See LossScale.
 struct LossScaleOptions {
   static constexpr double dynamic = 0.0;
-  double factor = 1.0;  ///< or `dynamic`, to which all others belong
+  /// Or `dynamic`, to which all others belong. Not given: all are those of the run that is gone on with,
+  /// else 1.
+  std::optional<double> factor;
   double initial = 0x1p15;
   long steps_per_increase = 2000;
   double min = 0x1p-14;

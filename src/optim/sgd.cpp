@@ -6,8 +6,8 @@
 #include <array>
 #include <limits>
 
+#include "core/convert.hpp"
 #include "core/error.hpp"
-#include "core/multiversion.hpp"
 
 namespace fcmnist::optim {
 
@@ -69,18 +69,6 @@ const float* sum_but_last(std::span<const float* const> sources, std::size_t beg
   return sum.data();
 }
 
-FCMNIST_ALSO_FOR_AVX512
-void round_to(const float* __restrict w, BFloat16* __restrict working, std::size_t count) {
-#pragma omp simd  // of plain integers: assigning whole structs would keep it scalar
-  for (std::size_t i = 0; i < count; ++i) working[i].bits = BFloat16(w[i]).bits;
-}
-
-FCMNIST_ALSO_FOR_AVX512
-void round_to(const float* __restrict w, Float16* __restrict working, std::size_t count) {
-#pragma omp simd
-  for (std::size_t i = 0; i < count; ++i) working[i].bits = Float16(w[i]).bits;
-}
-
 /// after_chunk(begin, count) is called while the chunk's new weights are in the first-level cache.
 template <class AfterChunk>
 double update_all(const OptimizerOptions& options, const SgdStep& step, std::span<const float* const> sources,
@@ -114,10 +102,10 @@ double update_and_round(const OptimizerOptions& options, const SgdStep& step,
                         std::span<const float* const> sources, std::span<float> weights,
                         std::span<float> momentum_buffer, std::span<Half> working) {
   FCMNIST_CHECK(working.size() == weights.size(), fmt::format("{}, {}", working.size(), weights.size()));
-  return update_all(options, step, sources, weights, momentum_buffer,
-                    [&](std::size_t begin, std::size_t count) {
-                      round_to(weights.data() + begin, working.data() + begin, count);
-                    });
+  return update_all(
+      options, step, sources, weights, momentum_buffer, [&](std::size_t begin, std::size_t count) {
+        convert(std::span<const float>(weights.subspan(begin, count)), working.subspan(begin, count));
+      });
 }
 
 }  // namespace

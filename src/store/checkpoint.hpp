@@ -35,7 +35,7 @@ struct TrainState {
   std::int64_t skipped_in_a_row = 0;  ///< steps just before, skipped because they were not finite
   LogInterval since_log_line;
   std::int64_t gradient_exponent = 0;      ///< of the unit of fixed-point gradient sums; 0 when they are not
-  double loss_scale = 0;                   ///< of the next step; 0: of a release that had none
+  double loss_scale = 0;                   ///< dynamic, of the next step; 0: there is none
   std::int64_t loss_scale_good_steps = 0;  ///< steps since it changed
   bool operator==(const TrainState&) const = default;
 };

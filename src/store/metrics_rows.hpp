@@ -58,8 +58,10 @@ void for_each_column(const TrainRow*, Visit visit) {
         "time of the gradient exchange on rank 0, waiting included");
   visit("data_s", &TrainRow::data_s, "s", "time to get the batch on rank 0");
   visit("files_s", &TrainRow::files_s, "s", "time of writing files on rank 0");
-  visit("skipped", &TrainRow::skipped, "1",
-        "1 if the step was skipped because its loss or gradient was not finite (nan_policy: skip)");
+  visit(
+      "skipped", &TrainRow::skipped, "1",
+      "1 if the step was skipped because its loss or gradient was not finite (nan_policy: skip, or a dynamic "
+      "loss scale)");
   visit("bubble_fraction", &TrainRow::bubble_fraction, "1",
         "part of the time of the stages of rank 0's replica in which they waited; 0 without stages");
   visit("loss_scale", &TrainRow::loss_scale, "1", "factor on the loss of the step, and so on its gradients");

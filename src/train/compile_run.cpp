@@ -48,7 +48,7 @@ void run_compile(RunContext& context) {
     throw nothing_to_plan(mode).as_agreed();
   }
   const Start start(context);
-  settle_precision(context, start.point);
+  settle_arithmetic(context, start.point);
   const Shapes shapes = find_datasets(context);
   const model::Mlp mlp = make_stage(context, shapes.train.features(), {});
   static_cast<void>(make_plan(context, shapes.train));

@@ -4,14 +4,21 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 namespace fcmnist::train {
 
-DivergedError diverged_error(std::string_view what, std::optional<double> learning_rate) {
-  return DivergedError(what,
-                       fmt::format("lower optimizer.learning_rate{} or set optimizer.max_gradient_norm; "
-                                   "the last checkpoint is kept",
-                                   learning_rate ? fmt::format(" (now {:g})", *learning_rate) : ""));
+DivergedError diverged_error(std::string_view what, std::optional<double> learning_rate, double loss_scale) {
+  const std::string smaller_scale =
+      loss_scale > 1.0 ? fmt::format(
+                             "the loss scale is {:g}: lower optimizer.loss_scaling_factor (a dynamic "
+                             "one: optimizer.min_loss_scale); or ",
+                             loss_scale)
+                       : "";
+  return DivergedError(
+      what, fmt::format("{}lower optimizer.learning_rate{} or set optimizer.max_gradient_norm; "
+                        "the last checkpoint is kept",
+                        smaller_scale, learning_rate ? fmt::format(" (now {:g})", *learning_rate) : ""));
 }
 
 void check_finite(ArenaView<const float> weights, std::int64_t step) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <bit>
+
 #include "core/digest.hpp"
 #include "train/resume_position.hpp"
 
@@ -47,7 +49,7 @@ Learner::Origin Learner::begin(const StartPoint& start) {
   const std::int64_t step = of_root(saved.step);
   const std::int64_t skipped_in_a_row = of_root(saved.skipped_in_a_row);
   const auto exponent = static_cast<int>(of_root(saved.gradient_exponent));
-  const double loss_scale = std::stod(context_->world().broadcast(fmt::format("{}", saved.loss_scale), 0));
+  const auto loss_scale = std::bit_cast<double>(of_root(std::bit_cast<std::int64_t>(saved.loss_scale)));
   trainer_.resume_at(step, skipped_in_a_row, exponent, {loss_scale, of_root(saved.loss_scale_good_steps)});
   return Origin::all;
 }

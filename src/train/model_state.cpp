@@ -3,7 +3,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/convert.hpp"
+#include "core/convert.hpp"
 
 namespace fcmnist::train {
 
@@ -48,7 +48,7 @@ void ModelState::spread_weights() {
   spread(masters_);
   const auto round = [&](const auto& replica) {
     if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(replica)>, comm::Replica>) {
-      kernels::convert(std::span<const float>(masters_.all()), replica.mine().all());
+      convert(std::span<const float>(masters_.all()), replica.mine().all());
     }
   };
   std::visit(round, working_);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "config/load.hpp"
@@ -19,39 +20,90 @@ using model::Precision;
 constexpr const char* precision_entry = "precision";     // of the manifest
 constexpr const char* products_entry = "half_products";  // instructions, of mixed precision
 constexpr const char* bit_entries_of_precision[] = {precision_entry, products_entry};
-constexpr Precision all_precisions[] = {Precision::float32, Precision::bfloat16, Precision::float16};
 
-std::string text_of(const store::Manifest& manifest, const char* name) {
-  const store::ManifestValue* entry = manifest.find(name);
-  const auto* words = entry != nullptr ? std::get_if<std::string>(entry) : nullptr;
-  return words != nullptr ? *words : std::string();
+HalfType half_type(Precision precision) {
+  return precision == Precision::bfloat16 ? HalfType::bfloat16 : HalfType::float16;
 }
 
-/// Of the checkpoint, if it is to be kept.
-std::string kept_precision(const RunContext& context, const store::Checkpoint& checkpoint) {
+/// Of a checkpoint, on every rank.
+struct Then {
+  Precision precision = Precision::float32;
+  model::MlpOptions model;
+  optim::LossScaleOptions loss_scale;
+};
+
+/// float32 in releases that knew no other.
+Precision precision_in(const store::Manifest& manifest) {
+  const store::ManifestValue* entry = manifest.find(precision_entry);
+  const auto* name = entry != nullptr ? std::get_if<std::string>(entry) : nullptr;
+  for (const Precision half : {Precision::bfloat16, Precision::float16}) {
+    if (name != nullptr && *name == name_of(half)) return half;
+  }
+  return Precision::float32;
+}
+
+/// `checkpoint`: on rank 0, nullptr if there is none. Collective.
+std::optional<Then> find_then(const RunContext& context, const store::Checkpoint* checkpoint) {
+  const comm::Communicator& world = context.world();
+  const std::int64_t precision =
+      checkpoint != nullptr ? static_cast<std::int64_t>(precision_in(checkpoint->header().manifest)) : -1;
+  Then then;
+  const std::string kept = world.broadcast(std::to_string(precision), 0);
+  if (kept == "-1") return std::nullopt;
+  then.precision = static_cast<Precision>(std::stoi(kept));
   config::Sources sources;
-  sources.yaml = checkpoint.header().config_yaml;
+  sources.yaml = world.broadcast(checkpoint != nullptr ? checkpoint->header().config_yaml : "", 0);
   sources.yaml_name = "configuration in the checkpoint";
-  if (asks_anew(context.config.model, config::load(sources).config.model)) return {};
-  return text_of(checkpoint.header().manifest, precision_entry);
+  comm::collectively(world, [&] {
+    const config::RunConfig config = config::load(sources).config;
+    then.model = config.model;
+    then.loss_scale = config.optimizer.loss_scale;
+  });
+  const bool mixed = then.precision != Precision::float32;
+  then.model.mixed_precision = then.model.mixed_precision.value_or(mixed);
+  if (mixed) then.model.half_type = half_type(then.precision);
+  return then;
 }
 
-void say(const RunContext& context, Precision precision, HalfCompute compute) {
+Precision precision_after(const std::optional<Then>& then, const RunContext& context) {
+  model::MlpOptions asked = context.config.model;
+  const HalfCompute bfloat16 = compute_of(context.world(), Precision::bfloat16);
+  if (then) {
+    if (!asks_anew(asked, then->model)) return then->precision;
+    if (!asked.mixed_precision) asked.mixed_precision = then->model.mixed_precision;
+  }
+  return precision_of(asked, bfloat16);
+}
+
+/// On rank 0. `products`: what multiplies halves, of all ranks.
+void say(const RunContext& context, Precision precision, HalfCompute compute, HalfCompute bfloat16,
+         std::string_view products) {
   if (precision != Precision::float32) {
     context.log->info("precision: {} with float32 master weights; products {}", name_of(precision),
                       compute == HalfCompute::emulated
                           ? "emulated in float32: slower than model.mixed_precision False"
                           : fmt::format("by {}", kernels::name_of(compute)));
+    if (products != kernels::name_of(compute)) {
+      context.log->warn("ranks multiply halves differently ({}): bits depend on which rank runs where",
+                        products);
+    }
+  } else if (context.config.model.half_type && !context.config.model.mixed_precision.value_or(false)) {
+    context.log->info("model.half_type: without model.mixed_precision True it changes nothing");
   } else if (context.config.model.mixed_precision.value_or(false)) {
     context.log->info(
-        "precision: float32: this processor has no bfloat16 instructions (model.half_type asks for "
-        "emulation)");
+        "precision: float32{}",
+        bfloat16 == HalfCompute::emulated
+            ? ": this processor has no bfloat16 instructions (model.half_type asks for emulation)"
+            : ", as in the checkpoint");
   }
-  const bool is_scaled = context.config.optimizer.loss_scale.factor != 1.0;
-  if (precision == Precision::float32 && is_scaled) {
+}
+
+void say_scale(const RunContext& context, const optim::LossScaleOptions& given) {
+  const Precision precision = context.config.model.precision;
+  if (precision == Precision::float32 && given.factor.value_or(1.0) != 1.0) {
     context.log->info("optimizer.loss_scaling_factor: float32 needs no loss scaling, so it changes nothing");
   }
-  if (precision == Precision::float16 && !is_scaled) {
+  if (precision == Precision::float16 && context.config.optimizer.loss_scale.factor == 1.0) {
     context.log->warn(
         "float16 without loss scaling: gradients below 6e-8 become 0; optimizer.loss_scaling_factor dynamic");
   }
@@ -81,8 +133,8 @@ Precision precision_of(const model::MlpOptions& options, HalfCompute bfloat16) {
 
 HalfCompute compute_of(const comm::Communicator& world, Precision precision) {
   if (precision == Precision::float32) return HalfCompute::emulated;
-  const HalfType type = precision == Precision::bfloat16 ? HalfType::bfloat16 : HalfType::float16;
-  return static_cast<HalfCompute>(world.min(static_cast<std::int64_t>(kernels::best_half_compute(type))));
+  return static_cast<HalfCompute>(
+      world.min(static_cast<std::int64_t>(kernels::best_half_compute(half_type(precision)))));
 }
 
 std::string describe(Precision precision, HalfCompute compute) {
@@ -98,30 +150,35 @@ bool asks_anew(const model::MlpOptions& now, const model::MlpOptions& checkpoint
   return other_choice || other_type;
 }
 
-void settle_precision(RunContext& context, const StartPoint& start) {
-  const bool goes_on = start.checkpoint && !start.weights_only;  // on rank 0
-  const store::Checkpoint* const checkpoint = goes_on ? &*start.checkpoint : nullptr;
-  const comm::Communicator& world = context.world();
-  std::string kept, changes;
-  on_root(context, [&] {
-    if (checkpoint != nullptr) kept = kept_precision(context, *checkpoint);
-  });
-  kept = world.broadcast(kept, 0);
-  const HalfCompute bfloat16 = compute_of(world, Precision::bfloat16);
-  Precision& precision = context.config.model.precision;
-  precision = precision_of(context.config.model, bfloat16);
-  for (const Precision candidate : all_precisions) {
-    if (kept == name_of(candidate)) precision = candidate;
-  }
-  const HalfCompute compute = compute_of(world, precision);
+Precision precision_for(const RunContext& context, const store::Checkpoint* checkpoint) {
+  return precision_after(find_then(context, checkpoint), context);
+}
+
+void settle_precision(RunContext& context, const store::Checkpoint* checkpoint) {
+  const Precision precision = context.config.model.precision = precision_for(context, checkpoint);
+  const HalfCompute compute = compute_of(context.world(), precision);
+  const std::string products = kernels_of(context.world().all_gather(
+      precision == Precision::float32 ? ""
+                                      : kernels::name_of(kernels::best_half_compute(half_type(precision)))));
   context.manifest.add(precision_entry, std::string(name_of(precision)));
-  if (precision != Precision::float32) {
-    context.manifest.add(products_entry, std::string(kernels::name_of(compute)));
-  }
-  say(context, precision, compute);
+  if (precision != Precision::float32) context.manifest.add(products_entry, products);
+  say(context, precision, compute, compute_of(context.world(), Precision::bfloat16), products);
   if (checkpoint == nullptr) return;
-  changes = manifest_changes(checkpoint->header().manifest, context.manifest, bit_entries_of_precision);
+  const std::string changes =
+      manifest_changes(checkpoint->header().manifest, context.manifest, bit_entries_of_precision);
   if (!changes.empty()) context.log->warn("since the checkpoint: {}", changes);
+}
+
+void settle_arithmetic(RunContext& context, const StartPoint& start) {
+  const store::Checkpoint* const checkpoint =
+      start.checkpoint && !start.weights_only ? &*start.checkpoint : nullptr;
+  const std::optional<Then> then = find_then(context, checkpoint);
+  settle_precision(context, checkpoint);
+  optim::LossScaleOptions& scale = context.config.optimizer.loss_scale;
+  const optim::LossScaleOptions given = scale;
+  if (!given.factor && then) scale = then->loss_scale;
+  scale.factor = scale.factor.value_or(1.0);
+  say_scale(context, given);
 }
 
 }  // namespace fcmnist::train

@@ -35,8 +35,11 @@ void check_same_run(const RunContext& context, const store::Checkpoint& checkpoi
   sources.yaml_name = "configuration in the checkpoint";
   config::RunConfig saved = config::load(sources).config;
   accept_same_global_batch(checkpoint.header().manifest, saved.train_input, context.config.train_input);
-  saved.model.mixed_precision = context.config.model.mixed_precision;  // see settle_precision()
+  saved.model.mixed_precision = context.config.model.mixed_precision;  // see settle_arithmetic()
   saved.model.half_type = context.config.model.half_type;
+  if (!context.config.optimizer.loss_scale.factor) {
+    saved.optimizer.loss_scale = context.config.optimizer.loss_scale;
+  }
   saved.run.plan = context.config.run.plan;  // the plan in effect is that of the checkpoint: settle_plan()
   for (const std::string& line : config::check_resume(saved, context.config)) {
     context.log->info("{}", line);

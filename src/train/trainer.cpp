@@ -135,13 +135,14 @@ StepResult Trainer::step(const Requests& mine) {
   result.gradient_norm = std::numeric_limits<double>::quiet_NaN();
   result.loss_scale = loss_scale_.value();
   bool only_overflowed = false;
-  result.skipped = must_skip("loss", result.loss, learning_rate);
+  result.skipped = must_skip("loss", result.loss, {learning_rate});
   if (result.skipped) {
     gradient_->owners().publish();  // nobody reads the gradients of this step any more
   } else {
     result.gradient_norm = update(learning_rate, summed.norm, clock);
     only_overflowed = overflowed(result.gradient_norm);
-    result.skipped = only_overflowed || must_skip("gradient norm", result.gradient_norm, learning_rate);
+    result.skipped = only_overflowed ||
+                     must_skip("gradient norm", result.gradient_norm, {learning_rate, result.loss_scale});
   }
   if (!only_overflowed) skipped_in_a_row_ = result.skipped ? skipped_in_a_row_ + 1 : 0;
   clock.time.exchange_s += clock.watch.lap_s();
@@ -267,20 +268,20 @@ bool Trainer::overflowed(double gradient_norm) {
 }
 
 /// The number is the same on every rank, so all skip, throw or go on.
-bool Trainer::must_skip(const char* what, double value, double learning_rate) {
+bool Trainer::must_skip(const char* what, double value, const Factors& factors) {
   if (std::isfinite(value)) return false;
   const std::string found = fmt::format("step {}: the {} is {}", steps_done_ + 1, what, value);
-  if (config_->run.nan_policy == config::NanPolicy::stop) diverged(found, learning_rate);
+  if (config_->run.nan_policy == config::NanPolicy::stop) diverged(found, factors);
   if (skipped_in_a_row_ + 1 >= most_skipped_in_a_row) {
     diverged(fmt::format("{}, as in the {} steps before it, which were skipped", found, skipped_in_a_row_),
-             learning_rate);
+             factors);
   }
   return true;
 }
 
-void Trainer::diverged(const std::string& what, double learning_rate) const {
+void Trainer::diverged(const std::string& what, const Factors& factors) const {
   throw diverged_error(fmt::format("{}: training has diverged, nothing of this step is saved", what),
-                       learning_rate)
+                       factors.learning_rate, factors.loss_scale)
       .as_agreed();
 }
 

@@ -76,7 +76,7 @@ class Trainer {
   [[nodiscard]] std::int64_t skipped_in_a_row() const { return skipped_in_a_row_; }
   /// See GradientSum::exponent().
   [[nodiscard]] int gradient_exponent() const { return gradient_->exponent(); }
-  [[nodiscard]] const optim::LossScale::State& loss_scale() const { return loss_scale_.state(); }
+  [[nodiscard]] optim::LossScale::State loss_scale() const { return loss_scale_.state(); }
   /// Continues after `step` steps.
   void resume_at(std::int64_t step, std::int64_t skipped_in_a_row, int gradient_exponent,
                  const optim::LossScale::State& loss_scale = {}) {
@@ -110,8 +110,13 @@ class Trainer {
   template <class T>
   void backward(const Microbatch& microbatch, model::BasicWorkspace<T>& workspace, Sums& sums, Clock& clock);
   bool overflowed(double gradient_norm);
-  bool must_skip(const char* what, double value, double learning_rate);
-  [[noreturn]] void diverged(const std::string& what, double learning_rate) const;
+  /// That may be too large where a number is not finite.
+  struct Factors {
+    double learning_rate = 0.0;
+    double loss_scale = 1.0;
+  };
+  bool must_skip(const char* what, double value, const Factors& factors);
+  [[noreturn]] void diverged(const std::string& what, const Factors& factors) const;
   double update(double learning_rate, std::optional<double> norm, Clock& clock);
   double gather_norm(Clock& clock);
   double norm_over_stages(Clock& clock);

@@ -306,7 +306,7 @@ bool TrainingRun::evaluates_at(std::int64_t step) const {
 ExitCode run_training(RunContext& context, StopSignals& signals) {
   const GivenPlan given = read_given_plan(context);
   Start start(context);
-  settle_precision(context, start.point);
+  settle_arithmetic(context, start.point);
   const Shapes shapes = find_datasets(context);
   const auto execution = settle_plan(context, start.point, given, plan_target(context, shapes.train));
   const model::Mlp mlp = make_stage(context, shapes.train.features(), execution);

@@ -114,9 +114,10 @@ void describe_mapping(const RunContext& context, const Mapping& mapping, std::sp
   for (std::size_t s = 0; s < stages; ++s) describe_stage(context, s, mapping.stages[s], costs);
   const PrivateMemory& own = mapping.private_memory;
   row(context, "memory of a rank",
-      "{} besides program and MPI: weights {}, activations {}, messages {}, gradient and momentum {}, other "
-      "{}",
+      "{} besides program and MPI: weights {}, activations {}, messages {}, gradient{} and momentum {}, "
+      "other {}",
       bytes_text(own.total()), bytes_text(own.weights), bytes_text(own.activations), bytes_text(own.messages),
+      context.config.model.precision == model::Precision::float32 ? "" : ", master weights",
       bytes_text(own.windows), bytes_text(own.other));
   row(context, "", "on rank 0 {} more while it saves", bytes_text(mapping.saving_on_rank_0));
   row(context, "shared by a node",
@@ -216,7 +217,7 @@ void validate_training(RunContext& context) {
   row(context, "data", "{}{}", data::to_string(shapes.train),
       shapes.eval ? "; to evaluate: " + data::to_string(*shapes.eval) : "");
   const StartPoint start = describe_start_point(context, shapes.train.features(), steps);
-  settle_precision(context, start);
+  settle_arithmetic(context, start);
   const std::optional<config::Plan> execution = plan_of_run(context, start, shapes);
   const auto stages = place_stages(widths, context.stages, execution);
   const Mapping mapping = map_training(context.config, shapes, stages, context.placement);
@@ -236,16 +237,14 @@ void validate_training(RunContext& context) {
 }
 
 void validate_evaluation(RunContext& context) {
-  settle_precision(context, {});
   const config::RunConfig& config = context.config;
   const data::DatasetShape shape = find_dataset(context.topology, config.eval_input, *context.log);
-  const EvaluationMapping mapping = map_evaluation(config, shape, context.placement);
   const bool all = config.run.mode == config::Mode::eval_all;
+  std::optional<store::Checkpoint> checkpoint;  // on rank 0
   on_root(context, [&] {
     const store::ModelDir model_dir(config.run.model_dir);
     const std::string& given = context.arguments->checkpoint_path;
     const bool one_is_given = !all && !given.empty();
-    std::optional<store::Checkpoint> checkpoint;
     if (one_is_given) {
       checkpoint = store::Checkpoint::read(given);
     } else {
@@ -258,6 +257,8 @@ void validate_evaluation(RunContext& context) {
                      : fmt::format("{} of {} in {}", all ? "all" : "the newest intact one",
                                    model_dir.checkpoint_steps().size(), model_dir.path().string()));
   });
+  settle_precision(context, checkpoint ? &*checkpoint : nullptr);
+  const EvaluationMapping mapping = map_evaluation(config, shape, context.placement);
   row(context, "data", "{}", data::to_string(shape));
   row(context, "samples", "{} would be scored, {} by each of {} ranks, all layers on each", mapping.samples,
       span_text(mapping.rank_samples), context.ranks());

@@ -123,8 +123,7 @@ HalfGemmCall::HalfGemmCall(const Bench& bench, const Gemm& gemm)
       b_(some_numbers<BFloat16>(gemm.k * gemm.n)),
       half_c_(gemm.gradient ? 0 : gemm.m * gemm.n),
       c_(gemm.gradient ? gemm.m * gemm.n : 0),
-      multiply_(std::make_unique<kernels::HalfGemm<BFloat16>>(
-          kernels::best_half_compute(kernels::HalfType::bfloat16))) {}
+      multiply_(std::make_unique<kernels::HalfGemm<BFloat16>>()) {}
 
 void HalfGemmCall::operator()() const {
   const auto& [m, n, k, op_a, op_b, gradient] = gemm_;

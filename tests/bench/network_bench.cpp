@@ -77,8 +77,8 @@ class ExchangeAlone {
   comm::GradientExchange<float> exchange_;
 };
 
-/// Exchange over the network by itself, in both wire types, against the wire and MPI's own sum, and how much of it a step hides:
-/// a step of all nodes against one in which every node trains for itself.
+/// Exchange over the network by itself, in both wire types, against the wire and MPI's own sum, and how much
+/// of it a step hides: a step of all nodes against one in which every node trains for itself.
 double measure_network(const Bench& bench, const Model& model, int batch, benchmark::State& state) {
   const config::RunConfig config = config_of(bench, model, batch);
   const model::Mlp mlp = mlp_of(config);

@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <cmath>
+#include <limits>
 
 #include "support/mpi_test.hpp"
 #include "support/random_matrix.hpp"
@@ -58,6 +59,31 @@ TEST(RingAllreduce, AWireOfBFloat16GivesTheSameBitsWithinItsBound) {
     EXPECT_EQ(errors > 0.0, world().size() > 1 && count > 0);
     const std::string_view bits(reinterpret_cast<const char*>(numbers.data()), count * sizeof(float));
     EXPECT_EQ(bits, world().broadcast(bits, 0));
+  }
+}
+
+TEST(RingAllreduce, AWireOfBFloat16GivesTheSameBitsOfNumbersAtTheEdges) {
+  constexpr float infinity = std::numeric_limits<float>::infinity(),
+                  nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> edges = {-0.0F, -1e-42F, 1e-42F,   infinity, -infinity,
+                                    nan,   3.4e38F, -3.4e38F, 1.0F};
+  std::vector<float> numbers;
+  for (int copies = 0; copies < 2 * world().size(); ++copies) {
+    numbers.insert(numbers.end(), edges.begin(), edges.end());
+  }
+  RingAllreduce<float> ring(world(), numbers.size(), 7, WireType::bfloat16);
+  ring.start(numbers);
+  while (!ring.progress()) sched_yield();
+  const std::string_view bits(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(float));
+  EXPECT_EQ(bits, world().broadcast(bits, 0));
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const float edge = edges[i % edges.size()];
+    EXPECT_EQ(std::isnan(numbers[i]), std::isnan(edge)) << i;
+    if (!std::isnan(edge)) {
+      EXPECT_EQ(std::signbit(numbers[i]), std::signbit(edge)) << i;
+    }
+    EXPECT_EQ(std::isinf(numbers[i]), std::isinf(edge) || (world().size() > 1 && std::abs(edge) > 1e38F))
+        << i;
   }
 }
 

@@ -63,15 +63,52 @@ class Runs(Mixed):
 
 
 class Resumes(Mixed):
+    # An overflow at the beginning, and then a larger scale every 7 steps.
+    RESTLESS = settings(optimizer__initial_loss_scale=2.0**24, optimizer__max_loss_scale=2.0**30,
+                        optimizer__steps_per_increase=7)
+
+    def train_plain(self, name, steps, *arguments, **options):
+        """With a -p that says nothing of precision; without, it would be the params.yaml of the model_dir."""
+        plain = self.directory / "plain.yaml"
+        plain.write_text("model: {dropout: 0.0}\n")
+        return self.run_to_end("-p", plain, "-o", self.directory / name, "--max_steps", steps, *self.BASE, *arguments,
+                               **options)
+
     def test_keep_the_precision_and_the_bits(self):
-        for name, arguments in (("bfloat16", BFLOAT16), ("float16", FLOAT16)):
-            self.train(f"{name}_whole", 40, *arguments)
-            self.train(f"{name}_twice", 20, *arguments)
-            self.train(f"{name}_twice", 40)  # says nothing of precision
+        for name, arguments in (("bfloat16", BFLOAT16), ("float16", FLOAT16 + self.RESTLESS)):
+            self.train_plain(f"{name}_whole", 40, *arguments)
+            self.train_plain(f"{name}_twice", 17, *arguments)
+            log = self.train_plain(f"{name}_twice", 40).output
+            self.assertNotIn("from here on", log)
+            self.assertIn(f"precision: {name}", log)
             self.assertEqual(self.manifest(f"{name}_twice", "precision"), name)
             whole, twice = (self.directory / f"{name}_{kind}" for kind in ("whole", "twice"))
             self.assertTrue(runs.same_arrays(runs.weights(whole), runs.weights(twice)), name)
-            np.testing.assert_array_equal(runs.metrics(whole)["loss_scale"], runs.metrics(twice)["loss_scale"])
+            scales = runs.metrics(whole)["loss_scale"]
+            self.assertEqual(len(set(scales)) > 2, name == "float16", scales)
+            np.testing.assert_array_equal(scales, runs.metrics(twice)["loss_scale"])
+
+    def test_what_true_means_stays_what_it_was(self):
+        mixed = settings(model__mixed_precision=True)
+        self.train_plain("run", 10, *mixed, env={"ONEDNN_MAX_CPU_ISA": "AVX2"})
+        self.train_plain("run", 20, *mixed)
+        self.assertEqual(self.manifest("run", "precision"), "float32")
+        self.train_plain("run", 30, *BFLOAT16)
+        self.assertEqual(self.manifest("run", "precision"), "bfloat16")
+        self.train_plain("run", 40, *mixed)
+        self.assertEqual(self.manifest("run", "precision"), "bfloat16")
+        self.train_plain("run", 50, "model.half_type", "float16")
+        self.assertEqual(self.manifest("run", "precision"), "float16")
+        self.train_plain("run", 60, *FLOAT32)
+        self.assertEqual(self.manifest("run", "precision"), "float32")
+
+    def test_begin_with_the_initial_loss_scale(self):
+        self.train_plain("run", 10)
+        self.train_plain("run", 20, *FLOAT16)
+        self.train_plain("run", 30, *FLOAT32)
+        self.train_plain("run", 40, "model.mixed_precision", "True", "model.half_type", "float16")
+        np.testing.assert_array_equal(runs.metrics(self.directory / "run")["loss_scale"],
+                                      np.repeat([1.0, 1024.0, 1.0, 1024.0], 10))
 
     def test_in_any_other_precision(self):
         self.train("run", 20)

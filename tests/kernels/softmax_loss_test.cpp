@@ -57,29 +57,6 @@ TEST(SoftmaxCrossEntropy, EvaluationGivesTheSameSumsAndThePredictions) {
   EXPECT_EQ(train.correct, eval.correct);
 }
 
-template <class Half>
-void expect_rounded_gradient() {
-  const std::size_t samples = 21, classes = 10, stride = 25;
-  auto logits = random_numbers(samples * classes, 3);
-  std::vector<std::uint8_t> labels(samples, 4);
-  auto gradient = logits;
-  const LossSums expected = softmax_cross_entropy_gradient({gradient.data(), classes, samples}, labels, 0.5F);
-  std::vector<Half> halves(classes * stride, Half(3.0F));
-  const LossSums sums = softmax_cross_entropy_gradient({logits.data(), classes, samples}, labels, 0.5F,
-                                                       MatrixView(halves.data(), classes, samples, stride));
-  EXPECT_EQ(sums.loss, expected.loss);
-  EXPECT_EQ(sums.correct, expected.correct);
-  for (std::size_t i = 0; i < halves.size(); ++i) {
-    const std::size_t c = i / stride, s = i % stride;
-    ASSERT_EQ(halves[i].bits, Half(s < samples ? gradient[c * samples + s] : 3.0F).bits) << i;
-  }
-}
-
-TEST(SoftmaxCrossEntropy, UnderMixedPrecisionOnlyTheGradientIsRounded) {
-  expect_rounded_gradient<BFloat16>();
-  expect_rounded_gradient<Float16>();
-}
-
 TEST(SoftmaxCrossEntropy, LargeLogitsDoNotOverflow) {
   std::vector<float> logits = {1000.0F, -1000.0F, 0.0F, 1000.0F};
   const std::vector<std::uint8_t> labels = {0, 0};

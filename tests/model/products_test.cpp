@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/convert.hpp"
+#include "core/convert.hpp"
 #include "support/random_half.hpp"
 
 namespace fcmnist::model {
@@ -76,8 +76,8 @@ TEST(EmulatedProducts, AreThoseOfTheLibraryThatEachCallNames) {
   const auto weight = test::random_halves<Float16>(outputs * depth, 1);
   const auto below = test::random_halves<Float16>(depth * samples, 2);
   std::vector<float> wide_weight(weight.size()), wide_below(below.size());
-  kernels::convert(std::span(weight), std::span(wide_weight));
-  kernels::convert(std::span(below), std::span(wide_below));
+  convert(std::span(weight), std::span(wide_weight));
+  convert(std::span(below), std::span(wide_below));
   Products<Float16> products;
   std::vector<std::vector<float>> of_libraries;
   for (const GemmBackend backend : {GemmBackend::openblas, GemmBackend::onednn}) {

@@ -54,10 +54,14 @@ TEST(Workspace, SaysHowManyBytesItTakes) {
   // Rows of 64 samples lie 80 numbers apart. The last layer's delta is in the place of its activation.
   EXPECT_EQ(workspace_bytes(layers(0, 3), 64), 4U * (64 * 784 + 2 * 80 * 500 + 2 * 80 * 300 + 80 * 10));
   EXPECT_EQ(workspace_bytes(layers(1, 3), 64), 4U * (2 * 80 * 500 + 2 * 80 * 300 + 80 * 10));
-  for (const Precision half : {Precision::bfloat16, Precision::float16}) {
+  for (const auto& [half, type] : {std::pair(Precision::bfloat16, kernels::HalfType::bfloat16),
+                                   std::pair(Precision::float16, kernels::HalfType::float16)}) {
+    const bool emulated = kernels::best_half_compute(type) == kernels::HalfCompute::emulated;
+    const std::size_t sums = 64 * 784, widened = emulated ? 784 * 500 + 64 * 784 : 0;
     EXPECT_EQ(workspace_bytes(layers(0, 3, half), 64),
-              2U * 64 * (784 + 2 * 500 + 2 * 300 + 10) + 4U * 64 * 10);
-    EXPECT_EQ(workspace_bytes(layers(0, 2, half), 64), 2U * 64 * (784 + 2 * 500 + 2 * 300));
+              2U * 64 * (784 + 2 * 500 + 2 * 300 + 10) + 4U * (64 * 10 + sums + widened));
+    EXPECT_EQ(workspace_bytes(layers(0, 2, half), 64),
+              2U * 64 * (784 + 2 * 500 + 2 * 300) + 4U * (sums + widened));
   }
 }
 

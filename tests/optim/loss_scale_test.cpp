@@ -24,6 +24,9 @@ TEST(LossScale, AStaticOneNeverChanges) {
   EXPECT_FALSE(scale.overflow());
   scale.set_state({2.0, 1});
   EXPECT_EQ(scale.value(), 100.0);
+  LossScale begun_later(dynamic());
+  begun_later.set_state(scale.state());
+  EXPECT_EQ(begun_later.value(), dynamic().initial);
 }
 
 TEST(LossScale, ADynamicOneDoublesAfterGoodStepsUpToTheLimit) {

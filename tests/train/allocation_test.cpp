@@ -68,7 +68,8 @@ TEST_P(Allocations, AStepMakesNone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(RanksPerNode, Allocations,
-                         testing::Values(Case{0}, Case{1}, Case{2}, Case{0, model::Precision::float16}));
+                         testing::Values(Case{0}, Case{1}, Case{2}, Case{0, model::Precision::bfloat16},
+                                         Case{0, model::Precision::float16}));
 
 }  // namespace
 }  // namespace fcmnist::train

@@ -17,6 +17,14 @@ TEST(Divergence, TheHintNamesTheLearningRateIfItIsKnown) {
               testing::HasSubstr("lower optimizer.learning_rate (now 0.25) or set"));
 }
 
+TEST(Divergence, TheHintNamesALossScaleThatMayBeTooLarge) {
+  EXPECT_THAT(
+      diverged_error("step 7", 0.25, 1024.0).what(),
+      testing::HasSubstr("HINT: the loss scale is 1024: lower optimizer.loss_scaling_factor (a dynamic "
+                         "one: optimizer.min_loss_scale); or lower optimizer.learning_rate"));
+  EXPECT_STREQ(diverged_error("step 7", 0.25, 1.0).what(), diverged_error("step 7", 0.25).what());
+}
+
 class CheckFinite : public testing::Test {
  protected:
   CheckFinite() {

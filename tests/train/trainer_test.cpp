@@ -533,6 +533,32 @@ TEST_P(OnStages, ThePowerOfTwoOfTheLossScaleDoesNotChangeTheGradient) {
   }
 }
 
+TEST_P(OnStages, AnOverflowOfAStaticLossScaleStopsTheRunAndIsNamed) {
+  config::RunConfig config = scaled(1.0);
+  config.optimizer.loss_scale.factor = 0x1p28;
+  ATrainer trainer(config, GetParam());
+  try {
+    trainer->step();
+    ADD_FAILURE() << "a step that overflows";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::diverged);
+    EXPECT_TRUE(std::string(error.what()).find("the loss scale is 2.68435e+08") != std::string::npos)
+        << error.what();
+  }
+  world().barrier();
+}
+
+TEST(Trainer, OnlyBetweenNodesGradientsAreSentInTheWireType) {
+  config::RunConfig config = small_config();
+  const auto weights = [&](comm::WireType wire, int ranks_per_node) {
+    config.comm.wire_type = wire;
+    return train(world(), config, ranks_per_node, 2).weights;
+  };
+  EXPECT_EQ(weights(comm::WireType::bfloat16, 0), weights(comm::WireType::float32, 0));
+  const bool has_nodes = world().size() > 1;
+  EXPECT_EQ(weights(comm::WireType::bfloat16, 1) != weights(comm::WireType::float32, 1), has_nodes);
+}
+
 TEST(Trainer, SkippingForEverIsAnError) {
   ATrainer trainer(skipping());
   trainer->resume_at(1, Trainer::most_skipped_in_a_row - 2, 0);

@@ -1,4 +1,4 @@
-#include "kernels/convert.hpp"
+#include "core/convert.hpp"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-namespace fcmnist::kernels {
+namespace fcmnist {
 
 namespace {
 
@@ -65,4 +65,4 @@ void convert(std::span<const Float16> in, std::span<float> out) {
   for (; i < in.size(); ++i) out[i] = static_cast<float>(in[i]);
 }
 
-}  // namespace fcmnist::kernels
+}  // namespace fcmnist

@@ -8,7 +8,7 @@
 #include "core/half.hpp"
 #include "core/matrix_view.hpp"
 
-namespace fcmnist::kernels {
+namespace fcmnist {
 
 /// out[i] = in[i], rounded as core/half.hpp says; equally long.
 void convert(std::span<const float> in, std::span<BFloat16> out);
@@ -26,4 +26,4 @@ void convert(MatrixView<From> in, MatrixView<To> out) {
   for (std::size_t r = 0; r < in.rows; ++r) convert(std::span<const From>(in.row(r)), out.row(r));
 }
 
-}  // namespace fcmnist::kernels
+}  // namespace fcmnist

@@ -1,4 +1,4 @@
-#include "kernels/convert.hpp"
+#include "core/convert.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace fcmnist::kernels {
+namespace fcmnist {
 namespace {
 
 template <class Half>
@@ -82,4 +82,4 @@ TEST(ConvertDeathTest, UnequalLengthsAbort) {
 }
 
 }  // namespace
-}  // namespace fcmnist::kernels
+}  // namespace fcmnist
