@@ -114,9 +114,10 @@ void describe_mapping(const RunContext& context, const Mapping& mapping, std::sp
   for (std::size_t s = 0; s < stages; ++s) describe_stage(context, s, mapping.stages[s], costs);
   const PrivateMemory& own = mapping.private_memory;
   row(context, "memory of a rank",
-      "{} besides program and MPI: weights {}, activations {}, messages {}, gradient and momentum {}, other "
-      "{}",
+      "{} besides program and MPI: weights {}, activations {}, messages {}, gradient{} and momentum {}, "
+      "other {}",
       bytes_text(own.total()), bytes_text(own.weights), bytes_text(own.activations), bytes_text(own.messages),
+      context.config.model.precision == model::Precision::float32 ? "" : ", master weights",
       bytes_text(own.windows), bytes_text(own.other));
   row(context, "", "on rank 0 {} more while it saves", bytes_text(mapping.saving_on_rank_0));
   row(context, "shared by a node",
