@@ -73,6 +73,35 @@ class CheckpointQueue {
   std::optional<store::Checkpoint> single_, current_;
 };
 
+/// A network in the precision that is settled.
+class Scorer {
+ public:
+  /// Collective; all ranks throw the same CommError. `dataset` must outlive it.
+  Scorer(const RunContext& context, const data::Dataset& dataset)
+      : mlp_(model::widths_of(context.config.model, dataset.features()), context.config.model,
+             context.config.kernels.gemm),
+        state_(with_room(context, mlp_), mlp_),
+        evaluator_(context.config, context.grid(), dataset, mlp_, context.give_way) {}
+
+  /// `checkpoint`: on rank 0. Collective.
+  EvaluationResult score(const store::Checkpoint* checkpoint) {
+    state_.load_weights(checkpoint);
+    return evaluator_.evaluate(state_);
+  }
+
+ private:
+  static const comm::Grid& with_room(const RunContext& context, const model::Mlp& mlp) {
+    const comm::Topology& topology = context.topology;
+    const std::size_t bytes = ModelState::shared_bytes(topology.seat(), mlp.layout(), mlp.precision());
+    comm::check_shared_memory(topology, topology.is_leader() ? bytes : 0);
+    return context.grid();
+  }
+
+  model::Mlp mlp_;
+  ModelState state_;
+  Evaluator evaluator_;
+};
+
 /// The results in a file of the metrics format. The scores are printed already, so a place that cannot be
 /// written to, such as somebody else's model_dir, is only worth a warning.
 void write_results(const RunContext& context, const std::filesystem::path& path, std::size_t classes,
@@ -104,26 +133,25 @@ StoreError no_checkpoint(const store::ModelDir& model_dir) {
 void run_evaluation(RunContext& context) {
   const store::ModelDir model_dir(context.config.run.model_dir);
   CheckpointQueue queue(context, model_dir);
-  settle_precision(context, {});
   const data::DatasetShape shape = find_dataset(context.topology, context.config.eval_input, *context.log);
-  const model::Mlp mlp(model::widths_of(context.config.model, shape.features()), context.config.model,
-                       context.config.kernels.gemm);
-  comm::check_shared_memory(
-      context.topology,
-      context.topology.is_leader()
-          ? SharedDataset::bytes(shape) +
-                ModelState::shared_bytes(context.topology.seat(), mlp.layout(), mlp.precision())
-          : 0);
+  comm::check_shared_memory(context.topology, context.topology.is_leader() ? SharedDataset::bytes(shape) : 0);
   const SharedDataset dataset(context.topology, context.config.eval_input, shape,
                               context.config.model.num_classes);
   const data::Dataset view = dataset.view();
-  ModelState state(context.grid(), mlp);
-  Evaluator evaluator(context.config, context.grid(), view, mlp, context.give_way);
+  std::optional<Scorer> scorer;
   std::vector<store::EvalRow> rows;
   while (queue.next()) {
+    if (!scorer) {
+      settle_precision(context, queue.current());
+      scorer.emplace(context, view);
+    } else if (const auto precision = precision_for(context, queue.current());
+               precision != context.config.model.precision) {
+      context.config.model.precision = precision;
+      context.log->info("precision: {} from here on", name_of(precision));
+      scorer.emplace(context, view);
+    }
     Stopwatch watch;
-    state.load_weights(queue.current());
-    const EvaluationResult result = evaluator.evaluate(state);
+    const EvaluationResult result = scorer->score(queue.current());
     if (!context.is_root()) continue;
     const store::TrainState& at = queue.current()->header().state;
     context.log->info("{}", eval_line(at.step, result));
@@ -136,7 +164,10 @@ void run_evaluation(RunContext& context) {
     throw StoreError(fmt::format("{}: none of its checkpoints is intact, nothing was evaluated",
                                  model_dir.path().string()));
   });
-  if (context.is_root()) write_results(context, model_dir.path() / "evaluation.h5", mlp.outputs(), rows);
+  if (context.is_root()) {
+    const auto classes = static_cast<std::size_t>(context.config.model.num_classes);
+    write_results(context, model_dir.path() / "evaluation.h5", classes, rows);
+  }
 }
 
 }  // namespace fcmnist::train

@@ -36,7 +36,7 @@ std::string kept_precision(const RunContext& context, const store::Checkpoint& c
   return text_of(checkpoint.header().manifest, precision_entry);
 }
 
-void say(const RunContext& context, Precision precision, HalfCompute compute) {
+void say(const RunContext& context, Precision precision, HalfCompute compute, HalfCompute bfloat16) {
   if (precision != Precision::float32) {
     context.log->info("precision: {} with float32 master weights; products {}", name_of(precision),
                       compute == HalfCompute::emulated
@@ -44,9 +44,13 @@ void say(const RunContext& context, Precision precision, HalfCompute compute) {
                           : fmt::format("by {}", kernels::name_of(compute)));
   } else if (context.config.model.mixed_precision.value_or(false)) {
     context.log->info(
-        "precision: float32: this processor has no bfloat16 instructions (model.half_type asks for "
-        "emulation)");
+        "precision: float32{}",
+        bfloat16 == HalfCompute::emulated
+            ? ": this processor has no bfloat16 instructions (model.half_type asks for emulation)"
+            : ", as in the checkpoint");
   }
+  const config::Mode mode = context.config.run.mode;
+  if (mode == config::Mode::eval || mode == config::Mode::eval_all) return;  // without a loss scale
   const bool is_scaled = context.config.optimizer.loss_scale.factor != 1.0;
   if (precision == Precision::float32 && is_scaled) {
     context.log->info("optimizer.loss_scaling_factor: float32 needs no loss scaling, so it changes nothing");
@@ -98,30 +102,36 @@ bool asks_anew(const model::MlpOptions& now, const model::MlpOptions& checkpoint
   return other_choice || other_type;
 }
 
-void settle_precision(RunContext& context, const StartPoint& start) {
-  const bool goes_on = start.checkpoint && !start.weights_only;  // on rank 0
-  const store::Checkpoint* const checkpoint = goes_on ? &*start.checkpoint : nullptr;
+Precision precision_for(const RunContext& context, const store::Checkpoint* checkpoint) {
   const comm::Communicator& world = context.world();
-  std::string kept, changes;
+  std::string kept;
   on_root(context, [&] {
     if (checkpoint != nullptr) kept = kept_precision(context, *checkpoint);
   });
   kept = world.broadcast(kept, 0);
   const HalfCompute bfloat16 = compute_of(world, Precision::bfloat16);
-  Precision& precision = context.config.model.precision;
-  precision = precision_of(context.config.model, bfloat16);
   for (const Precision candidate : all_precisions) {
-    if (kept == name_of(candidate)) precision = candidate;
+    if (kept == name_of(candidate)) return candidate;
   }
-  const HalfCompute compute = compute_of(world, precision);
+  return precision_of(context.config.model, bfloat16);
+}
+
+void settle_precision(RunContext& context, const store::Checkpoint* checkpoint) {
+  const Precision precision = context.config.model.precision = precision_for(context, checkpoint);
+  const HalfCompute compute = compute_of(context.world(), precision);
   context.manifest.add(precision_entry, std::string(name_of(precision)));
   if (precision != Precision::float32) {
     context.manifest.add(products_entry, std::string(kernels::name_of(compute)));
   }
-  say(context, precision, compute);
+  say(context, precision, compute, compute_of(context.world(), Precision::bfloat16));
   if (checkpoint == nullptr) return;
-  changes = manifest_changes(checkpoint->header().manifest, context.manifest, bit_entries_of_precision);
+  const std::string changes =
+      manifest_changes(checkpoint->header().manifest, context.manifest, bit_entries_of_precision);
   if (!changes.empty()) context.log->warn("since the checkpoint: {}", changes);
+}
+
+void settle_precision(RunContext& context, const StartPoint& start) {
+  settle_precision(context, start.checkpoint && !start.weights_only ? &*start.checkpoint : nullptr);
 }
 
 }  // namespace fcmnist::train

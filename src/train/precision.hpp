@@ -31,9 +31,14 @@ std::string describe(model::Precision precision, kernels::HalfCompute compute);
 /// given asks for nothing.
 bool asks_anew(const model::MlpOptions& now, const model::MlpOptions& checkpointed);
 
-/// Settles config.model.precision: that of the checkpoint which the run goes on from, unless it asks anew;
-/// else what the configuration means on the slowest rank. From here on it is in the manifest, and the log has
-/// said it. Collective.
+/// What is computed in: the precision of the checkpoint that is gone on from, or evaluated, unless the
+/// configuration asks anew; else what it means on the slowest rank. Collective.
+///   checkpoint  on rank 0; nullptr: none
+model::Precision precision_for(const RunContext& context, const store::Checkpoint* checkpoint);
+
+/// Settles config.model.precision. From here on it is in the manifest, and the log has said it. Collective.
+void settle_precision(RunContext& context, const store::Checkpoint* checkpoint);
+/// Of a training run.
 void settle_precision(RunContext& context, const StartPoint& start);
 
 }  // namespace fcmnist::train

@@ -237,16 +237,14 @@ void validate_training(RunContext& context) {
 }
 
 void validate_evaluation(RunContext& context) {
-  settle_precision(context, {});
   const config::RunConfig& config = context.config;
   const data::DatasetShape shape = find_dataset(context.topology, config.eval_input, *context.log);
-  const EvaluationMapping mapping = map_evaluation(config, shape, context.placement);
   const bool all = config.run.mode == config::Mode::eval_all;
+  std::optional<store::Checkpoint> checkpoint;  // on rank 0
   on_root(context, [&] {
     const store::ModelDir model_dir(config.run.model_dir);
     const std::string& given = context.arguments->checkpoint_path;
     const bool one_is_given = !all && !given.empty();
-    std::optional<store::Checkpoint> checkpoint;
     if (one_is_given) {
       checkpoint = store::Checkpoint::read(given);
     } else {
@@ -259,6 +257,8 @@ void validate_evaluation(RunContext& context) {
                      : fmt::format("{} of {} in {}", all ? "all" : "the newest intact one",
                                    model_dir.checkpoint_steps().size(), model_dir.path().string()));
   });
+  settle_precision(context, checkpoint ? &*checkpoint : nullptr);
+  const EvaluationMapping mapping = map_evaluation(config, shape, context.placement);
   row(context, "data", "{}", data::to_string(shape));
   row(context, "samples", "{} would be scored, {} by each of {} ranks, all layers on each", mapping.samples,
       span_text(mapping.rank_samples), context.ranks());
