@@ -46,7 +46,9 @@ double node_seconds(const config::RunConfig& config, const Mapping& mapping, con
   const auto numbers = static_cast<double>(stage.numbers);
   const double owned = numbers * static_cast<double>(stage.most_owned) /
                        static_cast<double>(std::max<std::size_t>(stage.blocks, 1));
-  const bool norm_first = config.optimizer.max_gradient_norm > 0.0 ||
+  const bool scales = config.model.precision != model::Precision::float32 &&
+                      config.optimizer.loss_scale.factor == optim::LossScaleOptions::dynamic;
+  const bool norm_first = config.optimizer.max_gradient_norm > 0.0 || scales ||
                           config.run.nan_policy == config::NanPolicy::skip || config.run.reproducible;
   const bool several = stage.most_node_ranks > 1;
   const double wide = static_cast<double>(mapping.number_bytes) / sizeof(float);

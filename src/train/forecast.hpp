@@ -28,9 +28,9 @@ struct LinkRate {
 /// How fast a machine is. Seconds "per number" are of one core that has the numbers in no cache of its own.
 struct Rates {
   std::vector<StageTime> stages;  ///< of the largest microbatch of each stage
-  double update_s = 0.0;          ///< per number: of a gradient to weights
+  double update_s = 0.0;          ///< per number: of a gradient to weights, in the precision
   double add_s = 0.0;             ///< per number: of each gradient that is added
-  double copy_s = 0.0;            ///< per number
+  double copy_s = 0.0;            ///< per working weight, in the precision
   double fixed_point_s = 0.0;     ///< per number: to integers; reproducible
   double wait_s = 0.0;            ///< of all ranks of a node for each other, for each of them
   LinkRate within_node, between_nodes;

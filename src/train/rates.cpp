@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 #include <numeric>
+#include <type_traits>
 
 #include "comm/session.hpp"
 #include "core/arena.hpp"
@@ -116,20 +117,34 @@ StageTime medians_of(StageWork<T> work, double seconds) {
 }
 
 /// Passes over arrays that come from memory or a far cache, as gradients that other cores have written do.
+/// T is the type of the working weights, which the update writes and other ranks copy.
+template <class T>
 void measure_passes(const config::RunConfig& config, Rates& rates) {
   constexpr std::size_t numbers = std::size_t{1} << 18, arrays = 16;
   constexpr double seconds = 0.05;
   const AlignedArray<float> all(arrays * numbers);
+  const AlignedArray<T> working(arrays * numbers);
   const AlignedArray<std::int64_t> integers(numbers);
   std::size_t next = 0;
-  const auto take = [&] { return std::span(all.data() + next++ % arrays * numbers, numbers); };
+  const auto take_from = [&](const auto& array) {
+    return std::span(array.data() + next++ % arrays * numbers, numbers);
+  };
+  const auto take = [&] { return take_from(all); };
   const auto count = static_cast<double>(numbers);
-  rates.copy_s = median_time_s(seconds, [&] { std::ranges::copy(take(), take().begin()); }) / count;
+  rates.copy_s =
+      median_time_s(seconds, [&] { std::ranges::copy(take_from(working), take_from(working).begin()); }) /
+      count;
   rates.update_s = median_time_s(seconds,
                                  [&] {
                                    const std::array<const float*, 1> from = {take().data()};
                                    const auto weights = take(), momentum = take();
-                                   optim::sgd_update(config.optimizer, {0.0, 1.0}, from, weights, momentum);
+                                   const optim::SgdStep step{0.0, 1.0};
+                                   if constexpr (std::is_same_v<T, float>) {
+                                     optim::sgd_update(config.optimizer, step, from, weights, momentum);
+                                   } else {
+                                     optim::sgd_update(config.optimizer, step, from, weights, momentum,
+                                                       take_from(working));
+                                   }
                                  }) /
                    count;
   const auto sum_of = [&](std::size_t terms) {
@@ -171,9 +186,10 @@ Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, con
     rates.stages.push_back(measure_stage(config, mlp, stage.nodes, view, mapping.microbatch_samples,
                                          seconds / static_cast<double>(mapping.stages.size())));
   }
-  measure_passes(config, rates);
+  model::with_number_type(config.model.precision, [&]<class T>() { measure_passes<T>(config, rates); });
   rates.wait_s = wait_assumed_s;
-  rates.within_node = {sizeof(float) / (3.0 * rates.copy_s), message_in_node_assumed_s};  // three copies
+  const auto number_bytes = static_cast<double>(model::number_bytes(config.model.precision));
+  rates.within_node = {number_bytes / (3.0 * rates.copy_s), message_in_node_assumed_s};  // three copies
   rates.between_nodes = between_nodes_assumed;
   rates.ranks_per_core = comm::threads_per_core(mapping.placement, config.kernels.blas_threads);
   return rates;

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
+#include <span>
 
 #include "support/mpi_test.hpp"
 #include "support/random_matrix.hpp"
@@ -56,6 +58,46 @@ TEST_P(Replicas, OwnersWriteAndAllHaveTheSame) {
       ASSERT_EQ(replica.mine().data()[i], numbers[i]);
     EXPECT_TRUE(same_on_all_ranks(replica.mine()));
   }
+}
+
+/// All 2^16 of them: numbers are moved, not computed with, so that a NaN stays the same NaN.
+template <class Half>
+void expect_every_half_is_taken_as_it_was_offered(int ranks_per_node) {
+  constexpr std::size_t all_halves = std::size_t{1} << 16;
+  Layout layout;
+  layout.add("weight", 64, all_halves / 64);
+  const Topology topology(world(), ranks_per_node);
+  const BasicReplica<Half> replica(topology, layout);
+  EXPECT_EQ(BasicReplica<Half>::shared_bytes(topology.seat(), layout),
+            topology.node().size() > 1 ? layout.size() * 2 : 0);
+  const auto blocks = blocks_of(layout);
+  const auto ranks = static_cast<std::size_t>(topology.node().size());
+  const auto me = static_cast<std::size_t>(topology.node().rank());
+  const auto bits_at = [](std::size_t place, std::uint16_t step) {
+    return static_cast<std::uint16_t>(place + 7919U * step);
+  };
+  for (std::uint16_t step = 1; step <= 3; ++step) {
+    for (std::size_t b = me; b < blocks.size(); b += ranks) {
+      const std::span<Half> mine = replica.mine().block(blocks[b]);
+      for (std::size_t i = 0; i < mine.size(); ++i) {
+        mine[i] = std::bit_cast<Half>(bits_at(blocks[b].offset + i, step));
+      }
+      replica.offer(blocks[b]);
+    }
+    world().barrier();
+    for (std::size_t b = 0; b < blocks.size(); ++b) {
+      if (b % ranks != me) replica.take(blocks[b]);
+    }
+    for (std::size_t i = 0; i < all_halves; ++i) {
+      ASSERT_EQ(std::bit_cast<std::uint16_t>(replica.mine().data()[i]), bits_at(i, step)) << i;
+    }
+    world().barrier();
+  }
+}
+
+TEST_P(Replicas, OfHalvesGiveEveryBit) {
+  expect_every_half_is_taken_as_it_was_offered<BFloat16>(GetParam());
+  expect_every_half_is_taken_as_it_was_offered<Float16>(GetParam());
 }
 
 INSTANTIATE_TEST_SUITE_P(RanksPerNode, Replicas, testing::Values(0, 1, 2, 3));

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cstdint>
 #include <vector>
 
+#include "core/half.hpp"
 #include "support/mpi_test.hpp"
 
 namespace fcmnist::comm {
@@ -88,6 +91,43 @@ TEST_P(Links, ActivationsArriveAtTheNextStageAndGradientsAtTheOneBefore) {
 
 INSTANTIATE_TEST_SUITE_P(BothPurposes, Links,
                          testing::Values(StageLink::Purpose::training, StageLink::Purpose::evaluation));
+
+/// In a link of halves; without gaps between rows, as their activations lie in memory.
+TEST(StageLink, HalvesTravelUnchanged) {
+  constexpr std::size_t units = 512, samples = 128;  // every bit pattern of a half, in several messages
+  const Topology topology(world());
+  const Grid grid(topology, world().size());
+  const int me = world().rank();
+  for (const std::size_t room : {samples, 2 * samples + 5}) {  // just enough, and more
+    StageLink link(grid, StageLink::Purpose::training, units, units, room, true, sizeof(BFloat16));
+    std::vector<BFloat16> out(units * samples), in(units * samples);
+    const auto bits_of = [](std::size_t place, int sender) {
+      return static_cast<std::uint16_t>(place + static_cast<std::size_t>(sender) * 31);
+    };
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = std::bit_cast<BFloat16>(bits_of(i, me));
+    const auto expect_from = [&](int sender) {
+      for (std::size_t i = 0; i < in.size(); ++i) {
+        ASSERT_EQ(std::bit_cast<std::uint16_t>(in[i]), bits_of(i, sender)) << i;
+      }
+    };
+    const MatrixView<BFloat16> to_send(out.data(), units, samples), received(in.data(), units, samples);
+    link.begin(1);
+    link.receive_activation(received);
+    if (!grid.is_first_stage()) expect_from(me - 1);
+    link.send_activation(to_send);
+    link.receive_gradient(received);
+    if (!grid.is_last_stage()) expect_from(me + 1);
+    link.send_gradient(to_send);
+    link.finish();
+  }
+}
+
+TEST(StageLink, HalvesNeedHalfTheMemory) {
+  const auto bytes = [](std::size_t number_bytes) {
+    return StageLink::bytes(StageLink::Purpose::training, 1, 1, 500, 300, 64, number_bytes);
+  };
+  EXPECT_EQ(2 * bytes(sizeof(BFloat16)), bytes(sizeof(float)));
+}
 
 TEST(StageLink, TwoLinksDoNotMixTheirMessages) {
   const Topology topology(world());

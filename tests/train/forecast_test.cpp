@@ -137,6 +137,17 @@ TEST_F(Forecasts, OfClippingReadsTheGradientTwice) {
   EXPECT_GT(on(4, 1).update_s, without);
 }
 
+TEST_F(Forecasts, OfADynamicLossScaleReadsTheGradientTwiceInHalf) {
+  const double without = on(4, 1).update_s;
+  config.optimizer.loss_scale.factor = optim::LossScaleOptions::dynamic;
+  EXPECT_EQ(on(4, 1).update_s, without) << "float32 needs no scale";
+  config.model.precision = model::Precision::float16;
+  const double scaled = on(4, 1).update_s;
+  config.optimizer.loss_scale.factor = 1024.0;
+  EXPECT_EQ(on(4, 1).update_s, without);
+  EXPECT_GT(scaled, without);
+}
+
 TEST_F(Forecasts, OfTheSameBitsAddsTheRounding) {
   config.run.reproducible = true;
   config.run.microbatch = 256;

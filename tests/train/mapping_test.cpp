@@ -141,6 +141,24 @@ TEST(Mapping, PrivateMemoryIsWeightsActivationsAndOrder) {
   EXPECT_EQ(map(with(128), 2, 1).private_memory.windows, 0U) << "shared";
 }
 
+/// Of weights a rank has its own in half numbers; a node has the masters in float32, and what ranks offer
+/// each other in half.
+TEST(Mapping, CountsMasterWeightsAndWorkingWeightsOnceEach) {
+  for (const auto precision : {model::Precision::bfloat16, model::Precision::float16}) {
+    config::RunConfig half = with(128);
+    half.model.precision = precision;
+    const Mapping one = map(with(128), 1, 1), half_one = map(half, 1, 1);
+    const std::size_t numbers = one.stages[0].numbers;
+    EXPECT_EQ(half_one.private_memory.weights, numbers * 2);
+    EXPECT_EQ(half_one.private_memory.windows, one.private_memory.windows + numbers * 4);
+    EXPECT_EQ(half_one.saving_on_rank_0, one.saving_on_rank_0) << "checkpoints hold master weights";
+    const Mapping four = map(with(128), 4, 1), half_four = map(half, 4, 1);
+    EXPECT_EQ(half_four.private_memory.weights, numbers * 2);
+    EXPECT_EQ(half_four.private_memory.windows, 0U);
+    EXPECT_EQ(half_four.shared_on_a_node, four.shared_on_a_node + numbers * 4 - numbers * 2);
+  }
+}
+
 TEST(Mapping, OfALargePlannedWorld) {
   const Mapping mapping = map(with(8192), 1024, 64);
   EXPECT_EQ(mapping.nodes, 64);

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "core/error.hpp"
+#include "core/half.hpp"
 #include "support/mpi_test.hpp"
 #include "train/small_problem.hpp"
 
@@ -87,7 +88,15 @@ TEST(BitsSha256, SeesEveryBitOfTheSlotsAndNoneOfTheGaps) {
 
 class ReplicaCheck : public testing::TestWithParam<int> {
  protected:
-  ReplicaCheck() { state_.initialize(1); }
+  explicit ReplicaCheck(model::Precision precision = model::Precision::float32)
+      : config_(small_config_in(precision)) {
+    state_.initialize(1);
+  }
+  static config::RunConfig small_config_in(model::Precision precision) {
+    config::RunConfig config = test::small_config();
+    config.model.precision = precision;
+    return config;
+  }
 
   /// What check_replicas says on this rank; "" if nothing. It is the same on all.
   [[nodiscard]] std::string found() const {
@@ -116,7 +125,7 @@ class ReplicaCheck : public testing::TestWithParam<int> {
     return others == 0 && topology_.node_count() == 2;
   }
 
-  const config::RunConfig config_ = test::small_config();
+  const config::RunConfig config_;
   const comm::Topology topology_{world(), GetParam()};
   const comm::Grid grid_{topology_};
   const model::Mlp mlp_{model::widths_of(config_.model, test::SmallProblem::features), config_.model,
@@ -180,6 +189,66 @@ TEST_P(ReplicaCheck, OptimizerStateIsComparedBetweenNodes) {
     world().barrier();
   }
 }
+
+// --- in mixed precision: of working weights every rank has its own, of master weights every node ---
+
+class MixedReplicaCheck : public ReplicaCheck {
+ protected:
+  MixedReplicaCheck() : ReplicaCheck(model::Precision::bfloat16) {}
+
+  static void flip(BFloat16& number, std::uint16_t bits) {
+    number = std::bit_cast<BFloat16>(static_cast<std::uint16_t>(std::bit_cast<std::uint16_t>(number) ^ bits));
+  }
+};
+
+TEST_P(MixedReplicaCheck, AFlippedBitOfAWorkingWeightIsFoundOnWhicheverRankItIs) {
+  EXPECT_EQ(found(), "");
+  const std::span<BFloat16> weights = state_.replica<BFloat16>().mine().all();
+  for (int rank = 0; rank < world().size(); ++rank) {
+    const std::string& host = placement_[static_cast<std::size_t>(rank)].host;
+    for (const std::uint16_t bit : {std::uint16_t{1}, std::uint16_t{1U << 15}}) {
+      if (is_me(rank)) flip(weights[weights.size() / 3], bit);
+      const std::string text = found();
+      if (world().size() == 2 || is_alone_against_one_node(rank)) {
+        EXPECT_THAT(text, HasSubstr("after step 1200: weights differ, and no majority"));
+        EXPECT_THAT(text, HasSubstr(fmt::format("rank {} (node ", rank)));
+      } else {
+        EXPECT_THAT(text, HasSubstr(fmt::format("rank {} (node {}): its weights differ from those of the "
+                                                "other {} ranks",
+                                                rank, host, world().size() - 1)));
+      }
+      if (is_me(rank)) flip(weights[weights.size() / 3], bit);
+      EXPECT_EQ(found(), "");
+    }
+  }
+}
+
+/// The last bit of a float32: the working weights that are rounded from it are the same.
+TEST_P(MixedReplicaCheck, AFlippedBitOfAMasterWeightIsFoundBetweenNodes) {
+  for (int rank = 0; rank < world().size(); ++rank) {
+    const bool flips = is_me(rank) && topology_.is_leader();
+    const bool somebody_flips = world().max(flips ? 1.0 : 0.0) > 0.0;
+    if (flips) ReplicaCheck::flip(state_.weights().all()[40], 1U);
+    const std::string text = found();
+    if (topology_.node_count() == 1 || !somebody_flips) {
+      EXPECT_EQ(text, "");
+    } else if (topology_.node_count() == 2) {
+      EXPECT_THAT(text,
+                  StartsWith("after step 1200: master weights or optimizer values differ, and no majority"));
+      EXPECT_THAT(text, HasSubstr(fmt::format("rank {} (node ", rank)));
+    } else {
+      EXPECT_THAT(text, StartsWith(fmt::format("after step 1200: rank {} (node ", rank)));
+      EXPECT_THAT(text, HasSubstr(fmt::format(
+                            "its master weights or optimizer values differ from those of the other {} nodes",
+                            topology_.node_count() - 1)));
+    }
+    if (flips) ReplicaCheck::flip(state_.weights().all()[40], 1U);
+    world().barrier();
+  }
+  EXPECT_EQ(found(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(RanksPerNode, MixedReplicaCheck, testing::Values(0, 1, 2));
 
 TEST(ReplicaCheckOfStages, ComparesTheRanksOfEachStageAndNotTheStages) {
   const config::RunConfig config = test::small_config();

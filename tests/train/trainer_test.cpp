@@ -494,6 +494,69 @@ TEST_P(OnStages, ANonFiniteGradientStopsTheRunOtherwise) {
   world().barrier();
 }
 
+struct Scaled {
+  std::vector<double> losses, norms, scales;
+  std::vector<bool> skipped;
+  std::vector<float> weights;
+
+  bool operator==(const Scaled&) const = default;
+};
+
+/// 12 steps, of which the first overflow.
+Scaled train_scaled(const comm::Communicator& group, const config::RunConfig& config, int ranks_per_node,
+                    int stages = 1) {
+  const SmallProblem problem(150);
+  const data::Dataset dataset = problem.view();
+  const comm::Topology topology(group, ranks_per_node);
+  const comm::Grid grid(topology, stages);
+  const model::Mlp mlp = test::stage_of(config, grid);
+  const data::EpochPlan plan(dataset.samples(), step_batch(config, grid.replicas()), false);
+  ModelState state(grid, mlp);
+  Trainer trainer(config, grid, dataset, plan, mlp, state, 12, true);
+  state.initialize(config.run.seed);
+  Scaled result;
+  for (int s = 0; s < 12; ++s) {
+    const StepResult step = trainer.step();
+    result.losses.push_back(step.loss);
+    // A NaN is not equal to itself, and how a norm is not finite is nobody's concern.
+    result.norms.push_back(std::isfinite(step.gradient_norm) ? step.gradient_norm : -1.0);
+    result.scales.push_back(step.loss_scale);
+    result.skipped.push_back(step.skipped);
+  }
+  const auto network = state.gather();
+  for (const Slot& slot : mlp.network_layout().slots()) {
+    const std::size_t begin = result.weights.size();
+    result.weights.resize(begin + slot.count());
+    if (network) std::copy_n(network->weights.data() + slot.offset, slot.count(), &result.weights[begin]);
+  }
+  group.broadcast(result.weights, 0);
+  return result;
+}
+
+/// The gradient is infinite in some microbatches, those of one rank perhaps, and sums are in fixed point.
+TEST(ReproducibleFloat16, OverflowsOfTheFirstStepsAreTheSameInAnyWorld) {
+  config::RunConfig config = in(model::Precision::float16, reproducible());
+  config.optimizer.loss_scale.factor = optim::LossScaleOptions::dynamic;
+  config.optimizer.loss_scale.initial = config.optimizer.loss_scale.max = 0x1p24;
+  config.optimizer.loss_scale.steps_per_increase = 1000;
+  const comm::Communicator alone = world().split(world().rank());
+  const Scaled serial = train_scaled(alone, config, 0);
+  EXPECT_TRUE(serial.skipped[0] && serial.skipped[1]);
+  EXPECT_FALSE(serial.skipped.back());
+  for (std::size_t s = 0; s + 1 < serial.scales.size(); ++s) {
+    EXPECT_EQ(serial.scales[s + 1], serial.skipped[s] ? serial.scales[s] / 2.0 : serial.scales[s]);
+    EXPECT_EQ(serial.norms[s] < 0.0, serial.skipped[s]);
+  }
+  for (const int stages : test::stage_counts(world().size(), config)) {
+    for (const int ranks_per_node : {0, 1, 2}) {
+      const Scaled shared = train_scaled(world(), config, ranks_per_node, stages);
+      EXPECT_EQ(shared.scales, serial.scales);
+      EXPECT_EQ(shared.losses, serial.losses);
+      EXPECT_TRUE(shared == serial) << stages << " stages, " << ranks_per_node << " ranks per node";
+    }
+  }
+}
+
 config::RunConfig scaled(double initial) {
   config::RunConfig config = in(model::Precision::float16, small_config());
   config.optimizer.loss_scale.factor = optim::LossScaleOptions::dynamic;
