@@ -192,8 +192,10 @@ class Job:
 
 
 def sbatch(name, script, options, arguments, model_dir=None, **environment):
+    temporary = os.path.join(DIRECTORY, name + ".tmp")  # Open MPI stumbles where jobs share one
+    os.mkdir(temporary)
     submitted = run("sbatch", "--parsable", f"--output={DIRECTORY}/{name}.out", *options, script, *arguments,
-                    **environment)
+                    TMPDIR=temporary, **environment)
     job = Job(submitted.stdout.strip(), name, model_dir)
     job.refusal = submitted.stderr
     return job
