@@ -5,9 +5,11 @@
 Exit code 77: not root, or Slurm or h5py is not installed: skipped.
 
 Jobs that are stopped, preempted, requeued, or lose a node must end by themselves with the bits of the job that nothing
-disturbed; for each the test prints what it has cost.
+disturbed; for each the test prints what it has cost. Trainings are frozen in the midst of their steps until what
+disturbs them is there: no machine is too fast for it.
 """
 import concurrent.futures
+import contextlib
 import datetime
 import functools
 import glob
@@ -15,6 +17,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -70,6 +73,26 @@ def tearDownModule():
     shutil.rmtree(DIRECTORY)
 
 
+def status(pid):
+    """What the kernel says of a process: State, ShdPnd, ...; nothing if there is none."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return {}
+    return dict(re.findall(r"^(\w+):\t(.*)$", text, re.MULTILINE))
+
+
+def state(pid):
+    """T: frozen; Z: ended; other letters: it goes on."""
+    return status(pid).get("State", "Z")[0]
+
+
+def is_signalled(pid):
+    """Whether it will stop as soon as it goes on."""
+    pending = int(status(pid).get("ShdPnd", "0"), 16)
+    return any(pending >> (number - 1) & 1 for number in (signal.SIGUSR1, signal.SIGTERM))
+
+
 class Job:
     """A job of a batch script, or a task of a job array."""
 
@@ -96,21 +119,58 @@ class Job:
     def exit_code(self):
         return int(self.field("ExitCode").partition(":")[0])
 
-    def wait_until(self, what, holds, timeout_s=150):
+    def wait_until(self, what, holds, timeout_s=150, poll_s=0.2):
         deadline_s = time.monotonic() + timeout_s
         while not holds():
             if time.monotonic() > deadline_s:
                 raise AssertionError(f"job {self.id} ({self.name}): not {what} after {timeout_s} s\n{self.output}")
-            time.sleep(0.2)
+            time.sleep(poll_s)
         return self
-
-    def wait_for_step(self, step):
-        return self.wait_until(f"at step {step}", lambda: f"Step={step} " in self.output)
 
     def wait(self):
         """Until it has ended for good."""
         finished = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED")
         return self.wait_until("finished", lambda: self.field("JobState") in finished)
+
+    def ranks(self):
+        """Process ids, on all nodes: they are this machine."""
+        found = []
+        for directory in glob.glob("/proc/[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended
+                if os.readlink(directory + "/exe") == os.path.realpath(PROGRAM):
+                    if os.fsencode(self.model_dir) in pathlib.Path(directory, "cmdline").read_bytes().split(b"\0"):
+                        found.append(int(os.path.basename(directory)))
+        return found
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """Two ranks that train LONG, by process id: until the end of the context they do nothing, unless Slurm itself
+        makes them go on."""
+        def under_way():
+            return f"Step={FROZEN_AFTER} " in self.output and glob.glob(self.model_dir + "/checkpoint_*.h5")
+
+        self.wait_until("under way", under_way, poll_s=0.02)
+        ranks = self.ranks()
+        try:
+            for rank in ranks:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(rank, signal.SIGSTOP)
+            self.wait_until("frozen", lambda: all(state(rank) in "TZ" for rank in ranks), 10, 0.01)
+            there = sum(state(rank) == "T" for rank in ranks)
+            if there != 2:
+                raise AssertionError(f"job {self.id} ({self.name}): {there} of 2 ranks could be frozen; the others "
+                                     f"had already ended\n{self.output}")
+            yield ranks
+        finally:
+            for rank in ranks:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(rank, signal.SIGCONT)
+
+    def wait_for_a_signal(self, ranks):
+        """Until one of the frozen ranks has a signal, which all will stop for, or Slurm has made it go on or killed it.
+        Not until all have: a second after the first mpirun kills those that are still there."""
+        self.wait_until("reached by a signal", lambda: any(state(r) != "T" or is_signalled(r) for r in ranks),
+                        poll_s=0.02)
 
     def cost(self):
         """How often it was started again, how many steps were done twice, and how long no step was done."""
@@ -132,8 +192,10 @@ class Job:
 
 
 def sbatch(name, script, options, arguments, model_dir=None, **environment):
+    temporary = os.path.join(DIRECTORY, name + ".tmp")  # Open MPI stumbles where jobs share one
+    os.mkdir(temporary)
     submitted = run("sbatch", "--parsable", f"--output={DIRECTORY}/{name}.out", *options, script, *arguments,
-                    **environment)
+                    TMPDIR=temporary, **environment)
     job = Job(submitted.stdout.strip(), name, model_dir)
     job.refusal = submitted.stderr
     return job
@@ -220,11 +282,12 @@ class SlurmTest(unittest.TestCase):
         self.assertFalse(os.path.exists(model_dir))
 
 
-# Some seconds on two nodes of one rank each; it is disturbed after a first checkpoint.
+# A second or more on two ranks; it is disturbed some steps behind a first checkpoint.
 LONG = ("--max_steps", "8000", "runconfig.checkpoint_steps=500", "runconfig.eval_frequency=2000",
         "runconfig.log_steps=100")
-DISTURBED_AT = 1000
+FROZEN_AFTER = 600
 TWO_NODES = ("--nodes=2", "--ntasks-per-node=1")
+MAX_TIME_AUTO_LEAVES_S = 15  # the margin in src/train/time_limit.cpp
 
 
 def signal_the_batch_shell(job):  # as Slurm does before the end of the job's time: --signal=B:USR1@90
@@ -244,8 +307,21 @@ def cancel(job):
 
 
 def disturb(name, launcher, happens, *arguments):
-    job = train(name, TWO_NODES, *LONG, *arguments, LAUNCHER=launcher).wait_for_step(DISTURBED_AT)
-    happens(job)
+    job = train(name, TWO_NODES, *LONG, *arguments, LAUNCHER=launcher)
+    with job.frozen() as ranks:
+        happens(job)
+        job.wait_for_a_signal(ranks)
+    return job.wait()
+
+
+def outlast(name):
+    """A job that does not go on before the moment at which runconfig.max_time=auto stops, and 2 s, since Slurm gives
+    the program whole seconds. The script's own signal would come a minute early."""
+    job = train(name, (*TWO_NODES, "--time=1", "--signal=B:CONT@1"), *LONG)
+    with job.frozen():
+        end = datetime.datetime.fromisoformat(job.field("EndTime"))
+        left_s = (end - datetime.datetime.now()).total_seconds()
+        time.sleep(max(0, left_s - MAX_TIME_AUTO_LEAVES_S + 2))
     return job.wait()
 
 
@@ -300,11 +376,8 @@ class Disturbed(SideBySide):
 
     @classmethod
     def setUpClass(cls):
-        # It trains for a few seconds, then 15 s are left of its minute. The script's own signal, which may come a minute
-        # early, would stop it before.
-        late = stand_in("late", f'[[ $SLURM_RESTART_COUNT ]] || sleep 42\nexec {PROGRAM} "$@"\n')
         cls.begin({
-            "time": (train_to_the_end, ("--time=1", "--signal=B:CONT@1"), {"FCMNIST_MPI": late}),
+            "time": (outlast,),
             "signal_srun": (disturb, "srun", signal_the_batch_shell),
             "signal_mpirun": (disturb, "mpirun", signal_the_batch_shell),
             "ranks_srun": (disturb, "srun", signal_the_ranks, "--restart"),  # over again only in the first start
@@ -348,30 +421,38 @@ class Disturbed(SideBySide):
 class LostNodes(SideBySide):
     """Nodes that are taken from all jobs which run on them."""
 
-    def check_both(self, what, happens):
+    def check_both(self, what, happens, then):
         jobs = [train(f"{what}_{launcher}", TWO_NODES, *LONG, LAUNCHER=launcher) for launcher in ("srun", "mpirun")]
-        for job in jobs:
-            job.wait_for_step(DISTURBED_AT)
-        happens()
+        with contextlib.ExitStack() as stack:
+            with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:  # one may be done before the other begins
+                frozen = list(pool.map(stack.enter_context, [job.frozen() for job in jobs]))
+            happens()
+            for job, ranks in zip(jobs, frozen):
+                job.wait_for_a_signal(ranks)
+        then()
         for job in jobs:
             self.check_same_bits(job.wait())
             self.assertEqual(job.field("Restarts"), "1", job.output)
+            self.assertIn("resuming at step", job.output)
 
     def test_a_node_fails(self):
         def fail():
             run("scontrol", "update", "nodename=n1", "state=down", "reason=test")
+
+        def come_back():
             time.sleep(1)
             run("scontrol", "update", "nodename=n1", "state=resume")  # fails where the node is back by itself
 
-        self.check_both("failure", fail)
+        self.check_both("failure", fail, come_back)
 
     def test_a_more_urgent_job_comes(self):
-        def come():
-            urgent = run("sbatch", "--parsable", "--partition=urgent", "--exclusive", "--nodes=2", "--output=/dev/null",
-                         "--wrap=sleep 1").stdout.strip()
-            Job(urgent, "urgent", None).wait()
+        urgent = Job("", "urgent", None)
 
-        self.check_both("urgent", come)
+        def come():
+            urgent.id = run("sbatch", "--parsable", "--partition=urgent", "--exclusive", "--nodes=2",
+                            "--output=/dev/null", "--wrap=sleep 1").stdout.strip()
+
+        self.check_both("urgent", come, urgent.wait)
 
 
 class Ends(SideBySide):
@@ -440,10 +521,13 @@ class OtherScripts(unittest.TestCase):
 
     def test_array_of_seeds(self):
         tasks = self.array("seeds", 3, SMOKE, *LONG)
-        # The last task has the job id of the array: it must be queued again alone.
-        signal_the_batch_shell(tasks[2].wait_for_step(DISTURBED_AT))
         for task, job in enumerate(tasks, 1):
             job.model_dir = os.path.join(DIRECTORY, "seeds", f"smoke_seed{task}")
+        # The last task has the job id of the array: it must be queued again alone.
+        with tasks[2].frozen() as ranks:
+            signal_the_batch_shell(tasks[2])
+            tasks[2].wait_for_a_signal(ranks)
+        for task, job in enumerate(tasks, 1):
             self.assertEqual(job.wait().exit_code, 0, job.output)
             self.assertEqual(job.field("Restarts"), "01"[task == 3], job.output)
             self.assertEqual(len(losses(job.model_dir)), 8000)
