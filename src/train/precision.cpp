@@ -178,6 +178,7 @@ void settle_arithmetic(RunContext& context, const StartPoint& start) {
   const optim::LossScaleOptions given = scale;
   if (!given.factor && then) scale = then->loss_scale;
   scale.factor = scale.factor.value_or(1.0);
+  context.config_yaml = config::to_yaml(context.config);  // files have the loss scaling, for the next resume
   say_scale(context, given);
 }
 

@@ -79,7 +79,7 @@ class Resumes(Mixed):
             self.train_plain(f"{name}_whole", 40, *arguments)
             self.train_plain(f"{name}_twice", 17, *arguments)
             log = self.train_plain(f"{name}_twice", 40).output
-            self.assertNotIn("from here on", log)
+            self.assertNotRegex(log, "(optimizer|model).*from here on")
             self.assertIn(f"precision: {name}", log)
             self.assertEqual(self.manifest(f"{name}_twice", "precision"), name)
             whole, twice = (self.directory / f"{name}_{kind}" for kind in ("whole", "twice"))
@@ -119,6 +119,48 @@ class Resumes(Mixed):
             self.assertEqual(self.manifest("run", "precision"), precision)
         self.train("float32", 80)
         self.check_trains_like(self.losses("run"), self.losses("float32"))
+
+
+class Evaluations(Mixed):
+    EVALUATED = settings(runconfig__mode="train_and_eval", eval_input__use_fake_data=True)
+
+    def evaluate(self, name, *arguments, mode="eval", ranks=2):
+        done = self.run_to_end("-o", self.directory / name, "-m", mode, *arguments, ranks=ranks)
+        with h5py.File(self.directory / name / "evaluation.h5") as file:
+            return done, file["eval/loss"][()], file.attrs["precision"]
+
+    def test_are_in_the_precision_of_the_checkpoint(self):
+        for name, arguments in (("bfloat16", BFLOAT16), ("float16", FLOAT16)):
+            self.train(name, 20, *arguments, *self.EVALUATED, ranks=2)
+            expected = runs.metrics(self.directory / name, "eval")["loss"][-1:]
+            for forgetful in ([], ["-p", self.settings_without_precision(name)]):
+                done, losses, precision = self.evaluate(name, *forgetful)
+                self.assertEqual(len(done.lines(f"precision: {name} with float32 master weights")), 1, str(done))
+                self.assertEqual(done.lines("warning:"), [], str(done))
+                np.testing.assert_array_equal(losses, expected)
+                self.assertEqual(precision, name)
+            done, losses, precision = self.evaluate(name, *FLOAT32)
+            self.assertEqual(len(done.lines(f"since the checkpoint: precision from {name} to float32")), 1, str(done))
+            self.assertNotEqual(losses, expected)
+            np.testing.assert_allclose(losses, expected, rtol=1e-2)
+            self.assertEqual(precision, "float32")
+
+    def settings_without_precision(self, name):
+        text = (self.directory / name / "params.yaml").read_text()
+        kept = [line for line in text.splitlines() if "mixed_precision" not in line and "half_type" not in line]
+        self.assertLess(len(kept), len(text.splitlines()))
+        path = self.directory / f"{name}_forgotten.yaml"
+        path.write_text("\n".join(kept))
+        return path
+
+    def test_of_all_checkpoints_are_each_in_its_own(self):
+        evaluated = [*self.EVALUATED, *settings(runconfig__eval_frequency=20)]
+        for steps, arguments in ((20, FLOAT32), (40, BFLOAT16), (60, FLOAT32)):
+            self.train("run", steps, *arguments, *evaluated)
+        done, losses, _ = self.evaluate("run", "-p", self.settings_without_precision("run"), mode="eval_all", ranks=1)
+        np.testing.assert_array_equal(losses, runs.metrics(self.directory / "run", "eval")["loss"])
+        self.assertEqual([line.split("precision: ")[1] for line in done.lines("precision: ")],
+                         ["bfloat16 from here on", "float32 from here on"])
 
 
 class InstructionSets(Mixed):
