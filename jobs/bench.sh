@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Throughput of training on this machine, beside PyTorch's: tables in Markdown, and two CSV files.
 #   jobs/bench.sh             about 15 minutes, on an idle machine
-#   jobs/bench.sh --bf16      mixed precision beside PyTorch's, 5 minutes
+#   jobs/bench.sh --bf16      mixed precision beside PyTorch's, 9 minutes
 #   jobs/bench.sh --quick     one round of two batch sizes of both: does it run?
 # Settings by environment: RANKS (one per core), ROUNDS (5), and those of launch.sh. Our program and the peer
 # run in turn within each round, because machines drift. Results go to model_dir/bench (bench_bf16): raw.csv has every

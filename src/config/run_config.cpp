@@ -23,6 +23,7 @@ RunConfig built_in_experiment() {
   config.optimizer.learning_rate = {{optim::ScheduleKind::cosine, 0.1, 0.0, 1.0, 0}};
   config.optimizer.momentum = 0.9;
   config.optimizer.weight_decay_rate = 5e-4;
+  config.optimizer.loss_scale.factor = 1.0;
   config.run.num_epochs = 20;
   config.run.eval_frequency = 469;  // an epoch
   config.checkpoint.checkpoint_steps = 2345;

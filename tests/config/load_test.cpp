@@ -70,7 +70,7 @@ TEST(Load, AcceptsTheReferencesFile) {
   EXPECT_EQ(c.checkpoint.checkpoint_steps, 2000);
   EXPECT_EQ(c.model.mixed_precision, true);
   EXPECT_EQ(c.model.half_type, std::nullopt);
-  EXPECT_EQ(c.optimizer.loss_scale, optim::LossScaleOptions());
+  EXPECT_EQ(c.optimizer.loss_scale, optim::LossScaleOptions{.factor = 1.0});
   EXPECT_TRUE(loaded.warnings.empty());
   EXPECT_EQ(loaded.notes, (std::vector<std::string>{
                               "train_input.data_processor, eval_input.data_processor: the MNIST reader is "

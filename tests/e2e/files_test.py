@@ -103,7 +103,7 @@ class Checkpoint(Files):
             evaluation = dict(file["evaluation"].attrs)
         self.assertEqual(state, {"step": STEPS, "epoch": 5, "step_in_epoch": 5, "samples_seen": 5 * 500 + 5 * 64, "seed": 5,
                                  "skipped_in_a_row": 0, "gradient_exponent": 0,
-                                 "loss_scale": 1.0, "loss_scale_good_steps": 0})
+                                 "loss_scale": 0.0, "loss_scale_good_steps": 0})
         evaluated = runs.metrics(self.model_dir, "eval")
         self.assertEqual(evaluation, {"loss": evaluated["loss"][-1], "accuracy": evaluated["accuracy"][-1]})
 

@@ -189,6 +189,17 @@ class InstructionSets(Mixed):
         self.assertIn(words[""], {words["AVX512_CORE_BF16"], "AMX" if "amx_bf16" in flags else words["AVX512_CORE_BF16"]},
                       "the kernel may keep AMX from a process")
 
+    def test_that_differ_between_ranks_are_named(self):
+        self.train("best", 1, *BFLOAT16)
+        best = self.manifest("best", "half_products")
+        arguments = [runs.PROGRAM, "-o", self.directory / "run", "--max_steps", 3, *self.BASE, *BFLOAT16]
+        finished = runs.execute([*runs.MPIRUN, "-n", 1, "-x", "ONEDNN_MAX_CPU_ISA=AVX2", *arguments,
+                                 ":", "-n", 1, *arguments])
+        self.assertEqual(finished.code, 0, str(finished))
+        same = best == "emulated"
+        self.assertEqual(self.manifest("run", "half_products"), best if same else f"emulated, {best}")
+        self.assertEqual(len(finished.lines("ranks multiply halves differently")), 0 if same else 1, str(finished))
+
     def test_decide_what_nobody_has_asked_for(self):
         log = self.train_limited("run", "AVX2", *settings(model__mixed_precision=True))
         self.assertIn("precision: float32: this processor has no bfloat16 instructions", log)

@@ -58,7 +58,8 @@ TEST_P(Allocations, AStepMakesNone) {
   ModelState state(grid, mlp);
   Trainer trainer(config, grid, dataset, plan, mlp, state, 100, true);
   state.initialize(1);
-  // The first epoch: products of halves keep something for each number of samples.
+  // The first epoch: products of halves keep something for each number of samples. (Those of bfloat16
+  // are not here: oneDNN allocates in every call.)
   for (int s = 0; s < 3; ++s) static_cast<void>(trainer.step());
   const long before = allocations;
   for (int s = 0; s < 10; ++s) static_cast<void>(trainer.step());  // over the end of an epoch
@@ -68,8 +69,7 @@ TEST_P(Allocations, AStepMakesNone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(RanksPerNode, Allocations,
-                         testing::Values(Case{0}, Case{1}, Case{2}, Case{0, model::Precision::bfloat16},
-                                         Case{0, model::Precision::float16}));
+                         testing::Values(Case{0}, Case{1}, Case{2}, Case{0, model::Precision::float16}));
 
 }  // namespace
 }  // namespace fcmnist::train
