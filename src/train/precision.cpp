@@ -180,6 +180,9 @@ void settle_arithmetic(RunContext& context, const StartPoint& start) {
   scale.factor = scale.factor.value_or(1.0);
   context.config_yaml = config::to_yaml(context.config);  // files have the loss scaling, for the next resume
   say_scale(context, given);
+  if (context.config.comm.wire_type != comm::WireType::float32 && context.topology.node_count() == 1) {
+    context.log->info("runconfig.wire_type: there is one node, so no gradient travels");
+  }
 }
 
 }  // namespace fcmnist::train

@@ -52,6 +52,10 @@ class Runs(Mixed):
             self.assertEqual(weights.dtype, np.float32)
             self.assertTrue(np.any(weights.view(np.uint32) & 0xffff), "master weights are not rounded")
 
+    def test_a_wire_that_nothing_travels_on_is_named(self):
+        log = self.train("run", 2, "runconfig.wire_type", "bfloat16", ranks=2).output
+        self.assertIn("runconfig.wire_type: there is one node, so no gradient travels", log)
+
     def test_have_the_same_bits_in_any_world(self):
         for name, arguments in (("bfloat16", BFLOAT16), ("float16", FLOAT16)):
             for ranks in (1, 3):
