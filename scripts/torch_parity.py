@@ -298,7 +298,7 @@ def check(options):
             data_dir = data_dir.absolute()
         data = [read_idx(data_dir, f"train-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1")]
         print(f"data: {'made up' if options.made_up else data_dir}, {len(data[1])} samples", flush=True)
-        models = [options.model] if options.model else MODELS
+        models = [options.model] if options.model else CONFIGS
         results = {model: check_model(torch, model, data, data_dir, options) for model in models}
     if not all(agree for agree, _ in results.values()):
         return 1
@@ -317,7 +317,7 @@ def rank_counts(text):
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=MODELS, help="one of the networks only")
+    parser.add_argument("--model", choices=CONFIGS, help="one of the networks only")
     parser.add_argument("--ranks", type=rank_counts, default=[1], metavar="N,...", help="of fcmnist_mpi (1)")
     parser.add_argument("--steps", type=int, default=200, metavar="N", help="(200)")
     parser.add_argument("--batch", type=int, default=8, metavar="B", help="samples of a step, all ranks (8)")
