@@ -1,5 +1,4 @@
 """Ranks that stop, at any moment: the others end with an error that names them, nobody waits for ever."""
-import concurrent.futures
 import pathlib
 import signal
 import sys
@@ -32,19 +31,12 @@ class Stopped(runs.TestCase):
         self.assertEqual(errors.count(runs.ERROR_MARK), 1, str(run))
 
     def stop_each_rank(self, line, times=1, **values):
-        """Each rank in a run of its own, side by side, since most of it is waiting."""
-        def stopped(rank):
-            run = self.start(**values).wait_for_line(line, times)
-            run.send(signal.SIGSTOP, rank)
-            run.wait(TIMEOUT_S + SLACK_S)
-            return run
-
-        with concurrent.futures.ThreadPoolExecutor(RANKS) as pool:
-            ended = [pool.submit(stopped, rank) for rank in range(RANKS)]
-        for rank, run in enumerate(ended):
+        for rank in range(RANKS):
             with self.subTest(rank=rank):
-                self.assertEqual(run.result().mpirun.returncode, COMMUNICATION, str(run.result()))
-                self.check_names(run.result(), rank)
+                run = self.start(**values).wait_for_line(line, times)
+                run.send(signal.SIGSTOP, rank)
+                self.assertEqual(run.wait(TIMEOUT_S + SLACK_S), COMMUNICATION, str(run))
+                self.check_names(run, rank)
 
     def test_during_start_up(self):
         self.stop_each_rank("info: settings:")
