@@ -46,7 +46,7 @@ CommError stall_error(const std::vector<std::size_t>& missing, double timeout_s,
 }
 
 StallWatch::StallWatch(std::unique_ptr<World> world)
-    : world_(std::move(world)), heard_s_(world_->notes.size(), never_s) {}
+    : world_(std::move(world)), clock_(now_s), heard_s_(world_->notes.size(), never_s) {}
 
 StallWatch::~StallWatch() = default;
 
@@ -90,10 +90,14 @@ void StallWatch::end_process(const Error& error) const {
 }
 
 StallWatch::Wait::Wait(StallWatch& watch, double work_s)
-    : watch_(&watch), work_s_(work_s), times_(watch.timeout_s_), waited_s_(-work_s), last_turn_s_(now_s()) {}
+    : watch_(&watch),
+      work_s_(work_s),
+      times_(watch.timeout_s_),
+      waited_s_(-work_s),
+      last_turn_s_(watch.clock_()) {}
 
 void StallWatch::Wait::turn() {
-  const double now = now_s();
+  const double now = watch_->clock_();
   waited_s_ += std::min(now - last_turn_s_, times_.beat_s);
   last_turn_s_ = now;
   watch_->receive(waited_s_);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "comm/options.hpp"
@@ -52,6 +54,12 @@ class StallWatch {
   /// The same on all ranks. Holds for the waits that begin later.
   void set_timeout(double timeout_s) { timeout_s_ = timeout_s; }
 
+  /// Seconds since some moment in the past.
+  using Clock = std::function<double()>;
+  /// For tests, which may let time pass as they wish: now_s() otherwise. Holds for the waits that begin
+  /// later.
+  void set_clock(Clock clock) { clock_ = std::move(clock); }
+
   /// Ends the world with this error, which nobody can catch.
   [[noreturn]] void end_world(const Error& error) const;
   /// The same from a thread that may not call MPI: the launcher ends the other ranks.
@@ -95,6 +103,7 @@ class StallWatch {
 
   std::unique_ptr<World> world_;
   double timeout_s_ = CommOptions().stall_timeout_s;
+  Clock clock_;
   std::vector<double> heard_s_;  ///< per rank: when it last said so, in waited_s_ of the wait under way
 };
 

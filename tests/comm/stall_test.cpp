@@ -3,13 +3,18 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 
-#include <chrono>
+#include <cstdint>
 #include <functional>
-#include <thread>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "comm/gradient_exchange.hpp"
 #include "comm/node_barrier.hpp"
+#include "comm/node_counters.hpp"
+#include "comm/session.hpp"
 #include "core/error.hpp"
 #include "support/mpi_test.hpp"
 
@@ -21,14 +26,37 @@ using testing::HasSubstr;
 
 using Action = std::function<void()>;
 
-constexpr double timeout_s = 0.8;
+const double timeout_s = CommOptions().stall_timeout_s;
 
-void sleep_s(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
+/// One clock for all ranks, which stands still until each of them has looked at it again. However long a rank
+/// has no core, the others see no time pass meanwhile: what they find out does not depend on how fast or busy
+/// the machine is, nor do the tests take the time that they tell of.
+class LockstepClock {
+ public:
+  explicit LockstepClock(const Topology& topology) : ticks_(topology) {}
+
+  double now_s() {
+    if (!ticks_.first_behind(0, mine_)) ticks_.set(0, ++mine_);
+    return static_cast<double>(mine_) * tick_s;
+  }
+
+  void sleep_s(double seconds) {
+    const double end_s = now_s() + seconds;
+    while (now_s() < end_s) sched_yield();
+  }
+
+ private:
+  const double tick_s = StallTimes(timeout_s).beat_s / 2;
+  NodeCounters ticks_;
+  std::uint64_t mine_ = 0;
+};
 
 class Stall : public testing::Test {
  protected:
-  Stall() { world().stall_watch().set_timeout(timeout_s); }
-  ~Stall() override { world().stall_watch().set_timeout(CommOptions().stall_timeout_s); }
+  Stall() {
+    world().stall_watch().set_clock([this] { return clock_.now_s(); });
+  }
+  ~Stall() override { world().stall_watch().set_clock(now_s); }
 
   static int last() { return world().size() - 1; }
 
@@ -46,7 +74,7 @@ class Stall : public testing::Test {
   /// All ranks but one wait in `action`, and must get an error that names that one. When all have it, the
   /// missing rank does `late_action`, which lets the others' part in `action` come to its end.
   void expect_named(int missing, const Action& action, const Action& late_action,
-                    const std::string& time = "for 0.8 s (runconfig.stall_timeout)") {
+                    const std::string& time = "for 300 s (runconfig.stall_timeout)") {
     if (world().rank() == missing) {
       wait_until_all_have_given_up();
       late_action();
@@ -58,15 +86,21 @@ class Stall : public testing::Test {
   }
   void expect_named(int missing, const Action& action) { expect_named(missing, action, action); }
 
+  void sleep_s(double seconds) { clock_.sleep_s(seconds); }
+
   /// Without MPI, in which this rank would be one that waits.
   void wait_until_all_have_given_up() {
     given_up_.set(0, ++calls_);
-    while (given_up_.first_behind(0, calls_)) sleep_s(0.001);
+    while (given_up_.first_behind(0, calls_)) {
+      clock_.now_s();
+      sched_yield();
+    }
   }
 
  private:
   Topology topology_{world()};
   NodeCounters given_up_{topology_};
+  LockstepClock clock_{topology_};
   std::uint64_t calls_ = 0;
 };
 
@@ -170,13 +204,13 @@ TEST_F(Stall, AnEarlierOneMisleadsNobody) {
 }
 
 TEST_F(Stall, LongWorkHasALimitOfItsOwn) {
-  const auto work = [](double seconds) {
-    return world().rank() == 0 ? [seconds] { sleep_s(seconds); } : Action();
+  const auto work = [this](double seconds) {
+    return world().rank() == 0 ? [this, seconds] { sleep_s(seconds); } : Action();
   };
   EXPECT_NO_THROW(collectively(world(), work(2.5 * timeout_s), 2 * timeout_s));
   expect_named(
       0, [] { collectively(world(), {}, timeout_s); }, [] { collectively(world(), {}); },
-      "for 1.6 s (runconfig.stall_timeout after 0.8 s for work)");
+      "for 600 s (runconfig.stall_timeout after 300 s for work)");
 }
 
 TEST_F(Stall, WhenAllWaitNoneIsNamed) {
