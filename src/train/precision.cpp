@@ -100,8 +100,20 @@ void say(const RunContext& context, Precision precision, HalfCompute compute, Ha
 
 void say_scale(const RunContext& context, const optim::LossScaleOptions& given) {
   const Precision precision = context.config.model.precision;
-  if (precision == Precision::float32 && given.factor.value_or(1.0) != 1.0) {
-    context.log->info("optimizer.loss_scaling_factor: float32 needs no loss scaling, so it changes nothing");
+  optim::LossScaleOptions plain;
+  plain.factor = given.factor;
+  const bool has_keys_of_dynamic = given != plain;
+  if (precision == Precision::float32) {
+    if (given.factor.value_or(1.0) == 1.0 && !has_keys_of_dynamic) return;
+    context.log->info(
+        "float32 needs no loss scaling: optimizer.loss_scaling_factor and the keys of dynamic change "
+        "nothing");
+    return;
+  }
+  if (has_keys_of_dynamic && given.factor != optim::LossScaleOptions::dynamic) {
+    context.log->info(
+        "optimizer.initial_loss_scale, steps_per_increase, min_loss_scale, max_loss_scale: without "
+        "optimizer.loss_scaling_factor dynamic they change nothing");
   }
   if (precision == Precision::float16 && context.config.optimizer.loss_scale.factor == 1.0) {
     context.log->warn(

@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
   if (argc != 3) return EXIT_FAILURE;
   const std::string_view what = argv[1];
   const Session session;
-  session.set_stall_timeout(1.0);
+  session.set_stall_timeout(3.0);
   const bool is_the_one = session.world().rank() == std::atoi(argv[2]);
   if (is_the_one) stop_in = what;
   const auto wait_for_ever_if_missing = [&] {
