@@ -6,17 +6,19 @@ searched in the memory of each process.
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import runs  # noqa: E402 (exits with 77 when a module is missing)
 from support.run_under_way import RunUnderWay, eventually  # noqa: E402
-from support.runs import settings  # noqa: E402
+from support.runs import np, settings  # noqa: E402
 
 COMMUNICATION = 5
 SLOTS = ("fc_layers.0.weight", "fc_layers.0.bias", "last_layer.weight", "last_layer.bias")
 CACHE_LINE = 64
+PAGE = os.sysconf("SC_PAGE_SIZE")
 # Starts a daemon of mpirun under the name of another host: to MPI, its ranks are on a node of their own.
 AGENT = """\
 #!/bin/sh
@@ -37,30 +39,39 @@ class Memory:
     """The memory of a process that nobody else writes to."""
 
     def __init__(self, test, pid):
-        self.pid = pid
+        self.maps = pathlib.Path(f"/proc/{pid}/maps")
         try:
             self.file = open(f"/proc/{pid}/mem", "r+b", buffering=0)
+            test.addCleanup(self.file.close)
+            self.pages = open(f"/proc/{pid}/pagemap", "rb", buffering=0)
+            test.addCleanup(self.pages.close)
         except PermissionError as error:
             test.skipTest(str(error))
-        test.addCleanup(self.file.close)
+
+    def touched(self, begin, end):
+        """The parts of a mapping that have pages, which is little of a library's large buffers: proc_pid_pagemap(5)."""
+        self.pages.seek(begin // PAGE * 8)
+        entries = np.frombuffer(self.pages.read((end - begin) // PAGE * 8), np.uint64)
+        has_page = np.concatenate(([False], entries >= np.uint64(1 << 62), [False]))  # in memory, or swapped out
+        return (begin + PAGE * np.flatnonzero(np.diff(has_page))).reshape(-1, 2).tolist()
 
     def find(self, content):
         """Addresses of cache lines at which this begins, in private memory."""
         found = []
-        for line in pathlib.Path(f"/proc/{self.pid}/maps").read_text().splitlines():
+        for line in self.maps.read_text().splitlines():
             match = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw-p ", line)
             if not match:
                 continue
-            begin, end = (int(number, 16) for number in match.groups())
-            try:
-                self.file.seek(begin)
-                data = self.file.read(end - begin)
-            except OSError:
-                continue  # a device
-            at = data.find(content)
-            while at >= 0:
-                found += [begin + at] if (begin + at) % CACHE_LINE == 0 else []
-                at = data.find(content, at + 1)
+            for begin, end in self.touched(*(int(number, 16) for number in match.groups())):
+                try:
+                    self.file.seek(begin)
+                    data = self.file.read(end - begin)
+                except OSError:
+                    continue  # a device
+                at = data.find(content)
+                while at >= 0:
+                    found += [begin + at] if (begin + at) % CACHE_LINE == 0 else []
+                    at = data.find(content, at + 1)
         return found
 
     def flip(self, address, bit):
@@ -82,7 +93,9 @@ class Drift(runs.TestCase):
         self.assertTrue(eventually(first.exists), str(run))
         content = flat_weights(run.directory / "run")
         self.memory = {rank: Memory(self, pid) for rank, pid in run.pids.items()}
+        run.send(signal.SIGSTOP, *run.pids)  # the cores are for the search
         self.address = {rank: memory.find(content) for rank, memory in self.memory.items()}
+        run.send(signal.SIGCONT, *run.pids)
         self.assertEqual([len(found) for found in self.address.values()], [1] * len(run.pids), str(run))
         return run
 
