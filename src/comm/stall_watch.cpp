@@ -4,9 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <thread>
 
 #include "comm/mpi_handle.hpp"
 #include "comm/session.hpp"
@@ -102,6 +104,8 @@ void StallWatch::Wait::turn() {
   last_turn_s_ = now;
   watch_->receive(waited_s_);
   if (waited_s_ >= (beats_ + 1) * times_.beat_s) beat();
+  // A wait that has been so long is no matter of microseconds: the cores are for those who work.
+  if (beats_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 void StallWatch::Wait::beat() {

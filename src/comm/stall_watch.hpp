@@ -42,7 +42,8 @@ CommError stall_error(const std::vector<std::size_t>& missing, double timeout_s,
 /// which the program ends the world. The others throw one after the other, some seconds later, should the
 /// world not have ended by then: one line says it, not one for each rank.
 ///
-/// Cost: none in a wait shorter than a beat; then P (P-1) messages per beat in a world of P ranks.
+/// Cost: none in a wait shorter than a beat; then P (P-1) messages per beat in a world of P ranks, and a look
+/// each millisecond.
 class StallWatch {
  public:
   struct World;  ///< hides MPI from headers
@@ -73,9 +74,10 @@ class StallWatch {
    public:
     /// `work_s`: time that a rank may rightly work before it comes; the stall timeout counts from then.
     Wait(StallWatch& watch, double work_s);
-    /// Called again and again by the one that waits: lets MPI make progress and watches the clock. Throws
-    /// CommError that names the missing ranks. A turn counts for no more than a beat, so that a job that was
-    /// suspended as a whole and continued does not look like one whose ranks have died.
+    /// Called again and again by the one that waits: lets MPI make progress and watches the clock; after the
+    /// first beat it sleeps for a millisecond. Throws CommError that names the missing ranks. A turn counts
+    /// for no more than a beat, so that a job that was suspended as a whole and continued does not look like
+    /// one whose ranks have died.
     void turn();
 
    private:

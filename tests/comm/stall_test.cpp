@@ -46,7 +46,7 @@ class LockstepClock {
   }
 
  private:
-  const double tick_s = StallTimes(timeout_s).beat_s / 2;
+  const double tick_s = StallTimes(timeout_s).beat_s / 5;
   NodeCounters ticks_;
   std::uint64_t mine_ = 0;
 };

@@ -18,7 +18,7 @@ from support.runs import h5py, np, settings  # noqa: E402
 
 SLOWEST_S = 15  # the promise is 5 s on a machine that does nothing else
 WORLDS = (1, 4)
-WORKERS = 5  # mpirun sleeps for a second or two when a rank ends with an error
+WORKERS = 7
 USAGE, DATA, STORAGE = 2, 3, 4
 CLASSES, SIDE = 4, 8
 TRAIN = runs.patterns(60, SIDE, CLASSES, seed=1)
