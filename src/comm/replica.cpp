@@ -34,15 +34,15 @@ void BasicReplica<T>::take(const Block& block) const {
   std::copy_n(offered_.data() + block.offset, block.count, mine_.data() + block.offset);
 }
 
-template <class T>
-void BasicReplica<T>::spread() requires std::is_same_v<T, float> {
-  if (topology_->is_leader()) {
-    topology_->peers().broadcast(mine().all(), 0);
-    std::ranges::copy(mine().all().first(offered_.all().size()), offered_.data());
+void spread(const Replica& replica) {
+  const Topology& topology = *replica.topology_;
+  if (topology.is_leader()) {
+    topology.peers().broadcast(replica.mine().all(), 0);
+    std::ranges::copy(replica.mine().all().first(replica.offered_.all().size()), replica.offered_.data());
   }
-  topology_->world().barrier();
-  if (!topology_->is_leader()) std::ranges::copy(offered_.all(), mine_.data());
-  topology_->world().barrier();
+  topology.world().barrier();
+  if (!topology.is_leader()) std::ranges::copy(replica.offered_.all(), replica.mine_.data());
+  topology.world().barrier();
 }
 
 template class BasicReplica<float>;

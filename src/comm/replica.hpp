@@ -1,7 +1,5 @@
 #pragma once
 
-#include <type_traits>
-
 #include "comm/shared_window.hpp"
 #include "comm/topology.hpp"
 #include "core/arena.hpp"
@@ -28,13 +26,12 @@ class BasicReplica {
   /// Another rank has offered the block, and there has been a barrier since; the next offer() of the block
   /// comes after another one.
   void take(const Block& block) const;
-  /// Everybody gets the numbers of the world's rank 0. Collective over the world. Of float only.
-  void spread() requires std::is_same_v<T, float>;
-
   /// Bytes of shared memory that the node needs for it.
   static std::size_t shared_bytes(const Seat& seat, const Layout& layout);
 
  private:
+  friend void spread(const BasicReplica<float>& replica);
+
   const Topology* topology_;
   const Layout* layout_;
   AlignedArray<T> mine_;
@@ -42,6 +39,10 @@ class BasicReplica {
 };
 
 using Replica = BasicReplica<float>;
+
+/// Everybody gets the numbers of the world's rank 0. Collective over the world.
+void spread(const Replica& replica);
+
 extern template class BasicReplica<float>;
 extern template class BasicReplica<BFloat16>;
 extern template class BasicReplica<Float16>;

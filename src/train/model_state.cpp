@@ -44,7 +44,7 @@ void ModelState::initialize(std::uint64_t seed) {
 
 /// From the stage's first rank to all copies.
 void ModelState::spread_weights() {
-  if (auto* in_float = std::get_if<comm::Replica>(&working_)) return in_float->spread();
+  if (auto* in_float = std::get_if<comm::Replica>(&working_)) return comm::spread(*in_float);
   spread(masters_);
   const auto round = [&](const auto& replica) {
     if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(replica)>, comm::Replica>) {

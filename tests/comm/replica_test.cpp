@@ -33,7 +33,7 @@ TEST_P(Replicas, SpreadGivesEverybodyTheNumbersOfRank0) {
   Replica replica(topology, layout_);
   const auto of_rank = random_numbers(layout_.size(), static_cast<std::uint64_t>(world().rank()));
   std::ranges::copy(of_rank, replica.mine().data());
-  replica.spread();
+  spread(replica);
   const auto expected = random_numbers(layout_.size(), 0);
   EXPECT_TRUE(std::ranges::equal(replica.mine().all(), expected));
 }
