@@ -57,8 +57,7 @@ class StallWatch {
 
   /// Seconds since some moment in the past.
   using Clock = std::function<double()>;
-  /// For tests, which may let time pass as they wish: now_s() otherwise. Holds for the waits that begin
-  /// later.
+  /// For tests, which may let time pass as they wish: now_s() otherwise. Not to be changed during a wait.
   void set_clock(Clock clock) { clock_ = std::move(clock); }
 
   /// Ends the world with this error, which nobody can catch.

@@ -56,6 +56,15 @@ class Runs(Mixed):
         log = self.train("run", 2, "runconfig.wire_type", "bfloat16", ranks=2).output
         self.assertIn("runconfig.wire_type: there is one node, so no gradient travels", log)
 
+    def test_loss_scaling_that_changes_nothing_is_named(self):
+        static = settings(model__mixed_precision=True, model__half_type="float16", optimizer__loss_scaling_factor=16)
+        initial, unused = settings(optimizer__initial_loss_scale=8), "optimizer.loss_scaling_factor dynamic they change nothing"
+        self.assertIn(unused, self.train("unused", 2, *static, *initial).output)
+        self.assertNotIn(unused, self.train("static", 2, *static).output)
+        self.assertNotIn(unused, self.train("dynamic", 2, *FLOAT16).output)
+        self.assertIn("float32 needs no loss scaling", self.train("float32_unused", 2, *initial).output)
+        self.assertNotIn("loss scaling", self.train("float32", 2).output)
+
     def test_have_the_same_bits_in_any_world(self):
         for name, arguments in (("bfloat16", BFLOAT16), ("float16", FLOAT16)):
             for ranks in (1, 3):
