@@ -46,7 +46,7 @@ TRAIN, EVAL, FORGET_AFTER = 1, 2, 3
 TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learning_rate": "d", "grad_norm": "d",
                  "samples_per_s": "d", "elapsed_s": "d", "compute_s": "d", "exchange_s": "d", "data_s": "d",
                  "files_s": "d", "skipped": "q", "bubble_fraction": "d", "loss_scale": "d"}
-# Those that files of 0.1.0 do not have, and how they read there.
+# Those that files written before version 0.2.0 may lack, and how they read there.
 LATER_COLUMNS = {"skipped": np.int64, "bubble_fraction": float, "loss_scale": float}
 FIRST_TRAIN_COLUMNS = 13  # of a row in a journal of releases without stages and loss scaling
 EVAL_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "elapsed_s": "d"}

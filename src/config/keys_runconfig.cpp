@@ -158,10 +158,12 @@ std::vector<Key> inert_keys() {
   const std::string compiler =
       "belongs to the compiler of the reference; nothing is compiled at run time here";
   std::vector<Key> keys = {
-      inert_key(section, "check_loss_values", "a non-finite loss always stops the run here", any_bool),
+      inert_key(section, "check_loss_values",
+                "the loss of every step is checked here; runconfig.nan_policy says what follows", any_bool),
       inert_key(section, "max_checkpoints", "use runconfig.keep_checkpoints, which also keeps the best"),
       inert_key(section, "logging", "use the flag --logging"),
-      inert_key(section, "precision_opt_level", "arithmetic is float32"),
+      inert_key(section, "precision_opt_level",
+                "model.mixed_precision and model.half_type choose the arithmetic"),
       inert_key(section, "enable_distributed", "data-parallel whenever mpirun starts several ranks",
                 any_bool),
       inert_key(section, "dist_addr", machine),

@@ -15,8 +15,8 @@ namespace fcmnist::config {
 ///   initial_learning_rate  also learning_rate, val
 ///   end_learning_rate      not of Constant; default 0
 ///   power                  Polynomial only; default 1
-///   steps                  also total_iters, decay_steps; the last (or only) schedule may leave it out:
-///   until the end
+///   steps                  also total_iters, decay_steps; the last (or only) schedule may leave it out: it
+///                          then lasts until the end of training
 ///
 /// Throws UsageError for anything else. Fields that a kind does not have keep their defaults, so that equal
 /// schedules compare equal.

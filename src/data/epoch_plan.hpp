@@ -24,10 +24,11 @@ std::size_t global_batch(const InputOptions& input, int replicas);
 /// How the samples of a step are dealt to replicas is another matter (train/microbatches.hpp).
 class EpochPlan {
  public:
-  /// step_batch       > 0, samples of one step: global batch x grad_accum_steps
-  /// drop_last_batch  leave out the tail of an epoch that fills no step; otherwise the last step of an epoch
-  /// is shorter max_steps        > 0: an epoch ends after so many steps, if the data gives as many; 0: no
-  /// such limit UsageError if an epoch would have no step: drop_last_batch and fewer samples than step_batch.
+  ///   step_batch       samples of one step, > 0: global batch x grad_accum_steps
+  ///   drop_last_batch  leave out the tail of an epoch that fills no step; otherwise the last step of an
+  ///                    epoch is shorter
+  ///   max_steps        > 0: an epoch ends after so many steps, if the data has as many; 0: no such limit
+  /// Throws UsageError if an epoch would have no step: drop_last_batch and fewer samples than step_batch.
   EpochPlan(std::size_t samples, std::size_t step_batch, bool drop_last_batch, std::uint64_t max_steps = 0);
 
   [[nodiscard]] std::uint64_t steps_per_epoch() const { return steps_per_epoch_; }

@@ -15,8 +15,8 @@ namespace fcmnist::optim {
 ///   constant    initial
 ///   linear      initial + (end - initial) * t / T
 ///   polynomial  end + (initial - end) * (1 - t / T)^power
-///   cosine      end + (initial - end) * (1 + cos(pi * t / T)) / 2      (Loshchilov and Hutter 2017, without
-///   restarts)
+///   cosine      end + (initial - end) * (1 + cos(pi * t / T)) / 2      (Loshchilov and Hutter 2017,
+///               without restarts)
 double learning_rate(std::span<const SchedulePiece> pieces, long step, long total_steps);
 
 }  // namespace fcmnist::optim

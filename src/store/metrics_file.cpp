@@ -50,7 +50,7 @@ std::size_t column_length(const hdf5::Group& group, const char* name) {
   return shape.empty() ? 0 : shape.front();  // of another shape: reading it will say so
 }
 
-/// Columns that files of 0.1.0 do not have.
+/// Columns that files written before version 0.2.0 may lack.
 bool came_later(std::string_view column) {
   constexpr std::string_view columns[] = {"skipped", "bubble_fraction"};
   return std::ranges::find(columns, column) != std::end(columns);
@@ -177,7 +177,7 @@ std::int64_t MetricsFile::read_rows() {
     read_confusion(root.group("eval"), eval, classes_);
     const std::int64_t known = root.has_attribute(journal_records)
                                    ? read_attribute<std::int64_t>(root, journal_records)
-                                   : 0;  // 0.1.0 had no journal
+                                   : 0;  // written before there was a journal
     train_ = std::move(train);
     eval_ = std::move(eval);
     return known;

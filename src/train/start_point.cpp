@@ -20,7 +20,7 @@ namespace {
 void accept_same_global_batch(const store::Manifest& then, data::InputOptions& saved,
                               const data::InputOptions& now) {
   const store::ManifestValue* found = then.find("replicas");
-  if (found == nullptr) found = then.find("world_size");  // 0.1.0 had no stages
+  if (found == nullptr) found = then.find("world_size");  // written before there were stages
   const auto* replicas = found != nullptr ? std::get_if<std::int64_t>(found) : nullptr;
   if (replicas == nullptr || saved.batch_size_per_replica == 0 || now.batch_size_per_replica != 0) return;
   if (saved.batch_size_per_replica * *replicas != now.batch_size) return;
