@@ -7,7 +7,7 @@
 #include "comm/session.hpp"
 #include "config/command_line.hpp"
 #include "core/error.hpp"
-#include "train/run.hpp"
+#include "run/run.hpp"
 
 int main(int argc, char** argv) {
   using fcmnist::ExitCode;
@@ -21,9 +21,9 @@ int main(int argc, char** argv) {
       if (speaks) fmt::print("{}", arguments.text_to_print);
       return static_cast<int>(ExitCode::done);
     }
-    return static_cast<int>(fcmnist::train::run(arguments));
+    return static_cast<int>(fcmnist::run::run(arguments));
   } catch (const fcmnist::Error& error) {
-    return static_cast<int>(fcmnist::train::refuse(error));
+    return static_cast<int>(fcmnist::run::refuse(error));
   } catch (const std::exception& error) {
     fmt::print(stderr, "fcmnist_mpi: error: {}\n", error.what());
     return static_cast<int>(ExitCode::communication);

@@ -16,7 +16,7 @@ import unittest
 sys.dont_write_bytecode = True
 SOURCE, BINARY = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
 
-EVERYTHING = {"core", "kernels", "data", "model", "optim", "comm", "store", "config", "train"}
+GROUND_FLOORS = {"core", "kernels", "data", "model", "optim", "comm", "store", "config"}
 # Whose headers a module may include, besides its own.
 MAY_INCLUDE = {
     "core": set(),
@@ -27,8 +27,11 @@ MAY_INCLUDE = {
     "comm": {"core"},
     "store": {"core"},
     "config": {"core"},
-    "train": EVERYTHING,
-    "main": {"core", "comm", "config", "train"},
+    "train": GROUND_FLOORS,
+    "plan": GROUND_FLOORS | {"train"},
+    "setup": GROUND_FLOORS | {"train"},
+    "run": GROUND_FLOORS | {"train", "plan", "setup"},
+    "main": {"core", "comm", "config", "run"},
 }
 # Option structs are what a configuration is made of.
 MAY_INCLUDE_OPTIONS = {"config": {"kernels", "data", "model", "optim", "comm", "store"}}
@@ -119,18 +122,25 @@ class IncludeGraph(unittest.TestCase):
         self.check_planted({
             "core/a.hpp": "#include <vector>\n", "comm/b.cpp": "#include <mpi.h>\n#include \"core/a.hpp\"\n",
             "data/options.hpp": "", "config/c.cpp": "#include \"data/options.hpp\"\n#include <yaml-cpp/parser.h>\n",
-            "train/d.hpp": "#include \"core/a.hpp\"\n", "main.cpp": "#include \"train/d.hpp\"\n"})
+            "train/d.hpp": "#include \"core/a.hpp\"\n", "plan/e.hpp": "#include \"train/d.hpp\"\n",
+            "setup/f.hpp": "#include \"train/d.hpp\"\n",
+            "run/g.hpp": "#include \"plan/e.hpp\"\n#include \"setup/f.hpp\"\n", "main.cpp": "#include \"run/g.hpp\"\n"})
 
     def test_planted_edges_are_found(self):
         self.check_planted({
             "core/a.hpp": "", "data/b.hpp": "", "train/t.hpp": "", "model/c.cpp": "#include \"data/b.hpp\"\n",
             "core/d.cpp": "#include \"train/t.hpp\"\n", "config/e.cpp": "# include \"data/b.hpp\"\n",
-            "optim/f.cpp": "#include \"absent.hpp\"\n", "main.cpp": "#include \"data/b.hpp\"\n"},
+            "optim/f.cpp": "#include \"absent.hpp\"\n", "main.cpp": "#include \"data/b.hpp\"\n",
+            "plan/p.hpp": "#include \"setup/s.hpp\"\n", "setup/s.hpp": "#include \"plan/p.hpp\"\n",
+            "train/u.hpp": "#include \"plan/p.hpp\"\n"},
             "config/e.cpp includes data/b.hpp: config may not know data",
             "core/d.cpp includes train/t.hpp: core may not know train",
             "main.cpp includes data/b.hpp: main may not know data",
             "model/c.cpp includes data/b.hpp: model may not know data",
-            "optim/f.cpp includes \"absent.hpp\", which is not in src")
+            "optim/f.cpp includes \"absent.hpp\", which is not in src",
+            "plan/p.hpp includes setup/s.hpp: plan may not know setup",
+            "setup/s.hpp includes plan/p.hpp: setup may not know plan",
+            "train/u.hpp includes plan/p.hpp: train may not know plan")
 
     def test_planted_libraries_are_found_also_behind_a_header(self):
         self.check_planted({

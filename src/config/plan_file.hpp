@@ -11,7 +11,7 @@ namespace fcmnist::config {
 struct PlanTarget {
   std::string cpu;                    ///< models of the processors, each once
   std::string libraries;              ///< that multiply matrices, with their kernels
-  std::string precision = "float32";  ///< and what multiplies halves: train::describe()
+  std::string precision = "float32";  ///< and what multiplies halves: model::describe()
   int blas_threads = 1;
   std::vector<int> widths;  ///< of the model: features, units of every hidden layer, classes
   int microbatch = 1;       ///< samples that are computed at once

@@ -72,7 +72,7 @@ struct MlpOptions {
   // Not given: what the checkpoint has that a run goes on from, else False, and the best of this machine.
   std::optional<bool> mixed_precision;
   std::optional<kernels::HalfType> half_type;
-  Precision precision = Precision::float32;  ///< in effect: train::settle_precision()
+  Precision precision = Precision::float32;  ///< in effect: setup::settle_precision()
 
   bool operator==(const MlpOptions&) const = default;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "comm/shared_window.hpp"
 #include "comm/topology.hpp"
@@ -9,6 +10,12 @@
 #include "data/options.hpp"
 
 namespace fcmnist::train {
+
+/// The data sets that the mode needs; the second only when it is evaluated.
+struct Shapes {
+  data::DatasetShape train;
+  std::optional<data::DatasetShape> eval;
+};
 
 /// Sizes of the split that `input` names, after fetching it if it is missing: one rank of the world
 /// downloads, one rank of each node looks. Collective; all ranks throw the same DataError.
@@ -31,5 +38,22 @@ class SharedDataset {
   comm::SharedArray<std::uint8_t> images_;
   comm::SharedArray<std::uint8_t> labels_;
 };
+
+/// Random images and labels, to measure with: one copy per node, as in training.
+class MadeUpData {
+ public:
+  /// Collective.
+  MadeUpData(const comm::Topology& topology, const data::DatasetShape& shape, int num_classes);
+  [[nodiscard]] data::Dataset view() const;
+
+ private:
+  data::DatasetShape shape_;
+  int num_classes_;
+  comm::SharedArray<std::uint8_t> images_;
+  comm::SharedArray<std::uint8_t> labels_;
+};
+
+/// As few samples of such a set as are enough for several steps, and too many for the caches of a core.
+data::DatasetShape enough_to_measure(data::DatasetShape shape, std::size_t step_samples);
 
 }  // namespace fcmnist::train

@@ -16,8 +16,8 @@
 #include "kernels/softmax_loss.hpp"
 #include "optim/schedule.hpp"
 #include "optim/sgd.hpp"
-#include "train/divergence.hpp"
 #include "train/microbatch_schedule.hpp"
+#include "train/verdict.hpp"
 
 namespace fcmnist::train {
 

@@ -19,7 +19,7 @@
 #include "train/gradient_sum.hpp"
 #include "train/microbatches.hpp"
 #include "train/model_state.hpp"
-#include "train/time_split.hpp"
+#include "train/step_time.hpp"
 
 namespace fcmnist::train {
 

@@ -18,7 +18,7 @@
 #include "comm/session.hpp"
 #include "core/error.hpp"
 #include "kernels/gemm.hpp"
-#include "train/made_up_data.hpp"
+#include "train/shared_dataset.hpp"
 
 namespace fcmnist::bench {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "bench/bench.hpp"
 #include "bench/problem.hpp"
-#include "train/forecast.hpp"
-#include "train/rates.hpp"
+#include "plan/forecast.hpp"
+#include "plan/rates.hpp"
 
 namespace fcmnist::bench {
 
@@ -29,22 +29,22 @@ config::RunConfig one_rank_config(const Bench& bench, const Model& model, Shape 
 
 /// What a microbatch takes on each stage, when all of them compute all the time. Collective; the same on
 /// every rank.
-std::vector<train::StageTime> stage_times(const Bench& bench, const config::RunConfig& config) {
-  constexpr std::array parts = {&train::StageTime::data_s, &train::StageTime::forward_s,
-                                &train::StageTime::deltas_s, &train::StageTime::weights_s};
+std::vector<plan::StageTime> stage_times(const Bench& bench, const config::RunConfig& config) {
+  constexpr std::array parts = {&plan::StageTime::data_s, &plan::StageTime::forward_s,
+                                &plan::StageTime::deltas_s, &plan::StageTime::weights_s};
   const comm::Communicator& world = bench.world();
   const comm::Grid grid(*bench.topology, world.size());
   const model::Mlp mlp = stage_of(config, grid, config.kernels.gemm);
   world.barrier();
-  const train::StageTime mine =
-      train::measure_stage(config, mlp, 1, bench.dataset, static_cast<std::size_t>(config.run.microbatch),
-                           bench.settings.min_time_s);
+  const plan::StageTime mine =
+      plan::measure_stage(config, mlp, 1, bench.dataset, static_cast<std::size_t>(config.run.microbatch),
+                          bench.settings.min_time_s);
   std::vector<double> all(parts.size() * static_cast<std::size_t>(world.size()));
   for (std::size_t p = 0; p < parts.size(); ++p) {
     all[parts.size() * static_cast<std::size_t>(world.rank()) + p] = mine.*parts[p];
   }
   world.sum(all);
-  std::vector<train::StageTime> stages;
+  std::vector<plan::StageTime> stages;
   for (std::size_t i = 0; i < all.size(); i += parts.size()) {
     stages.push_back({all[i], all[i + 1], all[i + 2], all[i + 3]});
   }
@@ -68,16 +68,16 @@ double measure_pipeline(const Bench& bench, const Model& model, Shape shape, ben
   };
   std::vector<double> allowed, with_early_sends;  // speed-ups, if messages were free
   const auto simulate = [&](int /*calls*/) {
-    std::vector<train::StageTime> stages = stage_times(bench, config);
+    std::vector<plan::StageTime> stages = stage_times(bench, config);
     const auto count = static_cast<std::size_t>(shape.count);
     double serial_s = 0.0;
-    for (const train::StageTime& stage : stages) serial_s += shape.count * stage.total_s();
+    for (const plan::StageTime& stage : stages) serial_s += shape.count * stage.total_s();
     const std::vector<double> free_messages(stages.size() - 1, 0.0);
-    with_early_sends.push_back(serial_s / train::simulate_pipeline(stages, free_messages, count).total_s);
-    for (train::StageTime& stage : stages) {
+    with_early_sends.push_back(serial_s / plan::simulate_pipeline(stages, free_messages, count).total_s);
+    for (plan::StageTime& stage : stages) {
       stage.deltas_s += std::exchange(stage.weights_s, 0.0);
     }
-    allowed.push_back(serial_s / train::simulate_pipeline(stages, free_messages, count).total_s);
+    allowed.push_back(serial_s / plan::simulate_pipeline(stages, free_messages, count).total_s);
     return bench.settings.min_time_s;
   };
   const std::array<Timed, 3> parts = {pipeline.steps(), in_a_row(world, only_rank_0), simulate};

@@ -6,7 +6,7 @@
 
 #include "bench/bench.hpp"
 #include "bench/problem.hpp"
-#include "train/plan_search.hpp"
+#include "plan/plan_search.hpp"
 
 namespace fcmnist::bench {
 
@@ -16,8 +16,8 @@ double measure_plan(const Bench& bench, const Model& model, int batch, benchmark
   const config::RunConfig config = config_of(bench, model, batch);
   const comm::Grid grid(*bench.topology);
   const config::Plan plan =
-      train::search_plan(config, grid, model::widths_of(config.model, bench.dataset.features()),
-                         static_cast<std::size_t>(batch), bench.give_way)
+      plan::search_plan(config, grid, model::widths_of(config.model, bench.dataset.features()),
+                        static_cast<std::size_t>(batch), kernels::HalfCompute::emulated, bench.give_way)
           .plan;
   config::RunConfig planned = config;
   if (plan.exchange_streams > 0) planned.comm.exchange_streams = plan.exchange_streams;

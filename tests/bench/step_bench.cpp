@@ -29,7 +29,7 @@ double measure_step(const Bench& bench, const Model& model, int batch, benchmark
   Training training(bench, config), clipped_training(bench, clipping);
   AllreduceTrainer peer(bench, config);
   if (!agree(world, training, peer)) {
-    state.SkipWithError("after 10 steps Trainer and AllreduceTrainer differ in their losses");
+    state.SkipWithError("after 10 steps train::Trainer and AllreduceTrainer differ in their losses");
     return 0.0;
   }
   const auto widths = model::widths_of(config.model, bench.dataset.features());

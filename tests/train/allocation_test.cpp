@@ -7,7 +7,7 @@
 #include <new>
 
 #include "support/mpi_test.hpp"
-#include "train/small_problem.hpp"
+#include "support/small_problem.hpp"
 #include "train/trainer.hpp"
 
 namespace {

@@ -5,8 +5,8 @@
 #include <numeric>
 
 #include "support/mpi_test.hpp"
+#include "support/small_problem.hpp"
 #include "train/model_state.hpp"
-#include "train/small_problem.hpp"
 
 namespace fcmnist::train {
 namespace {

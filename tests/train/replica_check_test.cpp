@@ -10,7 +10,7 @@
 #include "core/error.hpp"
 #include "core/half.hpp"
 #include "support/mpi_test.hpp"
-#include "train/small_problem.hpp"
+#include "support/small_problem.hpp"
 
 namespace fcmnist::train {
 namespace {
@@ -262,7 +262,7 @@ TEST(ReplicaCheckOfStages, ComparesTheRanksOfEachStageAndNotTheStages) {
     EXPECT_NO_THROW(check_replicas(grid, state, 0, places)) << stages << " stages";
     state.weights().all()[3] += world().rank() == world().size() - 1 ? 1.0F : 0.0F;
     if (grid.replicas() == 1) {
-      EXPECT_NO_THROW(check_replicas(grid, state, 0, places)) << "there is nothing to compare with";
+      EXPECT_NO_THROW(check_replicas(grid, state, 0, places)) << "there is nothing to plan::compare with";
     } else {
       std::string text;
       try {

@@ -13,7 +13,7 @@
 #include "core/error.hpp"
 #include "kernels/gemm.hpp"
 #include "support/mpi_test.hpp"
-#include "train/small_problem.hpp"
+#include "support/small_problem.hpp"
 
 namespace fcmnist::train {
 namespace {

@@ -1,0 +1,198 @@
+#include "plan/rates.hpp"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <numeric>
+#include <type_traits>
+
+#include "comm/session.hpp"
+#include "core/arena.hpp"
+#include "core/fixed_point.hpp"
+#include "core/ordered_sum.hpp"
+#include "core/statistics.hpp"
+#include "data/batch_loader.hpp"
+#include "kernels/softmax_loss.hpp"
+#include "optim/sgd.hpp"
+#include "train/shared_dataset.hpp"
+#include "train/step_time.hpp"
+#include "train/trainer.hpp"
+
+namespace fcmnist::plan {
+
+namespace {
+
+constexpr double wait_assumed_s = 0.3e-6;           // a cache line from one core to another, and back
+constexpr double message_in_node_assumed_s = 5e-6;  // until a rank that polls has it
+
+/// Calls `measure` for about `seconds`, three times at least after a first one that does not count.
+void repeat_for(double seconds, const std::function<void()>& measure) {
+  measure();
+  const double end_s = comm::now_s() + seconds;
+  for (int done = 0; done < 3 || comm::now_s() < end_s; ++done) measure();
+}
+
+double median_time_s(double seconds, const std::function<void()>& action) {
+  std::vector<double> times;
+  repeat_for(seconds, [&] {
+    train::Stopwatch watch;
+    action();
+    times.push_back(watch.lap_s());
+  });
+  times.erase(times.begin());
+  return median(std::move(times));
+}
+
+/// Forward and backward of one stage's microbatch, as in Trainer.
+template <class T>
+class StageWork {
+ public:
+  StageWork(const config::RunConfig& config, const model::Mlp& mlp, int nodes, const data::Dataset& dataset,
+            std::size_t samples)
+      : config_(&config),
+        mlp_(&mlp),
+        is_first_(mlp.first_slot() == 0),
+        is_last_(mlp.first_slot() + mlp.layout().slots().size() == mlp.network_layout().slots().size()),
+        dataset_(&dataset),
+        parts_(train::gradient_parts(mlp, nodes, config.run.reproducible)),
+        weights_(mlp.layout()),
+        gradient_(mlp.layout()),
+        workspace_(mlp, samples),
+        labels_(samples),
+        ids_(samples) {
+    Arena<float> initial(mlp.layout());
+    mlp.initialize(config.run.seed, initial.view());
+    std::ranges::transform(initial.view().all(), weights_.view().data(), [](float w) { return T(w); });
+    const MatrixView<T> input = workspace_.input(samples);
+    for (std::size_t row = 0; row < input.rows; ++row) std::ranges::fill(input.row(row), T(0.5F));
+  }
+
+  StageTime run() {
+    const std::size_t samples = ids_.size();
+    const MatrixView<T> input = workspace_.input(samples);
+    train::Stopwatch watch;
+    StageTime time;
+    for (std::uint32_t& id : ids_) id = static_cast<std::uint32_t>((next_ += 7919) % dataset_->samples());
+    if (is_first_) data::fill_features(*dataset_, ids_, input);
+    if (is_last_) data::fill_labels(*dataset_, ids_, labels_);
+    time.data_s = watch.lap_s();
+    const model::DropoutContext dropout{config_->run.seed, 0, ids_};
+    mlp_->forward(weights_.view(), input, &dropout, workspace_);
+    if (is_last_) kernels::softmax_cross_entropy_gradient(workspace_.logits(samples), labels_, 1e-3F);
+    time.forward_s = watch.lap_s();
+    mlp_->backward_deltas(weights_.view(), samples, workspace_, workspace_.d_input(samples));
+    time.deltas_s = watch.lap_s();
+    mlp_->backward_weights(input, workspace_, model::Accumulate::write, gradient_.view(), parts_);
+    time.weights_s = watch.lap_s();
+    return time;
+  }
+
+ private:
+  const config::RunConfig* config_;
+  const model::Mlp* mlp_;
+  bool is_first_, is_last_;
+  const data::Dataset* dataset_;
+  std::vector<model::GradientPart> parts_;
+  Arena<T> weights_;
+  Arena<float> gradient_;
+  model::BasicWorkspace<T> workspace_;
+  std::vector<std::uint8_t> labels_;
+  std::vector<std::uint32_t> ids_;
+  std::size_t next_ = 0;
+};
+
+template <class T>
+StageTime medians_of(StageWork<T> work, double seconds) {
+  constexpr std::array parts = {&StageTime::data_s, &StageTime::forward_s, &StageTime::deltas_s,
+                                &StageTime::weights_s};
+  std::vector<StageTime> times;
+  repeat_for(seconds, [&] { times.push_back(work.run()); });
+  StageTime result;
+  for (const auto part : parts) {
+    std::vector<double> of_part(times.size() - 1);
+    std::ranges::transform(times.begin() + 1, times.end(), of_part.begin(), part);
+    result.*part = median(std::move(of_part));
+  }
+  return result;
+}
+
+/// Passes over arrays that come from memory or a far cache, as gradients that other cores have written do.
+/// T is the type of the working weights, which the update writes and other ranks copy.
+template <class T>
+void measure_passes(const config::RunConfig& config, Rates& rates) {
+  constexpr std::size_t numbers = std::size_t{1} << 18, arrays = 16;
+  constexpr double seconds = 0.05;
+  const AlignedArray<float> all(arrays * numbers);
+  const AlignedArray<T> working(arrays * numbers);
+  const AlignedArray<std::int64_t> integers(numbers);
+  std::size_t next = 0;
+  const auto take_from = [&](const auto& array) {
+    return std::span(array.data() + next++ % arrays * numbers, numbers);
+  };
+  const auto take = [&] { return take_from(all); };
+  const auto count = static_cast<double>(numbers);
+  rates.copy_s =
+      median_time_s(seconds, [&] { std::ranges::copy(take_from(working), take_from(working).begin()); }) /
+      count;
+  rates.update_s = median_time_s(seconds,
+                                 [&] {
+                                   const std::array<const float*, 1> from = {take().data()};
+                                   const auto weights = take(), momentum = take();
+                                   const optim::SgdStep step{0.0, 1.0};
+                                   if constexpr (std::is_same_v<T, float>) {
+                                     optim::sgd_update(config.optimizer, step, from, weights, momentum);
+                                   } else {
+                                     optim::sgd_update(config.optimizer, step, from, weights, momentum,
+                                                       take_from(working));
+                                   }
+                                 }) /
+                   count;
+  const auto sum_of = [&](std::size_t terms) {
+    return median_time_s(seconds, [&] {
+      std::array<const float*, 4> from = {};
+      for (std::size_t i = 0; i < terms; ++i) from[i] = take().data();
+      ordered_sum(std::span(from).first(terms), take());
+    });
+  };
+  rates.add_s = std::max(0.0, sum_of(4) - sum_of(2)) / 2.0 / count;
+  if (!config.run.reproducible) return;
+  rates.fixed_point_s =
+      median_time_s(seconds,
+                    [&] {
+                      FixedPoint(-40).add(take(), FixedPoint::Into::add, {integers.data(), numbers});
+                    }) /
+      count;
+}
+
+}  // namespace
+
+StageTime measure_stage(const config::RunConfig& config, const model::Mlp& mlp, int nodes,
+                        const data::Dataset& dataset, std::size_t samples, double seconds) {
+  return model::with_number_type(mlp.precision(), [&]<class T>() {
+    return medians_of(StageWork<T>(config, mlp, nodes, dataset, samples), seconds);
+  });
+}
+
+Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, const data::DatasetShape& shape,
+                    const comm::Topology& topology) {
+  constexpr double seconds = 0.5;  // for all stages
+  const auto widths = model::widths_of(config.model, shape.features());
+  const train::MadeUpData data(topology, train::enough_to_measure(shape, mapping.microbatch_samples),
+                               config.model.num_classes);
+  const data::Dataset view = data.view();
+  Rates rates;
+  for (const StageMapping& stage : mapping.stages) {
+    const model::Mlp mlp(widths, config.model, config.kernels.gemm, stage.layers);
+    rates.stages.push_back(measure_stage(config, mlp, stage.nodes, view, mapping.microbatch_samples,
+                                         seconds / static_cast<double>(mapping.stages.size())));
+  }
+  model::with_number_type(config.model.precision, [&]<class T>() { measure_passes<T>(config, rates); });
+  rates.wait_s = wait_assumed_s;
+  const auto number_bytes = static_cast<double>(model::number_bytes(config.model.precision));
+  rates.within_node = {number_bytes / (3.0 * rates.copy_s), message_in_node_assumed_s};  // three copies
+  rates.between_nodes = between_nodes_assumed;
+  rates.ranks_per_core = comm::threads_per_core(mapping.placement, config.kernels.blas_threads);
+  return rates;
+}
+
+}  // namespace fcmnist::plan

@@ -1,0 +1,136 @@
+#include "run/run.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+
+#include "comm/session.hpp"
+#include "config/load.hpp"
+#include "data/prepare.hpp"
+#include "run/compilation.hpp"
+#include "run/evaluation.hpp"
+#include "run/training.hpp"
+#include "run/validation.hpp"
+#include "setup/context.hpp"
+
+namespace fcmnist::run {
+
+namespace {
+
+void print_error(const char* what) {
+  std::fflush(stdout);
+  fmt::print(stderr, "fcmnist_mpi: error: {}\n", what);
+}
+
+bool wants_prepare_data(const config::CommandLine& arguments) {
+  bool wanted = false;
+  for (const config::Override& override : arguments.overrides) {
+    if (override.key == "runconfig.mode") wanted = override.value == "prepare_data";
+  }
+  return wanted;
+}
+
+/// Without MPI, so that it runs on a login node where MPI may not start.
+void prepare_data(const config::CommandLine& arguments) {
+  const auto log = make_logger(arguments.logging, false);
+  config::Sources sources;
+  if (!arguments.params_file.empty())
+    sources.yaml = setup::read_text_file(arguments.params_file, "-p/--params");
+  sources.yaml_name = arguments.params_file;
+  sources.config_name = arguments.config_name;
+  sources.overrides = arguments.overrides;
+  const config::Loaded loaded = config::load(sources);
+  for (const std::string& line : loaded.warnings) log->warn("{}", line);
+  data::prepare(loaded.config.train_input, loaded.config.eval_input, loaded.config.model.num_classes, *log);
+}
+
+ExitCode run_prepare_data(const config::CommandLine& arguments) {
+  if (comm::launcher_rank() != 0) return ExitCode::done;
+  try {
+    prepare_data(arguments);
+    return ExitCode::done;
+  } catch (const Error& error) {
+    print_error(error.what());
+    return error.code();
+  }
+}
+
+ExitCode run_mode(setup::RunContext& context, StopSignals& signals) {
+  if (context.arguments->validate_only) {
+    signals.let_through();
+    run_validation(context);
+    return ExitCode::done;
+  }
+  if (context.arguments->compile_only) {
+    signals.let_through();
+    run_compile(context);
+    return ExitCode::done;
+  }
+  switch (context.config.run.mode) {
+    case config::Mode::train:
+    case config::Mode::train_and_eval:
+      return run_training(context, signals);
+    case config::Mode::eval:
+    case config::Mode::eval_all:
+      signals.let_through();
+      run_evaluation(context);
+      return ExitCode::done;
+    case config::Mode::prepare_data:  // chosen in a file
+      signals.let_through();
+      setup::on_root(
+          context,
+          [&] {
+            data::prepare(context.config.train_input, context.config.eval_input,
+                          context.config.model.num_classes, *context.log);
+          },
+          comm::long_work_s);
+      return ExitCode::done;
+  }
+  return ExitCode::done;
+}
+
+}  // namespace
+
+ExitCode refuse(const Error& error) {
+  if (!comm::launched_by_mpi()) {
+    if (comm::launcher_rank() == 0) print_error(error.what());
+    return error.code();
+  }
+  const comm::Session session;
+  if (session.world().rank() == 0) print_error(error.what());
+  return error.code();
+}
+
+ExitCode run(const config::CommandLine& arguments) {
+  static_cast<void>(make_logger(arguments.logging, true));  // refuses a wrong level
+  if (arguments.validate_only && wants_prepare_data(arguments)) throw nothing_to_validate();
+  if (arguments.compile_only && wants_prepare_data(arguments))
+    throw nothing_to_plan(config::Mode::prepare_data);
+  if (wants_prepare_data(arguments)) return run_prepare_data(arguments);
+  // Without PMI every task is alone, and some MPIs end in MPI_Init with a text of their own.
+  if (!comm::launched_by_mpi()) setup::check_joined(1);
+  const double started_s = comm::now_s();
+  StopSignals signals;
+  const comm::Session session;
+  try {
+    setup::RunContext context(session, arguments, started_s);
+    return run_mode(context, signals);
+  } catch (const Error& error) {
+    signals.catch_all();  // srun ends the others when the first has ended; they have this exit code too
+    if (!error.agreed()) {
+      print_error(fmt::format("[rank {}] {}", session.world().rank(), error.what()).c_str());
+      session.abort_all(error.code());
+    }
+    // Processes that should have been one world are all rank 0 of their own: one of them speaks.
+    const bool speaks =
+        session.world().rank() == 0 && (session.world().size() > 1 || comm::launcher_rank() == 0);
+    if (speaks) print_error(error.what());
+    return error.code();
+  } catch (const std::exception& error) {
+    print_error(fmt::format("[rank {}] {}", session.world().rank(), error.what()).c_str());
+    session.abort_all(ExitCode::communication);
+  }
+}
+
+}  // namespace fcmnist::run

@@ -1,0 +1,244 @@
+#include "run/run_files.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "store/atomic_file.hpp"
+#include "store/sealed_file.hpp"
+
+namespace fcmnist::run {
+
+namespace {
+
+// The metrics file is written as a whole: seldom enough to cost next to nothing, however long it has become.
+constexpr double metrics_write_interval_s = 10.0;
+constexpr double metrics_write_share = 0.02;
+
+std::vector<Score> scores_of(const std::vector<store::EvalRow>& evaluations) {
+  std::vector<Score> scores;
+  for (const store::EvalRow& row : evaluations) scores.push_back({row.step, row.accuracy});
+  return scores;
+}
+
+/// Of these checkpoints the one with the best test accuracy, the latest of equals.
+std::optional<std::int64_t> best_of(const std::vector<Score>& scores,
+                                    const std::vector<std::int64_t>& checkpoints) {
+  const Score* best = nullptr;
+  for (const Score& score : scores) {
+    if (!std::ranges::binary_search(checkpoints, score.step)) continue;
+    if (best == nullptr || score.accuracy >= best->accuracy) best = &score;
+  }
+  return best != nullptr ? std::optional(best->step) : std::nullopt;
+}
+
+/// Everything that must be out of the way before the metrics are opened.
+store::MetricsFile open_metrics(const setup::RunContext& context, const store::ModelDir& model_dir,
+                                std::size_t classes, std::int64_t step) {
+  Logger& log = *context.log;
+  for (const std::string& name : store::remove_stale_temporaries(model_dir.path())) {
+    log.info("removed {}, left by a run that died while writing it", name);
+  }
+  if (context.arguments->restart) {
+    if (const auto place = model_dir.move_aside()) {
+      log.info("--restart: the files of the old run are now in {}", place->string());
+    }
+  }
+  model_dir.set_damaged_aside(step, log);
+  return store::MetricsFile::open_or_create(model_dir.metrics_file(), classes, context.config_yaml,
+                                            context.manifest, log);
+}
+
+}  // namespace
+
+RunFiles::RunFiles(const setup::RunContext& context, store::ModelDirLock& lock, std::size_t classes,
+                   std::int64_t step)
+    : context_(&context),
+      lock_(&lock),
+      model_dir_(context.config.run.model_dir),
+      metrics_(open_metrics(context, model_dir_, classes, step)) {
+  store::write_atomically(model_dir_.params_file(), context.config_yaml);
+  metrics_.truncate_after(step);
+  if (!metrics_.train().empty()) elapsed_before_s_ = metrics_.train().back().elapsed_s;
+}
+
+void RunFiles::begin() {
+  metrics_.write();
+  std::error_code absent;
+  std::filesystem::remove(model_dir_.stopped_file(), absent);
+}
+
+bool RunFiles::look() {
+  lock_->check();
+  return writing_ && writing_->result.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+}
+
+bool RunFiles::checkpoint_is_due() const {
+  const double age_s = comm::now_s() - last_save_s_;
+  const double interval_s = context_->config.checkpoint.checkpoint_interval_s;
+  return (interval_s > 0.0 && age_s >= interval_s) || (failures_in_a_row_ > 0 && age_s >= retry_after_s);
+}
+
+void RunFiles::keep_metrics() {
+  try {
+    metrics_.journal();
+    journal_failed_ = false;
+  } catch (const StoreError& error) {
+    if (!std::exchange(journal_failed_, true)) context_->log->warn("{}; tried again later", error.what());
+    return;
+  }
+  const double interval_s = std::max(metrics_write_interval_s, metrics_write_took_s_ / metrics_write_share);
+  if (!writing_ && comm::now_s() - last_metrics_write_s_ > interval_s) write_metrics_behind();
+}
+
+void RunFiles::write_metrics_behind() {
+  const double begun_s = comm::now_s();
+  const auto image = std::make_shared<store::MetricsImage>(metrics_.image());
+  const auto path = model_dir_.metrics_file();
+  last_metrics_write_s_ = begun_s;
+  start([image, path] { store::write_sealed(path, store::FileKind::metrics, image->bytes); },
+        [this, image, begun_s] {
+          metrics_write_took_s_ = comm::now_s() - begun_s;
+          metrics_.image_is_durable(*image);
+        },
+        [this](const StoreError& error) { context_->log->warn("{}; tried again later", error.what()); });
+}
+
+void RunFiles::hold(const store::TrainState& position, const train::ModelState::Network& network) {
+  if (held_ && held_->is_good) {  // the disk is slower than checkpoints come
+    wait();
+    write_held();
+  }
+  const store::CheckpointHeader header{position, evaluation_of(position.step), context_->config_yaml,
+                                       context_->manifest};
+  const store::OptimizerArray optimizer[] = {{"momentum_buffer", network.momentum_buffer}};
+  last_save_s_ = comm::now_s();
+  held_ = Image{
+      position.step,
+      store::checkpoint_image(model_dir_.checkpoint_file(position.step), header, network.weights, optimizer),
+      last_save_s_};
+}
+
+void RunFiles::release() {
+  if (!held_) return;
+  held_->is_good = true;
+  if (!writing_) write_held();
+}
+
+void RunFiles::write_held() {
+  const auto image = std::make_shared<Image>(*std::exchange(held_, std::nullopt));
+  try {
+    metrics_.journal();
+  } catch (const StoreError& error) {
+    return checkpoint_failed(image->step, error);
+  }
+  start([this, image, scores = scores_of(metrics_.eval())] { write_checkpoint(*image, scores); },
+        [this, image] { checkpoint_succeeded(*image); },
+        [this, image](const StoreError& error) { checkpoint_failed(image->step, error); });
+}
+
+/// Metrics first, so that a checkpoint never knows more than they do; old ones are deleted when the new one
+/// is durable. Runs beside the loop.
+void RunFiles::write_checkpoint(Image& image, const std::vector<Score>& scores) const {
+  metrics_.sync_journal();
+  store::write_sealed(model_dir_.checkpoint_file(image.step), store::FileKind::checkpoint, image.bytes);
+  try {
+    model_dir_.prune(context_->config.checkpoint.keep_checkpoints,
+                     best_of(scores, model_dir_.checkpoint_steps()), *context_->log);
+  } catch (const StoreError& error) {
+    context_->log->warn("old checkpoints are not deleted: {}", error.what());
+  }
+}
+
+void RunFiles::checkpoint_succeeded(const Image& image) {
+  failures_in_a_row_ = 0;
+  failure_.reset();
+  seconds_to_save_ = std::max(seconds_to_save_, comm::now_s() - image.begun_s);
+  context_->log->info("saved {}", model_dir_.checkpoint_file(image.step).string());
+}
+
+void RunFiles::checkpoint_failed(std::int64_t step, const StoreError& error) {
+  if (++failures_in_a_row_ >= failures_allowed) {
+    failure_ = error;
+    return;
+  }
+  context_->log->warn("no checkpoint of step {}: {}; tried again in {:.0f} s or at the next checkpoint", step,
+                      error.what(), retry_after_s);
+}
+
+void RunFiles::start(std::function<void()> write, std::function<void()> then,
+                     std::function<void(const StoreError&)> failed) {
+  wait();
+  writing_ = Writing{std::async(std::launch::async, std::move(write)), std::move(then), std::move(failed)};
+}
+
+void RunFiles::wait() {
+  if (!writing_) return;
+  writing_->result.wait();
+  settle();
+}
+
+void RunFiles::settle() {
+  Writing writing = *std::exchange(writing_, std::nullopt);
+  try {
+    writing.result.get();
+    writing.then();
+  } catch (const StoreError& error) {
+    writing.failed(error);
+  }
+}
+
+void RunFiles::finish() {
+  if (held_) {
+    // Not behind a metrics file that may be on its way: mpirun gives a run a second to end.
+    Image image = *std::exchange(held_, std::nullopt);
+    metrics_.journal();
+    write_checkpoint(image, scores_of(metrics_.eval()));
+    checkpoint_succeeded(image);
+  }
+}
+
+void RunFiles::finish_metrics() {
+  wait();
+  metrics_.write();
+}
+
+void RunFiles::merge_journal() {
+  std::error_code absent;
+  if (std::filesystem::exists(model_dir_.journal_file(), absent)) metrics_.write();
+}
+
+void RunFiles::abandon() {
+  wait();
+  if (held_ && held_->is_good) {
+    write_held();
+    wait();
+  } else if (held_) {
+    context_->log->info("no checkpoint of step {}: the step after it was not finite", held_->step);
+  }
+  try {
+    metrics_.write();
+  } catch (const StoreError& error) {
+    context_->log->warn("{}", error.what());
+  }
+}
+
+void RunFiles::write_stopped(std::string_view why) {
+  const auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+  store::write_atomically(
+      model_dir_.stopped_file(),
+      fmt::format("{}, at {:%Y-%m-%dT%H:%M:%SZ}.\nThe same command goes on from the newest "
+                  "checkpoint. This file goes away when it does.\n",
+                  why, fmt::gmtime(now)));
+}
+
+std::optional<store::Evaluation> RunFiles::evaluation_of(std::int64_t step) const {
+  const auto& evaluations = metrics_.eval();
+  if (evaluations.empty() || evaluations.back().step != step) return std::nullopt;
+  return store::Evaluation{evaluations.back().loss, evaluations.back().accuracy};
+}
+
+}  // namespace fcmnist::run

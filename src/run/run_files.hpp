@@ -1,0 +1,129 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/error.hpp"
+#include "setup/context.hpp"
+#include "store/checkpoint.hpp"
+#include "store/metrics_file.hpp"
+#include "store/model_dir.hpp"
+#include "store/model_dir_lock.hpp"
+#include "train/model_state.hpp"
+
+namespace fcmnist::run {
+
+/// Test accuracy of the weights of a step.
+struct Score {
+  std::int64_t step = 0;
+  double accuracy = 0.0;
+};
+
+/// The files of a training run in its model_dir. Rank 0 alone has them.
+///
+/// Files are written behind the loop, one at a time: HDF5 builds an image in memory on the thread of the
+/// loop, and a thread that touches neither HDF5 nor MPI digests it and puts it into place. A checkpoint that
+/// cannot be written is a warning and is tried again, with newer weights; `failures_allowed` in a row, or a
+/// failure at the end of the run, are a StoreError.
+class RunFiles {
+ public:
+  static constexpr int failures_allowed = 3;
+  static constexpr double retry_after_s = 60.0;
+
+  /// Opens the run's files for a run that stands at `step`: moves an old run aside (--restart), puts damaged
+  /// checkpoints and left-overs of dead runs out of the way, forgets metrics of later steps, writes
+  /// params.yaml. Nothing that the user asked for may be wrong any more when this is called. Throws
+  /// StoreError.
+  RunFiles(const setup::RunContext& context, store::ModelDirLock& lock, std::size_t classes,
+           std::int64_t step);
+
+  /// Before the first step: from here on there are metrics that any HDF5 program can open, and nothing says
+  /// any more that the run was stopped. Throws StoreError.
+  void begin();
+
+  [[nodiscard]] store::MetricsFile& metrics() { return metrics_; }
+  /// Training time of the processes before this one.
+  [[nodiscard]] double elapsed_before_s() const { return elapsed_before_s_; }
+
+  /// To be called at every step boundary, cheap: whether a file that was being written is done or has failed,
+  /// so that settle() has something to say. Throws InUseError if another run has taken the model_dir.
+  [[nodiscard]] bool look();
+  void settle();
+  /// Whether it is time for a checkpoint, by runconfig.checkpoint_interval_s or since the last one failed.
+  [[nodiscard]] bool checkpoint_is_due() const;
+  /// The failure of the last checkpoint that is allowed to fail.
+  [[nodiscard]] const std::optional<StoreError>& failure() const { return failure_; }
+  /// A guess of how long a checkpoint takes until it is durable, from those of this run.
+  [[nodiscard]] double seconds_to_save() const { return seconds_to_save_; }
+
+  /// Appends new metrics to their journal, and now and then writes the metrics file. A failure loses nothing
+  /// and is a warning: the next call tries the same rows again.
+  void keep_metrics();
+
+  /// Takes the image of a checkpoint. It is to be written when the loss of the next step has shown that its
+  /// weights are good: release(). An image that was never released gives way to the next one.
+  void hold(const store::TrainState& position, const train::ModelState::Network& network);
+  /// Cheap without an image. Writing begins now, or at a later release() if another file is being written.
+  void release();
+  /// What is held has proved to be bad.
+  void drop() { held_.reset(); }
+  /// For the end of a run, however early: writes what is held, durably. Throws StoreError.
+  void finish();
+  /// After finish(), and waits for what is still being written. Apart from it, since it takes longer the
+  /// longer the run is, and the journal has the rows too. Throws StoreError.
+  void finish_metrics();
+  /// For a run that was finished before: if its end could not be written, now it can. Throws StoreError.
+  void merge_journal();
+  /// For a run that has diverged: writes what was released, and the metrics; what was not is dropped.
+  void abandon();
+
+  /// After finish(): the file that says that the run is not finished, and how it goes on.
+  void write_stopped(std::string_view why);
+
+  /// Accuracy of these weights, if the last evaluation was of this step.
+  [[nodiscard]] std::optional<store::Evaluation> evaluation_of(std::int64_t step) const;
+
+ private:
+  struct Image {
+    std::int64_t step = 0;
+    std::vector<std::byte> bytes;
+    double begun_s = 0.0;
+    bool is_good = false;
+  };
+  struct Writing {
+    std::future<void> result;
+    std::function<void()> then;                     ///< when it succeeded
+    std::function<void(const StoreError&)> failed;  ///< when not
+  };
+
+  void start(std::function<void()> write, std::function<void()> then,
+             std::function<void(const StoreError&)> failed);
+  void wait();
+  void write_held();
+  void write_checkpoint(Image& image, const std::vector<Score>& scores) const;
+  void checkpoint_succeeded(const Image& image);
+  void checkpoint_failed(std::int64_t step, const StoreError& error);
+  void write_metrics_behind();
+
+  const setup::RunContext* context_;
+  store::ModelDirLock* lock_;
+  store::ModelDir model_dir_;
+  store::MetricsFile metrics_;
+  double elapsed_before_s_ = 0.0;
+  std::optional<Image> held_;
+  std::optional<StoreError> failure_;
+  int failures_in_a_row_ = 0;
+  bool journal_failed_ = false;
+  double seconds_to_save_ = 0.5;
+  double last_save_s_ = comm::now_s();
+  double last_metrics_write_s_ = comm::now_s();
+  double metrics_write_took_s_ = 0.0;
+  std::optional<Writing> writing_;  ///< last, so that its thread ends before what it uses
+};
+
+}  // namespace fcmnist::run

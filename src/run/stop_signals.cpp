@@ -1,0 +1,76 @@
+#include "run/stop_signals.hpp"
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <ctime>
+#include <span>
+
+namespace fcmnist::run {
+
+namespace {
+
+constexpr std::array soon = {SIGUSR1, SIGUSR2};
+constexpr std::array now = {SIGTERM, SIGINT};
+constexpr std::int64_t repeats_count_as_one_ms = 2000;
+
+std::atomic<int> first_signal = 0;
+std::atomic<std::int64_t> first_time_ms = 0;
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free);
+
+/// Uses only what POSIX allows in a handler.
+void on_signal(int signal) {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  const std::int64_t now_ms = std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
+  int none = 0;
+  if (first_signal == 0) first_time_ms = now_ms;
+  if (first_signal.compare_exchange_strong(none, signal)) return;
+  if (now_ms - first_time_ms <= repeats_count_as_one_ms) return;
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);  // takes effect when the handler returns
+}
+
+void handle_by(void (*handler)(int), std::span<const int> signals, int flags = 0) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = flags;
+  sigemptyset(&action.sa_mask);
+  for (const int signal : {SIGUSR1, SIGUSR2, SIGTERM, SIGINT}) sigaddset(&action.sa_mask, signal);
+  for (const int signal : signals) sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+StopSignals::StopSignals() { handle_by(on_signal, soon, SA_RESTART); }
+
+// TERM and INT interrupt a write: mpirun no longer reads what its ranks print once it has been told to end.
+void StopSignals::catch_all() { handle_by(on_signal, now); }
+
+void StopSignals::let_through() {
+  handle_by(SIG_DFL, soon);
+  handle_by(SIG_DFL, now);
+  if (const int signal = arrived(); signal != 0) std::raise(signal);
+}
+
+int StopSignals::arrived() const { return first_signal.load(std::memory_order_relaxed); }
+
+bool StopSignals::must_hurry() const { return arrived() == SIGTERM || arrived() == SIGINT; }
+
+const char* signal_name(int signal) {
+  switch (signal) {
+    case SIGUSR1:
+      return "SIGUSR1";
+    case SIGUSR2:
+      return "SIGUSR2";
+    case SIGTERM:
+      return "SIGTERM";
+    case SIGINT:
+      return "SIGINT";
+    default:
+      return "a signal";
+  }
+}
+
+}  // namespace fcmnist::run

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "comm/topology.hpp"
+#include "config/run_config.hpp"
+#include "store/manifest.hpp"
+
+namespace fcmnist::setup {
+
+/// What this run was: versions, build, hosts, world, BLAS kernels, seed. Written to every HDF5 file.
+///   stages     that divide the ranks
+///   blas_core  of all ranks: kernels_of()
+store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks,
+                              int stages, const std::string& blas_core);
+
+/// "SkylakeX", or of a world of several kinds of processors "SkylakeX, Haswell": those of all ranks, each
+/// once, in rank order.
+std::string kernels_of(std::span<const std::string> cores);
+
+/// "OpenBLAS 0.3.21" of "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ...", the entry `blas`.
+std::string name_and_version(const std::string& blas_config);
+
+/// Entries whose change is worth a line, and those that decide bits of a result besides configuration and
+/// world.
+constexpr const char* noted_entries[] = {"version", "git_revision", "replicas"};
+constexpr const char* bit_entries[] = {"blas", "blas_core", "build_architecture", "build_type", "compiler"};
+
+/// Which of these entries differ: "blas_core from SkylakeX to Haswell, compiler from ... to ..."; empty if
+/// none. An entry that one of the two does not have is passed over: it is of another version.
+std::string manifest_changes(const store::Manifest& then, const store::Manifest& now,
+                             std::span<const char* const> names);
+
+}  // namespace fcmnist::setup

@@ -1,0 +1,25 @@
+#include "train/window_bytes.hpp"
+
+#include "train/gradient_sum.hpp"
+#include "train/microbatches.hpp"
+#include "train/model_state.hpp"
+
+namespace fcmnist::train {
+
+std::size_t window_bytes_of_rank(const config::RunConfig& config, int replicas, int stages, int nodes,
+                                 const comm::Seat& seat, const Layout& layout) {
+  constexpr std::size_t small_windows_bytes = std::size_t{64} << 10;  // a rank's barrier, page rounding
+  const std::size_t microbatches =
+      training_microbatches(config, replicas, stages).most(step_batch(config, replicas));
+  return small_windows_bytes +
+         gradient_sum_bytes_per_rank(config.run.reproducible, microbatches, nodes, seat, layout) +
+         (seat.is_leader ? ModelState::shared_bytes(seat, layout, config.model.precision) : 0);
+}
+
+std::size_t shared_bytes_of_node(const Shapes& shapes) {
+  constexpr std::size_t mpi_overhead_bytes = std::size_t{1} << 20;  // headers of Open MPI
+  return mpi_overhead_bytes + SharedDataset::bytes(shapes.train) +
+         (shapes.eval ? SharedDataset::bytes(*shapes.eval) : 0);
+}
+
+}  // namespace fcmnist::train
