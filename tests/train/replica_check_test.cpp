@@ -262,7 +262,7 @@ TEST(ReplicaCheckOfStages, ComparesTheRanksOfEachStageAndNotTheStages) {
     EXPECT_NO_THROW(check_replicas(grid, state, 0, places)) << stages << " stages";
     state.weights().all()[3] += world().rank() == world().size() - 1 ? 1.0F : 0.0F;
     if (grid.replicas() == 1) {
-      EXPECT_NO_THROW(check_replicas(grid, state, 0, places)) << "there is nothing to plan::compare with";
+      EXPECT_NO_THROW(check_replicas(grid, state, 0, places)) << "there is nothing to compare with";
     } else {
       std::string text;
       try {
