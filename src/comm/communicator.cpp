@@ -174,6 +174,9 @@ std::string Communicator::broadcast(std::string_view text, int root) const {
   return {characters.begin(), characters.end()};
 }
 
+void Communicator::broadcast(std::span<std::byte> bytes, int root) const {
+  std::ranges::copy(spread<std::byte>(*this, {bytes.begin(), bytes.end()}, MPI_BYTE, root), bytes.begin());
+}
 void Communicator::broadcast(std::span<float> numbers, int root) const {
   std::ranges::copy(spread<float>(*this, {numbers.begin(), numbers.end()}, MPI_FLOAT, root), numbers.begin());
 }

@@ -40,6 +40,7 @@ class Communicator {
   [[nodiscard]] std::string broadcast(std::string_view text, int root) const;
   /// Everybody gets the root's numbers.
   void broadcast(std::span<float> numbers, int root) const;
+  void broadcast(std::span<std::byte> bytes, int root) const;
   /// The root gets the numbers of all ranks, one after the other in rank order; `all` is empty elsewhere.
   void gather(std::span<const float> mine, std::span<float> all, int root) const;
   /// The other way round: every rank gets its piece of what the root has.

@@ -63,13 +63,12 @@ std::span<const T> Mlp::bias(ArenaView<const T> weights, const Layer& layer) con
 
 template <class T>
 std::size_t Mlp::samples_of(MatrixView<const T> input) const {
-  return layers_.front().index == 0 ? input.rows : input.cols;
+  return begins_network() ? input.rows : input.cols;
 }
 
 template <class T>
-void Mlp::forward(std::type_identity_t<ArenaView<const T>> weights,
-                  std::type_identity_t<MatrixView<const T>> input, const DropoutContext* dropout,
-                  BasicWorkspace<T>& workspace) const {
+void Mlp::forward(ArenaView<const T> weights, MatrixView<const T> input, const DropoutContext* dropout,
+                  BasicWorkspace<T>& workspace, const OnProduct& on_product) const {
   const std::size_t samples = samples_of(input);
   FCMNIST_CHECK(input.rows * input.cols == samples * inputs() && samples <= workspace.max_samples(),
                 fmt::format("input {} x {}, expected at most {} samples of {}", input.rows, input.cols,
@@ -83,6 +82,7 @@ void Mlp::forward(std::type_identity_t<ArenaView<const T>> weights,
     if (layer.last) {
       products.logits(layer.gemms.forward, weight, bias(weights, layer), op_b, below,
                       workspace.logits(samples));
+      if (on_product) on_product(layer.index);
       return;
     }
     const MatrixView<T> out = workspace.activation(i, samples);
@@ -91,6 +91,7 @@ void Mlp::forward(std::type_identity_t<ArenaView<const T>> weights,
       kernels::dropout(out, dropout->sample_ids, options_.dropout,
                        {dropout->seed, dropout->epoch, static_cast<std::uint32_t>(layer.index)});
     }
+    if (on_product) on_product(layer.index);
     below = out;
   }
 }
@@ -124,8 +125,8 @@ std::vector<GradientPart> Mlp::gradient_parts(std::size_t target) const {
 }
 
 template <class T>
-void Mlp::backward_deltas(std::type_identity_t<ArenaView<const T>> weights, std::size_t samples,
-                          BasicWorkspace<T>& workspace, std::type_identity_t<MatrixView<T>> d_input) const {
+void Mlp::backward_deltas(ArenaView<const T> weights, std::size_t samples, BasicWorkspace<T>& workspace,
+                          MatrixView<T> d_input, const OnProduct& on_product) const {
   const auto scale = static_cast<float>(1.0 / (1.0 - options_.dropout));
   if constexpr (!std::is_same_v<T, float>) {
     if (ends_network()) {
@@ -139,15 +140,17 @@ void Mlp::backward_deltas(std::type_identity_t<ArenaView<const T>> weights, std:
       kernels::relu_dropout_backward(delta, MatrixView<const T>(workspace.activation(i, samples)), scale);
     }
     const MatrixView<T> below = i > 0 ? workspace.delta(i - 1, samples) : d_input;
-    if (below.data == nullptr) continue;
-    workspace.products_.delta(layer.gemms.delta, weights[layer.weight_slot], delta, below);
+    if (below.data != nullptr) {
+      workspace.products_.delta(layer.gemms.delta, weights[layer.weight_slot], delta, below);
+    }
+    if (on_product) on_product(layer.index);
   }
 }
 
 template <class T>
-void Mlp::backward_weights(std::type_identity_t<MatrixView<const T>> input, BasicWorkspace<T>& workspace,
-                           Accumulate accumulate, ArenaView<float> gradients,
-                           std::span<const GradientPart> parts, const std::function<void()>& on_part) const {
+void Mlp::backward_weights(MatrixView<const T> input, BasicWorkspace<T>& workspace, Accumulate accumulate,
+                           ArenaView<float> gradients, std::span<const GradientPart> parts,
+                           const std::function<void()>& on_part) const {
   for (const GradientPart& part : parts) {
     weight_gradient(part, input, workspace, accumulate, gradients);
     if (on_part) on_part();
@@ -174,9 +177,9 @@ void Mlp::weight_gradient(const GradientPart& part, MatrixView<const T> input, B
 // The three arithmetics.
 #define FCMNIST_INSTANTIATE(T)                                                                              \
   template void Mlp::forward<T>(ArenaView<const T>, MatrixView<const T>, const DropoutContext*,             \
-                                BasicWorkspace<T>&) const;                                                  \
-  template void Mlp::backward_deltas<T>(ArenaView<const T>, std::size_t, BasicWorkspace<T>&, MatrixView<T>) \
-      const;                                                                                                \
+                                BasicWorkspace<T>&, const OnProduct&) const;                                \
+  template void Mlp::backward_deltas<T>(ArenaView<const T>, std::size_t, BasicWorkspace<T>&, MatrixView<T>, \
+                                        const OnProduct&) const;                                            \
   template void Mlp::backward_weights<T>(MatrixView<const T>, BasicWorkspace<T>&, Accumulate,               \
                                          ArenaView<float>, std::span<const GradientPart>,                   \
                                          const std::function<void()>&) const;

@@ -3,8 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <type_traits>
-#include <variant>
 #include <vector>
 
 #include "core/arena.hpp"
@@ -42,6 +40,10 @@ struct GradientPart {
   Range numbers;  ///< in the flat array
 };
 
+/// Told after the product of a layer in a forward or backward_deltas(): the layer's index over the network.
+/// (What backward_weights() computes has parts of its own.)
+using OnProduct = std::function<void(std::size_t layer)>;
+
 /// Activations and their gradients of one microbatch of at most `max_samples` samples, in numbers of type T
 /// (float, BFloat16, Float16). Allocated once.
 template <class T>
@@ -70,6 +72,7 @@ class Mlp {
   [[nodiscard]] std::size_t layer_count() const { return layers_.size(); }
   [[nodiscard]] std::size_t inputs() const { return layers_.front().inputs; }
   [[nodiscard]] std::size_t outputs() const { return layers_.back().outputs; }
+  [[nodiscard]] bool begins_network() const { return layers_.front().index == 0; }
   [[nodiscard]] bool ends_network() const { return layers_.back().last; }
   [[nodiscard]] Precision precision() const { return options_.precision; }
 
@@ -81,10 +84,10 @@ class Mlp {
   ///            inputs() x samples. At most workspace.max_samples() samples.
   ///   dropout  nullptr: evaluation, nothing is dropped
   /// The last layer's output is in the workspace: logits() when the run ends the network, else output().
+  ///   on_product  called after the product of each layer, if given
   template <class T>
-  void forward(std::type_identity_t<ArenaView<const T>> weights,
-               std::type_identity_t<MatrixView<const T>> input, const DropoutContext* dropout,
-               BasicWorkspace<T>& workspace) const;
+  void forward(ArenaView<const T> weights, MatrixView<const T> input, const DropoutContext* dropout,
+               BasicWorkspace<T>& workspace, const OnProduct& on_product = {}) const;
 
   /// The order in which backward_weights() finishes the gradient: the largest layer (by numbers) first, in
   /// parts of about `target` numbers that begin and end with a block (core/layout.hpp); 0: a layer is one
@@ -96,8 +99,8 @@ class Mlp {
   /// already, written by the caller: in place of the logits, or in d_output().
   ///   d_input  (inputs() x samples) receives the gradient by the input, or empty: not computed
   template <class T>
-  void backward_deltas(std::type_identity_t<ArenaView<const T>> weights, std::size_t samples,
-                       BasicWorkspace<T>& workspace, std::type_identity_t<MatrixView<T>> d_input = {}) const;
+  void backward_deltas(ArenaView<const T> weights, std::size_t samples, BasicWorkspace<T>& workspace,
+                       MatrixView<T> d_input = {}, const OnProduct& on_product = {}) const;
 
   /// Second half: gradients of the weights, from the deltas and activations.
   ///   input      as given to forward()
@@ -105,9 +108,9 @@ class Mlp {
   ///   parts      of gradient_parts(), computed in this order
   ///   on_part    called after each part, if given
   template <class T>
-  void backward_weights(std::type_identity_t<MatrixView<const T>> input, BasicWorkspace<T>& workspace,
-                        Accumulate accumulate, ArenaView<float> gradients,
-                        std::span<const GradientPart> parts, const std::function<void()>& on_part = {}) const;
+  void backward_weights(MatrixView<const T> input, BasicWorkspace<T>& workspace, Accumulate accumulate,
+                        ArenaView<float> gradients, std::span<const GradientPart> parts,
+                        const std::function<void()>& on_part = {}) const;
 
  private:
   template <class T>
@@ -186,9 +189,7 @@ extern template class BasicWorkspace<float>;
 extern template class BasicWorkspace<BFloat16>;
 extern template class BasicWorkspace<Float16>;
 
-/// A workspace in the numbers of the model's precision.
-using AnyWorkspace = std::variant<BasicWorkspace<float>, BasicWorkspace<BFloat16>, BasicWorkspace<Float16>>;
-AnyWorkspace make_workspace(const Mlp& mlp, std::size_t max_samples);
+/// Memory of a workspace in the numbers of the model's precision.
 std::size_t workspace_bytes(const Mlp& mlp, std::size_t max_samples);
 
 }  // namespace fcmnist::model

@@ -46,6 +46,14 @@ class GemmChoice {
 /// weights, gradients of weights, optimizer state, sums and the loss are float32 always.
 enum class Precision { float32, bfloat16, float16 };
 
+/// The precision whose numbers have this type.
+template <class T>
+inline constexpr Precision precision_of_type = Precision::float32;
+template <>
+inline constexpr Precision precision_of_type<BFloat16> = Precision::bfloat16;
+template <>
+inline constexpr Precision precision_of_type<Float16> = Precision::float16;
+
 /// work.operator()<T>() with the type of these numbers.
 template <class Work>
 auto with_number_type(Precision precision, Work work) {

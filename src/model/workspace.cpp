@@ -23,7 +23,7 @@ template <class T>
 BasicWorkspace<T>::BasicWorkspace(const Mlp& mlp, std::size_t max_samples)
     : max_samples_(max_samples),
       inputs_(mlp.inputs()),
-      begins_network_(mlp.layers_.front().index == 0),
+      begins_network_(mlp.begins_network()),
       ends_network_(mlp.ends_network()),
       input_((begins_network_ ? max_samples : row_stride<T>(max_samples)) * inputs_),
       d_input_(begins_network_ ? 0 : row_stride<T>(max_samples) * inputs_) {
@@ -40,7 +40,7 @@ BasicWorkspace<T>::BasicWorkspace(const Mlp& mlp, std::size_t max_samples)
 template <class T>
 std::size_t BasicWorkspace<T>::bytes(const Mlp& mlp, std::size_t max_samples) {
   const std::size_t stride = row_stride<T>(max_samples);
-  const bool begins_network = mlp.layers_.front().index == 0;
+  const bool begins_network = mlp.begins_network();
   std::size_t numbers = (begins_network ? max_samples : 2 * stride) * mlp.inputs();
   for (const auto& layer : mlp.layers_) numbers += (layer.last ? 1 : 2) * stride * layer.outputs;
   if constexpr (std::is_same_v<T, float>) return numbers * sizeof(T);
@@ -98,12 +98,6 @@ MatrixView<float> BasicWorkspace<T>::logits(std::size_t samples) const {
 template class BasicWorkspace<float>;
 template class BasicWorkspace<BFloat16>;
 template class BasicWorkspace<Float16>;
-
-AnyWorkspace make_workspace(const Mlp& mlp, std::size_t max_samples) {
-  return with_number_type(mlp.precision(), [&]<class T>() {
-    return AnyWorkspace(std::in_place_type<BasicWorkspace<T>>, mlp, max_samples);
-  });
-}
 
 std::size_t workspace_bytes(const Mlp& mlp, std::size_t max_samples) {
   return with_number_type(mlp.precision(),

@@ -32,7 +32,11 @@ struct LossScaleOptions {
   bool operator==(const LossScaleOptions&) const = default;
 };
 
+/// The rules of optim/rules.hpp.
+enum class OptimizerType { sgd };
+
 struct OptimizerOptions {
+  OptimizerType type = OptimizerType::sgd;
   std::vector<SchedulePiece> learning_rate = {SchedulePiece{}};
   double momentum = 0.0;
   bool use_nesterov = false;

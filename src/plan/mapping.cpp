@@ -5,13 +5,13 @@
 #include <map>
 
 #include "comm/stage_link.hpp"
+#include "optim/update.hpp"
 #include "train/evaluator.hpp"
 #include "train/gradient_sum.hpp"
-#include "train/microbatch_schedule.hpp"
 #include "train/microbatches.hpp"
 #include "train/model_state.hpp"
 #include "train/shared_dataset.hpp"
-#include "train/stage_placement.hpp"
+#include "train/stage_work.hpp"
 #include "train/trainer.hpp"
 #include "train/window_bytes.hpp"
 
@@ -73,24 +73,21 @@ StageMapping map_stage(const model::Mlp& mlp, model::LayerRange layers, Range ra
 PrivateMemory private_memory_of(const config::RunConfig& config, const train::Shapes& shapes,
                                 const Mapping& mapping, const model::Mlp& mlp, int s) {
   const auto stages = static_cast<int>(mapping.stages.size());
-  const std::size_t before = s > 0 ? 1 : 0, after = s + 1 < stages ? 1 : 0;
-  const std::size_t samples = mapping.microbatch_samples;
+  using Purpose = comm::StageLink::Purpose;
   PrivateMemory memory;
   memory.weights = mlp.layout().size() * model::number_bytes(mlp.precision());
-  memory.activations = train::most_in_flight(stages, s) * (model::workspace_bytes(mlp, samples) + samples);
-  const auto link_bytes = [&](comm::StageLink::Purpose purpose, std::size_t most) {
-    return comm::StageLink::bytes(purpose, before, after, mlp.inputs(), mlp.outputs(), most,
-                                  model::number_bytes(mlp.precision()));
+  const auto add_work = [&](Purpose purpose, std::size_t samples) {
+    const train::StageWorkBytes bytes = train::stage_work_bytes(purpose, stages, s, mlp, samples);
+    memory.activations += bytes.activations;
+    memory.messages += bytes.messages;
   };
-  memory.messages = link_bytes(comm::StageLink::Purpose::training, samples);
+  add_work(Purpose::training, mapping.microbatch_samples);
+  if (shapes.eval) {
+    add_work(Purpose::evaluation,
+             train::Evaluator::microbatch(config, mapping.replicas, stages, shapes.eval->samples));
+  }
   memory.other = shapes.train.samples * sizeof(std::uint32_t);
   if (mapping.number_bytes > sizeof(float)) memory.other += mlp.layout().size() * sizeof(float);
-  if (shapes.eval) {
-    const std::size_t scored =
-        train::Evaluator::microbatch(config, mapping.replicas, stages, shapes.eval->samples);
-    memory.activations += model::workspace_bytes(mlp, scored);
-    memory.messages += link_bytes(comm::StageLink::Purpose::evaluation, scored);
-  }
   return memory;
 }
 
@@ -155,9 +152,10 @@ Mapping map_training(const config::RunConfig& config, const train::Shapes& shape
       nodes[node].sent += sent;
     }
     if (s == 0) {
-      // Weights and momentum: the image, a copy of it, and with stages what they are gathered in.
+      // Weights and optimizer state: the image, a copy of it, and with stages what they are gathered in.
+      const std::size_t arrays = 1 + optim::state_arrays(config.optimizer).size();
       mapping.saving_on_rank_0 =
-          (stage_count > 1 ? 3U : 2U) * 2U * mlp.network_layout().size() * sizeof(float);
+          (stage_count > 1 ? 3U : 2U) * arrays * mlp.network_layout().size() * sizeof(float);
       nodes[placement.front().node].own += mapping.saving_on_rank_0;
     } else {
       mapping.sent_between_stages +=
@@ -185,7 +183,7 @@ EvaluationMapping map_evaluation(const config::RunConfig& config, const data::Da
                            mlp.layout().size() * model::number_bytes(mlp.precision());
   for (const auto& [node, count] : ranks_by_node(placement, {0, placement.size()})) {
     const std::size_t bytes = train::SharedDataset::bytes(shape) +
-                              train::ModelState::shared_bytes({count}, mlp.layout(), mlp.precision());
+                              train::ModelState::shared_bytes({count}, mlp.layout(), mlp.precision(), 0);
     mapping.shared_on_a_node = std::max(mapping.shared_on_a_node, bytes);
     const std::size_t own = static_cast<std::size_t>(count) * (mapping.private_memory + program_bytes);
     mapping.memory_on_a_node = std::max(mapping.memory_on_a_node, bytes + own);

@@ -31,8 +31,9 @@ struct PrivateMemory {
   std::size_t weights = 0;
   std::size_t activations = 0;  ///< and their gradients, of all microbatches in flight; of the evaluation too
   std::size_t messages = 0;     ///< between stages
-  std::size_t windows = 0;  ///< gradient, momentum and separate master weights of a rank alone on its node
-  std::size_t other = 0;    ///< order of the epoch, gradient before it is rounded
+  std::size_t windows =
+      0;  ///< gradient, optimizer state and separate master weights of a rank alone on its node
+  std::size_t other = 0;  ///< order of the epoch, gradient before it is rounded
 
   [[nodiscard]] std::size_t total() const { return weights + activations + messages + windows + other; }
 };

@@ -1,19 +1,18 @@
 #include "plan/product_timer.hpp"
 
 #include <algorithm>
-#include <cstdint>
-#include <memory>
-#include <numeric>
+#include <utility>
 
 #include "comm/session.hpp"
+#include "plan/lone_work.hpp"
+#include "train/shared_dataset.hpp"
 #include "train/step_time.hpp"
-#include "train/trainer.hpp"
 
 namespace fcmnist::plan {
 
 namespace {
 
-template <class T>
+/// A whole network on each rank, on made-up samples. All ways use the same memory.
 class ProductTimer {
  public:
   ProductTimer(const config::RunConfig& config, const comm::Grid& grid,
@@ -22,102 +21,62 @@ class ProductTimer {
   ProductTimes run(double budget_s);
 
  private:
-  struct Layer;
-  std::vector<LayerTime> run_once(std::size_t way);
+  std::vector<LayerTime> run_once(const model::Mlp& network);
 
   const comm::Communicator* world_;
-  std::size_t samples_, ways_;
-  std::vector<std::uint32_t> sample_ids_;
-  std::vector<std::unique_ptr<Layer>> layers_;
+  std::vector<model::Mlp> by_way_;
+  train::MadeUpData data_;
+  data::Dataset dataset_;
+  LoneWork lone_;
 };
 
-/// A layer by itself: one network of one layer for each way, on the same memory.
-template <class T>
-struct ProductTimer<T>::Layer {
-  Layer(std::vector<model::Mlp> mlps, const comm::Topology& topology, const config::RunConfig& config,
-        std::size_t samples)
-      : by_way(std::move(mlps)),
-        weights(by_way[0].layout()),
-        gradient(by_way[0].layout()),
-        workspace(by_way[0], samples),
-        parts(train::gradient_parts(by_way[0], topology.node_count(), config.run.reproducible)) {
-    by_way[0].initialize(config.run.seed, gradient.view());  // for the weights: nobody reads the gradient
-    std::ranges::transform(gradient.view().all(), weights.view().data(), [](float w) { return T(w); });
-  }
+ProductTimer::ProductTimer(const config::RunConfig& config, const comm::Grid& grid,
+                           const std::vector<std::size_t>& widths, std::size_t samples,
+                           const std::vector<model::GemmChoice>& ways)
+    : world_(&grid.world().world()),
+      by_way_([&] {
+        std::vector<model::Mlp> networks;
+        for (const model::GemmChoice& way : ways) networks.emplace_back(widths, config.model, way);
+        return networks;
+      }()),
+      data_(grid.world(), {samples, 1, widths.front()}, config.model.num_classes),
+      dataset_(data_.view()),
+      lone_(config, grid.world(), by_way_.front(), grid.of_stage().node_count(), dataset_, samples) {}
 
-  std::vector<model::Mlp> by_way;
-  Arena<T> weights;
-  Arena<float> gradient;
-  model::BasicWorkspace<T> workspace;
-  std::vector<model::GradientPart> parts;
-};
-
-template <class T>
-ProductTimer<T>::ProductTimer(const config::RunConfig& config, const comm::Grid& grid,
-                              const std::vector<std::size_t>& widths, std::size_t samples,
-                              const std::vector<model::GemmChoice>& ways)
-    : world_(&grid.world().world()), samples_(samples), ways_(ways.size()), sample_ids_(samples) {
-  std::iota(sample_ids_.begin(), sample_ids_.end(), 0U);
-  for (std::size_t i = 0; i + 1 < widths.size(); ++i) {
-    std::vector<model::Mlp> mlps;
-    for (const model::GemmChoice& way : ways) {
-      mlps.emplace_back(widths, config.model, way, model::LayerRange{i, i + 1});
-    }
-    layers_.push_back(std::make_unique<Layer>(std::move(mlps), grid.of_stage(), config, samples));
-  }
-  const MatrixView<T> images = layers_[0]->workspace.input(samples);
-  for (std::size_t s = 0; s < samples; ++s) {
-    for (std::size_t i = 0; i < images.cols; ++i) {
-      images.row(s)[i] = T(static_cast<float>((31 * s + i) % 1000) / 500.0F - 1.0F);
-    }
-  }
-}
-
-template <class T>
-std::vector<LayerTime> ProductTimer<T>::run_once(std::size_t way) {
-  std::vector<LayerTime> times(layers_.size());
-  const auto input_of = [&](std::size_t i) {
-    return i == 0 ? layers_[0]->workspace.input(samples_) : layers_[i - 1]->workspace.activation(0, samples_);
-  };
-  const auto delta_below = [&](std::size_t i) {
-    return i == 0 ? MatrixView<T>() : layers_[i - 1]->workspace.delta(0, samples_);
-  };
-  const model::DropoutContext dropout{1, 0, sample_ids_};
-  world_->barrier();
+std::vector<LayerTime> ProductTimer::run_once(const model::Mlp& network) {
+  std::vector<LayerTime> times(network.layer_count());
+  double LayerTime::*product = &LayerTime::forward_s;
   train::Stopwatch watch;
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    Layer& layer = *layers_[i];
-    layer.by_way[way].forward(layer.weights.view(), input_of(i), &dropout, layer.workspace);
-    times[i].forward_s = watch.lap_s();
-  }
-  const MatrixView<float> loss_gradient = layers_.back()->workspace.logits(samples_);
-  for (std::size_t r = 0; r < loss_gradient.rows; ++r) std::ranges::fill(loss_gradient.row(r), 0.01F);
+  std::size_t products = 0, part = 0;
+  lone_.work().use(network);
+  lone_.work().set_on_product([&](std::size_t layer) {
+    times[layer].*product += watch.lap_s();
+    if (++products == times.size()) product = &LayerTime::delta_s;
+  });
+  world_->barrier();
   watch.lap_s();
-  for (std::size_t i = layers_.size(); i-- > 0;) {
-    Layer& layer = *layers_[i];
-    layer.by_way[way].backward_deltas(layer.weights.view(), samples_, layer.workspace, delta_below(i));
-    times[i].delta_s = watch.lap_s();
-  }
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    Layer& layer = *layers_[i];
-    layer.by_way[way].backward_weights(input_of(i), layer.workspace, model::Accumulate::write,
-                                       layer.gradient.view(), layer.parts);
-    times[i].weight_gradient_s = watch.lap_s();
-  }
+  lone_.compute_microbatch(
+      [&] { times[lone_.gradient_parts()[part++].layer].weight_gradient_s += watch.lap_s(); });
+  // The samples were gathered before the first product, and the loss was computed before the first delta.
+  const double data_s = lone_.observer().seconds(train::Activity::data);
+  times.front().forward_s -= data_s;
+  double loss_s = lone_.observer().seconds(train::Activity::forward);
+  for (const LayerTime& layer : times) loss_s -= layer.forward_s;
+  times.back().delta_s -= loss_s;
   return times;
 }
 
-template <class T>
-ProductTimes ProductTimer<T>::run(double budget_s) {
+ProductTimes ProductTimer::run(double budget_s) {
   constexpr int warm_up_rounds = 3, least_rounds = 9, most_rounds = 301;
   constexpr double slow_round_s = 0.5;
-  ProductTimes times(ways_);
+  const std::size_t ways = by_way_.size();
+  ProductTimes times(ways);
   int rounds = warm_up_rounds + 1;
   for (int round = 0; round < rounds; ++round) {
     const double begin_s = comm::now_s();
-    for (std::size_t turn = 0; turn < ways_; ++turn) {
-      const std::size_t way = round % 2 == 0 ? turn : ways_ - 1 - turn;
-      std::vector<LayerTime> once = run_once(way);
+    for (std::size_t turn = 0; turn < ways; ++turn) {
+      const std::size_t way = round % 2 == 0 ? turn : ways - 1 - turn;
+      std::vector<LayerTime> once = run_once(by_way_[way]);
       if (round >= warm_up_rounds) times[way].push_back(std::move(once));
     }
     if (round == warm_up_rounds) {
@@ -134,14 +93,11 @@ ProductTimes ProductTimer<T>::run(double budget_s) {
 ProductTimes time_products(const config::RunConfig& config, const comm::Grid& grid,
                            const std::vector<std::size_t>& widths, std::size_t samples,
                            const std::vector<model::GemmChoice>& ways, double budget_s) {
-  return model::with_number_type(config.model.precision, [&]<class T>() {
-    return ProductTimer<T>(config, grid, widths, samples, ways).run(budget_s);
-  });
+  return ProductTimer(config, grid, widths, samples, ways).run(budget_s);
 }
 
 std::size_t product_timing_bytes(const model::Mlp& network, std::size_t samples) {
-  const std::size_t of_number = model::number_bytes(network.precision()) + sizeof(float);
-  return of_number * network.layout().size() + model::workspace_bytes(network, samples);
+  return LoneWork::bytes(network, samples) + samples * network.inputs();
 }
 
 }  // namespace fcmnist::plan

@@ -8,12 +8,12 @@
 
 #include "comm/session.hpp"
 #include "core/arena.hpp"
+#include "core/convert.hpp"
 #include "core/fixed_point.hpp"
 #include "core/ordered_sum.hpp"
 #include "core/statistics.hpp"
-#include "data/batch_loader.hpp"
-#include "kernels/softmax_loss.hpp"
-#include "optim/sgd.hpp"
+#include "optim/update.hpp"
+#include "plan/lone_work.hpp"
 #include "train/shared_dataset.hpp"
 #include "train/step_time.hpp"
 #include "train/trainer.hpp"
@@ -43,74 +43,14 @@ double median_time_s(double seconds, const std::function<void()>& action) {
   return median(std::move(times));
 }
 
-/// Forward and backward of one stage's microbatch, as in Trainer.
-template <class T>
-class StageWork {
- public:
-  StageWork(const config::RunConfig& config, const model::Mlp& mlp, int nodes, const data::Dataset& dataset,
-            std::size_t samples)
-      : config_(&config),
-        mlp_(&mlp),
-        is_first_(mlp.first_slot() == 0),
-        is_last_(mlp.first_slot() + mlp.layout().slots().size() == mlp.network_layout().slots().size()),
-        dataset_(&dataset),
-        parts_(train::gradient_parts(mlp, nodes, config.run.reproducible)),
-        weights_(mlp.layout()),
-        gradient_(mlp.layout()),
-        workspace_(mlp, samples),
-        labels_(samples),
-        ids_(samples) {
-    Arena<float> initial(mlp.layout());
-    mlp.initialize(config.run.seed, initial.view());
-    std::ranges::transform(initial.view().all(), weights_.view().data(), [](float w) { return T(w); });
-    const MatrixView<T> input = workspace_.input(samples);
-    for (std::size_t row = 0; row < input.rows; ++row) std::ranges::fill(input.row(row), T(0.5F));
-  }
-
-  StageTime run() {
-    const std::size_t samples = ids_.size();
-    const MatrixView<T> input = workspace_.input(samples);
-    train::Stopwatch watch;
-    StageTime time;
-    for (std::uint32_t& id : ids_) id = static_cast<std::uint32_t>((next_ += 7919) % dataset_->samples());
-    if (is_first_) data::fill_features(*dataset_, ids_, input);
-    if (is_last_) data::fill_labels(*dataset_, ids_, labels_);
-    time.data_s = watch.lap_s();
-    const model::DropoutContext dropout{config_->run.seed, 0, ids_};
-    mlp_->forward(weights_.view(), input, &dropout, workspace_);
-    if (is_last_) kernels::softmax_cross_entropy_gradient(workspace_.logits(samples), labels_, 1e-3F);
-    time.forward_s = watch.lap_s();
-    mlp_->backward_deltas(weights_.view(), samples, workspace_, workspace_.d_input(samples));
-    time.deltas_s = watch.lap_s();
-    mlp_->backward_weights(input, workspace_, model::Accumulate::write, gradient_.view(), parts_);
-    time.weights_s = watch.lap_s();
-    return time;
-  }
-
- private:
-  const config::RunConfig* config_;
-  const model::Mlp* mlp_;
-  bool is_first_, is_last_;
-  const data::Dataset* dataset_;
-  std::vector<model::GradientPart> parts_;
-  Arena<T> weights_;
-  Arena<float> gradient_;
-  model::BasicWorkspace<T> workspace_;
-  std::vector<std::uint8_t> labels_;
-  std::vector<std::uint32_t> ids_;
-  std::size_t next_ = 0;
-};
-
-template <class T>
-StageTime medians_of(StageWork<T> work, double seconds) {
+/// Each part by itself.
+StageTime median_of(const std::vector<StageTime>& times) {
   constexpr std::array parts = {&StageTime::data_s, &StageTime::forward_s, &StageTime::deltas_s,
                                 &StageTime::weights_s};
-  std::vector<StageTime> times;
-  repeat_for(seconds, [&] { times.push_back(work.run()); });
   StageTime result;
   for (const auto part : parts) {
-    std::vector<double> of_part(times.size() - 1);
-    std::ranges::transform(times.begin() + 1, times.end(), of_part.begin(), part);
+    std::vector<double> of_part(times.size());
+    std::ranges::transform(times, of_part.begin(), part);
     result.*part = median(std::move(of_part));
   }
   return result;
@@ -125,6 +65,7 @@ void measure_passes(const config::RunConfig& config, Rates& rates) {
   const AlignedArray<float> all(arrays * numbers);
   const AlignedArray<T> working(arrays * numbers);
   const AlignedArray<std::int64_t> integers(numbers);
+  std::vector<std::span<float>> state(optim::state_arrays(config.optimizer).size());
   std::size_t next = 0;
   const auto take_from = [&](const auto& array) {
     return std::span(array.data() + next++ % arrays * numbers, numbers);
@@ -137,13 +78,11 @@ void measure_passes(const config::RunConfig& config, Rates& rates) {
   rates.update_s = median_time_s(seconds,
                                  [&] {
                                    const std::array<const float*, 1> from = {take().data()};
-                                   const auto weights = take(), momentum = take();
-                                   const optim::SgdStep step{0.0, 1.0};
-                                   if constexpr (std::is_same_v<T, float>) {
-                                     optim::sgd_update(config.optimizer, step, from, weights, momentum);
-                                   } else {
-                                     optim::sgd_update(config.optimizer, step, from, weights, momentum,
-                                                       take_from(working));
+                                   const auto weights = take();
+                                   for (std::span<float>& array : state) array = take();
+                                   optim::update_weights(config.optimizer, {0.0, 1.0}, from, weights, state);
+                                   if constexpr (!std::is_same_v<T, float>) {
+                                     convert(std::span<const float>(weights), take_from(working));
                                    }
                                  }) /
                    count;
@@ -166,11 +105,20 @@ void measure_passes(const config::RunConfig& config, Rates& rates) {
 
 }  // namespace
 
-StageTime measure_stage(const config::RunConfig& config, const model::Mlp& mlp, int nodes,
-                        const data::Dataset& dataset, std::size_t samples, double seconds) {
-  return model::with_number_type(mlp.precision(), [&]<class T>() {
-    return medians_of(StageWork<T>(config, mlp, nodes, dataset, samples), seconds);
+StageTime measure_stage(const config::RunConfig& config, const comm::Topology& topology,
+                        const model::Mlp& mlp, int nodes, const data::Dataset& dataset, std::size_t samples,
+                        double seconds) {
+  using train::Activity;
+  LoneWork lone(config, topology, mlp, nodes, dataset, samples);
+  std::vector<StageTime> times;
+  repeat_for(seconds, [&] {
+    lone.compute_microbatch();
+    const train::StepObserver& took = lone.observer();
+    times.push_back({took.seconds(Activity::data), took.seconds(Activity::forward),
+                     took.seconds(Activity::deltas), took.seconds(Activity::weight_gradient)});
   });
+  times.erase(times.begin());
+  return median_of(times);
 }
 
 Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, const data::DatasetShape& shape,
@@ -183,7 +131,7 @@ Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, con
   Rates rates;
   for (const StageMapping& stage : mapping.stages) {
     const model::Mlp mlp(widths, config.model, config.kernels.gemm, stage.layers);
-    rates.stages.push_back(measure_stage(config, mlp, stage.nodes, view, mapping.microbatch_samples,
+    rates.stages.push_back(measure_stage(config, topology, mlp, stage.nodes, view, mapping.microbatch_samples,
                                          seconds / static_cast<double>(mapping.stages.size())));
   }
   model::with_number_type(config.model.precision, [&]<class T>() { measure_passes<T>(config, rates); });

@@ -11,10 +11,12 @@ namespace fcmnist::plan {
 
 /// What a microbatch of this many samples takes on a stage: medians, while this process computes nothing else
 /// for about `seconds`.
-///   mlp    the layers of the stage
-///   nodes  that have ranks of it, on which the parts of its gradient depend
-StageTime measure_stage(const config::RunConfig& config, const model::Mlp& mlp, int nodes,
-                        const data::Dataset& dataset, std::size_t samples, double seconds);
+///   topology  of this process alone
+///   mlp       the layers of the stage
+///   nodes     that have ranks of it, on which the parts of its gradient depend
+StageTime measure_stage(const config::RunConfig& config, const comm::Topology& topology,
+                        const model::Mlp& mlp, int nodes, const data::Dataset& dataset, std::size_t samples,
+                        double seconds);
 
 /// How fast this process computes its part of a mapping that is planned for other ranks too: each stage's
 /// microbatch by itself, then the passes over a gradient; half a second or so. What one process cannot

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/epoch_plan.hpp"
+#include "optim/update.hpp"
 #include "train/microbatches.hpp"
 #include "train/model_state.hpp"
 #include "train/shared_dataset.hpp"
@@ -59,7 +60,7 @@ Rehearsed rehearse(const config::RunConfig& real_config, const comm::Grid& grid,
   const data::Dataset view = data.view();
   const bool has_full_steps = view.samples() >= step_samples;
   const data::EpochPlan plan(view.samples(), step_samples, has_full_steps);
-  train::ModelState state(grid, mlp);
+  train::ModelState state(grid, mlp, optim::state_arrays(config.optimizer));
   state.initialize(config.run.seed);
   train::Trainer trainer(config, grid, view, plan, mlp, state, std::numeric_limits<std::int64_t>::max(),
                          give_way);

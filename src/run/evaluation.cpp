@@ -82,19 +82,20 @@ class Scorer {
   Scorer(const setup::RunContext& context, const data::Dataset& dataset)
       : mlp_(model::widths_of(context.config.model, dataset.features()), context.config.model,
              context.config.kernels.gemm),
-        state_(with_room(context, mlp_), mlp_),
-        evaluator_(context.config, context.grid(), dataset, mlp_, context.give_way) {}
+        state_(with_room(context, mlp_), mlp_, {}),
+        evaluator_(context.config, context.grid(), dataset, mlp_, state_, context.give_way) {}
 
   /// `checkpoint`: on rank 0. Collective.
   train::EvaluationResult score(const store::Checkpoint* checkpoint) {
     state_.load_weights(checkpoint);
-    return evaluator_.evaluate(state_);
+    return evaluator_.evaluate();
   }
 
  private:
   static const comm::Grid& with_room(const setup::RunContext& context, const model::Mlp& mlp) {
     const comm::Topology& topology = context.topology;
-    const std::size_t bytes = train::ModelState::shared_bytes(topology.seat(), mlp.layout(), mlp.precision());
+    const std::size_t bytes =
+        train::ModelState::shared_bytes(topology.seat(), mlp.layout(), mlp.precision(), 0);
     comm::check_shared_memory(topology, topology.is_leader() ? bytes : 0);
     return context.grid();
   }

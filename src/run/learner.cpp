@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "core/digest.hpp"
+#include "optim/update.hpp"
 #include "setup/resume_position.hpp"
 
 namespace fcmnist::run {
@@ -18,7 +19,7 @@ Learner::Learner(const setup::RunContext& context, const train::Shapes& shapes, 
                  context.config.model.num_classes),
       train_view_(train_set_.view()),
       total_steps_(setup::training_length(context.config.run, plan.steps_per_epoch())),
-      state_(context.grid(), mlp),
+      state_(context.grid(), mlp, optim::state_arrays(context.config.optimizer)),
       trainer_(context.config, context.grid(), train_view_, plan, mlp, state_, total_steps_,
                context.give_way) {
   if (context.is_root()) labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
@@ -26,7 +27,7 @@ Learner::Learner(const setup::RunContext& context, const train::Shapes& shapes, 
   eval_set_.emplace(context.topology, context.config.eval_input, *shapes.eval,
                     context.config.model.num_classes);
   eval_view_ = eval_set_->view();
-  evaluator_.emplace(context.config, context.grid(), eval_view_, mlp, context.give_way);
+  evaluator_.emplace(context.config, context.grid(), eval_view_, mlp, state_, context.give_way);
 }
 
 Learner::Origin Learner::begin(const setup::StartPoint& start) {
@@ -50,7 +51,7 @@ Learner::Origin Learner::begin(const setup::StartPoint& start) {
   const std::int64_t skipped_in_a_row = of_root(saved.skipped_in_a_row);
   const auto exponent = static_cast<int>(of_root(saved.gradient_exponent));
   const auto loss_scale = std::bit_cast<double>(of_root(std::bit_cast<std::int64_t>(saved.loss_scale)));
-  trainer_.resume_at(step, skipped_in_a_row, exponent, {loss_scale, of_root(saved.loss_scale_good_steps)});
+  trainer_.resume_at(step, {skipped_in_a_row, {loss_scale, of_root(saved.loss_scale_good_steps)}}, exponent);
   return Origin::all;
 }
 
@@ -67,10 +68,11 @@ std::int64_t Learner::epoch() const {
 store::TrainState Learner::position() const {
   store::TrainState state =
       setup::position_after(steps_done(), *plan_, context_->config.run.seed, labels_sha256_);
-  state.skipped_in_a_row = trainer_.skipped_in_a_row();
+  const train::Judge::State judge = trainer_.judge_state();
+  state.skipped_in_a_row = judge.skipped_in_a_row;
   state.gradient_exponent = trainer_.gradient_exponent();
-  state.loss_scale = trainer_.loss_scale().scale;
-  state.loss_scale_good_steps = trainer_.loss_scale().good_steps;
+  state.loss_scale = judge.loss_scale.scale;
+  state.loss_scale_good_steps = judge.loss_scale.good_steps;
   return state;
 }
 

@@ -36,7 +36,7 @@ class Learner {
   /// Collective, as Trainer::step.
   train::StepResult step(const train::Requests& mine) { return trainer_.step(mine); }
   /// Collective; only if evaluates().
-  train::EvaluationResult evaluate() { return evaluator_->evaluate(state_); }
+  train::EvaluationResult evaluate() { return evaluator_->evaluate(); }
   [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
   /// Collective, between steps: throws CommError on all ranks when their replicas are not the same bits.
   void check_replicas() const {

@@ -114,12 +114,11 @@ void RunFiles::hold(const store::TrainState& position, const train::ModelState::
   }
   const store::CheckpointHeader header{position, evaluation_of(position.step), context_->config_yaml,
                                        context_->manifest};
-  const store::OptimizerArray optimizer[] = {{"momentum_buffer", network.momentum_buffer}};
   last_save_s_ = comm::now_s();
-  held_ = Image{
-      position.step,
-      store::checkpoint_image(model_dir_.checkpoint_file(position.step), header, network.weights, optimizer),
-      last_save_s_};
+  held_ = Image{position.step,
+                store::checkpoint_image(model_dir_.checkpoint_file(position.step), header, network.weights,
+                                        network.optimizer),
+                last_save_s_};
 }
 
 void RunFiles::release() {

@@ -116,14 +116,15 @@ void describe_mapping(const setup::RunContext& context, const plan::Mapping& map
   for (std::size_t s = 0; s < stages; ++s) describe_stage(context, s, mapping.stages[s], costs);
   const plan::PrivateMemory& own = mapping.private_memory;
   row(context, "memory of a rank",
-      "{} besides program and MPI: weights {}, activations {}, messages {}, gradient{} and momentum {}, "
+      "{} besides program and MPI: weights {}, activations {}, messages {}, gradient{} and optimizer state "
+      "{}, "
       "other {}",
       bytes_text(own.total()), bytes_text(own.weights), bytes_text(own.activations), bytes_text(own.messages),
       context.config.model.precision == model::Precision::float32 ? "" : ", master weights",
       bytes_text(own.windows), bytes_text(own.other));
   row(context, "", "on rank 0 {} more while it saves", bytes_text(mapping.saving_on_rank_0));
   row(context, "shared by a node",
-      "{}: data and what ranks of one stage share there: gradients, weights, momentum",
+      "{}: data and what ranks of one stage share there: gradients, weights, optimizer state",
       bytes_text(mapping.shared_on_a_node));
   if (mapping.nodes > 1)
     row(context, "sent per step", "{} by a node to others", bytes_text(mapping.sent_between_nodes));
@@ -269,7 +270,7 @@ void validate_evaluation(setup::RunContext& context) {
   row(context, "samples", "{} would be scored, {} by each of {} ranks, all layers on each", mapping.samples,
       span_text(mapping.rank_samples), context.ranks());
   row(context, "memory of a rank", "{} besides program and MPI", bytes_text(mapping.private_memory));
-  row(context, "shared by a node", "{}: data, weights, momentum", bytes_text(mapping.shared_on_a_node));
+  row(context, "shared by a node", "{}: data and weights", bytes_text(mapping.shared_on_a_node));
   if (context.is_planned()) {
     warn_of_planned_memory(context, mapping.shared_on_a_node, mapping.memory_on_a_node);
     return;

@@ -7,9 +7,7 @@
 
 #include "core/fixed_point.hpp"
 #include "core/share.hpp"
-#include "data/batch_loader.hpp"
 #include "data/epoch_plan.hpp"
-#include "kernels/softmax_loss.hpp"
 
 namespace fcmnist::train {
 
@@ -17,22 +15,32 @@ namespace fcmnist::train {
 struct Evaluator::Scores {
   ExactSum loss;
   std::vector<std::int64_t> confusion;
+
+  void add(const Scored& microbatch, std::size_t classes) {
+    loss.add(microbatch.sums.loss);
+    for (std::size_t i = 0; i < microbatch.labels.size(); ++i) {
+      ++confusion[microbatch.labels[i] * classes + microbatch.predicted[i]];
+    }
+  }
 };
 
 Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, const data::Dataset& dataset,
-                     const model::Mlp& mlp, bool give_way)
+                     const model::Mlp& mlp, const ModelState& state, bool give_way)
     : grid_(&grid),
-      dataset_(&dataset),
-      mlp_(&mlp),
+      classes_(static_cast<std::size_t>(dataset.num_classes)),
       samples_(samples_to_score(config, grid.replicas(), dataset.samples())),
       microbatches_(evaluation_microbatches(config, grid.replicas(), grid.stages(), samples_)),
-      max_samples_(microbatches_.largest(samples_)),
-      workspace_(model::make_workspace(mlp, max_samples_)),
-      link_(grid, comm::StageLink::Purpose::evaluation, mlp.inputs(), mlp.outputs(), max_samples_, give_way,
-            model::number_bytes(mlp.precision())),
-      labels_(max_samples_),
-      predicted_(max_samples_),
-      ids_(max_samples_) {}
+      observer_(grid.stages(), grid.stage()),
+      work_(make_stage_work({.grid = &grid,
+                             .purpose = comm::StageLink::Purpose::evaluation,
+                             .mlp = &mlp,
+                             .weights = state.working_weights(),
+                             .dataset = &dataset,
+                             .gradient_parts = {},
+                             .max_samples = microbatches_.largest(samples_),
+                             .give_way = give_way,
+                             .observer = &observer_})),
+      ids_(microbatches_.largest(samples_)) {}
 
 std::size_t Evaluator::samples_to_score(const config::RunConfig& config, int replicas,
                                         std::size_t available) {
@@ -47,20 +55,18 @@ std::size_t Evaluator::microbatch(const config::RunConfig& config, int replicas,
   return evaluation_microbatches(config, replicas, stages, samples).largest(samples);
 }
 
-EvaluationResult Evaluator::evaluate(const ModelState& state) {
-  const std::size_t classes = static_cast<std::size_t>(dataset_->num_classes);
+EvaluationResult Evaluator::evaluate() {
   Scores scores;
-  scores.confusion.assign(classes * classes, 0);
+  scores.confusion.assign(classes_ * classes_, 0);
   const std::size_t count = microbatches_.count(samples_, grid_->replica());
-  link_.begin(count);
-  const auto score_all = [&]<class T>(model::BasicWorkspace<T>& workspace) {
-    const ArenaView<const T> weights = state.replica<T>().mine();
-    for (std::size_t m = 0; m < count; ++m) {
-      score(microbatches_.of(samples_, grid_->replica(), m), weights, workspace, scores);
-    }
-  };
-  std::visit(score_all, workspace_);
-  link_.finish();
+  work_->begin(count);
+  for (std::size_t m = 0; m < count; ++m) {
+    const Range part = microbatches_.of(samples_, grid_->replica(), m);
+    const auto ids = std::span(ids_).first(part.size());
+    std::iota(ids.begin(), ids.end(), static_cast<std::uint32_t>(part.begin));
+    scores.add(work_->score(ids), classes_);
+  }
+  work_->finish();
 
   const comm::Communicator& world = grid_->world().world();
   std::array<double, ExactSum::part_count> parts;
@@ -68,33 +74,13 @@ EvaluationResult Evaluator::evaluate(const ModelState& state) {
   world.sum(parts);
   world.sum(std::span(scores.confusion));
   std::int64_t correct = 0;
-  for (std::size_t c = 0; c < classes; ++c) correct += scores.confusion[c * classes + c];
+  for (std::size_t c = 0; c < classes_; ++c) correct += scores.confusion[c * classes_ + c];
   EvaluationResult result;
   result.samples = samples_;
   result.loss = ExactSum(parts).value() / static_cast<double>(samples_);
   result.accuracy = static_cast<double>(correct) / static_cast<double>(samples_);
   result.confusion = std::move(scores.confusion);
   return result;
-}
-
-/// One microbatch through this stage.
-template <class T>
-void Evaluator::score(Range samples, ArenaView<const T> weights, model::BasicWorkspace<T>& workspace,
-                      Scores& scores) {
-  const auto ids = std::span(ids_).first(samples.size());
-  std::iota(ids.begin(), ids.end(), static_cast<std::uint32_t>(samples.begin));
-  const MatrixView<T> input = workspace.input(samples.size());
-  if (grid_->is_first_stage()) data::fill_features(*dataset_, ids, input);
-  link_.receive_activation(input);
-  mlp_->forward(weights, input, nullptr, workspace);
-  if (!grid_->is_last_stage()) return link_.send_activation(workspace.output(samples.size()));
-  const auto labels = std::span(labels_).first(samples.size());
-  const auto predicted = std::span(predicted_).first(samples.size());
-  data::fill_labels(*dataset_, ids, labels);
-  scores.loss.add(kernels::softmax_cross_entropy(workspace.logits(samples.size()), labels, predicted).loss);
-  for (std::size_t i = 0; i < samples.size(); ++i) {
-    ++scores.confusion[labels[i] * mlp_->outputs() + predicted[i]];
-  }
 }
 
 }  // namespace fcmnist::train

@@ -1,15 +1,17 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "comm/grid.hpp"
-#include "comm/stage_link.hpp"
 #include "config/run_config.hpp"
 #include "data/dataset.hpp"
 #include "model/mlp.hpp"
 #include "train/microbatches.hpp"
 #include "train/model_state.hpp"
+#include "train/observer.hpp"
+#include "train/stage_work.hpp"
 
 namespace fcmnist::train {
 
@@ -23,9 +25,10 @@ struct EvaluationResult {
 /// Scores every sample of a data set exactly once, whatever the number of ranks is.
 class Evaluator {
  public:
-  /// Collective. All arguments must outlive it. `mlp` has the layers of this rank's stage.
+  /// Collective. All arguments must outlive it. `mlp` has the layers of this rank's stage, `state` its
+  /// weights.
   Evaluator(const config::RunConfig& config, const comm::Grid& grid, const data::Dataset& dataset,
-            const model::Mlp& mlp, bool give_way);
+            const model::Mlp& mlp, const ModelState& state, bool give_way);
 
   /// Samples that are scored of a set that has so many: all, or eval_steps batches.
   static std::size_t samples_to_score(const config::RunConfig& config, int replicas, std::size_t available);
@@ -33,23 +36,18 @@ class Evaluator {
   static std::size_t microbatch(const config::RunConfig& config, int replicas, int stages,
                                 std::size_t available);
 
-  /// Collective; `state` is of this rank's stage. The same result on every rank.
-  EvaluationResult evaluate(const ModelState& state);
+  /// Scores with the weights as they are now. Collective; the same result on every rank.
+  EvaluationResult evaluate();
 
  private:
   struct Scores;
-  template <class T>
-  void score(Range samples, ArenaView<const T> weights, model::BasicWorkspace<T>& workspace, Scores& scores);
 
   const comm::Grid* grid_;
-  const data::Dataset* dataset_;
-  const model::Mlp* mlp_;
+  std::size_t classes_;
   std::size_t samples_;  ///< to score
   Microbatches microbatches_;
-  std::size_t max_samples_;  ///< of one
-  model::AnyWorkspace workspace_;
-  comm::StageLink link_;
-  std::vector<std::uint8_t> labels_, predicted_;
+  StepObserver observer_;
+  std::unique_ptr<StageWork> work_;
   std::vector<std::uint32_t> ids_;
 };
 

@@ -47,9 +47,6 @@ class GradientSum {
   virtual double collect(const Block& block) = 0;
   [[nodiscard]] virtual std::span<const float* const> collected(const Block& block) = 0;
 
-  /// Whether the norm of the whole gradient, of all stages, must be known before the gradient may be used:
-  /// see repeat_for().
-  [[nodiscard]] virtual bool needs_norm() const { return false; }
   /// Whether the microbatches must be computed again before the gradient, of this norm, may be used. The same
   /// answer on all ranks.
   [[nodiscard]] virtual bool repeat_for(double /*norm*/) { return false; }

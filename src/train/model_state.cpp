@@ -1,9 +1,7 @@
 #include "train/model_state.hpp"
 
-#include <type_traits>
+#include <string>
 #include <utility>
-
-#include "core/convert.hpp"
 
 namespace fcmnist::train {
 
@@ -12,30 +10,42 @@ namespace {
 /// Whether a rank takes part when stages give their numbers to rank 0, or get them from it.
 bool carries_files(const comm::Grid& grid) { return grid.stages() > 1 && grid.replica() == 0; }
 
-ModelState::AnyReplica make_replica(const comm::Topology& stage, const model::Mlp& mlp) {
-  return model::with_number_type(mlp.precision(), [&]<class T>() {
-    return ModelState::AnyReplica(std::in_place_type<comm::BasicReplica<T>>, stage, mlp.layout());
-  });
-}
-
 /// Numbers of master weights beside the working weights.
 std::size_t separate_masters(const Layout& layout, model::Precision precision) {
   return precision == model::Precision::float32 ? 0 : layout.size();
 }
 
+Range range_of(const Block& block) { return {block.offset, block.offset + block.count}; }
+
 }  // namespace
 
-ModelState::ModelState(const comm::Grid& grid, const model::Mlp& mlp)
+ModelState::ModelState(const comm::Grid& grid, const model::Mlp& mlp,
+                       std::span<const std::string_view> optimizer_arrays)
     : grid_(&grid),
       mlp_(&mlp),
-      working_(make_replica(grid.of_stage(), mlp)),
-      masters_(grid.of_stage().node(), separate_masters(mlp.layout(), mlp.precision())),
-      momentum_buffer_(grid.of_stage().node(), mlp.layout().size()) {}
+      working_(grid.of_stage(), mlp.layout().size(), model::number_bytes(mlp.precision())),
+      masters_(grid.of_stage().node(), separate_masters(mlp.layout(), mlp.precision())) {
+  for (const std::string_view name : optimizer_arrays) {
+    const auto& window = optimizer_windows_.emplace_back(grid.of_stage().node(), mlp.layout().size());
+    optimizer_arrays_.push_back({name, {mlp.layout(), window.data()}});
+  }
+}
+
+model::WorkingWeights ModelState::working_weights() const {
+  return {mlp_->layout(), mlp_->precision(), working_.mine()};
+}
 
 ArenaView<float> ModelState::weights() const {
-  const auto* in_float = std::get_if<comm::Replica>(&working_);
-  return in_float != nullptr ? in_float->mine() : ArenaView<float>(mlp_->layout(), masters_.data());
+  if (!has_separate_masters()) return working_weights().as<float>();
+  return {mlp_->layout(), masters_.data()};
 }
+
+void ModelState::publish(const Block& block) const {
+  if (has_separate_masters()) working_weights().round(range_of(block), weights());
+  working_.offer(range_of(block));
+}
+
+void ModelState::take(const Block& block) const { working_.take(range_of(block)); }
 
 void ModelState::initialize(std::uint64_t seed) {
   if (grid_->replica() == 0) mlp_->initialize(seed, weights());
@@ -44,30 +54,24 @@ void ModelState::initialize(std::uint64_t seed) {
 
 /// From the stage's first rank to all copies.
 void ModelState::spread_weights() {
-  if (auto* in_float = std::get_if<comm::Replica>(&working_)) return comm::spread(*in_float);
-  spread(masters_);
-  const auto round = [&](const auto& replica) {
-    if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(replica)>, comm::Replica>) {
-      convert(std::span<const float>(masters_.all()), replica.mine().all());
-    }
-  };
-  std::visit(round, working_);
+  if (!has_separate_masters()) return working_.spread();
+  spread_to_nodes(weights());
+  working_weights().round({0, mlp_->layout().size()}, weights());
   grid_->world().world().barrier();
 }
 
-/// From the stage's first node to the others.
-void ModelState::spread(const comm::SharedArray<float>& of_node) const {
+/// What the ranks of a node share: from the stage's first node to the others.
+void ModelState::spread_to_nodes(ArenaView<float> of_node) const {
   const comm::Topology& stage = grid_->of_stage();
   if (stage.is_leader()) stage.peers().broadcast(of_node.all(), 0);
   grid_->world().world().barrier();
 }
 
 std::size_t ModelState::shared_bytes(const comm::Seat& stage, const Layout& layout,
-                                     model::Precision precision) {
-  const std::size_t working = precision == model::Precision::float32
-                                  ? comm::Replica::shared_bytes(stage, layout)
-                                  : comm::BasicReplica<BFloat16>::shared_bytes(stage, layout);
-  return working + (separate_masters(layout, precision) + layout.size()) * sizeof(float);
+                                     model::Precision precision, std::size_t optimizer_arrays) {
+  const std::size_t in_float = separate_masters(layout, precision) + optimizer_arrays * layout.size();
+  return comm::WeightCopies::shared_bytes(stage, layout.size(), model::number_bytes(precision)) +
+         in_float * sizeof(float);
 }
 
 /// Not empty on rank 0 of several stages.
@@ -103,19 +107,28 @@ void ModelState::load_weights(const store::Checkpoint* checkpoint) {
 
 void ModelState::load_weights_and_optimizer(const store::Checkpoint* checkpoint) {
   load_weights(checkpoint);
-  const AlignedArray<float> all = room_for_network();
-  comm::collectively(grid_->world().world(), [&] {
-    if (checkpoint != nullptr) checkpoint->load_optimizer("momentum_buffer", whole(all, momentum_buffer()));
-  });
-  scatter(all, momentum_buffer());
-  spread(momentum_buffer_);
+  for (const auto& [name, values] : optimizer_arrays_) {
+    const AlignedArray<float> all = room_for_network();
+    comm::collectively(grid_->world().world(), [&, &name = name, &values = values] {
+      if (checkpoint != nullptr) checkpoint->load_optimizer(name, whole(all, values));
+    });
+    scatter(all, values);
+    spread_to_nodes(values);
+  }
 }
 
 std::optional<ModelState::Network> ModelState::gather() const {
-  AlignedArray<float> all_weights = gather(weights()), all_momentum = gather(momentum_buffer());
-  if (grid_->world().world().rank() != 0) return std::nullopt;
-  const ArenaView<const float> w = whole(all_weights, weights()), m = whole(all_momentum, momentum_buffer());
-  return Network{std::move(all_weights), std::move(all_momentum), w, m};
+  const bool is_root = grid_->world().world().rank() == 0;
+  std::vector<AlignedArray<float>> gathered;
+  gathered.push_back(gather(weights()));
+  Network network{{}, whole(gathered.front(), weights()), {}};
+  for (const auto& [name, values] : optimizer_arrays_) {
+    gathered.push_back(gather(values));
+    if (is_root) network.optimizer.push_back({std::string(name), whole(gathered.back(), values)});
+  }
+  if (!is_root) return std::nullopt;
+  network.gathered = std::move(gathered);
+  return network;
 }
 
 }  // namespace fcmnist::train

@@ -2,16 +2,25 @@
 
 #include <cstdint>
 #include <optional>
-#include <variant>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include "comm/grid.hpp"
-#include "comm/replica.hpp"
 #include "comm/shared_window.hpp"
+#include "comm/weight_copies.hpp"
 #include "core/arena.hpp"
 #include "model/mlp.hpp"
+#include "model/working_weights.hpp"
 #include "store/checkpoint.hpp"
 
 namespace fcmnist::train {
+
+/// An array of the optimizer, of the layers of this rank's stage.
+struct OptimizerArray {
+  std::string_view name;
+  ArenaView<float> values;
+};
 
 /// Weights and optimizer state. Of the working weights every rank has its own copy; of the optimizer state
 /// there is one copy per node in a window that its ranks share: whoever owns a block uses it. Master weights
@@ -21,22 +30,25 @@ namespace fcmnist::train {
 /// always the whole network, in float.
 class ModelState {
  public:
-  /// Collective. `mlp` has the layers of this rank's stage, and the precision. Both must outlive it.
-  ModelState(const comm::Grid& grid, const model::Mlp& mlp);
+  /// Collective. `mlp` has the layers of this rank's stage, and the precision; `grid` and `mlp` must outlive
+  /// it. `optimizer_arrays`: their names (optim::state_arrays), none for a model that is not trained.
+  ModelState(const comm::Grid& grid, const model::Mlp& mlp,
+             std::span<const std::string_view> optimizer_arrays);
 
   /// Master weights of this rank's stage; the same on all its ranks between steps.
   [[nodiscard]] ArenaView<float> weights() const;
   [[nodiscard]] bool has_separate_masters() const { return masters_.all().size() > 0; }
-  /// Working weights, in the numbers of the precision.
-  using AnyReplica = std::variant<comm::Replica, comm::BasicReplica<BFloat16>, comm::BasicReplica<Float16>>;
-  [[nodiscard]] const AnyReplica& any_replica() const { return working_; }
-  template <class T = float>
-  [[nodiscard]] const comm::BasicReplica<T>& replica() const {
-    return std::get<comm::BasicReplica<T>>(working_);
-  }
-  [[nodiscard]] ArenaView<float> momentum_buffer() const { return {mlp_->layout(), momentum_buffer_.data()}; }
+  /// Working weights of this rank.
+  [[nodiscard]] model::WorkingWeights working_weights() const;
+  [[nodiscard]] std::span<const OptimizerArray> optimizer_arrays() const { return optimizer_arrays_; }
 
-  /// Initial weights, momentum 0. Collective.
+  /// The owner of a block has updated its master weights: they become working weights, and are offered to the
+  /// other ranks of the node.
+  void publish(const Block& block) const;
+  /// Another rank has published the block, and there has been a barrier since.
+  void take(const Block& block) const;
+
+  /// Initial weights, optimizer state 0. Collective.
   void initialize(std::uint64_t seed);
   /// From a checkpoint that rank 0 has read (nullptr elsewhere). Collective; all ranks throw the same
   /// StoreError.
@@ -45,15 +57,17 @@ class ModelState {
 
   /// Of all layers.
   struct Network {
-    AlignedArray<float> all_weights, all_momentum;  ///< empty with one stage, whose arrays are not copied
-    ArenaView<const float> weights, momentum_buffer;
+    std::vector<AlignedArray<float>> gathered;  ///< what the views look at; empty with one stage
+    ArenaView<const float> weights;
+    std::vector<store::OptimizerArray> optimizer;
   };
   /// Rank 0 gets the whole network, valid until the next step or load. The other ranks get nothing.
   /// Collective.
   [[nodiscard]] std::optional<Network> gather() const;
 
   /// Shared memory that the node needs for it.
-  static std::size_t shared_bytes(const comm::Seat& stage, const Layout& layout, model::Precision precision);
+  static std::size_t shared_bytes(const comm::Seat& stage, const Layout& layout, model::Precision precision,
+                                  std::size_t optimizer_arrays);
 
  private:
   [[nodiscard]] AlignedArray<float> room_for_network() const;
@@ -61,13 +75,14 @@ class ModelState {
   [[nodiscard]] AlignedArray<float> gather(ArenaView<const float> mine) const;
   void scatter(const AlignedArray<float>& all, ArenaView<float> mine) const;
   void spread_weights();
-  void spread(const comm::SharedArray<float>& of_node) const;
+  void spread_to_nodes(ArenaView<float> of_node) const;
 
   const comm::Grid* grid_;
   const model::Mlp* mlp_;
-  AnyReplica working_;
+  comm::WeightCopies working_;
   comm::SharedArray<float> masters_;  ///< empty when the working weights are the masters
-  comm::SharedArray<float> momentum_buffer_;
+  std::vector<comm::SharedArray<float>> optimizer_windows_;
+  std::vector<OptimizerArray> optimizer_arrays_;  ///< in these windows
 };
 
 }  // namespace fcmnist::train

@@ -104,14 +104,12 @@ void check_replicas(const comm::Grid& grid, const ModelState& state, std::int64_
                     std::span<const comm::RankPlacement> placement) {
   if (grid.replicas() == 1) return;
   const comm::Topology& stage = grid.of_stage();
-  std::string mine = std::visit(
-      []<class T>(const comm::BasicReplica<T>& replica) {
-        return sha256_of(ArenaView<const T>(replica.mine()));
-      },
-      state.any_replica());
+  const model::WorkingWeights working = state.working_weights();
+  std::string mine = model::with_number_type(
+      working.precision(), [&]<class T>() { return sha256_of(ArenaView<const T>(working.as<T>())); });
   const std::size_t length = mine.size();
   if (stage.node_count() > 1 && stage.is_leader()) {
-    mine += bits_sha256(state.momentum_buffer());
+    for (const OptimizerArray& array : state.optimizer_arrays()) mine += bits_sha256(array.values);
     if (state.has_separate_masters()) mine += bits_sha256(state.weights());
   }
 

@@ -41,7 +41,7 @@ std::optional<std::string> drift_text(std::span<const CopyDigest> copies, std::s
 /// well) and one gather.
 ///
 /// What it can find: within a node, weights are copied from the owner of a block in every step
-/// (comm::Replica) so that what went wrong in a copy is gone after the next step, and what went wrong at the
+/// (comm::WeightCopies) so that what went wrong in a copy is gone after the next step, and what went wrong at the
 /// owner is everybody's. Between nodes, every owner updates weights of its own, and a difference stays for
 /// good.
 void check_replicas(const comm::Grid& grid, const ModelState& state, std::int64_t steps_done,

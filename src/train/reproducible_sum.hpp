@@ -38,7 +38,6 @@ class ReproducibleSum final : public GradientSum {
   /// sum is 0 because the unit is too large.
   double collect(const Block& block) override;
   std::span<const float* const> collected(const Block& block) override;
-  bool needs_norm() const override { return true; }
   bool repeat_for(double norm) override;
   int exponent() const override { return format_.exponent(); }
   void set_exponent(int exponent) override;

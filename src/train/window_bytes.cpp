@@ -1,5 +1,6 @@
 #include "train/window_bytes.hpp"
 
+#include "optim/update.hpp"
 #include "train/gradient_sum.hpp"
 #include "train/microbatches.hpp"
 #include "train/model_state.hpp"
@@ -13,7 +14,9 @@ std::size_t window_bytes_of_rank(const config::RunConfig& config, int replicas, 
       training_microbatches(config, replicas, stages).most(step_batch(config, replicas));
   return small_windows_bytes +
          gradient_sum_bytes_per_rank(config.run.reproducible, microbatches, nodes, seat, layout) +
-         (seat.is_leader ? ModelState::shared_bytes(seat, layout, config.model.precision) : 0);
+         (seat.is_leader ? ModelState::shared_bytes(seat, layout, config.model.precision,
+                                                    optim::state_arrays(config.optimizer).size())
+                         : 0);
 }
 
 std::size_t shared_bytes_of_node(const Shapes& shapes) {

@@ -2,7 +2,7 @@
 
 #include "bench/plain_allreduce.hpp"
 #include "bench/problem.hpp"
-#include "optim/sgd.hpp"
+#include "optim/update.hpp"
 
 namespace fcmnist::bench {
 
@@ -24,8 +24,9 @@ double AllreduceTrainer::step() {
   local_.data()[parameters] = static_cast<float>(local_step_.run(weights_.view(), gradient).loss);
   plain_allreduce(*world_, {local_.data(), local_.size()}, {total_.data(), total_.size()});
   const float* const sources[] = {total_.data()};
-  optim::sgd_update(optimizer_, {optimizer_.learning_rate.front().initial_learning_rate}, sources,
-                    weights_.view().all(), momentum_buffer_.view().all());
+  const std::span<float> state[] = {momentum_buffer_.view().all()};
+  optim::update_weights(optimizer_, {optimizer_.learning_rate.front().initial_learning_rate}, sources,
+                        weights_.view().all(), state);
   return total_.data()[parameters] / static_cast<double>(local_step_.samples_per_step());
 }
 

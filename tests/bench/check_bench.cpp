@@ -4,6 +4,7 @@
 
 #include "bench/bench.hpp"
 #include "bench/problem.hpp"
+#include "optim/update.hpp"
 #include "train/model_state.hpp"
 #include "train/replica_check.hpp"
 
@@ -15,7 +16,7 @@ namespace {
 double measure_check(const Bench& bench, const Model& model) {
   const model::Mlp mlp = mlp_of(config_of(bench, model, 64));
   const comm::Grid grid(*bench.topology);
-  train::ModelState state(grid, mlp);
+  train::ModelState state(grid, mlp, optim::state_arrays({}));
   state.initialize(1);
   const auto placement = comm::gather_placement(*bench.topology);
   const auto check = [&] { train::check_replicas(grid, state, 0, placement); };

@@ -25,12 +25,12 @@ kernels::LossSums LocalStep::run(ArenaView<const float> weights, ArenaView<float
   data::fill_features(bench_->dataset, ids, input);
   data::fill_labels(bench_->dataset, ids, labels_);
 
-  mlp_->forward(weights, input, nullptr, workspace_);
+  mlp_->forward<float>(weights, input, nullptr, workspace_);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(samples_per_step_));
   const kernels::LossSums sums =
       kernels::softmax_cross_entropy_gradient(workspace_.logits(ids.size()), labels_, scale);
-  mlp_->backward_deltas(weights, ids.size(), workspace_);
-  mlp_->backward_weights(input, workspace_, model::Accumulate::write, gradient, parts_);
+  mlp_->backward_deltas<float>(weights, ids.size(), workspace_);
+  mlp_->backward_weights<float>(input, workspace_, model::Accumulate::write, gradient, parts_);
   return sums;
 }
 

@@ -35,10 +35,12 @@ std::vector<plan::StageTime> stage_times(const Bench& bench, const config::RunCo
   const comm::Communicator& world = bench.world();
   const comm::Grid grid(*bench.topology, world.size());
   const model::Mlp mlp = stage_of(config, grid, config.kernels.gemm);
+  const comm::Communicator alone = world.split(world.rank());
+  const comm::Topology of_one(alone);
   world.barrier();
   const plan::StageTime mine =
-      plan::measure_stage(config, mlp, 1, bench.dataset, static_cast<std::size_t>(config.run.microbatch),
-                          bench.settings.min_time_s);
+      plan::measure_stage(config, of_one, mlp, 1, bench.dataset,
+                          static_cast<std::size_t>(config.run.microbatch), bench.settings.min_time_s);
   std::vector<double> all(parts.size() * static_cast<std::size_t>(world.size()));
   for (std::size_t p = 0; p < parts.size(); ++p) {
     all[parts.size() * static_cast<std::size_t>(world.rank()) + p] = mine.*parts[p];

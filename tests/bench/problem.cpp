@@ -5,7 +5,7 @@
 
 #include "config/relations.hpp"
 #include "model/layer_placement.hpp"
-#include "optim/options.hpp"
+#include "optim/update.hpp"
 
 namespace fcmnist::bench {
 
@@ -56,7 +56,7 @@ Training::Training(const Bench& bench, const config::RunConfig& config, const mo
       mlp_(stage_of(config, grid_, gemms)),
       plan_(bench.dataset.samples(), train::step_batch(config, grid_.replicas()),
             config.train_input.drop_last_batch),
-      state_(grid_, mlp_),
+      state_(grid_, mlp_, optim::state_arrays(config.optimizer)),
       trainer_(config_, grid_, bench.dataset, plan_, mlp_, state_, std::numeric_limits<std::int64_t>::max(),
                bench.give_way) {
   state_.initialize(config_.run.seed);

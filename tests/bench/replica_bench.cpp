@@ -8,7 +8,7 @@
 #include "bench/problem.hpp"
 #include "comm/gradient_exchange.hpp"
 #include "comm/grid.hpp"
-#include "optim/sgd.hpp"
+#include "optim/update.hpp"
 #include "train/model_state.hpp"
 
 namespace fcmnist::bench {
@@ -29,7 +29,7 @@ class ReplicaTrainer {
         local_step_(bench, config, mlp_),
         exchange_(*bench.topology, mlp_.layout(), {{0, mlp_.layout().size()}}, 1, config.comm,
                   bench.give_way),
-        state_(grid_, mlp_),
+        state_(grid_, mlp_, optim::state_arrays(config.optimizer)),
         shared_weights_(bench.topology->node(), mlp_.layout().size()) {
     state_.initialize(config.run.seed);
     if (bench.topology->is_leader())
@@ -45,14 +45,14 @@ class ReplicaTrainer {
     const bool own = kind_ == Weights::one_per_rank;
     for (const std::size_t b : exchange_.owned()) {
       const Block& block = exchange_.blocks()[b];
-      optim::sgd_update(optimizer_, {optimizer_.learning_rate.front().initial_learning_rate},
-                        exchange_.sources(block), weights().block(block),
-                        state_.momentum_buffer().block(block));
-      if (own) state_.replica().offer(block);
+      const std::span<float> momentum[] = {state_.optimizer_arrays()[0].values.block(block)};
+      optim::update_weights(optimizer_, {optimizer_.learning_rate.front().initial_learning_rate},
+                            exchange_.sources(block), weights().block(block), momentum);
+      if (own) state_.publish(block);
     }
     exchange_.publish();
     if (!own) return;
-    for (const std::size_t b : exchange_.owned_by_others()) state_.replica().take(exchange_.blocks()[b]);
+    for (const std::size_t b : exchange_.owned_by_others()) state_.take(exchange_.blocks()[b]);
   }
 
  private:

@@ -92,7 +92,7 @@ std::vector<std::vector<float>> dropout_factors(const Net& net) {
   }
   Workspace workspace(probe, net.rows);
   const DropoutContext context = net.context();
-  probe.forward(ones.view(), net.batch(), &context, workspace);
+  probe.forward<float>(ones.view(), net.batch(), &context, workspace);
   for (std::size_t layer = 0; layer + 2 < net.widths.size(); ++layer) {
     const auto view = workspace.activation(layer, net.rows);
     auto& factors = kept.emplace_back();
@@ -107,8 +107,8 @@ std::vector<std::vector<float>> dropout_factors(const Net& net) {
 void backward(const Mlp& mlp, ArenaView<const float> weights, MatrixView<const float> input,
               Workspace& workspace, Accumulate accumulate, ArenaView<float> gradients,
               MatrixView<float> d_input = {}) {
-  mlp.backward_deltas(weights, input.rows * input.cols / mlp.inputs(), workspace, d_input);
-  mlp.backward_weights(input, workspace, accumulate, gradients, mlp.gradient_parts());
+  mlp.backward_deltas<float>(weights, input.rows * input.cols / mlp.inputs(), workspace, d_input);
+  mlp.backward_weights<float>(input, workspace, accumulate, gradients, mlp.gradient_parts());
 }
 
 class Gradients : public testing::TestWithParam<MlpOptions> {};
@@ -128,7 +128,7 @@ TEST_P(Gradients, AreTheSameToRoundingWithOtherLibraries) {
   for (const Mlp* mlp : {&net.mlp, &other}) {
     Workspace workspace(*mlp, net.rows);
     const DropoutContext context = net.context();
-    mlp->forward(net.weights.view(), net.batch(), &context, workspace);
+    mlp->forward<float>(net.weights.view(), net.batch(), &context, workspace);
     const auto logits = workspace.logits(net.rows);
     static_cast<void>(kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F));
     Arena<float> gradients(mlp->layout());
@@ -162,7 +162,7 @@ TEST_P(Gradients, AgreeWithFiniteDifferencesInDouble) {
   const auto kept = dropout_factors(net);
   Workspace workspace(net.mlp, net.rows);
   const DropoutContext context = net.context();
-  net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
+  net.mlp.forward<float>(net.weights.view(), net.batch(), &context, workspace);
   const auto logits = workspace.logits(net.rows);
   const auto sums = kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F);
   std::vector<float> w(net.weights.view().all().begin(), net.weights.view().all().end());
@@ -191,15 +191,16 @@ void expect_half_gradients(const MlpOptions& options) {
   BasicWorkspace<Half> workspace(net.mlp, net.rows);
   const DropoutContext context = net.context();
   const MatrixView<const Half> batch(input.data(), net.rows, 12);
-  net.mlp.forward(weights.view(), batch, &context, workspace);
+  net.mlp.forward<Half>(weights.view(), batch, &context, workspace);
   const auto sums = kernels::softmax_cross_entropy_gradient(workspace.logits(net.rows), net.labels, 1.0F);
   const double unit = test::unit_roundoff<Half>;
   const double loss = naive_loss(net, net.weights.view().all(), kept);
   EXPECT_NEAR(sums.loss, loss, 4.0 * unit * loss);
 
   Arena<float> gradients(net.mlp.layout());
-  net.mlp.backward_deltas(weights.view(), net.rows, workspace);
-  net.mlp.backward_weights(batch, workspace, Accumulate::write, gradients.view(), net.mlp.gradient_parts());
+  net.mlp.backward_deltas<Half>(weights.view(), net.rows, workspace);
+  net.mlp.backward_weights<Half>(batch, workspace, Accumulate::write, gradients.view(),
+                                 net.mlp.gradient_parts());
   const std::vector<double> expected = reference_gradient(net, kept);
   for (const Slot& slot : net.mlp.layout().slots()) {
     double squares = 0.0, errors = 0.0;
@@ -226,11 +227,11 @@ TEST_P(Gradients, MicrobatchesAddUpToTheWholeBatch) {
     Workspace workspace(net.mlp, net.rows);
     const MatrixView<const float> input(net.input.data() + begin * 12, end - begin, 12);
     const DropoutContext context{9, 2, std::span(net.ids).subspan(begin, end - begin)};
-    net.mlp.forward(net.weights.view(), input, &context, workspace);
+    net.mlp.forward<float>(net.weights.view(), input, &context, workspace);
     const auto logits = workspace.logits(input.rows);
     kernels::softmax_cross_entropy_gradient(logits, std::span(net.labels).subspan(begin, end - begin), 1.0F);
-    net.mlp.backward_deltas(net.weights.view(), input.rows, workspace);
-    net.mlp.backward_weights(input, workspace, accumulate, gradients, net.mlp.gradient_parts(40));
+    net.mlp.backward_deltas<float>(net.weights.view(), input.rows, workspace);
+    net.mlp.backward_weights<float>(input, workspace, accumulate, gradients, net.mlp.gradient_parts(40));
   };
   run(0, net.rows, Accumulate::write, whole.view());
   run(0, 4, Accumulate::write, parts.view());
@@ -258,17 +259,18 @@ TEST(GradientParts, ComputeWhatOnePartForEachLayerComputes) {
   const Net net(make({900, 40}, true, 0.2));  // 12 x 900, 900 x 40: several parts each
   const DropoutContext context = net.context();
   Workspace workspace(net.mlp, net.rows);
-  net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
+  net.mlp.forward<float>(net.weights.view(), net.batch(), &context, workspace);
   const auto logits = workspace.logits(net.rows);
   kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F);
   Arena<float> whole(net.mlp.layout()), cut(net.mlp.layout());
   const auto parts = net.mlp.gradient_parts(4'000);
   EXPECT_GT(parts.size(), 8U);
-  net.mlp.backward_deltas(net.weights.view(), net.rows, workspace);
+  net.mlp.backward_deltas<float>(net.weights.view(), net.rows, workspace);
   for (const Accumulate accumulate : {Accumulate::write, Accumulate::add}) {
-    net.mlp.backward_weights(net.batch(), workspace, accumulate, whole.view(), net.mlp.gradient_parts());
+    net.mlp.backward_weights<float>(net.batch(), workspace, accumulate, whole.view(),
+                                    net.mlp.gradient_parts());
     std::size_t calls = 0;
-    net.mlp.backward_weights(net.batch(), workspace, accumulate, cut.view(), parts, [&] {
+    net.mlp.backward_weights<float>(net.batch(), workspace, accumulate, cut.view(), parts, [&] {
       // What a part claims is final when it is announced.
       const Range numbers = parts[calls++].numbers;
       for (std::size_t i = numbers.begin; i < numbers.end; ++i) {
@@ -329,7 +331,7 @@ TEST(Mlp, TwoRunsOfLayersComputeWhatOneComputes) {
   const Net net(make({9, 7, 5}, true, 0.3));
   const DropoutContext context = net.context();
   Workspace workspace(net.mlp, net.rows);
-  net.mlp.forward(net.weights.view(), net.batch(), &context, workspace);
+  net.mlp.forward<float>(net.weights.view(), net.batch(), &context, workspace);
   const auto logits = workspace.logits(net.rows);
 
   const Mlp front(net.widths, net.options, GemmBackend::openblas, {0, 2}),
@@ -346,9 +348,9 @@ TEST(Mlp, TwoRunsOfLayersComputeWhatOneComputes) {
   copy(front, front_weights.view());
   copy(back, back_weights.view());
   Workspace front_space(front, net.rows), back_space(back, net.rows);
-  front.forward(front_weights.view(), net.batch(), &context, front_space);
+  front.forward<float>(front_weights.view(), net.batch(), &context, front_space);
   const auto middle = front_space.output(net.rows);
-  back.forward(back_weights.view(), middle, &context, back_space);
+  back.forward<float>(back_weights.view(), middle, &context, back_space);
   const auto same = back_space.logits(net.rows);
   for (std::size_t c = 0; c < 4; ++c) {
     for (std::size_t s = 0; s < net.rows; ++s) ASSERT_EQ(same.row(c)[s], logits.row(c)[s]);

@@ -65,12 +65,5 @@ TEST(Workspace, SaysHowManyBytesItTakes) {
   }
 }
 
-TEST(Workspace, IsMadeInTheNumbersOfThePrecision) {
-  const auto index = [](Precision precision) { return make_workspace(layers(0, 3, precision), 4).index(); };
-  EXPECT_EQ(index(Precision::float32), AnyWorkspace(Workspace(layers(0, 3), 4)).index());
-  EXPECT_EQ(index(Precision::bfloat16), AnyWorkspace(BasicWorkspace<BFloat16>(layers(0, 3), 4)).index());
-  EXPECT_EQ(index(Precision::float16), AnyWorkspace(BasicWorkspace<Float16>(layers(0, 3), 4)).index());
-}
-
 }  // namespace
 }  // namespace fcmnist::model

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "optim/update.hpp"
 #include "support/mpi_test.hpp"
 #include "support/small_problem.hpp"
 #include "train/trainer.hpp"
@@ -55,7 +56,7 @@ TEST_P(Allocations, AStepMakesNone) {
   const comm::Grid grid(topology);
   const model::Mlp mlp(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm);
   const data::EpochPlan plan(dataset.samples(), step_batch(config, world().size()), false);
-  ModelState state(grid, mlp);
+  ModelState state(grid, mlp, optim::state_arrays(config.optimizer));
   Trainer trainer(config, grid, dataset, plan, mlp, state, 100, true);
   state.initialize(1);
   // The first epoch: products of halves keep something for each number of samples. (Those of bfloat16

@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "optim/update.hpp"
 #include "support/mpi_test.hpp"
 #include "support/small_problem.hpp"
 #include "train/model_state.hpp"
@@ -22,11 +23,11 @@ EvaluationResult evaluate(const comm::Communicator& group, const config::RunConf
   const comm::Topology topology(group);
   const comm::Grid grid(topology, stages);
   const model::Mlp mlp = test::stage_of(config, grid);
-  ModelState state(grid, mlp);
+  ModelState state(grid, mlp, optim::state_arrays(config.optimizer));
   state.initialize(3);
-  Evaluator evaluator(config, grid, dataset, mlp, true);
-  const EvaluationResult first = evaluator.evaluate(state);
-  const EvaluationResult second = evaluator.evaluate(state);
+  Evaluator evaluator(config, grid, dataset, mlp, state, true);
+  const EvaluationResult first = evaluator.evaluate();
+  const EvaluationResult second = evaluator.evaluate();
   EXPECT_EQ(second.confusion, first.confusion);
   EXPECT_EQ(second.loss, first.loss);
   return first;

@@ -9,6 +9,7 @@
 
 #include "core/error.hpp"
 #include "core/half.hpp"
+#include "optim/update.hpp"
 #include "support/mpi_test.hpp"
 #include "support/small_problem.hpp"
 
@@ -130,7 +131,7 @@ class ReplicaCheck : public testing::TestWithParam<int> {
   const comm::Grid grid_{topology_};
   const model::Mlp mlp_{model::widths_of(config_.model, test::SmallProblem::features), config_.model,
                         config_.kernels.gemm};
-  ModelState state_{grid_, mlp_};
+  ModelState state_{grid_, mlp_, optim::state_arrays(config_.optimizer)};
   const std::vector<comm::RankPlacement> placement_ = comm::gather_placement(topology_);
 };
 
@@ -173,7 +174,7 @@ TEST_P(ReplicaCheck, OptimizerStateIsComparedBetweenNodes) {
   for (int rank = 0; rank < world().size(); ++rank) {
     const bool flips = is_me(rank) && topology_.is_leader();
     const bool somebody_flips = world().max(flips ? 1.0 : 0.0) > 0.0;
-    if (flips) flip(state_.momentum_buffer().all()[40], 1U);
+    if (flips) flip(state_.optimizer_arrays()[0].values.all()[40], 1U);
     const std::string text = found();
     if (topology_.node_count() == 1 || !somebody_flips) {
       EXPECT_EQ(text, "");
@@ -185,7 +186,7 @@ TEST_P(ReplicaCheck, OptimizerStateIsComparedBetweenNodes) {
       EXPECT_THAT(text, HasSubstr(fmt::format("its optimizer values differ from those of the other {} nodes",
                                               topology_.node_count() - 1)));
     }
-    if (flips) flip(state_.momentum_buffer().all()[40], 1U);
+    if (flips) flip(state_.optimizer_arrays()[0].values.all()[40], 1U);
     world().barrier();
   }
 }
@@ -203,7 +204,7 @@ class MixedReplicaCheck : public ReplicaCheck {
 
 TEST_P(MixedReplicaCheck, AFlippedBitOfAWorkingWeightIsFoundOnWhicheverRankItIs) {
   EXPECT_EQ(found(), "");
-  const std::span<BFloat16> weights = state_.replica<BFloat16>().mine().all();
+  const std::span<BFloat16> weights = state_.working_weights().as<BFloat16>().all();
   for (int rank = 0; rank < world().size(); ++rank) {
     const std::string& host = placement_[static_cast<std::size_t>(rank)].host;
     for (const std::uint16_t bit : {std::uint16_t{1}, std::uint16_t{1U << 15}}) {
@@ -257,7 +258,7 @@ TEST(ReplicaCheckOfStages, ComparesTheRanksOfEachStageAndNotTheStages) {
   for (const int stages : test::stage_counts(world().size(), config)) {
     const comm::Grid grid(topology, stages);
     const model::Mlp mlp = test::stage_of(config, grid);
-    ModelState state(grid, mlp);
+    ModelState state(grid, mlp, optim::state_arrays(config.optimizer));
     state.initialize(1);
     EXPECT_NO_THROW(check_replicas(grid, state, 0, places)) << stages << " stages";
     state.weights().all()[3] += world().rank() == world().size() - 1 ? 1.0F : 0.0F;

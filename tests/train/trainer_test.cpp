@@ -12,6 +12,7 @@
 
 #include "core/error.hpp"
 #include "kernels/gemm.hpp"
+#include "optim/update.hpp"
 #include "support/mpi_test.hpp"
 #include "support/small_problem.hpp"
 
@@ -40,11 +41,11 @@ Trained train(const comm::Communicator& group, const config::RunConfig& config, 
   const model::Mlp mlp = test::stage_of(config, grid);
   const data::EpochPlan plan(samples, step_batch(config, grid.replicas()),
                              config.train_input.drop_last_batch);
-  ModelState state(grid, mlp);
+  ModelState state(grid, mlp, optim::state_arrays(config.optimizer));
   Trainer trainer(config, grid, dataset, plan, mlp, state, steps, true);
   state.initialize(config.run.seed);
   Trained trained;
-  if (exponent) trainer.resume_at(0, 0, *exponent);
+  if (exponent) trainer.resume_at(0, {}, *exponent);
   for (int s = 0; s < steps; ++s) {
     if (s == 5 && config.run.nan_policy == config::NanPolicy::skip) {
       float& weight = state.weights().data()[7];
@@ -330,21 +331,21 @@ class ATrainer {
         grid_(topology_, stages),
         mlp_(test::stage_of(config_, grid_)),
         plan_(dataset_.samples(), step_batch(config_, grid_.replicas()), false),
-        state_(grid_, mlp_),
+        state_(grid_, mlp_, optim::state_arrays(config_.optimizer)),
         trainer_(config_, grid_, dataset_, plan_, mlp_, state_, 200, true) {
     state_.initialize(config_.run.seed);
   }
 
   Trainer* operator->() { return &trainer_; }
   [[nodiscard]] std::vector<float> weights() const { return copy(state_.weights()); }
-  [[nodiscard]] std::vector<float> momentum() const { return copy(state_.momentum_buffer()); }
+  [[nodiscard]] std::vector<float> momentum() const { return copy(state_.optimizer_arrays()[0].values); }
   /// On every rank alike.
   void set_weights(const std::vector<float>& weights) {
     std::ranges::copy(weights, state_.weights().data());
     world().barrier();
   }
   void set_momentum(const std::vector<float>& momentum) {
-    if (grid_.of_stage().is_leader()) std::ranges::copy(momentum, state_.momentum_buffer().data());
+    if (grid_.of_stage().is_leader()) std::ranges::copy(momentum, state_.optimizer_arrays()[0].values.data());
     world().barrier();
   }
   /// Of the first stage.
@@ -425,7 +426,7 @@ TEST_P(OnStages, GoesOnWithTheSameBitsAfterAnyStep) {
       ATrainer second(config, GetParam());
       second.set_weights(first.weights());
       second.set_momentum(first.momentum());
-      second->resume_at(stop, 0, first->gradient_exponent());
+      second->resume_at(stop, {}, first->gradient_exponent());
       for (int s = stop; s < steps; ++s) second->step();
       EXPECT_EQ(second.weights(), weights) << "after step " << stop;
     }
@@ -452,7 +453,7 @@ void expect_skipped(int stages, void (*spoil)(ATrainer&), bool loss_is_finite) {
     EXPECT_TRUE(step.skipped);
     EXPECT_EQ(std::isfinite(step.loss), loss_is_finite);
     EXPECT_FALSE(std::isfinite(step.gradient_norm));
-    EXPECT_EQ(trainer->skipped_in_a_row(), repeat);
+    EXPECT_EQ(trainer->judge_state().skipped_in_a_row, repeat);
   }
   const auto bits = [](const std::vector<float>& v) { return std::as_bytes(std::span(v)); };
   const std::vector<float> after = trainer.weights();
@@ -462,7 +463,7 @@ void expect_skipped(int stages, void (*spoil)(ATrainer&), bool loss_is_finite) {
   const StepResult next = trainer->step();
   EXPECT_FALSE(next.skipped);
   EXPECT_EQ(next.step, 5);
-  EXPECT_EQ(trainer->skipped_in_a_row(), 0);
+  EXPECT_EQ(trainer->judge_state().skipped_in_a_row, 0);
   EXPECT_NE(trainer.weights(), good);
 }
 
@@ -511,7 +512,7 @@ Scaled train_scaled(const comm::Communicator& group, const config::RunConfig& co
   const comm::Grid grid(topology, stages);
   const model::Mlp mlp = test::stage_of(config, grid);
   const data::EpochPlan plan(dataset.samples(), step_batch(config, grid.replicas()), false);
-  ModelState state(grid, mlp);
+  ModelState state(grid, mlp, optim::state_arrays(config.optimizer));
   Trainer trainer(config, grid, dataset, plan, mlp, state, 12, true);
   state.initialize(config.run.seed);
   Scaled result;
@@ -579,10 +580,10 @@ TEST_P(OnStages, AnOverflowHalvesTheLossScaleAndChangesNothingElse) {
     ASSERT_GT(scale, 1.0);
   }
   EXPECT_EQ(step.loss_scale, scale);
-  EXPECT_EQ(trainer->skipped_in_a_row(), 0);
+  EXPECT_EQ(trainer->judge_state().skipped_in_a_row, 0);
   EXPECT_NE(trainer.weights(), before);
   EXPECT_TRUE(std::isfinite(step.gradient_norm));
-  EXPECT_EQ(trainer->loss_scale().good_steps, 1);
+  EXPECT_EQ(trainer->judge_state().loss_scale.good_steps, 1);
 }
 
 TEST_P(OnStages, ThePowerOfTwoOfTheLossScaleDoesNotChangeTheGradient) {
@@ -624,7 +625,7 @@ TEST(Trainer, OnlyBetweenNodesGradientsAreSentInTheWireType) {
 
 TEST(Trainer, SkippingForEverIsAnError) {
   ATrainer trainer(skipping());
-  trainer->resume_at(1, Trainer::most_skipped_in_a_row - 2, 0);
+  trainer->resume_at(1, {Judge::most_skipped_in_a_row - 2, {}}, 0);
   trainer.spoil_one_weight(std::numeric_limits<float>::infinity());
   EXPECT_TRUE(trainer->step().skipped);
   EXPECT_THROW(trainer->step(), Error);

@@ -1,9 +1,8 @@
-#include "comm/replica.hpp"
+#include "comm/weight_copies.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <span>
 
@@ -16,9 +15,24 @@ namespace {
 using test::random_numbers;
 using test::world;
 
-class Replicas : public testing::TestWithParam<int> {
+/// Copies of floats, and their views.
+class Copies {
+ public:
+  Copies(const Topology& topology, const Layout& layout)
+      : layout_(&layout), copies_(topology, layout.size(), sizeof(float)) {}
+  [[nodiscard]] ArenaView<float> mine() const { return {*layout_, reinterpret_cast<float*>(copies_.mine())}; }
+  [[nodiscard]] const WeightCopies& operator*() const { return copies_; }
+
+ private:
+  const Layout* layout_;
+  WeightCopies copies_;
+};
+
+Range range_of(const Block& block) { return {block.offset, block.offset + block.count}; }
+
+class NodeCopies : public testing::TestWithParam<int> {
  protected:
-  Replicas() { layout_.add("weight", 30, 300); }
+  NodeCopies() { layout_.add("weight", 30, 300); }
 
   [[nodiscard]] bool same_on_all_ranks(ArenaView<const float> numbers) const {
     const std::string_view mine(reinterpret_cast<const char*>(numbers.data()), numbers.all().size_bytes());
@@ -28,47 +42,48 @@ class Replicas : public testing::TestWithParam<int> {
   Layout layout_;
 };
 
-TEST_P(Replicas, SpreadGivesEverybodyTheNumbersOfRank0) {
+TEST_P(NodeCopies, SpreadGivesEverybodyTheNumbersOfRank0) {
   const Topology topology(world(), GetParam());
-  Replica replica(topology, layout_);
+  const Copies copies(topology, layout_);
   const auto of_rank = random_numbers(layout_.size(), static_cast<std::uint64_t>(world().rank()));
-  std::ranges::copy(of_rank, replica.mine().data());
-  spread(replica);
+  std::ranges::copy(of_rank, copies.mine().data());
+  (*copies).spread();
   const auto expected = random_numbers(layout_.size(), 0);
-  EXPECT_TRUE(std::ranges::equal(replica.mine().all(), expected));
+  EXPECT_TRUE(std::ranges::equal(copies.mine().all(), expected));
 }
 
-TEST_P(Replicas, OwnersWriteAndAllHaveTheSame) {
+TEST_P(NodeCopies, OwnersWriteAndAllHaveTheSame) {
   const Topology topology(world(), GetParam());
-  Replica replica(topology, layout_);
+  const Copies copies(topology, layout_);
   const auto blocks = blocks_of(layout_);
   const auto ranks = static_cast<std::size_t>(topology.node().size());
   const auto me = static_cast<std::size_t>(topology.node().rank());
   for (std::uint64_t step = 1; step <= 20; ++step) {
     const auto numbers = random_numbers(layout_.size(), step);
     for (std::size_t b = me; b < blocks.size(); b += ranks) {
-      std::copy_n(numbers.data() + blocks[b].offset, blocks[b].count, replica.mine().block(blocks[b]).data());
-      replica.offer(blocks[b]);
+      std::copy_n(numbers.data() + blocks[b].offset, blocks[b].count, copies.mine().block(blocks[b]).data());
+      (*copies).offer(range_of(blocks[b]));
     }
     world().barrier();
     for (std::size_t b = 0; b < blocks.size(); ++b) {
-      if (b % ranks != me) replica.take(blocks[b]);
+      if (b % ranks != me) (*copies).take(range_of(blocks[b]));
     }
-    for (std::size_t i = 0; i < layout_.parameter_count(); ++i)
-      ASSERT_EQ(replica.mine().data()[i], numbers[i]);
-    EXPECT_TRUE(same_on_all_ranks(replica.mine()));
+    for (std::size_t i = 0; i < layout_.parameter_count(); ++i) {
+      ASSERT_EQ(copies.mine().data()[i], numbers[i]);
+    }
+    EXPECT_TRUE(same_on_all_ranks(copies.mine()));
   }
 }
 
-/// All 2^16 of them: numbers are moved, not computed with, so that a NaN stays the same NaN.
-template <class Half>
-void expect_every_half_is_taken_as_it_was_offered(int ranks_per_node) {
-  constexpr std::size_t all_halves = std::size_t{1} << 16;
+/// All 2^16 numbers of 2 bytes: they are moved, not computed with, so that a NaN stays the same NaN.
+TEST_P(NodeCopies, OfNumbersOfTwoBytesGiveEveryBit) {
+  constexpr std::size_t count = std::size_t{1} << 16;
   Layout layout;
-  layout.add("weight", 64, all_halves / 64);
-  const Topology topology(world(), ranks_per_node);
-  const BasicReplica<Half> replica(topology, layout);
-  EXPECT_EQ(BasicReplica<Half>::shared_bytes(topology.seat(), layout),
+  layout.add("weight", 64, count / 64);
+  const Topology topology(world(), GetParam());
+  const WeightCopies copies(topology, layout.size(), 2);
+  const std::span<std::uint16_t> mine(reinterpret_cast<std::uint16_t*>(copies.mine()), count);
+  EXPECT_EQ(WeightCopies::shared_bytes(topology.seat(), layout.size(), 2),
             topology.node().size() > 1 ? layout.size() * 2 : 0);
   const auto blocks = blocks_of(layout);
   const auto ranks = static_cast<std::size_t>(topology.node().size());
@@ -78,29 +93,20 @@ void expect_every_half_is_taken_as_it_was_offered(int ranks_per_node) {
   };
   for (std::uint16_t step = 1; step <= 3; ++step) {
     for (std::size_t b = me; b < blocks.size(); b += ranks) {
-      const std::span<Half> mine = replica.mine().block(blocks[b]);
-      for (std::size_t i = 0; i < mine.size(); ++i) {
-        mine[i] = std::bit_cast<Half>(bits_at(blocks[b].offset + i, step));
-      }
-      replica.offer(blocks[b]);
+      const Range range = range_of(blocks[b]);
+      for (std::size_t i = range.begin; i < range.end; ++i) mine[i] = bits_at(i, step);
+      copies.offer(range);
     }
     world().barrier();
     for (std::size_t b = 0; b < blocks.size(); ++b) {
-      if (b % ranks != me) replica.take(blocks[b]);
+      if (b % ranks != me) copies.take(range_of(blocks[b]));
     }
-    for (std::size_t i = 0; i < all_halves; ++i) {
-      ASSERT_EQ(std::bit_cast<std::uint16_t>(replica.mine().data()[i]), bits_at(i, step)) << i;
-    }
+    for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(mine[i], bits_at(i, step)) << i;
     world().barrier();
   }
 }
 
-TEST_P(Replicas, OfHalvesGiveEveryBit) {
-  expect_every_half_is_taken_as_it_was_offered<BFloat16>(GetParam());
-  expect_every_half_is_taken_as_it_was_offered<Float16>(GetParam());
-}
-
-INSTANTIATE_TEST_SUITE_P(RanksPerNode, Replicas, testing::Values(0, 1, 2, 3));
+INSTANTIATE_TEST_SUITE_P(RanksPerNode, NodeCopies, testing::Values(0, 1, 2, 3));
 
 // What several cores write side by side must not share a cache line, and vector code wants whole lines.
 TEST(SharedWindow, SegmentsBeginWithACacheLineAndAreZero) {

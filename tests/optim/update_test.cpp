@@ -1,4 +1,4 @@
-#include "optim/sgd.hpp"
+#include "optim/update.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,11 +12,12 @@ namespace {
 
 using test::random_numbers;
 
-/// sgd_update() of one gradient array.
-void update(const OptimizerOptions& options, const SgdStep& step, std::span<const float> gradient,
+/// update_weights() of one gradient array.
+void update(const OptimizerOptions& options, const UpdateStep& step, std::span<const float> gradient,
             std::span<float> weights, std::span<float> momentum) {
   const float* sources[] = {gradient.data()};
-  sgd_update(options, step, sources, weights, momentum);
+  const std::span<float> state[] = {momentum};
+  update_weights(options, step, sources, weights, state);
 }
 
 struct Numbers {
@@ -95,7 +96,8 @@ TEST(Sgd, AddsItsSourcesInOrderAndReturnsTheSquaredNorm) {
     for (const float g : sum) squares += static_cast<double>(g) * g;
 
     std::vector<float> fused = random_numbers(count, 2), apart = fused, m_fused(count), m_apart(count);
-    EXPECT_NEAR(sgd_update(options, {0.1, 1.0}, sources, fused, m_fused), squares, 1e-5 * squares);
+    const std::span<float> state[] = {m_fused};
+    EXPECT_NEAR(update_weights(options, {0.1, 1.0}, sources, fused, state), squares, 1e-5 * squares);
     update(options, {0.1, 1.0}, sum, apart, m_apart);
     EXPECT_EQ(fused, apart) << sources.size() << " sources";
     EXPECT_EQ(m_fused, m_apart);
@@ -109,41 +111,9 @@ TEST(ClipScale, BringsTheNormDownAndNeverUp) {
   EXPECT_EQ(clip_scale(0.0, 1.0), 1.0);
 }
 
-template <class Half>
-class SgdWithMasters : public testing::Test {};
-using Halves = testing::Types<BFloat16, Float16>;
-TYPED_TEST_SUITE(SgdWithMasters, Halves);
-
-TYPED_TEST(SgdWithMasters, UpdatesTheMastersAsFloatsAndRoundsThem) {
-  OptimizerOptions options;
-  options.momentum = 0.9;
-  for (const std::size_t count : {1U, 255U, 256U, 1000U}) {  // around the chunks of the loop
-    const auto gradient = random_numbers(count, 1);
-    auto weights = random_numbers(count, 2), masters = weights;
-    auto momentum = random_numbers(count, 3), with_masters = momentum;
-    std::vector<TypeParam> working(count);
-    const float* sources[] = {gradient.data()};
-    const double squares = sgd_update(options, {0.1, 0.5}, sources, weights, momentum);
-    const double same =
-        sgd_update(options, {0.1, 0.5}, sources, masters, with_masters, std::span<TypeParam>(working));
-    EXPECT_EQ(same, squares);
-    EXPECT_EQ(masters, weights);
-    EXPECT_EQ(with_masters, momentum);
-    for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(working[i].bits, TypeParam(masters[i]).bits) << i;
-  }
-}
-
-// What master weights are for: steps that are lost when the sum is rounded each time.
-TYPED_TEST(SgdWithMasters, ManySmallStepsAddUp) {
-  const std::vector<float> gradient(1, -1.0F);
-  std::vector<float> master(1, 1.0F), momentum(1, 0.0F);
-  std::vector<TypeParam> working(1);
-  const float* sources[] = {gradient.data()};
-  for (int step = 0; step < 1000; ++step) {
-    sgd_update({}, {1e-4, 1.0}, sources, master, momentum, std::span<TypeParam>(working));
-  }
-  EXPECT_NEAR(static_cast<float>(working[0]), 1.1, 0.01);
-  EXPECT_EQ(static_cast<float>(TypeParam(static_cast<float>(TypeParam(1.0F)) + 1e-4F)), 1.0F);
+TEST(StateArrays, AreNamedAsPyTorchNamesThem) {
+  EXPECT_EQ(std::vector(state_arrays({}).begin(), state_arrays({}).end()),
+            std::vector<std::string_view>{"momentum_buffer"});
 }
 
 }  // namespace

@@ -1,0 +1,133 @@
+#include "optim/update.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <utility>
+
+#include "core/error.hpp"
+#include "optim/rules.hpp"
+
+namespace fcmnist::optim {
+
+double clip_scale(double norm, double max_norm) {
+  if (max_norm <= 0.0) return 1.0;
+  const double scale = max_norm / (norm + 1e-6);
+  return scale < 1.0 ? scale : 1.0;
+}
+
+namespace {
+
+/// What every rule does to a gradient before it uses it.
+struct Scaling {
+  Scaling(const OptimizerOptions& options, const UpdateStep& step)
+      : scale(static_cast<float>(step.gradient_scale)),
+        limit(options.max_gradient_value > 0.0 ? static_cast<float>(options.max_gradient_value)
+                                               : std::numeric_limits<float>::infinity()) {}
+  [[nodiscard]] float of(float gradient) const {
+    float g = gradient * scale;
+    g = g > limit ? limit : g;
+    return g < -limit ? -limit : g;
+  }
+  float scale, limit;
+};
+
+/// One loop for all variants of a rule: it waits for memory, so unused terms are free. gradient(i) is a
+/// template argument, so that the sum of one or two sources stays in registers.
+template <class Rule, class Gradient, std::size_t... k>
+float update_chunk(const Rule& rule, const Scaling& scaling, std::size_t count, Gradient gradient,
+                   float* weights, const std::array<float*, sizeof...(k)>& state,
+                   std::index_sequence<k...> /*arrays*/) {
+  float squares = 0.0F;
+#pragma omp simd reduction(+ : squares)
+  for (std::size_t i = 0; i < count; ++i) {
+    const float sum = gradient(i);
+    squares += sum * sum;
+    rule(scaling.of(sum), weights[i], state[k][i]...);
+  }
+  return squares;
+}
+
+/// Numbers: few enough to add their squares in float, and for the first-level cache.
+constexpr std::size_t chunk = 256;
+
+/// All sources but the last, added up.
+const float* sum_but_last(std::span<const float* const> sources, std::size_t begin, std::size_t count,
+                          std::array<float, chunk>& sum) {
+  if (sources.size() == 2) return sources[0] + begin;
+  for (std::size_t i = 0; i < count; ++i) sum[i] = sources[0][begin + i] + sources[1][begin + i];
+  for (const float* source : sources.subspan(2, sources.size() - 3)) {
+    for (std::size_t i = 0; i < count; ++i) sum[i] += source[begin + i];
+  }
+  return sum.data();
+}
+
+template <class Rule>
+double update_by(const OptimizerOptions& options, const UpdateStep& step,
+                 std::span<const float* const> sources, std::span<float> weights,
+                 std::span<const std::span<float>> state) {
+  constexpr std::size_t arrays = Rule::state_arrays.size();
+  constexpr auto indices = std::make_index_sequence<arrays>();
+  const Rule rule(options, step);
+  const Scaling scaling(options, step);
+  double squares = 0.0;
+  alignas(64) std::array<float, chunk> sum;
+  for (std::size_t begin = 0; begin < weights.size(); begin += chunk) {
+    const std::size_t count = std::min(chunk, weights.size() - begin);
+    float* const w = weights.data() + begin;
+    std::array<float*, arrays> s;
+    for (std::size_t k = 0; k < arrays; ++k) s[k] = state[k].data() + begin;
+    const float* const last = sources.back() + begin;
+    if (sources.size() == 1) {
+      squares += update_chunk(
+          rule, scaling, count, [last](std::size_t i) { return last[i]; }, w, s, indices);
+    } else {
+      const float* const others = sum_but_last(sources, begin, count, sum);
+      squares += update_chunk(
+          rule, scaling, count, [others, last](std::size_t i) { return others[i] + last[i]; }, w, s, indices);
+    }
+  }
+  return squares;
+}
+
+struct RuleRow {
+  OptimizerType type;
+  std::span<const std::string_view> state_arrays;
+  decltype(&update_weights) update;
+};
+
+template <class Rule>
+constexpr RuleRow row(OptimizerType type) {
+  return {type, Rule::state_arrays, &update_by<Rule>};
+}
+
+constexpr RuleRow rules[] = {
+    row<Sgd>(OptimizerType::sgd),
+};
+
+const RuleRow& rule_of(const OptimizerOptions& options) {
+  const auto* const found = std::ranges::find(rules, options.type, &RuleRow::type);
+  FCMNIST_CHECK(found != std::end(rules), fmt::format("type {}", static_cast<int>(options.type)));
+  return *found;
+}
+
+}  // namespace
+
+std::span<const std::string_view> state_arrays(const OptimizerOptions& options) {
+  return rule_of(options).state_arrays;
+}
+
+double update_weights(const OptimizerOptions& options, const UpdateStep& step,
+                      std::span<const float* const> sources, std::span<float> weights,
+                      std::span<const std::span<float>> state) {
+  const RuleRow& rule = rule_of(options);
+  const auto fits = [&](std::span<float> array) { return array.size() == weights.size(); };
+  FCMNIST_CHECK(
+      !sources.empty() && state.size() == rule.state_arrays.size() && std::ranges::all_of(state, fits),
+      fmt::format("{} sources, {} weights, {} state arrays", sources.size(), weights.size(), state.size()));
+  return rule.update(options, step, sources, weights, state);
+}
+
+}  // namespace fcmnist::optim

@@ -1,0 +1,163 @@
+#include "train/stage_work.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "core/error.hpp"
+#include "data/batch_loader.hpp"
+#include "train/microbatch_schedule.hpp"
+
+namespace fcmnist::train {
+
+namespace {
+
+using Purpose = comm::StageLink::Purpose;
+
+/// Microbatches that are between their forward and their backward at the same time, at most.
+std::size_t in_flight(Purpose purpose, int stages, int stage) {
+  return purpose == Purpose::training ? most_in_flight(stages, stage) : 1;
+}
+
+comm::StageLink make_link(const StageWorkParts& parts) {
+  const model::Mlp& mlp = *parts.mlp;
+  return {*parts.grid,
+          parts.purpose,
+          mlp.inputs(),
+          mlp.outputs(),
+          parts.max_samples,
+          parts.give_way,
+          model::number_bytes(mlp.precision())};
+}
+
+template <class T>
+class TypedStageWork final : public StageWork {
+ public:
+  explicit TypedStageWork(StageWorkParts parts)
+      : StageWork(*parts.mlp, make_link(parts)),
+        weights_(parts.weights.as<const T>()),
+        dataset_(parts.dataset),
+        parts_(std::move(parts.gradient_parts)),
+        seed_(parts.seed),
+        observer_(parts.observer),
+        predicted_(parts.max_samples) {
+    const std::size_t count = in_flight(parts.purpose, parts.grid->stages(), parts.grid->stage());
+    for (std::size_t i = 0; i < count; ++i) memory_.emplace_back(*mlp_, parts.max_samples);
+  }
+
+  kernels::LossSums forward(const Microbatch& microbatch, float gradient_scale) override {
+    const std::size_t samples = microbatch.ids.size();
+    Memory& memory = memory_of(microbatch);
+    load_samples(microbatch.ids, memory);
+    const model::DropoutContext dropout{seed_, microbatch.epoch, microbatch.ids};
+    compute_activations(samples, &dropout, memory);
+    kernels::LossSums sums;
+    if (mlp_->ends_network()) {
+      sums = kernels::softmax_cross_entropy_gradient(memory.workspace.logits(samples),
+                                                     memory.labels_of(samples), gradient_scale);
+    }
+    observer_->has_done(Activity::forward);
+    send_activations(samples, memory);
+    return sums;
+  }
+
+  void backward(const Microbatch& microbatch, model::Accumulate accumulate, ArenaView<float> gradient,
+                const std::function<void()>& on_part) override {
+    const std::size_t samples = microbatch.ids.size();
+    model::BasicWorkspace<T>& workspace = memory_of(microbatch).workspace;
+    link_.receive_gradient(workspace.d_output(samples));
+    observer_->has_done(Activity::receive);
+    const MatrixView<T> d_input = workspace.d_input(samples);
+    mlp_->backward_deltas<T>(weights_, samples, workspace, d_input, on_product_);
+    observer_->has_done(Activity::deltas);
+    link_.send_gradient(d_input);
+    observer_->has_done(Activity::send);
+
+    const auto part_is_written = [&] {
+      observer_->has_done(Activity::weight_gradient);
+      on_part();
+      link_.progress();
+      observer_->has_done(Activity::post);
+    };
+    mlp_->backward_weights<T>(workspace.input(samples), workspace, accumulate, gradient, parts_,
+                              std::cref(part_is_written));
+    observer_->has_done(Activity::weight_gradient);
+  }
+
+  Scored score(std::span<const std::uint32_t> ids) override {
+    Memory& memory = memory_.front();
+    load_samples(ids, memory);
+    compute_activations(ids.size(), nullptr, memory);
+    Scored scored;
+    if (mlp_->ends_network()) {
+      const auto predicted = std::span(predicted_).first(ids.size());
+      scored.labels = memory.labels_of(ids.size());
+      scored.predicted = predicted;
+      scored.sums =
+          kernels::softmax_cross_entropy(memory.workspace.logits(ids.size()), scored.labels, predicted);
+    }
+    observer_->has_done(Activity::forward);
+    send_activations(ids.size(), memory);
+    return scored;
+  }
+
+ private:
+  /// What a microbatch needs between its forward and its backward.
+  struct Memory {
+    Memory(const model::Mlp& mlp, std::size_t max_samples)
+        : workspace(mlp, max_samples), labels(max_samples) {}
+    [[nodiscard]] std::span<std::uint8_t> labels_of(std::size_t samples) {
+      return std::span(labels).first(samples);
+    }
+    model::BasicWorkspace<T> workspace;
+    std::vector<std::uint8_t> labels;
+  };
+  [[nodiscard]] Memory& memory_of(const Microbatch& microbatch) {
+    return memory_[microbatch.index % memory_.size()];
+  }
+
+  void load_samples(std::span<const std::uint32_t> ids, Memory& memory) {
+    if (mlp_->begins_network()) data::fill_features(*dataset_, ids, memory.workspace.input(ids.size()));
+    if (mlp_->ends_network()) data::fill_labels(*dataset_, ids, memory.labels_of(ids.size()));
+    observer_->has_done(Activity::data);
+  }
+
+  void compute_activations(std::size_t samples, const model::DropoutContext* dropout, Memory& memory) {
+    const MatrixView<T> input = memory.workspace.input(samples);
+    link_.receive_activation(input);
+    observer_->has_done(Activity::receive);
+    mlp_->forward<T>(weights_, input, dropout, memory.workspace, on_product_);
+  }
+
+  void send_activations(std::size_t samples, Memory& memory) {
+    if (!mlp_->ends_network()) link_.send_activation(memory.workspace.output(samples));
+    observer_->has_done(Activity::send);
+  }
+
+  ArenaView<const T> weights_;
+  const data::Dataset* dataset_;
+  std::vector<model::GradientPart> parts_;
+  std::uint64_t seed_;
+  StepObserver* observer_;
+  std::vector<Memory> memory_;
+  std::vector<std::uint8_t> predicted_;
+};
+
+}  // namespace
+
+std::unique_ptr<StageWork> make_stage_work(StageWorkParts parts) {
+  return model::with_number_type(parts.mlp->precision(), [&]<class T>() -> std::unique_ptr<StageWork> {
+    return std::make_unique<TypedStageWork<T>>(std::move(parts));
+  });
+}
+
+StageWorkBytes stage_work_bytes(Purpose purpose, int stages, int stage, const model::Mlp& mlp,
+                                std::size_t max_samples) {
+  const std::size_t before = stage > 0 ? 1 : 0, after = stage + 1 < stages ? 1 : 0;
+  const std::size_t of_microbatch = model::workspace_bytes(mlp, max_samples) + max_samples;
+  return {in_flight(purpose, stages, stage) * of_microbatch,
+          comm::StageLink::bytes(purpose, before, after, mlp.inputs(), mlp.outputs(), max_samples,
+                                 model::number_bytes(mlp.precision()))};
+}
+
+}  // namespace fcmnist::train

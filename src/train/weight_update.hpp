@@ -1,0 +1,49 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "comm/grid.hpp"
+#include "model/mlp.hpp"
+#include "optim/update.hpp"
+#include "train/gradient_sum.hpp"
+#include "train/model_state.hpp"
+#include "train/observer.hpp"
+
+namespace fcmnist::train {
+
+/// From the gradient that all ranks have finished to the weights that all ranks have: each rank updates the
+/// blocks that it owns, and takes those of the others. All member functions are collective.
+///
+/// Either  apply(), which sums and updates in one pass, and then norm();
+/// or      sum_blocks(), norm(), and then, when that is good, apply(); else leave().
+class WeightUpdate {
+ public:
+  /// All arguments must outlive it. `mlp` has the layers of this rank's stage.
+  WeightUpdate(const optim::OptimizerOptions& options, const comm::Grid& grid, const model::Mlp& mlp,
+               ModelState& state, GradientSum& gradient, StepObserver& observer);
+
+  /// Sums the gradients of this rank's blocks, without an update.
+  void sum_blocks();
+  /// The norm of the gradient of all stages, as it was summed: times the loss scale.
+  [[nodiscard]] double norm();
+  /// Updates all weights.
+  ///   blocks_are_summed  there was a sum_blocks()
+  void apply(const optim::UpdateStep& step, bool blocks_are_summed);
+  /// The weights stay as they are; nobody reads the gradients of this step any more.
+  void leave();
+
+ private:
+  void update_my_blocks(const optim::UpdateStep& step, bool blocks_are_summed);
+
+  const optim::OptimizerOptions* options_;
+  const comm::Grid* grid_;
+  const model::Mlp* mlp_;
+  ModelState* state_;
+  GradientSum* gradient_;
+  StepObserver* observer_;
+  std::vector<double> over_stages_;               ///< see norm()
+  std::vector<std::span<float>> state_of_block_;  ///< one for each array of the optimizer
+};
+
+}  // namespace fcmnist::train
