@@ -14,10 +14,6 @@
 
 namespace fcmnist::train {
 
-/// Norms below it are of gradients whose squares float cannot hold, numbers below 1e-23: what is left of them
-/// depends on how blocks are summed.
-constexpr double least_norm = 1e-100;
-
 /// The gradient of a step, of the layers of one stage, on its way from the microbatches of all replicas to
 /// the owners of its blocks:
 ///
@@ -60,10 +56,7 @@ class GradientSum {
 /// is the same bits on any number of ranks and nodes, however the microbatches are dealt. Otherwise it adds
 /// floats, in an order that depends on the world.
 ///
-/// The unit of the fixed point is chosen for each step by the norm of the gradient of the step before: no
-/// number may exceed the limit, which is 256 times that norm, and the unit must be at most 1e-8 of the root
-/// mean square of the numbers, which leaves a factor of 30 for 545,810 of them. A step whose gradient does
-/// not fit is computed again with another unit: nothing is lost or cut off. Small numbers must be exact in
+/// The unit of the fixed point is chosen for each step by an ExponentSearch. Small numbers must be exact in
 /// sums themselves (ExactSum).
 ///
 /// Collective over the world.

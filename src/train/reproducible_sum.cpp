@@ -10,13 +10,6 @@ namespace fcmnist::train {
 
 namespace {
 
-constexpr double finest_share = 1e-8;  // of the root mean square of the gradient's numbers: the largest unit
-constexpr int headroom = 8;            // the limit of a sum is so many powers of 2 above the norm, or more
-constexpr int limit_exponent = 50;     // of FixedPoint::limit(), in units
-constexpr int first_exponent = -40;    // before any gradient is known
-constexpr int coarser_by = 20;         // after an overflow, when the norm is not known
-constexpr int finer_by = 30;           // when all sums are 0, and the norm is not known
-
 constexpr double below_unit = std::numeric_limits<double>::denorm_min();  // far below any square of a float
 
 /// Before the small numbers of the caller, if in integers: how many ranks have such numbers.
@@ -27,10 +20,7 @@ enum Found : std::size_t { overflow, not_finite, not_zero, found_count };
 ReproducibleSum::ReproducibleSum(std::size_t most_microbatches, const comm::Grid& grid, const Layout& layout,
                                  std::size_t parameters, std::vector<Range> parts, std::size_t small_count,
                                  const comm::CommOptions& options, bool give_way)
-    : grid_(&grid),
-      count_(static_cast<double>(parameters)),
-      small_(small_count + found_count),
-      format_(first_exponent) {
+    : grid_(&grid), small_(small_count + found_count), search_(parameters), format_(search_.exponent()) {
   const comm::Topology& stage = grid.of_stage();
   if (needs_integers(most_microbatches, grid.world().node_count())) {
     integers_.emplace(stage, layout, std::move(parts), small_.size(), options, give_way);
@@ -125,39 +115,15 @@ std::span<const float* const> ReproducibleSum::collected(const Block& block) {
   return {&sum_, 1};
 }
 
-// A search for the exponent between one that does not hold the numbers and one that is too coarse for their
-// sum. Mostly the norm says it at once. When microbatches cancel each other so far that none is fine enough
-// for the sum and holds them, it ends with the finest that holds them.
 bool ReproducibleSum::repeat_for(double norm) {
-  const int used = format_.exponent();
-  if (std::isnan(norm) || norm == 0.0) return accept(used);
-  if (std::isinf(norm)) {
-    if (used == FixedPoint::largest_exponent) return accept(used);  // the sum of the squares is infinite
-    too_fine_ = used;
-    set_exponent(too_coarse_ ? (used + *too_coarse_ + 1) / 2 : used + coarser_by);
-    return true;
-  }
-  const double largest_unit = finest_share * norm / std::sqrt(count_);
-  const bool is_known = norm >= least_norm;  // else blocks are below_unit
-  const int by_norm = std::min(std::ilogb(norm) + 1 + headroom - limit_exponent, std::ilogb(largest_unit));
-  const int best = is_known ? by_norm : used - finer_by;
-  const int finest = too_fine_ ? *too_fine_ + 1 : FixedPoint::smallest_exponent;
-  if (format_.unit() <= largest_unit || used == finest) return accept(best);
-  too_coarse_ = used;
-  set_exponent(std::max(best, finest));
-  return true;
-}
-
-/// The gradient is good, or there is no better one. Always false.
-bool ReproducibleSum::accept(int next_exponent) {
-  too_fine_.reset();
-  too_coarse_.reset();
-  set_exponent(next_exponent);
-  return false;
+  const bool repeats = search_.must_repeat(norm);
+  format_ = FixedPoint(search_.exponent());
+  return repeats;
 }
 
 void ReproducibleSum::set_exponent(int exponent) {
-  format_ = FixedPoint(std::clamp(exponent, FixedPoint::smallest_exponent, FixedPoint::largest_exponent));
+  search_.set_exponent(exponent);
+  format_ = FixedPoint(search_.exponent());
 }
 
 }  // namespace fcmnist::train

@@ -7,6 +7,7 @@
 
 #include "comm/gradient_exchange.hpp"
 #include "core/fixed_point.hpp"
+#include "train/exponent_search.hpp"
 #include "train/gradient_sum.hpp"
 
 namespace fcmnist::train {
@@ -39,27 +40,25 @@ class ReproducibleSum final : public GradientSum {
   double collect(const Block& block) override;
   std::span<const float* const> collected(const Block& block) override;
   bool repeat_for(double norm) override;
-  int exponent() const override { return format_.exponent(); }
+  int exponent() const override { return search_.exponent(); }
   void set_exponent(int exponent) override;
 
  private:
   void add_part(bool first_microbatch, bool last_microbatch);
   double collect_floats(const Block& block);
   double collect_integers(const Block& block);
-  bool accept(int next_exponent);
 
   const comm::Grid* grid_;
   std::optional<comm::GradientExchange<float>> floats_;  ///< one of the two
   std::optional<comm::GradientExchange<std::int64_t>> integers_;
   std::optional<Arena<float>> microbatch_;  ///< the gradient of one, if in integers
-  double count_;                            ///< of the whole gradient's numbers
   std::vector<double> small_;
   std::span<const double> sums_;  ///< of small_
+  ExponentSearch search_;
   FixedPoint format_;
-  std::size_t part_ = 0;                      ///< of this microbatch: the next one to be written
-  float largest_ = 0.0F;                      ///< |number| of this step, if in integers
-  bool is_finite_ = true;                     ///< all numbers of this step, if in integers
-  std::optional<int> too_fine_, too_coarse_;  ///< exponents that have been tried in this step
+  std::size_t part_ = 0;   ///< of this microbatch: the next one to be written
+  float largest_ = 0.0F;   ///< |number| of this step, if in integers
+  bool is_finite_ = true;  ///< all numbers of this step, if in integers
   const float* sum_ = nullptr;
 };
 

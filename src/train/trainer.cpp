@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "optim/schedule.hpp"
+#include "train/exponent_search.hpp"
 #include "train/microbatch_schedule.hpp"
 
 namespace fcmnist::train {
