@@ -16,8 +16,8 @@ constexpr double impossible = std::numeric_limits<double>::infinity();
 
 /// Dynamic programming over (stages, layers before the cut).
 struct Cuts {
-  double value = impossible;       ///< of the best placement
-  std::vector<LayerRange> ranges;  ///< it
+  double value = impossible;       ///< the least that a placement can have
+  std::vector<LayerRange> ranges;  ///< the placement that has it
 };
 
 /// The placement of the least value, where combine(value of the stages before, cost of a stage) gives the
@@ -25,7 +25,8 @@ struct Cuts {
 template <class Combine>
 Cuts best_cuts(std::span<const double> costs, std::size_t stages, Combine combine) {
   const std::size_t layers = costs.size();
-  std::vector<double> before(layers + 1, impossible);  // value of the first n layers on the stages so far
+  std::vector<double> before(layers + 1,
+                             impossible);  // before[n]: value of the first n layers on the stages so far
   before[0] = 0.0;
   std::vector<std::vector<std::size_t>> begin(stages, std::vector<std::size_t>(layers + 1));
   for (std::size_t s = 0; s < stages; ++s) {

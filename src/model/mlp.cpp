@@ -117,7 +117,7 @@ std::vector<GradientPart> Mlp::gradient_parts(std::size_t target) const {
       begin = end;
     }
     if (options_.use_bias) {
-      const Slot& bias = layout_[layers_[i].bias_slot];  // lies behind the weight
+      const Slot& bias = layout_[layers_[i].bias_slot];  // it lies behind the weight
       parts.back().numbers.end = bias.offset + bias.count();
     }
   }

@@ -27,7 +27,7 @@ std::vector<std::size_t> widths_of(const MlpOptions& options, std::size_t featur
 struct DropoutContext {
   std::uint64_t seed = 0;
   std::uint32_t epoch = 0;
-  std::span<const std::uint32_t> sample_ids;  ///< one per sample
+  std::span<const std::uint32_t> sample_ids;  ///< one for each sample
 };
 
 enum class Accumulate { write, add };
@@ -35,9 +35,9 @@ enum class Accumulate { write, add };
 /// Rows of one layer's weight gradient, and the bias gradient with the last of them: what backward_weights()
 /// finishes at once.
 struct GradientPart {
-  std::size_t layer = 0;  ///< of the run
+  std::size_t layer = 0;  ///< index in the Mlp
   Range rows;
-  Range numbers;  ///< in the flat array
+  Range numbers;  ///< the same numbers in the flat array
 };
 
 /// Told after the product of a layer in a forward or backward_deltas(): the layer's index over the network.
@@ -50,9 +50,9 @@ template <class T>
 class BasicWorkspace;
 using Workspace = BasicWorkspace<float>;
 
-/// A contiguous run of layers of a multi-layer perceptron: hidden layers Linear -> ReLU -> Dropout, a last
-/// Linear whose outputs are the logits. Owns no numbers: weights and gradients are arenas of layout(),
-/// activations a workspace, whose type is that of the weights. Gradients and logits are float.
+/// The layers of one stage of a multi-layer perceptron, or all of them: hidden layers Linear -> ReLU ->
+/// Dropout, a last Linear whose outputs are the logits. Owns no numbers: weights and gradients are arenas of
+/// layout(), activations a workspace, whose type is that of the weights. Gradients and logits are float.
 ///
 /// Slots are named as in the reference's PyTorch module, over the whole network: fc_layers.<i>.weight (out x
 /// in), fc_layers.<i>.bias (1 x out), last_layer.weight, last_layer.bias.
@@ -80,10 +80,10 @@ class Mlp {
   void initialize(std::uint64_t seed, ArenaView<float> weights) const;
 
   /// Computes all activations of a microbatch.
-  ///   input    samples x inputs(), as images lie in memory, when the run begins the network; else
-  ///            inputs() x samples. At most workspace.max_samples() samples.
-  ///   dropout  nullptr: evaluation, nothing is dropped
-  /// The last layer's output is in the workspace: logits() when the run ends the network, else output().
+  ///   input       samples x inputs(), as images lie in memory, when the stage begins the network; else
+  ///               inputs() x samples. At most workspace.max_samples() samples.
+  ///   dropout     nullptr: evaluation, nothing is dropped
+  /// The last layer's output is in the workspace: logits() when the stage ends the network, else output().
   ///   on_product  called after the product of each layer, if given
   template <class T>
   void forward(ArenaView<const T> weights, MatrixView<const T> input, const DropoutContext* dropout,
@@ -95,7 +95,7 @@ class Mlp {
   [[nodiscard]] std::vector<GradientPart> gradient_parts(std::size_t target = 0) const;
 
   /// Backward, first half: gradients by the output of every layer, the deltas, after a forward() of the same
-  /// samples with dropout (if the model has any). The gradient by this run's output is in the workspace
+  /// samples with dropout (if the model has any). The gradient by this stage's output is in the workspace
   /// already, written by the caller: in place of the logits, or in d_output().
   ///   d_input  (inputs() x samples) receives the gradient by the input, or empty: not computed
   template <class T>
@@ -116,10 +116,10 @@ class Mlp {
   template <class T>
   friend class BasicWorkspace;
   struct Layer {
-    std::size_t index = 0;  ///< over the whole network
+    std::size_t index = 0;  ///< counted over the whole network
     std::size_t inputs = 0;
     std::size_t outputs = 0;
-    bool last = false;  ///< of the network: no ReLU, no dropout
+    bool last = false;  ///< the network ends here: no ReLU, no dropout
     LayerGemms gemms;
     std::size_t weight_slot = 0;
     std::size_t bias_slot = 0;
@@ -149,21 +149,21 @@ class BasicWorkspace {
   static std::size_t bytes(const Mlp& mlp, std::size_t max_samples);
 
   [[nodiscard]] std::size_t max_samples() const { return max_samples_; }
-  /// Where the caller puts the run's input: samples x inputs when the run begins the network, else inputs x
-  /// samples.
+  /// Where the caller puts the stage's input: samples x inputs when the stage begins the network, else
+  /// inputs x samples.
   [[nodiscard]] MatrixView<T> input(std::size_t samples) const;
-  /// For the gradient by the input (inputs x samples); empty when the run begins the network.
+  /// For the gradient by the input (inputs x samples); empty when the stage begins the network.
   [[nodiscard]] MatrixView<T> d_input(std::size_t samples) const;
-  /// Output of layer i of the run, after ReLU and dropout (its outputs x samples). Of the network's last
-  /// layer, there is one in float only: see logits().
+  /// Output of layer i, after ReLU and dropout (its outputs x samples). The network's last layer has one only
+  /// when T is float: see logits().
   [[nodiscard]] MatrixView<T> activation(std::size_t i, std::size_t samples) const;
   /// Gradient by the output of layer i (its outputs x samples). In float, that of the network's last layer
-  /// shares the memory of the logits, since the loss turns them into their gradient in place; in half it is
-  /// rounded from there.
+  /// shares the memory of the logits, since the loss turns them into their gradient in place; with 16-bit
+  /// numbers it is rounded from there.
   [[nodiscard]] MatrixView<T> delta(std::size_t i, std::size_t samples) const;
-  /// Of a run that ends the network (outputs x samples); empty of others.
+  /// Of a stage that ends the network (outputs x samples); empty in other stages.
   [[nodiscard]] MatrixView<float> logits(std::size_t samples) const;
-  /// Of a run that does not: its output, and the gradient by it.
+  /// Of a stage that does not: its output, and the gradient by it.
   [[nodiscard]] MatrixView<T> output(std::size_t samples) const {
     return activation(units_.size() - 1, samples);
   }
@@ -180,9 +180,9 @@ class BasicWorkspace {
   bool begins_network_, ends_network_;
   Products<T> products_;
   AlignedArray<T> input_, d_input_;
-  std::vector<std::size_t> units_;  ///< outputs of each layer of the run
+  std::vector<std::size_t> units_;  ///< outputs of each layer
   std::vector<AlignedArray<T>> activations_, deltas_;
-  AlignedArray<float> logits_;  ///< empty in float
+  AlignedArray<float> logits_;  ///< empty when T is float: the last activation holds them
 };
 
 extern template class BasicWorkspace<float>;

@@ -77,10 +77,10 @@ struct MlpOptions {
   double dropout = 0.0;  ///< probability that a hidden unit is dropped in training
   bool use_bias = true;
   Initializer initializer = Initializer::he_normal;
-  // Not given: what the checkpoint has that a run goes on from, else False, and the best of this machine.
+  // When not given, a resume takes those of its checkpoint; else False, and the best type of this machine.
   std::optional<bool> mixed_precision;
   std::optional<kernels::HalfType> half_type;
-  Precision precision = Precision::float32;  ///< in effect: setup::settle_precision()
+  Precision precision = Precision::float32;  ///< the one in effect, which src/setup settles
 
   bool operator==(const MlpOptions&) const = default;
 };

@@ -11,13 +11,13 @@
 namespace fcmnist::model {
 
 /// The matrix products of a layer, with what is fused with them, on weights, activations and deltas of one
-/// type (float, BFloat16, Float16). Sums are formed in fp32; kernels/half_gemm.hpp says where halves are
-/// rounded. Biases are stored as weights are, and added in fp32.
+/// type (float, BFloat16, Float16). Sums are formed in fp32; kernels/half_gemm.hpp says where 16-bit
+/// numbers are rounded. Biases are stored as weights are, and added in fp32.
 ///   weight (outputs x inputs), bias (outputs) or empty
 ///   op_b(below) (inputs x samples): outputs of the layer below, or images as they lie in memory
 ///
 /// With the best instructions that this processor has for the type (kernels/half_support.hpp), whatever
-/// library a call names. Where there are none, that library multiplies widened halves in float.
+/// library a call names. Where there are none, that library multiplies the numbers widened to float.
 template <class Half>
 class Products {
  public:

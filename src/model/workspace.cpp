@@ -8,8 +8,8 @@ namespace fcmnist::model {
 namespace {
 
 /// Numbers from one unit's row to the next. In float an odd number of cache lines: rows that start a power of
-/// two apart would share few places of the first-level cache. The products of halves are fastest without
-/// gaps.
+/// two apart would share few places of the first-level cache. Products of 16-bit numbers are fastest
+/// without gaps.
 template <class T>
 std::size_t row_stride(std::size_t samples) {
   if constexpr (!std::is_same_v<T, float>) return samples;
@@ -44,13 +44,13 @@ std::size_t BasicWorkspace<T>::bytes(const Mlp& mlp, std::size_t max_samples) {
   std::size_t numbers = (begins_network ? max_samples : 2 * stride) * mlp.inputs();
   for (const auto& layer : mlp.layers_) numbers += (layer.last ? 1 : 2) * stride * layer.outputs;
   if constexpr (std::is_same_v<T, float>) return numbers * sizeof(T);
-  std::size_t wide = mlp.ends_network() ? max_samples * mlp.outputs() : 0;  // the logits
+  std::size_t wide = mlp.ends_network() ? max_samples * mlp.outputs() : 0;  // for the logits
   std::size_t widest = 0, largest_weight = 0;
   for (const auto& layer : mlp.layers_) {
     widest = std::max({widest, layer.inputs, layer.outputs});
     largest_weight = std::max(largest_weight, layer.inputs * layer.outputs);
   }
-  wide += widest * max_samples;  // what products of halves are added up in; see kernels::HalfGemm
+  wide += widest * max_samples;  // 16-bit products are added up there; see kernels::HalfGemm
   if (kernels::best_half_compute(kernels::half_type_of<T>) == kernels::HalfCompute::emulated) {
     wide += std::max(largest_weight, widest * max_samples) + widest * max_samples;
   }

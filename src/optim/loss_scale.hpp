@@ -6,11 +6,11 @@
 
 namespace fcmnist::optim {
 
-/// The factor on the loss, and so on all gradients, that keeps small ones from underflowing in half numbers.
-/// Static, or dynamic: it halves when a gradient overflows, and doubles after steps_per_increase good steps
-/// in a row. (With a power of 2, scaling rounds nothing.) A state machine of the steps alone: replicas that
-/// see the same norm keep the same scale. Source: Micikevicius et al., "Mixed precision training", ICLR 2018,
-/// section 3.2.
+/// The factor on the loss, and so on all gradients, that keeps small ones from underflowing in 16-bit
+/// numbers. Static, or dynamic: it is divided by 2 when a gradient overflows, and multiplied by 2 after
+/// steps_per_increase good steps in a row. (With a power of 2, scaling rounds nothing.) A state machine of
+/// the steps alone: replicas that see the same norm keep the same scale. Source: Micikevicius et al., "Mixed
+/// precision training", ICLR 2018, section 3.2.
 class LossScale {
  public:
   explicit LossScale(const LossScaleOptions& options);
@@ -24,8 +24,8 @@ class LossScale {
   bool overflow();
 
   struct State {
-    double scale = 0.0;           ///< 0: none is known
-    std::int64_t good_steps = 0;  ///< since it changed
+    double scale = 0.0;           ///< 0 if none is known
+    std::int64_t good_steps = 0;  ///< steps since the scale changed
   };
   /// Nothing of a static scale: whoever goes on with a dynamic one begins anew.
   [[nodiscard]] State state() const { return is_dynamic() ? state_ : State(); }

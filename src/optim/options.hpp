@@ -13,7 +13,7 @@ struct SchedulePiece {
   ScheduleKind kind = ScheduleKind::constant;
   double initial_learning_rate = 0.1;
   double end_learning_rate = 0.0;
-  double power = 1.0;  ///< polynomial only
+  double power = 1.0;  ///< of a polynomial piece
   long steps = 0;      ///< length in steps; 0 = until the end of training (last piece only)
   bool operator==(const SchedulePiece&) const = default;
 };
@@ -21,8 +21,8 @@ struct SchedulePiece {
 /// See LossScale.
 struct LossScaleOptions {
   static constexpr double dynamic = 0.0;
-  /// Or `dynamic`, to which all others belong. Not given: all are those of the run that is gone on with,
-  /// else 1.
+  /// A number, or `dynamic`, to which the options below belong. When not given, a resume takes all of them
+  /// from its checkpoint, and a new run has the factor 1.
   std::optional<double> factor;
   double initial = 0x1p15;
   long steps_per_increase = 2000;

@@ -44,7 +44,7 @@ class Evaluator {
 
   const comm::Grid* grid_;
   std::size_t classes_;
-  std::size_t samples_;  ///< to score
+  std::size_t samples_;  ///< how many are scored
   Microbatches microbatches_;
   StepObserver observer_;
   std::unique_ptr<StageWork> work_;

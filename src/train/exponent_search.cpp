@@ -25,9 +25,9 @@ void ExponentSearch::set_exponent(int exponent) {
   exponent_ = std::clamp(exponent, FixedPoint::smallest_exponent, FixedPoint::largest_exponent);
 }
 
-// A search between an exponent that does not hold the numbers and one that is too coarse for their sum. Mostly
-// the norm says the right one at once. When microbatches cancel each other so far that no exponent is fine
-// enough for the sum and holds them, it ends with the finest that holds them.
+// A search between an exponent that does not hold the numbers and one that is too coarse for their sum.
+// Mostly the norm says the right one at once. When microbatches cancel each other so far that no exponent is
+// fine enough for the sum and holds them, it ends with the finest that holds them.
 bool ExponentSearch::must_repeat(double norm) {
   const int used = exponent_;
   if (std::isnan(norm) || norm == 0.0) return accept(used);

@@ -11,7 +11,7 @@ enum class Pass { forward, backward };
 /// One thing that a stage does.
 struct MicrobatchAction {
   Pass pass = Pass::forward;
-  std::size_t microbatch = 0;  ///< of its replica, in its step
+  std::size_t microbatch = 0;  ///< index among those of its replica in the step
   bool operator==(const MicrobatchAction&) const = default;
 };
 

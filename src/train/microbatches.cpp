@@ -9,7 +9,8 @@ namespace fcmnist::train {
 
 namespace {
 
-constexpr std::size_t wanted_per_stage = 4;  // microbatches; the bubble is then a fifth or less
+constexpr std::size_t wanted_per_stage =
+    4;  // microbatches for each stage: the bubble is then a fifth or less
 
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
@@ -74,7 +75,8 @@ Microbatches training_microbatches(const config::RunConfig& config, int replicas
 Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, int stages,
                                      std::size_t samples) {
   constexpr std::size_t least_size = 64;  // smaller ones are slower, and here the size is free
-  const auto most = static_cast<std::size_t>(FixedPoint::most_terms);  // for an exact sum of the losses
+  const auto most =
+      static_cast<std::size_t>(FixedPoint::most_terms);  // so that the sum of the losses is exact
   const std::size_t batch = std::min(data::global_batch(config.eval_input, replicas), samples);
   const std::size_t fixed = config::microbatch_size(config);
   const std::size_t share = ceil_div(batch, static_cast<std::size_t>(replicas));

@@ -32,8 +32,8 @@ class Microbatches {
   [[nodiscard]] Range share(std::size_t items, int replica) const;
   [[nodiscard]] std::size_t in_all(std::size_t samples) const;
 
-  std::size_t size_;         ///< 0: not fixed
-  std::size_t per_replica_;  ///< if not fixed
+  std::size_t size_;         ///< 0 if the size is not fixed
+  std::size_t per_replica_;  ///< used if the size is not fixed
   std::size_t replicas_;
 };
 

@@ -57,7 +57,7 @@ class ModelState {
 
   /// Of all layers.
   struct Network {
-    std::vector<AlignedArray<float>> gathered;  ///< what the views look at; empty with one stage
+    std::vector<AlignedArray<float>> gathered;  ///< the memory of the views; empty with one stage
     ArenaView<const float> weights;
     std::vector<store::OptimizerArray> optimizer;
   };
@@ -82,7 +82,7 @@ class ModelState {
   comm::WeightCopies working_;
   comm::SharedArray<float> masters_;  ///< empty when the working weights are the masters
   std::vector<comm::SharedArray<float>> optimizer_windows_;
-  std::vector<OptimizerArray> optimizer_arrays_;  ///< in these windows
+  std::vector<OptimizerArray> optimizer_arrays_;  ///< views of these windows
 };
 
 }  // namespace fcmnist::train

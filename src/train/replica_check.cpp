@@ -117,7 +117,7 @@ void check_replicas(const comm::Grid& grid, const ModelState& state, std::int64_
   std::optional<std::string> drift;
   for (int rank = 0; !drift && rank < static_cast<int>(all.size());) {
     std::vector<CopyDigest> weights, optimizer;
-    for (const int end = rank + grid.replicas(); rank < end; ++rank) {  // of one stage
+    for (const int end = rank + grid.replicas(); rank < end; ++rank) {  // the ranks of one stage
       const std::string& digests = all[static_cast<std::size_t>(rank)];
       weights.push_back({rank, digests.substr(0, length)});
       if (digests.size() > length) optimizer.push_back({rank, digests.substr(length)});

@@ -16,7 +16,7 @@ namespace fcmnist::train {
 
 /// One copy of what all should have alike: whose it is, and its SHA-256.
 struct CopyDigest {
-  int rank = 0;  ///< in the world
+  int rank = 0;  ///< rank in the world
   std::string sha256;
 };
 
@@ -41,9 +41,9 @@ std::optional<std::string> drift_text(std::span<const CopyDigest> copies, std::s
 /// well) and one gather.
 ///
 /// What it can find: within a node, weights are copied from the owner of a block in every step
-/// (comm::WeightCopies) so that what went wrong in a copy is gone after the next step, and what went wrong at the
-/// owner is everybody's. Between nodes, every owner updates weights of its own, and a difference stays for
-/// good.
+/// (comm::WeightCopies) so that what went wrong in a copy is gone after the next step, and what went wrong at
+/// the owner is everybody's. Between nodes, every owner updates weights of its own, and a difference stays
+/// for good.
 void check_replicas(const comm::Grid& grid, const ModelState& state, std::int64_t steps_done,
                     std::span<const comm::RankPlacement> placement);
 

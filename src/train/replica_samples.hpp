@@ -22,8 +22,8 @@ class ReplicaSamples {
 
   struct Step {
     std::uint32_t epoch = 0;
-    std::span<const std::uint32_t> ids;  ///< samples of all replicas
-    std::size_t microbatches = 0;        ///< of this replica
+    std::span<const std::uint32_t> ids;  ///< the samples that all replicas compute
+    std::size_t microbatches = 0;        ///< how many this replica computes
   };
   /// Step `number`, from 0. Valid until the next call.
   [[nodiscard]] Step at(std::int64_t number);

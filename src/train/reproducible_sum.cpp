@@ -10,9 +10,10 @@ namespace fcmnist::train {
 
 namespace {
 
-constexpr double below_unit = std::numeric_limits<double>::denorm_min();  // far below any square of a float
+constexpr double below_unit =
+    std::numeric_limits<double>::denorm_min();  // it is far below any square of a float
 
-/// Before the small numbers of the caller, if in integers: how many ranks have such numbers.
+/// In integers these come before the small numbers of the caller: how many ranks have found such numbers.
 enum Found : std::size_t { overflow, not_finite, not_zero, found_count };
 
 }  // namespace

@@ -49,16 +49,16 @@ class ReproducibleSum final : public GradientSum {
   double collect_integers(const Block& block);
 
   const comm::Grid* grid_;
-  std::optional<comm::GradientExchange<float>> floats_;  ///< one of the two
+  std::optional<comm::GradientExchange<float>> floats_;  ///< there if integers_ is not
   std::optional<comm::GradientExchange<std::int64_t>> integers_;
-  std::optional<Arena<float>> microbatch_;  ///< the gradient of one, if in integers
+  std::optional<Arena<float>> microbatch_;  ///< the gradient of one microbatch, before it is rounded
   std::vector<double> small_;
-  std::span<const double> sums_;  ///< of small_
+  std::span<const double> sums_;  ///< the sums of small_ over all ranks
   ExponentSearch search_;
   FixedPoint format_;
-  std::size_t part_ = 0;   ///< of this microbatch: the next one to be written
-  float largest_ = 0.0F;   ///< |number| of this step, if in integers
-  bool is_finite_ = true;  ///< all numbers of this step, if in integers
+  std::size_t part_ = 0;   ///< the next part that backward will write
+  float largest_ = 0.0F;   ///< the largest |number| of this step, when integers are summed
+  bool is_finite_ = true;  ///< whether all numbers of this step are, when integers are summed
   const float* sum_ = nullptr;
 };
 

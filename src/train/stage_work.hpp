@@ -20,15 +20,15 @@ namespace fcmnist::train {
 
 /// A microbatch of a training step.
 struct Microbatch {
-  std::size_t index = 0;               ///< among those of its replica, in its step
-  std::span<const std::uint32_t> ids;  ///< its samples
+  std::size_t index = 0;               ///< index among those of its replica in the step
+  std::span<const std::uint32_t> ids;  ///< ids of its samples
   std::uint32_t epoch = 0;
 };
 
 /// The scores of a microbatch. Empty but on the last stage.
 struct Scored {
   kernels::LossSums sums;
-  std::span<const std::uint8_t> labels, predicted;  ///< per sample; valid until the next call
+  std::span<const std::uint8_t> labels, predicted;  ///< one for each sample; valid until the next call
 };
 
 /// What one stage of the model does with a microbatch, from its samples or the activations of the stage
@@ -72,14 +72,14 @@ class StageWork {
 
 /// What a StageWork is made of. All that is pointed to must outlive it.
 struct StageWorkParts {
-  const comm::Grid* grid = nullptr;  ///< with as many stages as exchange messages
+  const comm::Grid* grid = nullptr;  ///< its stages exchange messages
   comm::StageLink::Purpose purpose = comm::StageLink::Purpose::training;
   const model::Mlp* mlp = nullptr;  ///< the layers of the stage
   model::WorkingWeights weights;
   const data::Dataset* dataset = nullptr;
   std::vector<model::GradientPart> gradient_parts;
-  std::size_t max_samples = 0;  ///< of a microbatch
-  std::uint64_t seed = 0;       ///< of dropout
+  std::size_t max_samples = 0;  ///< of the largest microbatch
+  std::uint64_t seed = 0;       ///< of the dropout masks
   bool give_way = false;
   StepObserver* observer = nullptr;
 };
@@ -89,8 +89,8 @@ std::unique_ptr<StageWork> make_stage_work(StageWorkParts parts);
 
 /// Memory of its own that a rank of this stage needs for it.
 struct StageWorkBytes {
-  std::size_t activations = 0;  ///< and their gradients, of all microbatches in flight
-  std::size_t messages = 0;     ///< between stages
+  std::size_t activations = 0;  ///< activations and deltas of all microbatches in flight
+  std::size_t messages = 0;     ///< messages between stages that are on their way
 };
 StageWorkBytes stage_work_bytes(comm::StageLink::Purpose purpose, int stages, int stage,
                                 const model::Mlp& mlp, std::size_t max_samples);

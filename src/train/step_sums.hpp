@@ -13,7 +13,7 @@ namespace fcmnist::train {
 /// them after the same step.
 struct Requests {
   bool stop = false;     ///< save and end the run
-  bool save = false;     ///< save
+  bool save = false;     ///< save, and go on
   bool give_up = false;  ///< files cannot be written: end the run
 };
 

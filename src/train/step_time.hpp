@@ -32,7 +32,7 @@ struct TimeSplit {
 
 /// Where the time of the stages of one replica goes, in seconds; empty with one stage.
 struct PipelineTime {
-  std::vector<double> busy_s;  ///< per stage: all but waiting for a neighbour
+  std::vector<double> busy_s;  ///< of each stage, without its waits for a neighbour
   double total_s = 0.0;        ///< from the first forward to the last backward, on the first stage
 
   [[nodiscard]] double mean_busy_s() const {

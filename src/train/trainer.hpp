@@ -33,18 +33,18 @@ std::vector<Range> ranges_of(std::span<const model::GradientPart> parts);
 /// What one step did; the same on every rank, but for the time split.
 struct StepResult {
   std::int64_t step = 0;   ///< steps done, this one included
-  std::int64_t epoch = 0;  ///< that the step belongs to, from 0
+  std::int64_t epoch = 0;  ///< the epoch of the step, counted from 0
   std::size_t samples = 0;
   double loss = 0.0;      ///< mean over the step's samples, before the update
-  double accuracy = 0.0;  ///< same
+  double accuracy = 0.0;  ///< share of its samples that were classified correctly before the update
   double learning_rate = 0.0;
   double gradient_norm = 0.0;   ///< before clipping; NaN if the loss was not finite
-  double loss_scale = 1.0;      ///< of this step; see optim::LossScale
+  double loss_scale = 1.0;      ///< the one that this step used; see optim::LossScale
   bool skipped = false;         ///< loss or gradient was not finite, so the weights were left as they are
   std::int64_t recomputed = 0;  ///< how often the gradient was computed again; see GradientSum::repeat_for()
-  Requests requests;            ///< of any rank
-  TimeSplit time;               ///< of this rank
-  PipelineTime pipeline;        ///< of this rank's replica
+  Requests requests;            ///< what any rank has asked for
+  TimeSplit time;               ///< where the time of this rank went
+  PipelineTime pipeline;        ///< where the time of this replica's stages went
 };
 
 /// One stage of one replica of the model, and its share of every step.
@@ -77,8 +77,8 @@ class Trainer {
     double loss_scale = 1.0;
   };
   struct Gradient {
-    StepSums sums;               ///< of all ranks
-    std::optional<double> norm;  ///< unscaled, if it must be known before the update
+    StepSums sums;               ///< summed over all ranks
+    std::optional<double> norm;  ///< without the loss scale; there if it must be known before the update
     std::int64_t recomputed = 0;
   };
   Gradient sum_gradient(const ReplicaSamples::Step& samples, const Requests& mine, double loss_scale);

@@ -26,9 +26,9 @@ void WeightUpdate::sum_blocks() {
   owners.share_block_values();
 }
 
-/// From the squares that the owners of blocks have shared: added by slots, in block order, then over the slots
-/// of the network in order. A slot lies on one stage, so the bits do not depend on the stages. The times of
-/// the stages travel with the squares.
+/// From the squares that the owners of blocks have shared: added by slots, in block order, then over the
+/// slots of the network in order. A slot lies on one stage, so the bits do not depend on the stages. The
+/// times of the stages travel with the squares.
 double WeightUpdate::norm() {
   std::ranges::fill(over_stages_, 0.0);
   const std::size_t slots = mlp_->network_layout().slots().size();

@@ -42,8 +42,8 @@ class WeightUpdate {
   ModelState* state_;
   GradientSum* gradient_;
   StepObserver* observer_;
-  std::vector<double> over_stages_;               ///< see norm()
-  std::vector<std::span<float>> state_of_block_;  ///< one for each array of the optimizer
+  std::vector<double> over_stages_;               ///< buffer of norm()
+  std::vector<std::span<float>> state_of_block_;  ///< one block of each optimizer array
 };
 
 }  // namespace fcmnist::train

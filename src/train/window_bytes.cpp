@@ -9,7 +9,8 @@ namespace fcmnist::train {
 
 std::size_t window_bytes_of_rank(const config::RunConfig& config, int replicas, int stages, int nodes,
                                  const comm::Seat& seat, const Layout& layout) {
-  constexpr std::size_t small_windows_bytes = std::size_t{64} << 10;  // a rank's barrier, page rounding
+  constexpr std::size_t small_windows_bytes = std::size_t{64}
+                                              << 10;  // the barrier of a rank, and rounding to pages
   const std::size_t microbatches =
       training_microbatches(config, replicas, stages).most(step_batch(config, replicas));
   return small_windows_bytes +
@@ -20,7 +21,7 @@ std::size_t window_bytes_of_rank(const config::RunConfig& config, int replicas, 
 }
 
 std::size_t shared_bytes_of_node(const Shapes& shapes) {
-  constexpr std::size_t mpi_overhead_bytes = std::size_t{1} << 20;  // headers of Open MPI
+  constexpr std::size_t mpi_overhead_bytes = std::size_t{1} << 20;  // Open MPI has headers of its own
   return mpi_overhead_bytes + SharedDataset::bytes(shapes.train) +
          (shapes.eval ? SharedDataset::bytes(*shapes.eval) : 0);
 }
