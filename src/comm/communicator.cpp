@@ -92,10 +92,9 @@ struct Pieces {
   std::size_t total = 0;
 };
 Pieces pieces_of(const Communicator& group, std::size_t my_count) {
-  const std::int64_t mine = to_int(my_count);
   Pieces pieces;
-  for (const std::int64_t count : gather_all<std::int64_t>(group, {&mine, 1}, MPI_INT64_T)) {
-    pieces.counts.push_back(static_cast<int>(count));
+  for (const int count : group.all_gather(to_int(my_count))) {
+    pieces.counts.push_back(count);
     pieces.offsets.push_back(to_int(pieces.total));
     pieces.total += static_cast<std::size_t>(count);
   }
@@ -167,7 +166,7 @@ void Communicator::barrier_or_end_world() const noexcept {
 }
 
 std::string Communicator::broadcast(std::string_view text, int root) const {
-  const auto length = spread<std::uint64_t>(*this, {text.size()}, MPI_UINT64_T, root)[0];
+  const auto length = broadcast(static_cast<std::uint64_t>(text.size()), root);
   std::vector<char> characters(text.begin(), text.end());
   characters.resize(length);
   characters = spread(*this, std::move(characters), MPI_CHAR, root);
@@ -177,6 +176,7 @@ std::string Communicator::broadcast(std::string_view text, int root) const {
 void Communicator::broadcast(std::span<std::byte> bytes, int root) const {
   std::ranges::copy(spread<std::byte>(*this, {bytes.begin(), bytes.end()}, MPI_BYTE, root), bytes.begin());
 }
+
 void Communicator::broadcast(std::span<float> numbers, int root) const {
   std::ranges::copy(spread<float>(*this, {numbers.begin(), numbers.end()}, MPI_FLOAT, root), numbers.begin());
 }
@@ -227,8 +227,7 @@ std::int64_t Communicator::min(std::int64_t number, double work_s) const {
 }
 
 std::vector<std::string> Communicator::all_gather(std::string_view text) const {
-  const std::int64_t mine = to_int(text.size());
-  const auto lengths = gather_all<std::int64_t>(*this, {&mine, 1}, MPI_INT64_T);
+  const auto lengths = all_gather(static_cast<std::uint64_t>(text.size()));
   const auto longest = static_cast<std::size_t>(std::ranges::max(lengths));
   std::string padded(text);
   padded.resize(longest);
@@ -238,6 +237,10 @@ std::vector<std::string> Communicator::all_gather(std::string_view text) const {
     texts.emplace_back(all.data() + r * longest, static_cast<std::size_t>(lengths[r]));
   }
   return texts;
+}
+
+void Communicator::all_gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all) const {
+  std::ranges::copy(gather_all<std::byte>(*this, mine, MPI_BYTE), all.begin());
 }
 
 void collectively(const Communicator& group, const std::function<void()>& action, double work_s) {
@@ -255,9 +258,9 @@ void collectively(const Communicator& group, const std::function<void()>& action
   const auto first = static_cast<int>(group.min(mine ? group.rank() : nobody, work_s));
   if (first == nobody) return;
   const bool here = first == group.rank();
-  const std::string code = group.broadcast(here ? std::to_string(static_cast<int>(mine->code())) : "", first);
+  const ExitCode code = group.broadcast(here ? mine->code() : ExitCode{}, first);
   const std::string what = group.broadcast(here ? mine->what() : "", first);
-  throw Error(static_cast<ExitCode>(std::stoi(code)), what).as_agreed();
+  throw Error(code, what).as_agreed();
 }
 
 }  // namespace fcmnist::comm

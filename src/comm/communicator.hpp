@@ -7,11 +7,18 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace fcmnist::comm {
 
 class StallWatch;
+
+/// A number, an enumerator or a struct of such: what its bytes say holds on every rank. Texts and arrays have
+/// functions of their own.
+template <class T>
+concept PlainValue = std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> &&
+                     !std::is_convertible_v<T, std::string_view> && !requires(const T& t) { t.data(); };
 
 /// A group of ranks that talk to each other; owns its MPI communicator unless it is the world. Every member
 /// function is collective over the group unless it says otherwise. MPI errors become CommError, and so does a
@@ -36,9 +43,15 @@ class Communicator {
   /// For destructors, before a call of MPI that waits for the others without a limit: a barrier that ends the
   /// world when a rank does not come.
   void barrier_or_end_world() const noexcept;
-  /// Everybody gets the root's text.
+  /// Every rank gets the root's text.
   [[nodiscard]] std::string broadcast(std::string_view text, int root) const;
-  /// Everybody gets the root's numbers.
+  /// Every rank gets the root's value.
+  template <PlainValue T>
+  [[nodiscard]] T broadcast(T value, int root) const {
+    broadcast(std::as_writable_bytes(std::span(&value, 1)), root);
+    return value;
+  }
+  /// Every rank gets the root's numbers, of which there are equally many on all ranks.
   void broadcast(std::span<float> numbers, int root) const;
   void broadcast(std::span<std::byte> bytes, int root) const;
   /// The root gets the numbers of all ranks, one after the other in rank order; `all` is empty elsewhere.
@@ -53,11 +66,20 @@ class Communicator {
   [[nodiscard]] std::int64_t min(std::int64_t number, double work_s = 0.0) const;
   /// The texts of all ranks, in rank order, on every rank.
   [[nodiscard]] std::vector<std::string> all_gather(std::string_view text) const;
+  /// The values of all ranks, in rank order, on every rank.
+  template <PlainValue T>
+  [[nodiscard]] std::vector<T> all_gather(const T& value) const {
+    std::vector<T> all(static_cast<std::size_t>(size_));
+    all_gather_bytes(std::as_bytes(std::span(&value, 1)), std::as_writable_bytes(std::span(all)));
+    return all;
+  }
 
   [[nodiscard]] const Handle& handle() const { return *handle_; }  ///< for this module only
   [[nodiscard]] StallWatch& stall_watch() const;                   ///< same
 
  private:
+  void all_gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all) const;
+
   std::unique_ptr<Handle> handle_;
   int rank_ = 0;
   int size_ = 1;

@@ -80,13 +80,11 @@ Topology::Topology(const Communicator& world, Communicator node)
     : world_(&world),
       node_(std::move(node)),
       peers_(world.split(node_.rank())),
-      smallest_node_(static_cast<int>(world.min(node_.size()))) {
+      smallest_node_(static_cast<int>(world.min(node_.size()))),
+      world_ranks_(node_.all_gather(world.rank())) {
   std::int64_t leaders[] = {node_.rank() == 0 ? 1 : 0};
   world.sum(leaders);
   node_count_ = static_cast<int>(leaders[0]);
-  for (const std::string& rank : node_.all_gather(std::to_string(world.rank()))) {
-    world_ranks_.push_back(std::stoi(rank));
-  }
 }
 
 std::vector<RankPlacement> gather_placement(const Topology& topology) {

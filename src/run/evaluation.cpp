@@ -42,13 +42,13 @@ class CheckpointQueue {
 
   /// Advances to the next intact checkpoint. Collective; the same answer on every rank.
   bool next() {
-    std::string found = "no";
+    bool found = false;
     setup::on_root(*context_, [&] {
       current_ = std::exchange(single_, std::nullopt);
       while (!current_ && next_ < steps_.size()) current_ = read(steps_[next_++]);
-      if (current_) found = "yes";
+      found = current_.has_value();
     });
-    return context_->world().broadcast(found, 0) == "yes";
+    return context_->world().broadcast(found, 0);
   }
 
   /// On rank 0 the checkpoint, elsewhere nullptr.

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <bit>
-
 #include "core/digest.hpp"
 #include "optim/update.hpp"
 #include "setup/resume_position.hpp"
@@ -32,25 +30,23 @@ Learner::Learner(const setup::RunContext& context, const train::Shapes& shapes, 
 
 Learner::Origin Learner::begin(const setup::StartPoint& start) {
   const store::Checkpoint* checkpoint = start.checkpoint ? &*start.checkpoint : nullptr;
-  const std::string from = context_->world().broadcast(checkpoint == nullptr ? "nothing"
-                                                       : start.weights_only  ? "weights"
-                                                                             : "all",
-                                                       0);
+  const Origin from = context_->world().broadcast(checkpoint == nullptr ? Origin::nothing
+                                                  : start.weights_only  ? Origin::weights
+                                                                        : Origin::all,
+                                                  0);
   state_.initialize(context_->config.run.seed);
-  if (from == "nothing") return Origin::nothing;
-  if (from == "weights") {
+  if (from == Origin::nothing) return Origin::nothing;
+  if (from == Origin::weights) {
     state_.load_weights(checkpoint);
     return Origin::weights;
   }
   state_.load_weights_and_optimizer(checkpoint);
   const store::TrainState saved = checkpoint != nullptr ? checkpoint->header().state : store::TrainState{};
-  const auto of_root = [&](std::int64_t number) {
-    return std::stoll(context_->world().broadcast(std::to_string(number), 0));
-  };
+  const auto of_root = [&](auto number) { return context_->world().broadcast(number, 0); };
   const std::int64_t step = of_root(saved.step);
   const std::int64_t skipped_in_a_row = of_root(saved.skipped_in_a_row);
   const auto exponent = static_cast<int>(of_root(saved.gradient_exponent));
-  const auto loss_scale = std::bit_cast<double>(of_root(std::bit_cast<std::int64_t>(saved.loss_scale)));
+  const double loss_scale = of_root(saved.loss_scale);
   trainer_.resume_at(step, {skipped_in_a_row, {loss_scale, of_root(saved.loss_scale_good_steps)}}, exponent);
   return Origin::all;
 }

@@ -290,10 +290,10 @@ void TrainingRun::say_finished() {
              finished_line(learner_->steps_done(), total_steps_, store::ModelDir(config_->run.model_dir)));
   setup::on_root(*context_, [&] { files_->merge_journal(); });
   const auto scored = files_ ? files_->evaluation_of(learner_->steps_done()) : std::nullopt;
-  const std::string known = context_->world().broadcast(scored ? "yes" : "no", 0);
+  const bool known = context_->world().broadcast(scored.has_value(), 0);
   if (!learner_->evaluates() || learner_->steps_done() == 0) return;
   if (scored) log_->info("its test accuracy is {:.4f}", scored->accuracy);
-  if (known == "yes") return;
+  if (known) return;
   evaluate();
   setup::on_root(*context_, [&] { files_->metrics().write(); });
 }

@@ -42,12 +42,12 @@ Precision precision_in(const store::Manifest& manifest) {
 /// `checkpoint`: on rank 0, nullptr if there is none. Collective.
 std::optional<Then> find_then(const RunContext& context, const store::Checkpoint* checkpoint) {
   const comm::Communicator& world = context.world();
-  const std::int64_t precision =
-      checkpoint != nullptr ? static_cast<std::int64_t>(precision_in(checkpoint->header().manifest)) : -1;
+  std::optional<Precision> precision;
+  if (checkpoint != nullptr) precision = precision_in(checkpoint->header().manifest);
   Then then;
-  const std::string kept = world.broadcast(std::to_string(precision), 0);
-  if (kept == "-1") return std::nullopt;
-  then.precision = static_cast<Precision>(std::stoi(kept));
+  precision = world.broadcast(precision, 0);
+  if (!precision) return std::nullopt;
+  then.precision = *precision;
   config::Sources sources;
   sources.yaml = world.broadcast(checkpoint != nullptr ? checkpoint->header().config_yaml : "", 0);
   sources.yaml_name = "configuration in the checkpoint";

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <functional>
 #include <random>
-#include <sstream>
 
 #include "core/error.hpp"
 #include "data/dataset_files.hpp"
@@ -22,18 +21,16 @@ data::DatasetShape shape_on_all_nodes(const comm::Topology& topology, const data
   comm::collectively(topology.world(), topology.is_leader()
                                            ? [&] { shape = data::read_shape(data::locate(input)); }
                                            : std::function<void()>());
-  const std::string mine = fmt::format("{} {} {}", shape.samples, shape.rows, shape.cols);
-  const std::string first = topology.world().broadcast(mine, 0);
+  const data::DatasetShape first = topology.world().broadcast(shape, 0);
   comm::collectively(topology.world(), [&] {
-    if (topology.is_leader() && mine != first) {
+    if (topology.is_leader() && shape != first) {
       throw DataError(
-          fmt::format("{}: {} here, but the node of rank 0 has other sizes (samples rows cols: {})",
-                      input.data_dir, data::to_string(shape), first),
+          fmt::format("{}: {} here, but the node of rank 0 has {}", input.data_dir, data::to_string(shape),
+                      data::to_string(first)),
           "use a data_dir that all nodes share, or put the same files on each");
     }
   });
-  std::istringstream(first) >> shape.samples >> shape.rows >> shape.cols;
-  return shape;
+  return first;
 }
 
 }  // namespace

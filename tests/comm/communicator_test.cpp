@@ -22,6 +22,24 @@ TEST(Communicator, MovesTextsOfAnyLength) {
   for (std::size_t r = 0; r < texts.size(); ++r) EXPECT_EQ(texts[r], std::string(r, 'x'));
 }
 
+TEST(Communicator, MovesNumbersAndStructsAsTheyAre) {
+  struct Position {
+    std::int64_t step;
+    double loss_scale;
+    bool operator==(const Position&) const = default;
+  };
+  const auto position_of = [](int rank) { return Position{-rank - 5'000'000'000, 0.1 / (rank + 1)}; };
+  for (int root = 0; root < world().size(); ++root) {
+    EXPECT_EQ(world().broadcast(position_of(world().rank()), root), position_of(root));
+    EXPECT_EQ(world().broadcast(world().rank() == root, root), true);
+  }
+  const auto positions = world().all_gather(position_of(world().rank()));
+  ASSERT_EQ(positions.size(), static_cast<std::size_t>(world().size()));
+  for (int rank = 0; rank < world().size(); ++rank) {
+    EXPECT_EQ(positions[static_cast<std::size_t>(rank)], position_of(rank));
+  }
+}
+
 TEST(Communicator, SumsAndExtremes) {
   const int n = world().size(), r = world().rank();
   std::int64_t counts[] = {r, 1};

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <string>
 #include <vector>
 
 #include "support/mpi_test.hpp"
@@ -39,18 +38,14 @@ TEST(Grid, GroupsAreThoseOfTheStageAndOfTheReplica) {
     const Communicator& stage = grid.of_stage().world();
     EXPECT_EQ(stage.size(), grid.replicas());
     EXPECT_EQ(stage.rank(), grid.replica());
-    for (const std::string& other : stage.all_gather(std::to_string(grid.stage()))) {
-      EXPECT_EQ(other, std::to_string(grid.stage()));
-    }
+    for (const int other : stage.all_gather(grid.stage())) EXPECT_EQ(other, grid.stage());
     if (stages == 1) {
       EXPECT_EQ(&grid.of_stage(), &topology) << "one stage costs nothing";
       continue;
     }
     EXPECT_EQ(grid.of_replica().size(), stages);
     EXPECT_EQ(grid.of_replica().rank(), grid.stage());
-    for (const std::string& other : grid.of_replica().all_gather(std::to_string(grid.replica()))) {
-      EXPECT_EQ(other, std::to_string(grid.replica()));
-    }
+    for (const int other : grid.of_replica().all_gather(grid.replica())) EXPECT_EQ(other, grid.replica());
   }
 }
 

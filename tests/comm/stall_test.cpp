@@ -126,7 +126,8 @@ std::vector<Call> collective_calls() {
           {sum_integers},
           {[] { static_cast<void>(world().max(1.0)); }},
           {[] { static_cast<void>(world().min(1)); }},
-          {[] { static_cast<void>(world().all_gather("text")); }, sum_one},
+          {[] { static_cast<void>(world().all_gather("text")); },
+           [] { static_cast<void>(world().all_gather(std::uint64_t{})); }},
           {[] { collectively(world(), {}); }}};
 }
 
@@ -139,10 +140,11 @@ TEST_F(Stall, NamesTheMissingRankInEveryCollectiveCall) {
 }
 
 TEST_F(Stall, NamesTheRootOfABroadcast) {
-  std::vector<float> numbers(50'000, 1.0F), length(2);
+  std::vector<float> numbers(50'000, 1.0F);
   expect_named(last(), [&] { world().broadcast(numbers, last()); });
   expect_named(
-      0, [] { static_cast<void>(world().broadcast("text", 0)); }, [&] { world().broadcast(length, 0); });
+      0, [] { static_cast<void>(world().broadcast("text", 0)); },
+      [] { static_cast<void>(world().broadcast(std::uint64_t{}, 0)); });  // the length of the text
 }
 
 // These make calls that wait without a limit, so they look first whether all are there.
