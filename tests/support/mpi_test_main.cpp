@@ -2,6 +2,7 @@
 
 #include "comm/session.hpp"
 #include "support/mpi_test.hpp"
+#include "support/tests_of_file.hpp"
 
 namespace fcmnist::test {
 namespace {
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
   const fcmnist::comm::Session session;
   fcmnist::test::session = &session;
   testing::InitGoogleTest(&argc, argv);
+  if (!fcmnist::test::choose_tests_of_file(argc, argv)) return 1;
   // Rank 0 prints the usual report; the others speak only of failures, and their result counts.
   if (session.world().rank() != 0) {
     auto& listeners = testing::UnitTest::GetInstance()->listeners();
