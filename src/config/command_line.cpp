@@ -27,7 +27,7 @@ Settings:
   section.key value, section.key=value
         Overrides one key of the configuration; several may be given, anywhere. Sections: train_input, eval_input,
         model, optimizer, runconfig. The command line wins over the file.
-        configs/fcmnist_500_300.yaml names every key with its meaning; the README explains them.
+        configs/fcmnist_500_300.yaml names every key with its meaning; configs/README.md explains them.
 
 Examples:
   mpirun -n 8 fcmnist_mpi

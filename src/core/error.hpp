@@ -6,7 +6,7 @@
 
 namespace fcmnist {
 
-/// The exit codes of the program, as documented in the README.
+/// The exit codes of the program, as documented in src/run/README.md.
 enum class ExitCode : int {
   done = 0,
   usage = 2,          ///< command line or configuration

@@ -1,0 +1,149 @@
+"""Holds the documents to the program: the README's length, links, keys, flags, quotations, places in the source.
+
+    documents_test.py SOURCE PROGRAM [Documents | Finders]
+"""
+import html
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+import yaml
+
+sys.dont_write_bytecode = True
+SOURCE = pathlib.Path(sys.argv[1]).resolve()
+PROGRAM = sys.argv[2]
+
+MOST_README_LINES = 200
+CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+# Where the quoted step stands, by the first words of its functions.
+QUOTED = {"tests/bench/local_step.cpp": "kernels::LossSums LocalStep::run(",
+          "tests/bench/allreduce_trainer.cpp": "double AllreduceTrainer::step()"}
+
+
+def documents(root):
+    """All Markdown files, but for builds and hidden folders."""
+    return [path for path in sorted(root.rglob("*.md"))
+            if not any(part.startswith((".", "build")) for part in path.relative_to(root).parts)]
+
+
+def anchor_of(heading):
+    """As GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", html.unescape(heading).strip().lower()).replace(" ", "-")
+
+
+def anchors(path):
+    text = CODE.sub("", path.read_text())
+    return {anchor_of(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+
+
+def broken_links(root):
+    """Links that lead to no file, or to no heading of it: "document: link"."""
+    broken = []
+    for path in documents(root):
+        for link in LINK.findall(CODE.sub("", path.read_text())):
+            if link.startswith(("http://", "https://")):
+                continue
+            file, _, anchor = link.partition("#")
+            target = (path.parent / file).resolve() if file else path
+            found = target.exists() and (not anchor or anchor in anchors(target))
+            if not found:
+                broken.append(f"{path.relative_to(root)}: {link}")
+    return broken
+
+
+def first_columns(text):
+    """The first column of each row of each table."""
+    return re.findall(r"^\| (.*?) \|", text, re.MULTILINE)
+
+
+def documented_keys(text):
+    """Full names of keys, as often as the first column of a table names them. A key without a section has the one of the
+    key before it in its row."""
+    keys = []
+    for cell in first_columns(text):
+        section = None
+        for name in re.findall(r"`([\w.]+)`", cell):
+            if "." in name:
+                section, name = name.split(".")
+            if section:
+                keys.append(f"{section}.{name}")
+    return keys
+
+
+def documented_flags(text):
+    return [flag for cell in first_columns(text) for flag in re.findall(r"`(-[-\w]+)`", cell)]
+
+
+def function_text(path, beginning):
+    """A function from its first words to the brace that ends it."""
+    text = path.read_text()
+    begin = text.index(beginning)
+    return text[begin:text.index("\n}\n", begin) + 3]
+
+
+def missing_names(root):
+    """Names like `Trainer::step` in a document that no source file of the program has: "document: name"."""
+    sources = "\n".join(path.read_text() for path in (root / "src").rglob("*.?pp"))
+    missing = []
+    for path in documents(root):
+        for owner, member in re.findall(r"`(\w+)::(\w+)`", CODE.sub("", path.read_text())):
+            if not re.search(rf"\b{owner}\b", sources) or not re.search(rf"\b{member}\b", sources):
+                missing.append(f"{path.relative_to(root)}: {owner}::{member}")
+    return missing
+
+
+class Documents(unittest.TestCase):
+    def setUp(self):
+        self.readme = (SOURCE / "README.md").read_text()
+        self.keys = (SOURCE / "configs/README.md").read_text()
+
+    def test_the_readme_can_be_read_in_one_go(self):
+        self.assertLessEqual(self.readme.count("\n"), MOST_README_LINES)
+
+    def test_every_link_leads_somewhere(self):
+        self.assertGreater(len(documents(SOURCE)), 8)
+        self.assertEqual(broken_links(SOURCE), [])
+
+    def test_each_key_is_documented_once(self):
+        with open(SOURCE / "configs/fcmnist_500_300.yaml") as file:  # a test of the table of keys holds it complete
+            settings = yaml.safe_load(file)
+        keys = [f"{section}.{key}" for section, entries in settings.items() for key in entries]
+        self.assertGreater(len(keys), 50)
+        documented = documented_keys(self.keys)
+        self.assertEqual({key: documented.count(key) for key in keys if documented.count(key) != 1}, {})
+
+    def test_each_flag_is_documented_once(self):
+        text = subprocess.run([PROGRAM, "--help"], check=True, capture_output=True, text=True).stdout
+        flags = re.findall(r"(?:^  |,)(--?[\w-]+)", text[text.index("Flags:"):text.index("Settings:")], re.MULTILINE)
+        self.assertGreater(len(flags), 15)
+        documented = documented_flags(self.keys)
+        self.assertEqual({flag: documented.count(flag) for flag in flags if documented.count(flag) != 1}, {})
+        self.assertEqual([flag for flag in documented if flag not in flags], [])
+
+    def test_the_step_that_the_readme_quotes_is_the_one_of_the_benchmark(self):
+        for path, beginning in QUOTED.items():
+            self.assertIn(function_text(SOURCE / path, beginning), self.readme, path)
+
+    def test_places_in_the_source_are_there(self):
+        self.assertEqual(missing_names(SOURCE), [])
+
+
+class Finders(unittest.TestCase):
+    """What the tests above look with finds what is wrong."""
+
+    def test_a_key_without_a_section_has_the_one_before_it(self):
+        self.assertEqual(documented_keys("| `a.b`, `c` | x `y.z` |\n| `d.e` | |\n"), ["a.b", "a.c", "d.e"])
+
+    def test_flags_are_those_of_the_first_column(self):
+        self.assertEqual(documented_flags("| `-p`, `--params` FILE | see `--config` |\n"), ["-p", "--params"])
+
+    def test_anchors_are_those_of_headings_outside_of_code(self):
+        self.assertEqual(anchor_of("What a resume may change"), "what-a-resume-may-change")
+        self.assertEqual(CODE.sub("", "a\n```\n# no heading\n```\nb"), "a\n\nb")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)
