@@ -18,7 +18,9 @@ class StallWatch;
 /// functions of their own.
 template <class T>
 concept PlainValue = std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> &&
-                     !std::is_convertible_v<T, std::string_view> && !requires(const T& t) { t.data(); };
+                     !std::is_convertible_v<T, std::string_view> && !requires(const T& t) {
+  t.data();
+};
 
 /// A group of ranks that talk to each other; owns its MPI communicator unless it is the world. Every member
 /// function is collective over the group unless it says otherwise. MPI errors become CommError, and so does a

@@ -24,10 +24,9 @@ data::DatasetShape shape_on_all_nodes(const comm::Topology& topology, const data
   const data::DatasetShape first = topology.world().broadcast(shape, 0);
   comm::collectively(topology.world(), [&] {
     if (topology.is_leader() && shape != first) {
-      throw DataError(
-          fmt::format("{}: {} here, but the node of rank 0 has {}", input.data_dir, data::to_string(shape),
-                      data::to_string(first)),
-          "use a data_dir that all nodes share, or put the same files on each");
+      throw DataError(fmt::format("{}: {} here, but the node of rank 0 has {}", input.data_dir,
+                                  data::to_string(shape), data::to_string(first)),
+                      "use a data_dir that all nodes share, or put the same files on each");
     }
   });
   return first;
