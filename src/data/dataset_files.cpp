@@ -7,7 +7,7 @@
 #include <system_error>
 
 #include "core/error.hpp"
-#include "data/text.hpp"
+#include "core/text.hpp"
 
 namespace fcmnist::data {
 

@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "data/dataset_files.hpp"
 #include "data/file_lock.hpp"
 #include "data/gz_file.hpp"
 #include "data/temporary_file.hpp"
-#include "data/text.hpp"
 
 namespace fcmnist::data {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "data/text.hpp"
+#include "core/text.hpp"
 
 namespace fcmnist::data {
 

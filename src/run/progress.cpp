@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cmath>
+#include <algorithm>
 #include <cstdio>
 
 namespace fcmnist::run {
@@ -94,11 +94,6 @@ std::string Progress::line() const {
 std::string eval_line(std::int64_t step, const train::EvaluationResult& result) {
   return fmt::format("| Eval Device=cpu Step={} Loss={:.5f} Accuracy={:.4f} Samples={}", step, result.loss,
                      result.accuracy, result.samples);
-}
-
-std::string format_duration(double seconds) {
-  const auto total = static_cast<long>(std::lround(seconds));
-  return fmt::format("{}:{:02}:{:02}", total / 3600, total / 60 % 60, total % 60);
 }
 
 std::string format_time_split(const train::TimeSplit& time) {

@@ -63,9 +63,6 @@ class Progress {
 /// "| Eval Device=cpu Step=4690 Loss=.. Accuracy=.. Samples=10000"
 std::string eval_line(std::int64_t step, const train::EvaluationResult& result);
 
-/// "1:02:03"
-std::string format_duration(double seconds);
-
 /// "compute 80.1 % | exchange 15.0 % | data 3.9 % | files 1.0 %"
 std::string format_time_split(const train::TimeSplit& time);
 

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "comm/session.hpp"
-#include "run/progress.hpp"
+#include "core/text.hpp"
 
 namespace fcmnist::run {
 

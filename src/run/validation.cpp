@@ -10,13 +10,13 @@
 
 #include "core/arena.hpp"
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "model/layer_placement.hpp"
 #include "plan/forecast.hpp"
 #include "plan/mapping.hpp"
 #include "plan/rates.hpp"
 #include "plan/rehearsal.hpp"
 #include "run/evaluation.hpp"
-#include "run/progress.hpp"
 #include "setup/arithmetic.hpp"
 #include "setup/plan_in_effect.hpp"
 #include "setup/settle.hpp"
@@ -34,24 +34,6 @@ void row(const setup::RunContext& context, const char* name, fmt::format_string<
          Values&&... values) {
   context.log->info("{:<18}{}", name, fmt::format(text, std::forward<Values>(values)...));
 }
-
-std::string span_text(std::size_t least, std::size_t most) {
-  return least == most ? std::to_string(least) : fmt::format("{} to {}", least, most);
-}
-std::string span_text(Range range) { return span_text(range.begin, range.end); }
-
-std::string bytes_text(std::size_t bytes) {
-  const auto number = static_cast<double>(bytes);
-  if (number < 1e5) return fmt::format("{:.3g} kB", number / 1e3);
-  return number < 1e9 ? fmt::format("{:.1f} MB", number / 1e6) : fmt::format("{:.2f} GB", number / 1e9);
-}
-
-std::string time_text(double seconds) {
-  if (seconds < 1e-3) return fmt::format("{:.0f} us", seconds * 1e6);
-  return seconds < 1.0 ? fmt::format("{:.2f} ms", seconds * 1e3) : fmt::format("{:.2f} s", seconds);
-}
-
-const char* plural(std::size_t count, const char* ending = "s") { return count == 1 ? "" : ending; }
 
 /// Data that are missing would be fetched by the run; here they are an error, since nothing is written.
 void forbid_download(config::RunConfig& config) {
@@ -98,9 +80,9 @@ void describe_stage(const setup::RunContext& context, std::size_t s, const plan:
                     std::span<const double> costs) {
   row(context, fmt::format("stage {}", s).c_str(),
       "{}, {:.0f} % of the work, {} on {} node{}, {} parameters in {} blocks, {} updated by each rank",
-      train::first_to_last("layer", "layers", stage.layers.begin, stage.layers.end - 1),
+      first_to_last("layer", "layers", stage.layers.begin, stage.layers.end - 1),
       100.0 * model::share_of_cost(costs, stage.layers),
-      train::first_to_last("rank", "ranks", stage.ranks.begin, stage.ranks.end - 1), stage.nodes,
+      first_to_last("rank", "ranks", stage.ranks.begin, stage.ranks.end - 1), stage.nodes,
       plural(static_cast<std::size_t>(stage.nodes)), stage.parameters, stage.blocks,
       span_text(stage.least_owned, stage.most_owned));
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/text.hpp"
 #include "model/layer_placement.hpp"
 
 namespace fcmnist::train {
@@ -16,15 +17,11 @@ model::GemmChoice gemms_of(const config::RunConfig& config, const std::optional<
   return plan && !plan->gemm.empty() ? model::GemmChoice(plan->gemm) : model::GemmChoice(config.kernels.gemm);
 }
 
-std::string first_to_last(const char* one, const char* several, std::size_t first, std::size_t last) {
-  return first == last ? fmt::format("{} {}", one, first) : fmt::format("{} {}-{}", several, first, last);
-}
-
 std::string describe_stages(std::span<const double> costs, std::span<const model::LayerRange> stages,
                             int replicas) {
-  std::string text = fmt::format("pipeline: {} stage{} x {} replica{}", stages.size(),
-                                 stages.size() == 1 ? "" : "s", replicas, replicas == 1 ? "" : "s");
   const auto ranks = static_cast<std::size_t>(replicas);
+  std::string text = fmt::format("pipeline: {} stage{} x {} replica{}", stages.size(), plural(stages.size()),
+                                 replicas, plural(ranks));
   for (std::size_t s = 0; s < stages.size(); ++s) {
     text += fmt::format("; stage {}: {}, {:.0f} % of the work, {}", s,
                         first_to_last("layer", "layers", stages[s].begin, stages[s].end - 1),

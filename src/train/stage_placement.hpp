@@ -17,9 +17,6 @@ std::vector<model::LayerRange> place_stages(std::span<const std::size_t> widths,
 /// The libraries of the plan, or the one of runconfig.gemm.
 model::GemmChoice gemms_of(const config::RunConfig& config, const std::optional<config::Plan>& plan);
 
-/// "layer 0" or "layers 1-2".
-std::string first_to_last(const char* one, const char* several, std::size_t first, std::size_t last);
-
 /// "pipeline: 2 stages x 2 replicas; stage 0: layer 0, 63 % of the work, ranks 0-1; stage 1: ..."
 std::string describe_stages(std::span<const double> costs, std::span<const model::LayerRange> stages,
                             int replicas);
