@@ -113,9 +113,10 @@ class Uses(Planned):
         self.train(20, "runconfig.plan=auto")
         self.train(20, "runconfig.gemm=onednn", name="onednn")
         self.check_same_bits("run", "onednn", 20)
-        self.edit(r"\[onednn, onednn, onednn\]$", "[onednn, openblas, onednn]")
+        # Layer 0, forward: sums of 784 products. (Short sums may be the same bits in both libraries.)
+        self.edit(r"- \[onednn, onednn, onednn\](?=\n  - .*\n  - )", "- [openblas, onednn, onednn]")
         self.train(20, f"runconfig.plan={self.plan}", name="mixed")
-        self.assertEqual(self.attributes("mixed", 20)["gemm"], "onednn, but openblas for layer 2 delta")
+        self.assertEqual(self.attributes("mixed", 20)["gemm"], "onednn, but openblas for layer 0 forward")
         self.assertFalse(runs.same_arrays(runs.weights(self.directory / "mixed"), runs.weights(self.directory / "run")))
 
     def test_stages_are_those_of_the_plan(self):
