@@ -14,7 +14,7 @@
 #include "core/statistics.hpp"
 #include "optim/update.hpp"
 #include "plan/lone_work.hpp"
-#include "train/shared_dataset.hpp"
+#include "plan/made_up_data.hpp"
 #include "train/step_time.hpp"
 #include "train/trainer.hpp"
 
@@ -125,8 +125,8 @@ Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, con
                     const comm::Topology& topology) {
   constexpr double seconds = 0.5;  // for all stages
   const auto widths = model::widths_of(config.model, shape.features());
-  const train::MadeUpData data(topology, train::enough_to_measure(shape, mapping.microbatch_samples),
-                               config.model.num_classes);
+  const train::SharedDataset data =
+      made_up_data(topology, enough_to_measure(shape, mapping.microbatch_samples), config.model.num_classes);
   const data::Dataset view = data.view();
   Rates rates;
   for (const StageMapping& stage : mapping.stages) {

@@ -7,9 +7,9 @@
 
 #include "data/epoch_plan.hpp"
 #include "optim/update.hpp"
+#include "plan/made_up_data.hpp"
 #include "train/microbatches.hpp"
 #include "train/model_state.hpp"
-#include "train/shared_dataset.hpp"
 #include "train/trainer.hpp"
 
 namespace fcmnist::plan {
@@ -55,8 +55,8 @@ Rehearsed rehearse(const config::RunConfig& real_config, const comm::Grid& grid,
   const model::Mlp mlp(model::widths_of(config.model, shape.features()), config.model, gemms,
                        stages[static_cast<std::size_t>(grid.stage())]);
   const std::size_t step_samples = train::step_batch(config, grid.replicas());
-  const train::MadeUpData data(grid.world(), train::enough_to_measure(shape, step_samples),
-                               config.model.num_classes);
+  const train::SharedDataset data =
+      made_up_data(grid.world(), enough_to_measure(shape, step_samples), config.model.num_classes);
   const data::Dataset view = data.view();
   const bool has_full_steps = view.samples() >= step_samples;
   const data::EpochPlan plan(view.samples(), step_samples, has_full_steps);

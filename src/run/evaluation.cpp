@@ -8,6 +8,7 @@
 #include "model/precision.hpp"
 #include "run/progress.hpp"
 #include "setup/arithmetic.hpp"
+#include "setup/datasets.hpp"
 #include "setup/start_point.hpp"
 #include "store/metrics_file.hpp"
 #include "store/model_dir.hpp"
@@ -137,11 +138,11 @@ void run_evaluation(setup::RunContext& context) {
   const store::ModelDir model_dir(context.config.run.model_dir);
   CheckpointQueue queue(context, model_dir);
   const data::DatasetShape shape =
-      train::find_dataset(context.topology, context.config.eval_input, *context.log);
+      setup::find_dataset(context.topology, context.config.eval_input, *context.log);
   comm::check_shared_memory(context.topology,
                             context.topology.is_leader() ? train::SharedDataset::bytes(shape) : 0);
-  const train::SharedDataset dataset(context.topology, context.config.eval_input, shape,
-                                     context.config.model.num_classes);
+  const train::SharedDataset dataset = setup::read_dataset(context.topology, context.config.eval_input, shape,
+                                                           context.config.model.num_classes);
   const data::Dataset view = dataset.view();
   std::optional<Scorer> scorer;
   std::vector<store::EvalRow> rows;

@@ -4,6 +4,7 @@
 
 #include "core/digest.hpp"
 #include "optim/update.hpp"
+#include "setup/datasets.hpp"
 #include "setup/resume_position.hpp"
 
 namespace fcmnist::run {
@@ -13,8 +14,8 @@ Learner::Learner(const setup::RunContext& context, const train::Shapes& shapes, 
     : context_(&context),
       plan_(&plan),
       train_shape_(shapes.train),
-      train_set_(context.topology, context.config.train_input, shapes.train,
-                 context.config.model.num_classes),
+      train_set_(setup::read_dataset(context.topology, context.config.train_input, shapes.train,
+                                     context.config.model.num_classes)),
       train_view_(train_set_.view()),
       total_steps_(setup::training_length(context.config.run, plan.steps_per_epoch())),
       state_(context.grid(), mlp, optim::state_arrays(context.config.optimizer)),
@@ -22,8 +23,8 @@ Learner::Learner(const setup::RunContext& context, const train::Shapes& shapes, 
                context.give_way) {
   if (context.is_root()) labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
   if (!shapes.eval) return;
-  eval_set_.emplace(context.topology, context.config.eval_input, *shapes.eval,
-                    context.config.model.num_classes);
+  eval_set_ = setup::read_dataset(context.topology, context.config.eval_input, *shapes.eval,
+                                  context.config.model.num_classes);
   eval_view_ = eval_set_->view();
   evaluator_.emplace(context.config, context.grid(), eval_view_, mlp, state_, context.give_way);
 }

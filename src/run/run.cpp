@@ -13,6 +13,7 @@
 #include "run/training.hpp"
 #include "run/validation.hpp"
 #include "setup/context.hpp"
+#include "setup/settings_file.hpp"
 
 namespace fcmnist::run {
 

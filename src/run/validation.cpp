@@ -18,6 +18,7 @@
 #include "plan/rehearsal.hpp"
 #include "run/evaluation.hpp"
 #include "setup/arithmetic.hpp"
+#include "setup/datasets.hpp"
 #include "setup/plan_in_effect.hpp"
 #include "setup/settle.hpp"
 #include "setup/start_point.hpp"
@@ -227,7 +228,7 @@ void validate_training(setup::RunContext& context) {
 
 void validate_evaluation(setup::RunContext& context) {
   const config::RunConfig& config = context.config;
-  const data::DatasetShape shape = train::find_dataset(context.topology, config.eval_input, *context.log);
+  const data::DatasetShape shape = setup::find_dataset(context.topology, config.eval_input, *context.log);
   const bool all = config.run.mode == config::Mode::eval_all;
   std::optional<store::Checkpoint> checkpoint;  // on rank 0
   setup::on_root(context, [&] {

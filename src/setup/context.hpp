@@ -50,7 +50,4 @@ void check_joined(int world_size);
 /// comm::collectively.
 void on_root(const RunContext& context, const std::function<void()>& action, double work_s = 0.0);
 
-/// Reads a whole text file of at most 1 MiB. Throws UsageError that names `what_for`.
-std::string read_text_file(const std::filesystem::path& path, const std::string& what_for);
-
 }  // namespace fcmnist::setup

@@ -16,6 +16,7 @@
 #include "model/precision.hpp"
 #include "setup/arithmetic.hpp"
 #include "setup/manifest.hpp"
+#include "setup/settings_file.hpp"
 #include "store/model_dir.hpp"
 #include "train/microbatches.hpp"
 

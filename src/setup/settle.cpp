@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "model/layer_placement.hpp"
+#include "setup/datasets.hpp"
 #include "train/gradient_sum.hpp"
 #include "train/microbatches.hpp"
 #include "train/model_state.hpp"
@@ -22,9 +23,9 @@ std::int64_t training_length(const config::RunOptions& run, std::uint64_t steps_
 }
 
 train::Shapes find_datasets(const RunContext& context) {
-  train::Shapes shapes{train::find_dataset(context.topology, context.config.train_input, *context.log), {}};
+  train::Shapes shapes{find_dataset(context.topology, context.config.train_input, *context.log), {}};
   if (context.config.run.mode != config::Mode::train_and_eval) return shapes;
-  shapes.eval = train::find_dataset(context.topology, context.config.eval_input, *context.log);
+  shapes.eval = find_dataset(context.topology, context.config.eval_input, *context.log);
   comm::collectively(context.world(), [&] {
     if (shapes.eval->features() == shapes.train.features()) return;
     throw DataError(fmt::format("images to train on: {}; images to evaluate on: {}",

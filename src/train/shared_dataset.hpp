@@ -1,32 +1,32 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 
 #include "comm/shared_window.hpp"
 #include "comm/topology.hpp"
-#include "core/log.hpp"
 #include "data/dataset.hpp"
-#include "data/options.hpp"
 
 namespace fcmnist::train {
 
-/// The data sets that the mode needs; the second only when it is evaluated.
+/// Sizes of the data sets that a training run needs.
 struct Shapes {
   data::DatasetShape train;
-  std::optional<data::DatasetShape> eval;
+  std::optional<data::DatasetShape> eval;  ///< only in the mode train_and_eval
 };
 
-/// Sizes of the split that `input` names, after fetching it if it is missing: one rank of the world
-/// downloads, one rank of each node looks. Collective; all ranks throw the same DataError.
-data::DatasetShape find_dataset(const comm::Topology& topology, const data::InputOptions& input, Logger& log);
-
-/// The images and labels of one split: one copy per node in a shared window, read by one rank of the node.
+/// Images and labels that the ranks of a node share: one copy per node, in a shared window.
 class SharedDataset {
  public:
-  /// Collective; all ranks throw the same DataError. `shape` is what find_dataset returned.
-  SharedDataset(const comm::Topology& topology, const data::InputOptions& input,
-                const data::DatasetShape& shape, int num_classes);
+  /// Writes the samples of a data set: images (samples x rows x cols) and labels (samples).
+  using Fill = std::function<void(std::span<std::uint8_t> images, std::span<std::uint8_t> labels)>;
+
+  /// Calls `fill` on the first rank of each node. Collective; all ranks throw the same Error of `fill`.
+  /// `topology` must outlive it.
+  SharedDataset(const comm::Topology& topology, const data::DatasetShape& shape, int num_classes,
+                const Fill& fill);
 
   [[nodiscard]] data::Dataset view() const;
   /// Shared memory that the node needs for it.
@@ -38,22 +38,5 @@ class SharedDataset {
   comm::SharedArray<std::uint8_t> images_;
   comm::SharedArray<std::uint8_t> labels_;
 };
-
-/// Random images and labels, to measure with: one copy per node, as in training.
-class MadeUpData {
- public:
-  /// Collective.
-  MadeUpData(const comm::Topology& topology, const data::DatasetShape& shape, int num_classes);
-  [[nodiscard]] data::Dataset view() const;
-
- private:
-  data::DatasetShape shape_;
-  int num_classes_;
-  comm::SharedArray<std::uint8_t> images_;
-  comm::SharedArray<std::uint8_t> labels_;
-};
-
-/// As few samples of such a set as are enough for several steps, and too many for the caches of a core.
-data::DatasetShape enough_to_measure(data::DatasetShape shape, std::size_t step_samples);
 
 }  // namespace fcmnist::train

@@ -18,7 +18,7 @@
 #include "comm/session.hpp"
 #include "core/error.hpp"
 #include "kernels/gemm.hpp"
-#include "train/shared_dataset.hpp"
+#include "plan/made_up_data.hpp"
 
 namespace fcmnist::bench {
 namespace {
@@ -67,7 +67,7 @@ Settings take_settings(std::vector<char*>& arguments) {
 bool run(const comm::Communicator& world, const Settings& settings, bool is_table) {
   const comm::Topology topology(world);
   kernels::set_blas_threads(1);
-  const train::MadeUpData dataset(topology, mnist_shape, mnist_classes);
+  const train::SharedDataset dataset = plan::made_up_data(topology, mnist_shape, mnist_classes);
   const bool give_way = comm::oversubscribed(comm::gather_placement(topology));
   const Bench bench{&topology, settings, give_way, dataset.view()};
   if (topology.node_count() > 1) {

@@ -1,0 +1,95 @@
+#include "setup/settings_file.hpp"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <fstream>
+#include <optional>
+
+#include "core/error.hpp"
+#include "store/checkpoint.hpp"
+#include "store/model_dir.hpp"
+
+namespace fcmnist::setup {
+
+namespace {
+
+/// The model_dir of the command line, if it names one.
+std::optional<std::string> model_dir_argument(const config::CommandLine& arguments) {
+  for (const config::Override& override : arguments.overrides) {
+    if (override.key == "runconfig.model_dir") return override.value;
+  }
+  return std::nullopt;
+}
+
+std::filesystem::path model_dir_of(const config::CommandLine& arguments) {
+  return model_dir_argument(arguments).value_or(config::RunOptions().model_dir);
+}
+
+bool has_settings(const store::ModelDir& model_dir) {
+  std::error_code unknown;  // a model_dir that cannot be looked at is refused when it is to be written
+  return std::filesystem::exists(model_dir.params_file(), unknown);
+}
+
+}  // namespace
+
+SettingsFile find_settings(const comm::Communicator& world, const config::CommandLine& arguments) {
+  SettingsFile found;
+  comm::collectively(world, [&] {
+    if (world.rank() != 0) return;
+    const store::ModelDir model_dir(model_dir_of(arguments));
+    if (!arguments.params_file.empty()) {
+      found = {arguments.params_file, read_text_file(arguments.params_file, "-p/--params")};
+    } else if (!arguments.checkpoint_path.empty() && !arguments.is_pretrained_checkpoint) {
+      found = {"configuration in " + arguments.checkpoint_path,
+               store::Checkpoint::read(arguments.checkpoint_path).header().config_yaml};
+    } else if (has_settings(model_dir)) {
+      found = {model_dir.params_file().string(),
+               read_text_file(model_dir.params_file(), "settings of model_dir")};
+    }
+  });
+  return {world.broadcast(found.name, 0), world.broadcast(found.text, 0)};
+}
+
+config::Loaded load_settings(const comm::Communicator& world, const config::CommandLine& arguments,
+                             const SettingsFile& file) {
+  config::Sources sources;
+  if (!file.name.empty()) sources.yaml = file.text;
+  sources.yaml_name = file.name;
+  sources.config_name = arguments.config_name;
+  sources.multireplica = arguments.multireplica;
+  sources.overrides = arguments.overrides;
+  // Settings that were found in a model_dir or checkpoint may name the place where it once was.
+  if (arguments.params_file.empty() && !model_dir_argument(arguments)) {
+    sources.overrides.push_back({"runconfig.model_dir", config::RunOptions().model_dir, "built-in"});
+  }
+  config::Loaded loaded;
+  comm::collectively(world, [&] { loaded = config::load(sources); });
+  return loaded;
+}
+
+std::string read_text_file(const std::filesystem::path& path, const std::string& what_for) {
+  constexpr std::size_t limit = std::size_t{1} << 20;
+  std::error_code unknown;
+  if (std::filesystem::is_directory(path, unknown)) {
+    throw UsageError(fmt::format("{} {}: is a directory, expected a YAML file", what_for, path.string()));
+  }
+  if (std::filesystem::exists(path, unknown) && !std::filesystem::is_regular_file(path, unknown)) {
+    // A pipe that nobody writes to would wait for ever.
+    throw UsageError(
+        fmt::format("{} {}: is a pipe or device, expected a YAML file", what_for, path.string()));
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw UsageError(errno_message(what_for, path.string(), errno));
+  std::string text(limit + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (file.bad()) throw UsageError(errno_message(what_for, path.string(), errno));
+  if (text.size() > limit) {
+    throw UsageError(
+        fmt::format("{} {}: larger than 1 MiB, expected a YAML file of settings", what_for, path.string()));
+  }
+  return text;
+}
+
+}  // namespace fcmnist::setup

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "comm/communicator.hpp"
+#include "config/command_line.hpp"
+#include "config/load.hpp"
+
+namespace fcmnist::setup {
+
+/// The settings that do not stand on the command line.
+struct SettingsFile {
+  std::string name;  ///< for messages; empty: there is none, and the built-in settings hold
+  std::string text;  ///< YAML
+};
+
+/// Finds the settings: those of -p; else those in the checkpoint that is to be evaluated or continued; else
+/// those of the run in the model_dir; else none. Rank 0 reads, and every rank gets the text. Collective; all
+/// ranks throw the same errors.
+SettingsFile find_settings(const comm::Communicator& world, const config::CommandLine& arguments);
+
+/// The configuration of these settings and of the command line. Collective; all ranks throw the same errors.
+config::Loaded load_settings(const comm::Communicator& world, const config::CommandLine& arguments,
+                             const SettingsFile& file);
+
+/// Reads a whole text file of at most 1 MiB. Throws UsageError that begins with `what_for`.
+std::string read_text_file(const std::filesystem::path& path, const std::string& what_for);
+
+}  // namespace fcmnist::setup
