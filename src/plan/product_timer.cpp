@@ -5,7 +5,7 @@
 
 #include "comm/session.hpp"
 #include "plan/lone_work.hpp"
-#include "train/shared_dataset.hpp"
+#include "plan/made_up_data.hpp"
 #include "train/step_time.hpp"
 
 namespace fcmnist::plan {
@@ -25,7 +25,7 @@ class ProductTimer {
 
   const comm::Communicator* world_;
   std::vector<model::Mlp> by_way_;
-  train::MadeUpData data_;
+  train::SharedDataset data_;
   data::Dataset dataset_;
   LoneWork lone_;
 };
@@ -39,7 +39,7 @@ ProductTimer::ProductTimer(const config::RunConfig& config, const comm::Grid& gr
         for (const model::GemmChoice& way : ways) networks.emplace_back(widths, config.model, way);
         return networks;
       }()),
-      data_(grid.world(), {samples, 1, widths.front()}, config.model.num_classes),
+      data_(made_up_data(grid.world(), {samples, 1, widths.front()}, config.model.num_classes)),
       dataset_(data_.view()),
       lone_(config, grid.world(), by_way_.front(), grid.of_stage().node_count(), dataset_, samples) {}
 

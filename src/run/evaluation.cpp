@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "config/load.hpp"
 #include "core/error.hpp"
 #include "model/precision.hpp"
 #include "run/progress.hpp"
@@ -25,15 +26,15 @@ namespace {
 /// The checkpoints to score, read by rank 0 one after the other; the other ranks follow its count.
 class CheckpointQueue {
  public:
-  CheckpointQueue(const setup::RunContext& context, const store::ModelDir& model_dir)
+  CheckpointQueue(const setup::Context& context, const store::ModelDir& model_dir)
       : context_(&context), model_dir_(model_dir) {
-    setup::on_root(context, [&] {
-      if (context.config.run.mode == config::Mode::eval_all) {
+    setup::on_root(context.world(), [&] {
+      if (context.config().run.mode == config::Mode::eval_all) {
         steps_ = model_dir_.checkpoint_steps();
-      } else if (!context.arguments->checkpoint_path.empty()) {
-        single_ = store::Checkpoint::read(context.arguments->checkpoint_path);
+      } else if (!context.arguments().checkpoint_path.empty()) {
+        single_ = store::Checkpoint::read(context.arguments().checkpoint_path);
       } else {
-        single_ = setup::newest_intact_checkpoint(model_dir_, *context.log);
+        single_ = setup::newest_intact_checkpoint(model_dir_, context.log());
       }
       if (steps_.empty() && !single_) {
         throw no_checkpoint(model_dir_);
@@ -44,7 +45,7 @@ class CheckpointQueue {
   /// Advances to the next intact checkpoint. Collective; the same answer on every rank.
   bool next() {
     bool found = false;
-    setup::on_root(*context_, [&] {
+    setup::on_root(context_->world(), [&] {
       current_ = std::exchange(single_, std::nullopt);
       while (!current_ && next_ < steps_.size()) current_ = read(steps_[next_++]);
       found = current_.has_value();
@@ -60,31 +61,38 @@ class CheckpointQueue {
     try {
       return store::Checkpoint::read(model_dir_.checkpoint_file(step));
     } catch (const store::UnusableFileError& error) {
-      context_->log->warn("{}; left out", error.what());
+      context_->log().warn("{}; left out", error.what());
     } catch (const StoreError&) {
       std::error_code unknown;
       if (std::filesystem::exists(model_dir_.checkpoint_file(step), unknown)) throw;
-      context_->log->info("checkpoint_{} is gone: the run goes on and keeps only its newest", step);
+      context_->log().info("checkpoint_{} is gone: the run goes on and keeps only its newest", step);
     }
     return std::nullopt;
   }
 
-  const setup::RunContext* context_;
+  const setup::Context* context_;
   store::ModelDir model_dir_;
   std::vector<std::int64_t> steps_;
   std::size_t next_ = 0;
   std::optional<store::Checkpoint> single_, current_;
 };
 
-/// A network in the precision that is settled.
+/// The configuration with the precision in which a checkpoint is scored.
+config::RunConfig with_precision(config::RunConfig config, model::Precision precision) {
+  config.model.precision = precision;
+  return config;
+}
+
+/// A network that scores checkpoints of one precision.
 class Scorer {
  public:
-  /// Collective; all ranks throw the same CommError. `dataset` must outlive it.
-  Scorer(const setup::RunContext& context, const data::Dataset& dataset)
-      : mlp_(model::widths_of(context.config.model, dataset.features()), context.config.model,
-             context.config.kernels.gemm),
+  /// Collective; all ranks throw the same CommError. `config` has the precision. `dataset` must outlive it.
+  Scorer(const setup::Context& context, const config::RunConfig& config, const data::Dataset& dataset)
+      : mlp_(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm),
         state_(with_room(context, mlp_), mlp_, {}),
-        evaluator_(context.config, context.grid(), dataset, mlp_, state_, context.give_way) {}
+        evaluator_(config, context.grid(), dataset, mlp_, state_, context.give_way()) {}
+
+  [[nodiscard]] model::Precision precision() const { return mlp_.precision(); }
 
   /// `checkpoint`: on rank 0. Collective.
   train::EvaluationResult score(const store::Checkpoint* checkpoint) {
@@ -93,8 +101,9 @@ class Scorer {
   }
 
  private:
-  static const comm::Grid& with_room(const setup::RunContext& context, const model::Mlp& mlp) {
-    const comm::Topology& topology = context.topology;
+  /// The grid, once it is clear that the weights fit into shared memory.
+  static const comm::Grid& with_room(const setup::Context& context, const model::Mlp& mlp) {
+    const comm::Topology& topology = context.topology();
     const std::size_t bytes =
         train::ModelState::shared_bytes(topology.seat(), mlp.layout(), mlp.precision(), 0);
     comm::check_shared_memory(topology, topology.is_leader() ? bytes : 0);
@@ -106,24 +115,81 @@ class Scorer {
   train::Evaluator evaluator_;
 };
 
+/// Every checkpoint of a queue, scored in its own precision.
+class Evaluation {
+ public:
+  /// `dataset` and `context` must outlive it.
+  Evaluation(const setup::Context& context, const data::Dataset& dataset)
+      : context_(&context), dataset_(&dataset), manifest_(context.manifest()) {}
+
+  /// `checkpoint`: on rank 0. Collective; all ranks throw the same errors.
+  void score(const store::Checkpoint* checkpoint);
+  /// Of the checkpoints that were scored, on rank 0.
+  [[nodiscard]] const std::vector<store::EvalRow>& rows() const { return rows_; }
+  /// With the precision of the first checkpoint.
+  [[nodiscard]] const store::Manifest& manifest() const { return manifest_; }
+
+ private:
+  void prepare_scorer(const store::Checkpoint* checkpoint);
+
+  const setup::Context* context_;
+  const data::Dataset* dataset_;
+  store::Manifest manifest_;
+  std::optional<Scorer> scorer_;
+  std::vector<store::EvalRow> rows_;
+};
+
+/// A new scorer for the first checkpoint, and whenever the precision changes.
+void Evaluation::prepare_scorer(const store::Checkpoint* checkpoint) {
+  const model::MlpOptions& asked = context_->config().model;
+  const comm::Communicator& world = context_->world();
+  const auto arithmetic = setup::settle_arithmetic(world, asked, setup::arithmetic_of(world, checkpoint));
+  if (scorer_ && scorer_->precision() == arithmetic.precision) return;
+  if (scorer_) {
+    context_->log().info("precision: {} from here on", name_of(arithmetic.precision));
+  } else {
+    setup::add_to_manifest(arithmetic, manifest_);
+    setup::say_arithmetic(arithmetic, asked, context_->log());
+    if (checkpoint != nullptr) {
+      setup::warn_of_other_arithmetic(checkpoint->header().manifest, manifest_, context_->log());
+    }
+  }
+  scorer_.emplace(*context_, with_precision(context_->config(), arithmetic.precision), *dataset_);
+}
+
+void Evaluation::score(const store::Checkpoint* checkpoint) {
+  prepare_scorer(checkpoint);
+  train::Stopwatch watch;
+  const train::EvaluationResult result = scorer_->score(checkpoint);
+  if (checkpoint == nullptr) return;
+  const store::TrainState& at = checkpoint->header().state;
+  context_->log().info("{}", eval_line(at.step, result));
+  const std::int64_t epoch =
+      at.step_in_epoch == 0 && at.epoch > 0 ? at.epoch - 1 : at.epoch;  // of the last step done
+  rows_.push_back({at.step, epoch, result.loss, result.accuracy, watch.lap_s(), result.confusion});
+}
+
 /// The results in a file of the metrics format. The scores are printed already, so a place that cannot be
 /// written to, such as somebody else's model_dir, is only worth a warning.
-void write_results(const setup::RunContext& context, const std::filesystem::path& path, std::size_t classes,
+void write_results(const setup::Context& context, const store::Manifest& manifest,
                    const std::vector<store::EvalRow>& rows) {
+  const store::ModelDir model_dir(context.config().run.model_dir);
+  const std::filesystem::path path = model_dir.path() / "evaluation.h5";
+  const auto classes = static_cast<std::size_t>(context.config().model.num_classes);
   std::error_code unknown;
-  if (!std::filesystem::is_directory(path.parent_path(), unknown))
+  if (!std::filesystem::is_directory(model_dir.path(), unknown))
     return;  // a checkpoint without a run around it
   try {
     std::filesystem::remove(path);
-    auto file = store::MetricsFile::open_or_create(path, classes, context.config_yaml, context.manifest,
-                                                   *context.log);
+    auto file = store::MetricsFile::open_or_create(path, classes, config::to_yaml(context.config()), manifest,
+                                                   context.log());
     for (const store::EvalRow& row : rows) file.append(row);
     file.write();
-    context.log->info("files: {}", path.string());
+    context.log().info("files: {}", path.string());
   } catch (const StoreError& error) {
-    context.log->warn("results are not saved: {}", error.what());
+    context.log().warn("results are not saved: {}", error.what());
   } catch (const std::filesystem::filesystem_error& error) {
-    context.log->warn("results are not saved: {}", error.what());
+    context.log().warn("results are not saved: {}", error.what());
   }
 }
 
@@ -134,46 +200,24 @@ StoreError no_checkpoint(const store::ModelDir& model_dir) {
                     "train first, or name a file with --checkpoint_path or a run with -o/--model_dir");
 }
 
-void run_evaluation(setup::RunContext& context) {
-  const store::ModelDir model_dir(context.config.run.model_dir);
+void run_evaluation(const setup::Context& context) {
+  const config::RunConfig& config = context.config();
+  const comm::Topology& topology = context.topology();
+  const store::ModelDir model_dir(config.run.model_dir);
   CheckpointQueue queue(context, model_dir);
-  const data::DatasetShape shape =
-      setup::find_dataset(context.topology, context.config.eval_input, *context.log);
-  comm::check_shared_memory(context.topology,
-                            context.topology.is_leader() ? train::SharedDataset::bytes(shape) : 0);
-  const train::SharedDataset dataset = setup::read_dataset(context.topology, context.config.eval_input, shape,
-                                                           context.config.model.num_classes);
+  const data::DatasetShape shape = setup::find_dataset(topology, config.eval_input, context.log());
+  comm::check_shared_memory(topology, topology.is_leader() ? train::SharedDataset::bytes(shape) : 0);
+  const train::SharedDataset dataset =
+      setup::read_dataset(topology, config.eval_input, shape, config.model.num_classes);
   const data::Dataset view = dataset.view();
-  std::optional<Scorer> scorer;
-  std::vector<store::EvalRow> rows;
-  while (queue.next()) {
-    if (!scorer) {
-      setup::settle_precision(context, queue.current());
-      scorer.emplace(context, view);
-    } else if (const auto precision = setup::precision_for(context, queue.current());
-               precision != context.config.model.precision) {
-      context.config.model.precision = precision;
-      context.log->info("precision: {} from here on", name_of(precision));
-      scorer.emplace(context, view);
-    }
-    train::Stopwatch watch;
-    const train::EvaluationResult result = scorer->score(queue.current());
-    if (!context.is_root()) continue;
-    const store::TrainState& at = queue.current()->header().state;
-    context.log->info("{}", eval_line(at.step, result));
-    const std::int64_t epoch =
-        at.step_in_epoch == 0 && at.epoch > 0 ? at.epoch - 1 : at.epoch;  // of the last step done
-    rows.push_back({at.step, epoch, result.loss, result.accuracy, watch.lap_s(), result.confusion});
-  }
-  setup::on_root(context, [&] {
-    if (!rows.empty()) return;
+  Evaluation evaluation(context, view);
+  while (queue.next()) evaluation.score(queue.current());
+  setup::on_root(context.world(), [&] {
+    if (!evaluation.rows().empty()) return;
     throw StoreError(fmt::format("{}: none of its checkpoints is intact, nothing was evaluated",
                                  model_dir.path().string()));
   });
-  if (context.is_root()) {
-    const auto classes = static_cast<std::size_t>(context.config.model.num_classes);
-    write_results(context, model_dir.path() / "evaluation.h5", classes, rows);
-  }
+  if (context.is_root()) write_results(context, evaluation.manifest(), evaluation.rows());
 }
 
 }  // namespace fcmnist::run

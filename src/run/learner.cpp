@@ -9,33 +9,38 @@
 
 namespace fcmnist::run {
 
-Learner::Learner(const setup::RunContext& context, const train::Shapes& shapes, const data::EpochPlan& plan,
-                 const model::Mlp& mlp)
-    : context_(&context),
-      plan_(&plan),
-      train_shape_(shapes.train),
-      train_set_(setup::read_dataset(context.topology, context.config.train_input, shapes.train,
-                                     context.config.model.num_classes)),
-      train_view_(train_set_.view()),
-      total_steps_(setup::training_length(context.config.run, plan.steps_per_epoch())),
-      state_(context.grid(), mlp, optim::state_arrays(context.config.optimizer)),
-      trainer_(context.config, context.grid(), train_view_, plan, mlp, state_, total_steps_,
-               context.give_way) {
-  if (context.is_root()) labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
-  if (!shapes.eval) return;
-  eval_set_ = setup::read_dataset(context.topology, context.config.eval_input, *shapes.eval,
-                                  context.config.model.num_classes);
-  eval_view_ = eval_set_->view();
-  evaluator_.emplace(context.config, context.grid(), eval_view_, mlp, state_, context.give_way);
+namespace {
+
+train::SharedDataset read_set(const setup::Context& context, const data::InputOptions& input,
+                              const data::DatasetShape& shape) {
+  return setup::read_dataset(context.topology(), input, shape, context.config().model.num_classes);
 }
 
-Learner::Origin Learner::begin(const setup::StartPoint& start) {
+}  // namespace
+
+Learner::Learner(const setup::Context& context, const setup::Settled& settled)
+    : context_(&context),
+      settled_(&settled),
+      train_set_(read_set(context, settled.config.train_input, settled.shapes.train)),
+      train_view_(train_set_.view()),
+      state_(context.grid(), settled.mlp, optim::state_arrays(settled.config.optimizer)),
+      trainer_(settled.config, context.grid(), train_view_, settled.epoch_plan, settled.mlp, state_,
+               settled.total_steps, context.give_way()) {
+  if (context.is_root()) labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
+  if (!settled.shapes.eval) return;
+  eval_set_ = read_set(context, settled.config.eval_input, *settled.shapes.eval);
+  eval_view_ = eval_set_->view();
+  evaluator_.emplace(settled.config, context.grid(), eval_view_, settled.mlp, state_, context.give_way());
+}
+
+Learner::Origin Learner::take_start_point() {
+  const setup::StartPoint& start = settled_->start;
   const store::Checkpoint* checkpoint = start.checkpoint ? &*start.checkpoint : nullptr;
   const Origin from = context_->world().broadcast(checkpoint == nullptr ? Origin::nothing
                                                   : start.weights_only  ? Origin::weights
                                                                         : Origin::all,
                                                   0);
-  state_.initialize(context_->config.run.seed);
+  state_.initialize(settled_->config.run.seed);
   if (from == Origin::nothing) return Origin::nothing;
   if (from == Origin::weights) {
     state_.load_weights(checkpoint);
@@ -53,18 +58,19 @@ Learner::Origin Learner::begin(const setup::StartPoint& start) {
 }
 
 std::string Learner::description() const {
-  return fmt::format("{}, {} steps of {} samples per epoch, {} steps in all", data::to_string(train_shape_),
-                     plan_->steps_per_epoch(),
-                     train::step_batch(context_->config, context_->grid().replicas()), total_steps_);
+  return fmt::format("{}, {} steps of {} samples per epoch, {} steps in all",
+                     data::to_string(settled_->shapes.train), settled_->epoch_plan.steps_per_epoch(),
+                     train::step_batch(settled_->config, context_->grid().replicas()), total_steps());
 }
 
 std::int64_t Learner::epoch() const {
-  return static_cast<std::int64_t>(plan_->at(static_cast<std::uint64_t>(steps_done() - 1)).epoch);
+  return static_cast<std::int64_t>(
+      settled_->epoch_plan.at(static_cast<std::uint64_t>(steps_done() - 1)).epoch);
 }
 
 store::TrainState Learner::position() const {
   store::TrainState state =
-      setup::position_after(steps_done(), *plan_, context_->config.run.seed, labels_sha256_);
+      setup::position_after(steps_done(), settled_->epoch_plan, settled_->config.run.seed, labels_sha256_);
   const train::Judge::State judge = trainer_.judge_state();
   state.skipped_in_a_row = judge.skipped_in_a_row;
   state.gradient_exponent = trainer_.gradient_exponent();

@@ -4,11 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "data/epoch_plan.hpp"
-#include "model/mlp.hpp"
 #include "setup/context.hpp"
 #include "setup/settle.hpp"
-#include "setup/start_point.hpp"
 #include "store/checkpoint.hpp"
 #include "train/evaluator.hpp"
 #include "train/model_state.hpp"
@@ -18,50 +15,47 @@
 
 namespace fcmnist::run {
 
-/// What a training run computes, without its files and log: the data, the model, its steps and its scores.
-/// Every rank has one.
+/// A model that learns: its weights, the data that it is trained on and scored on, its steps and its scores.
+/// It knows no file and no log. Every rank has one.
 class Learner {
  public:
-  /// Collective; all ranks throw the same errors. All arguments but `shapes` must outlive it. `mlp` has the
-  /// layers of this rank's stage.
-  Learner(const setup::RunContext& context, const train::Shapes& shapes, const data::EpochPlan& plan,
-          const model::Mlp& mlp);
+  /// Reads the data and makes the model. Collective; all ranks throw the same errors. Both arguments must
+  /// outlive it.
+  Learner(const setup::Context& context, const setup::Settled& settled);
 
-  /// What was taken from the checkpoint of a StartPoint.
+  /// What was taken from the checkpoint of the start point.
   enum class Origin { nothing, weights, all };
-  /// Initial weights, or those of the checkpoint that rank 0 has. Collective; the same answer on every rank,
-  /// and the same StoreError.
-  Origin begin(const setup::StartPoint& start);
+  /// Takes initial weights, or those of the checkpoint that rank 0 has. Collective; the same answer on every
+  /// rank, and the same StoreError.
+  Origin take_start_point();
 
-  /// Collective, as Trainer::step.
+  /// One step of training, as Trainer::step. Collective.
   train::StepResult step(const train::Requests& mine) { return trainer_.step(mine); }
-  /// Collective; only if evaluates().
+  /// Scores the weights as they are now. Collective; only if evaluates().
   train::EvaluationResult evaluate() { return evaluator_->evaluate(); }
   [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
-  /// Collective, between steps: throws CommError on all ranks when their replicas are not the same bits.
+  /// Throws CommError on all ranks when the weights of their replicas are not the same bits. Collective,
+  /// between steps.
   void check_replicas() const {
-    train::check_replicas(context_->grid(), state_, steps_done(), context_->placement);
+    train::check_replicas(context_->grid(), state_, steps_done(), context_->placement());
   }
 
   /// "60000 samples of 28 x 28, 468 steps of 128 samples per epoch, 4680 steps in all"
   [[nodiscard]] std::string description() const;
   [[nodiscard]] std::int64_t steps_done() const { return trainer_.steps_done(); }
-  [[nodiscard]] std::int64_t total_steps() const { return total_steps_; }
-  /// Of the last step done.
-  [[nodiscard]] std::int64_t epoch() const;
-  /// For a checkpoint, on rank 0: all but what only the log knows.
+  [[nodiscard]] std::int64_t total_steps() const { return settled_->total_steps; }
+  [[nodiscard]] std::int64_t epoch() const;  ///< of the last step done
+  /// Where training stands, for a checkpoint. Only the sums since the last log line are missing. On rank 0.
   [[nodiscard]] store::TrainState position() const;
   [[nodiscard]] const train::ModelState& state() const { return state_; }
 
  private:
-  const setup::RunContext* context_;
-  const data::EpochPlan* plan_;
-  data::DatasetShape train_shape_;
+  const setup::Context* context_;
+  const setup::Settled* settled_;
   train::SharedDataset train_set_;
   std::optional<train::SharedDataset> eval_set_;
   data::Dataset train_view_, eval_view_;
   std::string labels_sha256_;  ///< rank 0 only
-  std::int64_t total_steps_;
   train::ModelState state_;
   train::Trainer trainer_;
   std::optional<train::Evaluator> evaluator_;

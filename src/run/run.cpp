@@ -8,6 +8,7 @@
 #include "comm/session.hpp"
 #include "config/load.hpp"
 #include "data/prepare.hpp"
+#include "kernels/gemm.hpp"
 #include "run/compilation.hpp"
 #include "run/evaluation.hpp"
 #include "run/training.hpp"
@@ -30,6 +31,20 @@ bool wants_prepare_data(const config::CommandLine& arguments) {
     if (override.key == "runconfig.mode") wanted = override.value == "prepare_data";
   }
   return wanted;
+}
+
+/// Throws UsageError when this process is one of several tasks of a Slurm step, but MPI has not joined them.
+/// `world_size` is what MPI sees.
+void check_joined(int world_size);
+void check_joined(int world_size) {
+  const int tasks = comm::unjoined_slurm_tasks(world_size);
+  if (tasks == 0) return;
+  throw UsageError(
+      fmt::format("this Slurm step has {} tasks, but MPI sees a world of 1: {} separate runs would fight",
+                  tasks, tasks),
+      "start with `srun --mpi=pmix` or mpirun, with the MPI that the program was built with; for one process "
+      "on purpose: "
+      "srun -n 1");
 }
 
 /// Without MPI, so that it runs on a login node where MPI may not start.
@@ -57,38 +72,35 @@ ExitCode run_prepare_data(const config::CommandLine& arguments) {
   }
 }
 
-ExitCode run_mode(setup::RunContext& context, StopSignals& signals) {
-  if (context.arguments->validate_only) {
-    signals.let_through();
+ExitCode run_mode(const setup::Context& context, StopSignals& signals) {
+  const config::RunConfig& config = context.config();
+  const bool trains =
+      config.run.mode == config::Mode::train || config.run.mode == config::Mode::train_and_eval;
+  const bool is_training = trains && !context.arguments().validate_only && !context.arguments().compile_only;
+  if (is_training) return run_training(context, signals);
+  signals.let_through();
+  if (context.arguments().validate_only) {
     run_validation(context);
-    return ExitCode::done;
-  }
-  if (context.arguments->compile_only) {
-    signals.let_through();
+  } else if (context.arguments().compile_only) {
     run_compile(context);
-    return ExitCode::done;
-  }
-  switch (context.config.run.mode) {
-    case config::Mode::train:
-    case config::Mode::train_and_eval:
-      return run_training(context, signals);
-    case config::Mode::eval:
-    case config::Mode::eval_all:
-      signals.let_through();
-      run_evaluation(context);
-      return ExitCode::done;
-    case config::Mode::prepare_data:  // chosen in a file
-      signals.let_through();
-      setup::on_root(
-          context,
-          [&] {
-            data::prepare(context.config.train_input, context.config.eval_input,
-                          context.config.model.num_classes, *context.log);
-          },
-          comm::long_work_s);
-      return ExitCode::done;
+  } else if (config.run.mode == config::Mode::prepare_data) {  // chosen in a file
+    setup::on_root(
+        context.world(),
+        [&] {
+          data::prepare(config.train_input, config.eval_input, config.model.num_classes, context.log());
+        },
+        comm::long_work_s);
+  } else {
+    run_evaluation(context);
   }
   return ExitCode::done;
+}
+
+/// Does what a configuration says about the process as a whole. The ranks of a world watch each other, whatever
+/// groups they form, so that the stall timeout must be the same on all of them.
+void configure_process(const comm::Session& session, const config::RunConfig& config) {
+  session.set_stall_timeout(config.comm.stall_timeout_s);
+  kernels::set_blas_threads(config.kernels.blas_threads);
 }
 
 }  // namespace
@@ -110,12 +122,14 @@ ExitCode run(const config::CommandLine& arguments) {
     throw nothing_to_plan(config::Mode::prepare_data);
   if (wants_prepare_data(arguments)) return run_prepare_data(arguments);
   // Without PMI every task is alone, and some MPIs end in MPI_Init with a text of their own.
-  if (!comm::launched_by_mpi()) setup::check_joined(1);
+  if (!comm::launched_by_mpi()) check_joined(1);
   const double started_s = comm::now_s();
   StopSignals signals;
   const comm::Session session;
   try {
-    setup::RunContext context(session, arguments, started_s);
+    comm::collectively(session.world(), [&] { check_joined(session.world().size()); });
+    const setup::Context context(session.world(), arguments, started_s);
+    configure_process(session, context.config());
     return run_mode(context, signals);
   } catch (const Error& error) {
     signals.catch_all();  // srun ends the others when the first has ended; they have this exit code too

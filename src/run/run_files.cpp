@@ -35,50 +35,48 @@ std::optional<std::int64_t> best_of(const std::vector<Score>& scores,
   return best != nullptr ? std::optional(best->step) : std::nullopt;
 }
 
-/// Everything that must be out of the way before the metrics are opened.
-store::MetricsFile open_metrics(const setup::RunContext& context, const store::ModelDir& model_dir,
-                                std::size_t classes, std::int64_t step) {
-  Logger& log = *context.log;
-  for (const std::string& name : store::remove_stale_temporaries(model_dir.path())) {
+/// Opens the metrics, when everything is out of their way.
+store::MetricsFile open_metrics(const RunFiles::Run& run, std::int64_t step, Logger& log) {
+  const store::ModelDir model_dir(run.model_dir);
+  for (const std::string& name : store::remove_stale_temporaries(run.model_dir)) {
     log.info("removed {}, left by a run that died while writing it", name);
   }
-  if (context.arguments->restart) {
+  if (run.restart) {
     if (const auto place = model_dir.move_aside()) {
       log.info("--restart: the files of the old run are now in {}", place->string());
     }
   }
   model_dir.set_damaged_aside(step, log);
-  return store::MetricsFile::open_or_create(model_dir.metrics_file(), classes, context.config_yaml,
-                                            context.manifest, log);
+  return store::MetricsFile::open_or_create(model_dir.metrics_file(), run.classes, run.config_yaml,
+                                            run.manifest, log);
 }
 
 }  // namespace
 
-RunFiles::RunFiles(const setup::RunContext& context, store::ModelDirLock& lock, std::size_t classes,
-                   std::int64_t step)
-    : context_(&context),
+RunFiles::RunFiles(Run run, std::int64_t step, store::ModelDirLock& lock, Logger& log)
+    : run_(std::move(run)),
       lock_(&lock),
-      model_dir_(context.config.run.model_dir),
-      metrics_(open_metrics(context, model_dir_, classes, step)) {
-  store::write_atomically(model_dir_.params_file(), context.config_yaml);
+      log_(&log),
+      model_dir_(run_.model_dir),
+      metrics_(open_metrics(run_, step, log)) {
+  store::write_atomically(model_dir_.params_file(), run_.config_yaml);
   metrics_.truncate_after(step);
   if (!metrics_.train().empty()) elapsed_before_s_ = metrics_.train().back().elapsed_s;
 }
 
-void RunFiles::begin() {
+void RunFiles::write_first_metrics() {
   metrics_.write();
   std::error_code absent;
   std::filesystem::remove(model_dir_.stopped_file(), absent);
 }
 
-bool RunFiles::look() {
-  lock_->check();
+bool RunFiles::file_is_done() const {
   return writing_ && writing_->result.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
 
 bool RunFiles::checkpoint_is_due() const {
   const double age_s = comm::now_s() - last_save_s_;
-  const double interval_s = context_->config.checkpoint.checkpoint_interval_s;
+  const double interval_s = run_.checkpoint.checkpoint_interval_s;
   return (interval_s > 0.0 && age_s >= interval_s) || (failures_in_a_row_ > 0 && age_s >= retry_after_s);
 }
 
@@ -87,7 +85,7 @@ void RunFiles::keep_metrics() {
     metrics_.journal();
     journal_failed_ = false;
   } catch (const StoreError& error) {
-    if (!std::exchange(journal_failed_, true)) context_->log->warn("{}; tried again later", error.what());
+    if (!std::exchange(journal_failed_, true)) log_->warn("{}; tried again later", error.what());
     return;
   }
   const double interval_s = std::max(metrics_write_interval_s, metrics_write_took_s_ / metrics_write_share);
@@ -99,21 +97,21 @@ void RunFiles::write_metrics_behind() {
   const auto image = std::make_shared<store::MetricsImage>(metrics_.image());
   const auto path = model_dir_.metrics_file();
   last_metrics_write_s_ = begun_s;
-  start([image, path] { store::write_sealed(path, store::FileKind::metrics, image->bytes); },
-        [this, image, begun_s] {
-          metrics_write_took_s_ = comm::now_s() - begun_s;
-          metrics_.image_is_durable(*image);
-        },
-        [this](const StoreError& error) { context_->log->warn("{}; tried again later", error.what()); });
+  start_file([image, path] { store::write_sealed(path, store::FileKind::metrics, image->bytes); },
+             [this, image, begun_s] {
+               metrics_write_took_s_ = comm::now_s() - begun_s;
+               metrics_.image_is_durable(*image);
+             },
+             [this](const StoreError& error) { log_->warn("{}; tried again later", error.what()); });
 }
 
-void RunFiles::hold(const store::TrainState& position, const train::ModelState::Network& network) {
+void RunFiles::hold_checkpoint(const store::TrainState& position, const train::ModelState::Network& network) {
   if (held_ && held_->is_good) {  // the disk is slower than checkpoints come
-    wait();
-    write_held();
+    wait_for_file();
+    start_held_checkpoint();
   }
-  const store::CheckpointHeader header{position, evaluation_of(position.step), context_->config_yaml,
-                                       context_->manifest};
+  const store::CheckpointHeader header{position, evaluation_of(position.step), run_.config_yaml,
+                                       run_.manifest};
   last_save_s_ = comm::now_s();
   held_ = Image{position.step,
                 store::checkpoint_image(model_dir_.checkpoint_file(position.step), header, network.weights,
@@ -121,22 +119,22 @@ void RunFiles::hold(const store::TrainState& position, const train::ModelState::
                 last_save_s_};
 }
 
-void RunFiles::release() {
+void RunFiles::release_checkpoint() {
   if (!held_) return;
   held_->is_good = true;
-  if (!writing_) write_held();
+  if (!writing_) start_held_checkpoint();
 }
 
-void RunFiles::write_held() {
+void RunFiles::start_held_checkpoint() {
   const auto image = std::make_shared<Image>(*std::exchange(held_, std::nullopt));
   try {
     metrics_.journal();
   } catch (const StoreError& error) {
     return checkpoint_failed(image->step, error);
   }
-  start([this, image, scores = scores_of(metrics_.eval())] { write_checkpoint(*image, scores); },
-        [this, image] { checkpoint_succeeded(*image); },
-        [this, image](const StoreError& error) { checkpoint_failed(image->step, error); });
+  start_file([this, image, scores = scores_of(metrics_.eval())] { write_checkpoint(*image, scores); },
+             [this, image] { checkpoint_succeeded(*image); },
+             [this, image](const StoreError& error) { checkpoint_failed(image->step, error); });
 }
 
 /// Metrics first, so that a checkpoint never knows more than they do; old ones are deleted when the new one
@@ -145,10 +143,9 @@ void RunFiles::write_checkpoint(Image& image, const std::vector<Score>& scores) 
   metrics_.sync_journal();
   store::write_sealed(model_dir_.checkpoint_file(image.step), store::FileKind::checkpoint, image.bytes);
   try {
-    model_dir_.prune(context_->config.checkpoint.keep_checkpoints,
-                     best_of(scores, model_dir_.checkpoint_steps()), *context_->log);
+    model_dir_.prune(run_.checkpoint.keep_checkpoints, best_of(scores, model_dir_.checkpoint_steps()), *log_);
   } catch (const StoreError& error) {
-    context_->log->warn("old checkpoints are not deleted: {}", error.what());
+    log_->warn("old checkpoints are not deleted: {}", error.what());
   }
 }
 
@@ -156,7 +153,7 @@ void RunFiles::checkpoint_succeeded(const Image& image) {
   failures_in_a_row_ = 0;
   failure_.reset();
   seconds_to_save_ = std::max(seconds_to_save_, comm::now_s() - image.begun_s);
-  context_->log->info("saved {}", model_dir_.checkpoint_file(image.step).string());
+  log_->info("saved {}", model_dir_.checkpoint_file(image.step).string());
 }
 
 void RunFiles::checkpoint_failed(std::int64_t step, const StoreError& error) {
@@ -164,33 +161,34 @@ void RunFiles::checkpoint_failed(std::int64_t step, const StoreError& error) {
     failure_ = error;
     return;
   }
-  context_->log->warn("no checkpoint of step {}: {}; tried again in {:.0f} s or at the next checkpoint", step,
-                      error.what(), retry_after_s);
+  log_->warn("no checkpoint of step {}: {}; tried again in {:.0f} s or at the next checkpoint", step,
+             error.what(), retry_after_s);
 }
 
-void RunFiles::start(std::function<void()> write, std::function<void()> then,
-                     std::function<void(const StoreError&)> failed) {
-  wait();
-  writing_ = Writing{std::async(std::launch::async, std::move(write)), std::move(then), std::move(failed)};
+void RunFiles::start_file(std::function<void()> write, std::function<void()> on_success,
+                          std::function<void(const StoreError&)> on_failure) {
+  wait_for_file();
+  writing_ =
+      Writing{std::async(std::launch::async, std::move(write)), std::move(on_success), std::move(on_failure)};
 }
 
-void RunFiles::wait() {
+void RunFiles::wait_for_file() {
   if (!writing_) return;
   writing_->result.wait();
-  settle();
+  conclude_file();
 }
 
-void RunFiles::settle() {
+void RunFiles::conclude_file() {
   Writing writing = *std::exchange(writing_, std::nullopt);
   try {
     writing.result.get();
-    writing.then();
+    writing.on_success();
   } catch (const StoreError& error) {
-    writing.failed(error);
+    writing.on_failure(error);
   }
 }
 
-void RunFiles::finish() {
+void RunFiles::write_held_checkpoint() {
   if (held_) {
     // Not behind a metrics file that may be on its way: mpirun gives a run a second to end.
     Image image = *std::exchange(held_, std::nullopt);
@@ -201,7 +199,7 @@ void RunFiles::finish() {
 }
 
 void RunFiles::finish_metrics() {
-  wait();
+  wait_for_file();
   metrics_.write();
 }
 
@@ -210,18 +208,18 @@ void RunFiles::merge_journal() {
   if (std::filesystem::exists(model_dir_.journal_file(), absent)) metrics_.write();
 }
 
-void RunFiles::abandon() {
-  wait();
+void RunFiles::abandon_run() {
+  wait_for_file();
   if (held_ && held_->is_good) {
-    write_held();
-    wait();
+    start_held_checkpoint();
+    wait_for_file();
   } else if (held_) {
-    context_->log->info("no checkpoint of step {}: the step after it was not finite", held_->step);
+    log_->info("no checkpoint of step {}: the step after it was not finite", held_->step);
   }
   try {
     metrics_.write();
   } catch (const StoreError& error) {
-    context_->log->warn("{}", error.what());
+    log_->warn("{}", error.what());
   }
 }
 

@@ -2,18 +2,23 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <future>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "comm/session.hpp"
 #include "core/error.hpp"
-#include "setup/context.hpp"
+#include "core/log.hpp"
 #include "store/checkpoint.hpp"
+#include "store/manifest.hpp"
 #include "store/metrics_file.hpp"
 #include "store/model_dir.hpp"
 #include "store/model_dir_lock.hpp"
+#include "store/options.hpp"
 #include "train/model_state.hpp"
 
 namespace fcmnist::run {
@@ -27,33 +32,47 @@ struct Score {
 /// The files of a training run in its model_dir. Rank 0 alone has them.
 ///
 /// Files are written behind the loop, one at a time: HDF5 builds an image in memory on the thread of the
-/// loop, and a thread that touches neither HDF5 nor MPI digests it and puts it into place. A checkpoint that
-/// cannot be written is a warning and is tried again, with newer weights; `failures_allowed` in a row, or a
-/// failure at the end of the run, are a StoreError.
+/// loop, and a thread that touches neither HDF5 nor MPI digests it and puts it into place.
+///
+/// A checkpoint is first held as such an image. The loss of the next step shows whether its weights are good:
+/// then it is released, and written as soon as no other file is being written; else it is dropped. A
+/// checkpoint that cannot be written is a warning and is tried again, with newer weights. `failures_allowed`
+/// in a row, or a failure at the end of the run, are a StoreError.
 class RunFiles {
  public:
   static constexpr int failures_allowed = 3;
   static constexpr double retry_after_s = 60.0;
 
-  /// Opens the run's files for a run that stands at `step`: moves an old run aside (--restart), puts damaged
-  /// checkpoints and left-overs of dead runs out of the way, forgets metrics of later steps, writes
-  /// params.yaml. Nothing that the user asked for may be wrong any more when this is called. Throws
+  /// What the files say about their run, and how it keeps them.
+  struct Run {
+    std::filesystem::path model_dir;
+    std::size_t classes = 0;
+    store::CheckpointOptions checkpoint;
+    std::string config_yaml;
+    store::Manifest manifest;
+    bool restart = false;  ///< whether an old run in the model_dir is moved aside
+  };
+  /// Opens the files of a run that stands at `step`: moves an old run aside, puts damaged checkpoints and
+  /// left-overs of dead runs out of the way, forgets metrics of later steps, writes params.yaml. Nothing that
+  /// the user asked for may be wrong any more when this is called. `lock` and `log` must outlive it. Throws
   /// StoreError.
-  RunFiles(const setup::RunContext& context, store::ModelDirLock& lock, std::size_t classes,
-           std::int64_t step);
+  RunFiles(Run run, std::int64_t step, store::ModelDirLock& lock, Logger& log);
 
-  /// Before the first step: from here on there are metrics that any HDF5 program can open, and nothing says
+  /// Before the first step: from here on there are metrics that any HDF5 program can open, and no file says
   /// any more that the run was stopped. Throws StoreError.
-  void begin();
+  void write_first_metrics();
 
   [[nodiscard]] store::MetricsFile& metrics() { return metrics_; }
   /// Training time of the processes before this one.
   [[nodiscard]] double elapsed_before_s() const { return elapsed_before_s_; }
 
-  /// To be called at every step boundary, cheap: whether a file that was being written is done or has failed,
-  /// so that settle() has something to say. Throws InUseError if another run has taken the model_dir.
-  [[nodiscard]] bool look();
-  void settle();
+  /// Throws InUseError if another run has taken the model_dir. Cheap: to be called at every step boundary.
+  void check_lock() const { lock_->check(); }
+  /// Whether the file that was being written is done or has failed. Cheap, as above. If so, conclude_file()
+  /// has something to do.
+  [[nodiscard]] bool file_is_done() const;
+  /// Says in the log how the file has ended, and remembers it.
+  void conclude_file();
   /// Whether it is time for a checkpoint, by runconfig.checkpoint_interval_s or since the last one failed.
   [[nodiscard]] bool checkpoint_is_due() const;
   /// The failure of the last checkpoint that is allowed to fail.
@@ -65,24 +84,24 @@ class RunFiles {
   /// and is a warning: the next call tries the same rows again.
   void keep_metrics();
 
-  /// Takes the image of a checkpoint. It is to be written when the loss of the next step has shown that its
-  /// weights are good: release(). An image that was never released gives way to the next one.
-  void hold(const store::TrainState& position, const train::ModelState::Network& network);
-  /// Cheap without an image. Writing begins now, or at a later release() if another file is being written.
-  void release();
-  /// What is held has proved to be bad.
-  void drop() { held_.reset(); }
-  /// For the end of a run, however early: writes what is held, durably. Throws StoreError.
-  void finish();
-  /// After finish(), and waits for what is still being written. Apart from it, since it takes longer the
-  /// longer the run is, and the journal has the rows too. Throws StoreError.
+  /// Takes the image of a checkpoint. One that was never released gives way to it; one that was is written
+  /// first.
+  void hold_checkpoint(const store::TrainState& position, const train::ModelState::Network& network);
+  /// The weights of the checkpoint that is held have proved to be good. Cheap if there is none.
+  void release_checkpoint();
+  /// They have proved to be bad.
+  void drop_checkpoint() { held_.reset(); }
+  /// For the end of a run, however early: writes the checkpoint that is held, durably. Throws StoreError.
+  void write_held_checkpoint();
+  /// After write_held_checkpoint(): waits for the file that is being written, and writes the metrics. It takes
+  /// longer the longer the run is, and the journal has the rows too. Throws StoreError.
   void finish_metrics();
   /// For a run that was finished before: if its end could not be written, now it can. Throws StoreError.
   void merge_journal();
-  /// For a run that has diverged: writes what was released, and the metrics; what was not is dropped.
-  void abandon();
+  /// For a run that has diverged: writes the checkpoint that is held if it was released, and the metrics.
+  void abandon_run();
 
-  /// After finish(): the file that says that the run is not finished, and how it goes on.
+  /// After write_held_checkpoint(): the file that says that the run is not finished, and how it goes on.
   void write_stopped(std::string_view why);
 
   /// Accuracy of these weights, if the last evaluation was of this step.
@@ -95,23 +114,25 @@ class RunFiles {
     double begun_s = 0.0;
     bool is_good = false;
   };
+  /// A file that is being written.
   struct Writing {
     std::future<void> result;
-    std::function<void()> then;                     ///< when it succeeded
-    std::function<void(const StoreError&)> failed;  ///< when not
+    std::function<void()> on_success;
+    std::function<void(const StoreError&)> on_failure;
   };
 
-  void start(std::function<void()> write, std::function<void()> then,
-             std::function<void(const StoreError&)> failed);
-  void wait();
-  void write_held();
+  void start_file(std::function<void()> write, std::function<void()> on_success,
+                  std::function<void(const StoreError&)> on_failure);
+  void wait_for_file();
+  void start_held_checkpoint();
   void write_checkpoint(Image& image, const std::vector<Score>& scores) const;
   void checkpoint_succeeded(const Image& image);
   void checkpoint_failed(std::int64_t step, const StoreError& error);
   void write_metrics_behind();
 
-  const setup::RunContext* context_;
+  Run run_;
   store::ModelDirLock* lock_;
+  Logger* log_;
   store::ModelDir model_dir_;
   store::MetricsFile metrics_;
   double elapsed_before_s_ = 0.0;

@@ -12,11 +12,8 @@
 #include "run/run_files.hpp"
 #include "run/stop_decision.hpp"
 #include "run/time_limit.hpp"
-#include "setup/arithmetic.hpp"
-#include "setup/plan_in_effect.hpp"
 #include "setup/resume_position.hpp"
 #include "setup/settle.hpp"
-#include "setup/start_point.hpp"
 #include "train/step_time.hpp"
 #include "train/verdict.hpp"
 
@@ -34,26 +31,29 @@ bool shows_good_weights(const train::StepResult& step) { return std::isfinite(st
 /// rank 0 alone has files.
 class TrainingRun {
  public:
-  TrainingRun(setup::RunContext& context, StopSignals& signals, Learner& learner, setup::Start& start);
-  /// done, or stopped when the run is to be resumed.
+  /// Collective; all ranks throw the same errors. All arguments must outlive it.
+  TrainingRun(const setup::Context& context, const setup::Settled& settled, StopSignals& signals,
+              Learner& learner);
+  /// Returns done, or stopped when the run is to be resumed. Collective.
   ExitCode run();
 
  private:
-  void begin(setup::Start& start);
+  void open_files(Learner::Origin origin);
   ExitCode train_loop();
-  [[nodiscard]] train::Requests requests();
-  void record(bool logged);
-  void log(std::int64_t step);
-  void evaluate();
+  [[nodiscard]] train::Requests make_requests();
+  void record_metrics(bool is_logged);
+  void log_progress(std::int64_t step);
+  void evaluate_weights();
   void save_if_due(const train::StepResult& step);
-  void save();
-  ExitCode stop();
-  ExitCode finish();
-  void summarise();
+  void save_checkpoint();
+  ExitCode stop_early();
+  ExitCode finish_run();
+  void say_summary();
   void say_finished();
   [[nodiscard]] bool evaluates_at(std::int64_t step) const;
 
-  setup::RunContext* context_;
+  const setup::Context* context_;
+  const setup::Settled* settled_;
   StopSignals* signals_;
   const config::RunConfig* config_;
   Logger* log_;
@@ -66,44 +66,52 @@ class TrainingRun {
   ProgressBar bar_;
   double files_s_ = 0.0;   ///< spent on files since the last step
   double turn_s_ = 0.0;    ///< of this turn, before its evaluation
-  train::Stopwatch turn_;  ///< of the loop, from one call of requests() to the next, without evaluations
+  train::Stopwatch turn_;  ///< of the loop, from one call of make_requests() to the next, without evaluations
 };
 
-TrainingRun::TrainingRun(setup::RunContext& context, StopSignals& signals, Learner& learner,
-                         setup::Start& start)
+TrainingRun::TrainingRun(const setup::Context& context, const setup::Settled& settled, StopSignals& signals,
+                         Learner& learner)
     : context_(&context),
+      settled_(&settled),
       signals_(&signals),
-      config_(&context.config),
-      log_(context.log.get()),
+      config_(&settled.config),
+      log_(&context.log()),
       log_level_(log_->level()),
       learner_(&learner),
       total_steps_(learner.total_steps()),
       stop_decision_(signals),
       progress_(0, total_steps_),
       bar_(context.is_root()) {
-  begin(start);
+  const Learner::Origin origin = learner_->take_start_point();
+  learner_->check_replicas();
+  open_files(origin);
+  log_->info("training on {}", learner_->description());
+  if (origin == Learner::Origin::all) log_->info("resuming at step {}", learner_->steps_done());
+  if (origin == Learner::Origin::weights) {
+    log_->info("starting from the weights of {}", context.arguments().checkpoint_path);
+  }
 }
 
-/// Weights, position and files of a new run, or of the one that goes on.
-void TrainingRun::begin(setup::Start& start) {
-  const Learner::Origin origin = learner_->begin(start.point);
-  learner_->check_replicas();
-  const bool resumes = origin == Learner::Origin::all;
+/// The files of a new run, or of the one that goes on, once it is clear that it may.
+void TrainingRun::open_files(Learner::Origin origin) {
   store::TrainState saved;  // on rank 0
-  if (resumes && start.point.checkpoint) saved = start.point.checkpoint->header().state;
+  const store::Checkpoint* checkpoint = settled_->start.run_that_goes_on();
+  if (checkpoint != nullptr) saved = checkpoint->header().state;
   progress_ = Progress(learner_->steps_done(), total_steps_, saved.since_log_line);
-
-  setup::on_root(*context_, [&] {
-    if (resumes) setup::check_same_position(*context_, saved, learner_->position());
-    files_.emplace(*context_, *start.lock, static_cast<std::size_t>(config_->model.num_classes),
-                   learner_->steps_done());
-    stop_decision_.set_time_limit({config_->run.max_time, context_->started_s, *log_});
+  setup::on_root(context_->world(), [&] {
+    if (origin == Learner::Origin::all) {
+      setup::check_same_position(saved, learner_->position(), config_->train_input.data_dir,
+                                 context_->grid().replicas());
+    }
+    files_.emplace(RunFiles::Run{.model_dir = config_->run.model_dir,
+                                 .classes = static_cast<std::size_t>(config_->model.num_classes),
+                                 .checkpoint = config_->checkpoint,
+                                 .config_yaml = settled_->config_yaml,
+                                 .manifest = settled_->manifest,
+                                 .restart = context_->arguments().restart},
+                   learner_->steps_done(), *settled_->lock, *log_);
+    stop_decision_.set_time_limit({config_->run.max_time, context_->started_s(), *log_});
   });
-  log_->info("training on {}", learner_->description());
-  if (resumes) log_->info("resuming at step {}", learner_->steps_done());
-  if (origin == Learner::Origin::weights) {
-    log_->info("starting from the weights of {}", context_->arguments->checkpoint_path);
-  }
 }
 
 ExitCode TrainingRun::run() {
@@ -111,8 +119,8 @@ ExitCode TrainingRun::run() {
     say_finished();
     return ExitCode::done;
   }
-  setup::on_root(*context_, [&] { files_->begin(); });
-  if (config_->checkpoint.save_initial_checkpoint && learner_->steps_done() == 0) save();
+  setup::on_root(context_->world(), [&] { files_->write_first_metrics(); });
+  if (config_->checkpoint.save_initial_checkpoint && learner_->steps_done() == 0) save_checkpoint();
   signals_->catch_all();
   try {
     return train_loop();
@@ -120,7 +128,7 @@ ExitCode TrainingRun::run() {
     // Found by all ranks at a step boundary, before anything of this state was saved; what is held is good.
     const bool state_is_bad =
         error.agreed() && (error.code() == ExitCode::diverged || error.code() == ExitCode::communication);
-    if (files_ && state_is_bad) files_->abandon();
+    if (files_ && state_is_bad) files_->abandon_run();
     throw;
   }
 }
@@ -128,39 +136,41 @@ ExitCode TrainingRun::run() {
 ExitCode TrainingRun::train_loop() {
   turn_.lap_s();
   for (bool last = false; !last;) {
-    train::StepResult step = learner_->step(requests());
+    train::StepResult step = learner_->step(make_requests());
     step.time.files_s = std::exchange(files_s_, 0.0);
     train::Stopwatch watch;
-    if (files_ && shows_good_weights(step)) files_->release();
+    if (files_ && shows_good_weights(step)) files_->release_checkpoint();
     files_s_ += watch.lap_s();
     if (due(step.step, config_->run.check_replicas_steps)) learner_->check_replicas();
     step.time.exchange_s += watch.lap_s();
     progress_.add(step);
     last = step.step == total_steps_;
-    const bool logged = last || due(step.step, config_->run.log_steps);
-    record(logged);
-    if (logged) log(step.step);
+    const bool is_logged = last || due(step.step, config_->run.log_steps);
+    record_metrics(is_logged);
+    if (is_logged) log_progress(step.step);
     files_s_ += watch.lap_s();
-    if (evaluates_at(step.step)) evaluate();
+    if (evaluates_at(step.step)) evaluate_weights();
     watch.lap_s();
-    if (step.requests.give_up) setup::on_root(*context_, [&] { throw StoreError(*files_->failure()); });
+    if (step.requests.give_up)
+      setup::on_root(context_->world(), [&] { throw StoreError(*files_->failure()); });
     save_if_due(step);
     files_s_ += watch.lap_s();
-    if (step.requests.stop && !last) return stop();
+    if (step.requests.stop && !last) return stop_early();
   }
-  return finish();
+  return finish_run();
 }
 
 /// At a step boundary: what this rank wants to happen after the next step.
-train::Requests TrainingRun::requests() {
+train::Requests TrainingRun::make_requests() {
   stop_decision_.add_turn(std::exchange(turn_s_, 0.0) + turn_.lap_s());
   train::Requests mine;
   mine.stop = stop_decision_.signal_arrived();
   if (!files_) return mine;
   if (signals_->must_hurry()) log_->set_level(spdlog::level::off);  // a print may block until the end
-  if (files_->look()) {
+  files_->check_lock();
+  if (files_->file_is_done()) {
     bar_.clear();
-    files_->settle();
+    files_->conclude_file();
   }
   mine.save = files_->checkpoint_is_due();
   mine.give_up = files_->failure().has_value();
@@ -172,16 +182,16 @@ train::Requests TrainingRun::requests() {
 }
 
 /// A metrics row: of every step, or of the mean since the last log line.
-void TrainingRun::record(bool logged) {
+void TrainingRun::record_metrics(bool is_logged) {
   if (!files_) return;
   if (config_->run.save_losses) {
     files_->metrics().append(progress_.step_row(files_->elapsed_before_s()));
-  } else if (logged) {
+  } else if (is_logged) {
     files_->metrics().append(progress_.interval_row(files_->elapsed_before_s()));
   }
 }
 
-void TrainingRun::log(std::int64_t step) {
+void TrainingRun::log_progress(std::int64_t step) {
   if (files_) files_->keep_metrics();  // first, so that what is logged is kept
   bar_.clear();
   log_->info("{}", progress_.line());
@@ -189,7 +199,7 @@ void TrainingRun::log(std::int64_t step) {
   progress_.start_interval();
 }
 
-void TrainingRun::evaluate() {
+void TrainingRun::evaluate_weights() {
   turn_s_ += turn_.lap_s();
   const train::EvaluationResult result = learner_->evaluate();
   stop_decision_.add_evaluation(turn_.lap_s());
@@ -212,43 +222,44 @@ void TrainingRun::save_if_due(const train::StepResult& step) {
   const train::Requests& asked = step.requests;
   const bool last = step.step == total_steps_;
   if (shows_good_weights(step)) {
-    if (last || asked.stop || asked.save || due(step.step, config_->checkpoint.checkpoint_steps)) save();
+    if (last || asked.stop || asked.save || due(step.step, config_->checkpoint.checkpoint_steps))
+      save_checkpoint();
   } else if (last) {  // every rank has the same loss
     throw train::diverged_error(
         fmt::format("step {}, the last one: the loss is {}; these weights are not saved", step.step,
                     step.loss))
         .as_agreed();
   } else if (asked.stop && files_) {
-    files_->drop();
+    files_->drop_checkpoint();
   }
 }
 
 /// A checkpoint holds the weights of rank 0, from which all ranks go on: never those of a rank that has
 /// drifted. They are compared after the copy, so that nothing can happen in between.
-void TrainingRun::save() {
+void TrainingRun::save_checkpoint() {
   const auto network = learner_->state().gather();
-  setup::on_root(*context_, [&] {
+  setup::on_root(context_->world(), [&] {
     train::check_finite(network->weights, learner_->steps_done());
     store::TrainState position = learner_->position();
     position.since_log_line = progress_.sums();
-    files_->hold(position, *network);
+    files_->hold_checkpoint(position, *network);
   });
   try {
     learner_->check_replicas();
   } catch (const Error&) {
-    if (files_) files_->drop();
+    if (files_) files_->drop_checkpoint();
     throw;
   }
 }
 
 /// The checkpoint of this step is held. Nobody leaves before all is durable. What takes long comes last:
 /// mpirun gives a run a second.
-ExitCode TrainingRun::stop() {
+ExitCode TrainingRun::stop_early() {
   bar_.clear();
-  setup::on_root(*context_, [&] {
+  setup::on_root(context_->world(), [&] {
     const std::string what = fmt::format("stopped after step {} of {}: {}", learner_->steps_done(),
                                          total_steps_, stop_decision_.reason());
-    files_->finish();
+    files_->write_held_checkpoint();
     files_->write_stopped(what);
     log_->set_level(log_level_);
     log_->info("{}; the same command goes on from the newest checkpoint", what);
@@ -262,20 +273,20 @@ ExitCode TrainingRun::stop() {
 }
 
 /// The last step is done, and its checkpoint is held.
-ExitCode TrainingRun::finish() {
+ExitCode TrainingRun::finish_run() {
   train::Stopwatch watch;
-  setup::on_root(*context_, [&] {
-    files_->finish();
+  setup::on_root(context_->world(), [&] {
+    files_->write_held_checkpoint();
     files_->finish_metrics();
     log_->set_level(log_level_);
   });
   progress_.add_files(files_s_ + watch.lap_s());
   bar_.clear();
-  summarise();
+  say_summary();
   return ExitCode::done;
 }
 
-void TrainingRun::summarise() {
+void TrainingRun::say_summary() {
   const double peak_bytes = context_->world().max(static_cast<double>(peak_memory_bytes()));
   if (!files_) return;
   const store::EvalRow* last_evaluation = learner_->evaluates() ? &files_->metrics().eval().back() : nullptr;
@@ -288,14 +299,14 @@ void TrainingRun::summarise() {
 void TrainingRun::say_finished() {
   log_->info("{}",
              finished_line(learner_->steps_done(), total_steps_, store::ModelDir(config_->run.model_dir)));
-  setup::on_root(*context_, [&] { files_->merge_journal(); });
+  setup::on_root(context_->world(), [&] { files_->merge_journal(); });
   const auto scored = files_ ? files_->evaluation_of(learner_->steps_done()) : std::nullopt;
   const bool known = context_->world().broadcast(scored.has_value(), 0);
   if (!learner_->evaluates() || learner_->steps_done() == 0) return;
   if (scored) log_->info("its test accuracy is {:.4f}", scored->accuracy);
   if (known) return;
-  evaluate();
-  setup::on_root(*context_, [&] { files_->metrics().write(); });
+  evaluate_weights();
+  setup::on_root(context_->world(), [&] { files_->metrics().write(); });
 }
 
 bool TrainingRun::evaluates_at(std::int64_t step) const {
@@ -304,18 +315,10 @@ bool TrainingRun::evaluates_at(std::int64_t step) const {
 
 }  // namespace
 
-ExitCode run_training(setup::RunContext& context, StopSignals& signals) {
-  const setup::GivenPlan given = setup::read_given_plan(context);
-  setup::Start start(context);
-  setup::settle_arithmetic(context, start.point);
-  const train::Shapes shapes = setup::find_datasets(context);
-  const auto execution =
-      setup::settle_plan(context, start.point, given, setup::plan_target(context, shapes.train));
-  const model::Mlp mlp = setup::make_stage(context, shapes.train.features(), execution);
-  const data::EpochPlan plan = setup::make_plan(context, shapes.train);
-  setup::check_memory(context, shapes, mlp);
-  Learner learner(context, shapes, plan, mlp);
-  return TrainingRun(context, signals, learner, start).run();
+ExitCode run_training(const setup::Context& context, StopSignals& signals) {
+  const setup::Settled settled = setup::settle(context, setup::Intent::train);
+  Learner learner(context, settled);
+  return TrainingRun(context, settled, signals, learner).run();
 }
 
 }  // namespace fcmnist::run

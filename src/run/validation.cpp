@@ -17,9 +17,9 @@
 #include "plan/rates.hpp"
 #include "plan/rehearsal.hpp"
 #include "run/evaluation.hpp"
+#include "run/progress.hpp"
 #include "setup/arithmetic.hpp"
 #include "setup/datasets.hpp"
-#include "setup/plan_in_effect.hpp"
 #include "setup/settle.hpp"
 #include "setup/start_point.hpp"
 #include "store/model_dir.hpp"
@@ -31,18 +31,12 @@ namespace fcmnist::run {
 namespace {
 
 template <class... Values>
-void row(const setup::RunContext& context, const char* name, fmt::format_string<Values...> text,
+void row(const setup::Context& context, const char* name, fmt::format_string<Values...> text,
          Values&&... values) {
-  context.log->info("{:<18}{}", name, fmt::format(text, std::forward<Values>(values)...));
+  context.log().info("{:<18}{}", name, fmt::format(text, std::forward<Values>(values)...));
 }
 
-/// Data that are missing would be fetched by the run; here they are an error, since nothing is written.
-void forbid_download(config::RunConfig& config) {
-  config.train_input.download = false;
-  config.eval_input.download = false;
-}
-
-/// `check` may throw the CommError of a node that has too little memory.
+/// Calls `check`, and turns its CommError, which says that a node has too little memory, into a UsageError.
 template <class Check>
 void as_usage_error(Check check) {
   try {
@@ -53,7 +47,7 @@ void as_usage_error(Check check) {
   }
 }
 
-void check_host_memory(const setup::RunContext& context, std::size_t node_bytes) {
+void check_host_memory(const setup::Context& context, std::size_t node_bytes) {
   comm::collectively(context.world(), [&] {
     if (node_bytes <= comm::host_memory()) return;
     const std::string found = fmt::format("a node with the most ranks needs {}, this one has {}",
@@ -63,21 +57,21 @@ void check_host_memory(const setup::RunContext& context, std::size_t node_bytes)
   });
 }
 
-/// Of nodes that are not there, this host says only what it would be like if they were like it.
-void warn_of_planned_memory(const setup::RunContext& context, std::size_t shared, std::size_t all) {
+/// The nodes of a planned world cannot be asked. So this says what would happen if they were like this host.
+void warn_of_planned_memory(const setup::Context& context, std::size_t shared, std::size_t all) {
   if (const auto available = comm::free_shared_memory(); available && *available < shared) {
-    context.log->warn(
+    context.log().warn(
         "shared windows of a node take {}, but /dev/shm of this one has {}: on such nodes the run "
         "ends with exit 5",
         bytes_text(shared), bytes_text(*available));
   }
   if (comm::host_memory() < all) {
-    context.log->warn("a node needs {} of memory, this one has {}: on such nodes the run is killed",
-                      bytes_text(all), bytes_text(comm::host_memory()));
+    context.log().warn("a node needs {} of memory, this one has {}: on such nodes the run is killed",
+                       bytes_text(all), bytes_text(comm::host_memory()));
   }
 }
 
-void describe_stage(const setup::RunContext& context, std::size_t s, const plan::StageMapping& stage,
+void describe_stage(const setup::Context& context, std::size_t s, const plan::StageMapping& stage,
                     std::span<const double> costs) {
   row(context, fmt::format("stage {}", s).c_str(),
       "{}, {:.0f} % of the work, {} on {} node{}, {} parameters in {} blocks, {} updated by each rank",
@@ -88,8 +82,8 @@ void describe_stage(const setup::RunContext& context, std::size_t s, const plan:
       span_text(stage.least_owned, stage.most_owned));
 }
 
-void describe_mapping(const setup::RunContext& context, const plan::Mapping& mapping,
-                      std::span<const double> costs) {
+void describe_mapping(const setup::Context& context, const plan::Mapping& mapping,
+                      std::span<const double> costs, model::Precision precision) {
   const std::size_t stages = mapping.stages.size(), microbatches = mapping.replica_microbatches.end;
   row(context, "grid", "{} replica{} x {} stage{}", mapping.replicas,
       plural(static_cast<std::size_t>(mapping.replicas)), stages, plural(stages));
@@ -103,8 +97,8 @@ void describe_mapping(const setup::RunContext& context, const plan::Mapping& map
       "{}, "
       "other {}",
       bytes_text(own.total()), bytes_text(own.weights), bytes_text(own.activations), bytes_text(own.messages),
-      context.config.model.precision == model::Precision::float32 ? "" : ", master weights",
-      bytes_text(own.windows), bytes_text(own.other));
+      precision == model::Precision::float32 ? "" : ", master weights", bytes_text(own.windows),
+      bytes_text(own.other));
   row(context, "", "on rank 0 {} more while it saves", bytes_text(mapping.saving_on_rank_0));
   row(context, "shared by a node",
       "{}: data and what ranks of one stage share there: gradients, weights, optimizer state",
@@ -117,27 +111,27 @@ void describe_mapping(const setup::RunContext& context, const plan::Mapping& map
   }
 }
 
-void describe_speed(const setup::RunContext& context, const plan::Mapping& mapping, double step_s,
+void describe_speed(const setup::Context& context, const plan::Mapping& mapping, double step_s,
                     std::int64_t steps) {
   row(context, "step time", "{} predicted, {:.0f} samples/s; {} steps in {}, without evaluations and files",
       time_text(step_s), static_cast<double>(mapping.step_samples) / step_s, steps,
       format_duration(step_s * static_cast<double>(steps)));
 }
 
-void rehearse_here(const setup::RunContext& context, const train::Shapes& shapes,
-                   const plan::Mapping& mapping, std::span<const model::LayerRange> stages,
-                   const model::GemmChoice& gemms, std::int64_t steps) {
+void rehearse_here(const setup::Context& context, const setup::Settled& settled,
+                   const plan::Mapping& mapping) {
   const plan::Rehearsed rehearsed =
-      plan::rehearse(context.config, context.grid(), shapes.train, stages, gemms, context.give_way);
-  describe_speed(context, mapping, rehearsed.step_s, steps);
+      plan::rehearse(settled.config, context.grid(), settled.shapes.train, settled.stages,
+                     train::gemms_of(settled.config, settled.plan), context.give_way());
+  describe_speed(context, mapping, rehearsed.step_s, settled.total_steps);
   row(context, "", "of rank 0: compute {}, exchange {}, data {}; timed on made-up data",
       time_text(rehearsed.time.compute_s), time_text(rehearsed.time.exchange_s),
       time_text(rehearsed.time.data_s));
   if (!rehearsed.pipeline.busy_s.empty()) row(context, "", "{}", format_pipeline_time(rehearsed.pipeline));
 }
 
-void forecast_elsewhere(const setup::RunContext& context, const train::Shapes& shapes,
-                        const plan::Mapping& mapping, std::int64_t steps) {
+void forecast_elsewhere(const setup::Context& context, const setup::Settled& settled,
+                        const plan::Mapping& mapping) {
   const auto most = std::ranges::max_element(mapping.stages, {}, &plan::StageMapping::numbers);
   const std::size_t bytes = mapping.private_memory.total() + most->numbers * sizeof(float);
   if (bytes > comm::host_memory() / 2) {
@@ -145,9 +139,10 @@ void forecast_elsewhere(const setup::RunContext& context, const train::Shapes& s
         bytes_text(bytes));
     return;
   }
-  const plan::Rates rates = plan::measure_rates(context.config, mapping, shapes.train, context.topology);
-  const plan::Forecast expected = plan::forecast(context.config, mapping, rates);
-  describe_speed(context, mapping, expected.step_s(), steps);
+  const plan::Rates rates =
+      plan::measure_rates(settled.config, mapping, settled.shapes.train, context.topology());
+  const plan::Forecast expected = plan::forecast(settled.config, mapping, rates);
+  describe_speed(context, mapping, expected.step_s(), settled.total_steps);
   row(context, "", "compute {}, update {}, data {}, network {}, waits of stages {} (bubble {:.0f} %)",
       time_text(expected.compute_s), time_text(expected.update_s), time_text(expected.data_s),
       time_text(expected.network_s), time_text(expected.pipeline_s), 100.0 * expected.bubble_fraction);
@@ -158,97 +153,93 @@ void forecast_elsewhere(const setup::RunContext& context, const train::Shapes& s
   }
 }
 
-/// Whether the weights are those of this model, by the check of the run itself.
-void check_fits(const setup::RunContext& context, const store::Checkpoint& checkpoint, std::size_t features) {
-  const model::Mlp mlp(model::widths_of(context.config.model, features), context.config.model,
-                       context.config.kernels.gemm);
+/// Throws StoreError unless the weights are those of this model, by the check of the run itself.
+void check_fits(const config::RunConfig& config, const store::Checkpoint& checkpoint, std::size_t features) {
+  const model::Mlp mlp(model::widths_of(config.model, features), config.model, config.kernels.gemm);
   const Arena<float> weights(mlp.layout());
   checkpoint.load_weights(weights.view());
 }
 
-/// Where the run would begin, which also finds out whether it may. On rank 0.
-setup::StartPoint describe_start_point(const setup::RunContext& context, std::size_t features,
-                                       std::int64_t steps) {
-  setup::StartPoint start;
-  setup::on_root(context, [&] {
-    const store::ModelDir model_dir(context.config.run.model_dir);
-    start = setup::find_start_point(context, model_dir);
-    if (start.checkpoint) check_fits(context, *start.checkpoint, features);
+/// Where the run would begin, once it is clear that it can. Collective.
+void describe_start_point(const setup::Context& context, const setup::Settled& settled) {
+  setup::on_root(context.world(), [&] {
+    const setup::StartPoint& start = settled.start;
+    if (start.checkpoint) check_fits(settled.config, *start.checkpoint, settled.shapes.train.features());
     std::string from = "initial weights";
-    if (start.checkpoint && start.weights_only) from = "the weights of " + context.arguments->checkpoint_path;
-    if (start.checkpoint && !start.weights_only) {
+    if (start.checkpoint && start.weights_only) {
+      from = "the weights of " + context.arguments().checkpoint_path;
+    } else if (start.checkpoint) {
       from = fmt::format("a checkpoint of step {}", start.checkpoint->header().state.step);
     }
-    row(context, "start", "{}, {} steps in all; model_dir {}", from, steps, model_dir.path().string());
+    row(context, "start", "{}, {} steps in all; model_dir {}", from, settled.total_steps,
+        settled.config.run.model_dir);
   });
-  return start;
 }
 
-/// The plan that the run would use. A world that is not there has none of its own.
-std::optional<config::Plan> plan_of_run(setup::RunContext& context, const setup::StartPoint& start,
-                                        const train::Shapes& shapes) {
-  const setup::GivenPlan given = setup::read_given_plan(context);
-  if (!context.is_planned())
-    return setup::settle_plan(context, start, given, setup::plan_target(context, shapes.train));
-  if (given.unreadable) throw *given.unreadable;
-  if (given.plan) {
-    row(context, "plan", "{} is not used here: whether it holds, only the world itself can tell",
-        given.plan->name);
-  }
-  return std::nullopt;
-}
-
-void validate_training(setup::RunContext& context) {
-  const train::Shapes shapes = setup::find_datasets(context);
-  const data::EpochPlan plan = setup::make_plan(context, shapes.train);
-  const std::int64_t steps = setup::training_length(context.config.run, plan.steps_per_epoch());
-  const auto widths = model::widths_of(context.config.model, shapes.train.features());
+void validate_training(const setup::Context& context) {
+  const setup::Settled settled = setup::settle(context, setup::Intent::validate);
+  const config::RunConfig& config = settled.config;
+  const train::Shapes& shapes = settled.shapes;
+  const auto widths = model::widths_of(config.model, shapes.train.features());
   row(context, "model", "{}", fmt::join(widths, "-"));
   row(context, "data", "{}{}", data::to_string(shapes.train),
       shapes.eval ? "; to evaluate: " + data::to_string(*shapes.eval) : "");
-  const setup::StartPoint start = describe_start_point(context, shapes.train.features(), steps);
-  setup::settle_arithmetic(context, start);
-  const std::optional<config::Plan> execution = plan_of_run(context, start, shapes);
-  const auto stages = train::place_stages(widths, context.stages, execution);
-  const plan::Mapping mapping = plan::map_training(context.config, shapes, stages, context.placement);
-  describe_mapping(context, mapping, model::layer_costs(widths));
+  describe_start_point(context, settled);
+  const plan::Mapping mapping = plan::map_training(config, shapes, settled.stages, context.placement());
+  describe_mapping(context, mapping, model::layer_costs(widths), config.model.precision);
   if (context.is_planned()) {
     warn_of_planned_memory(context, mapping.shared_on_a_node, mapping.memory_on_a_node);
-    forecast_elsewhere(context, shapes, mapping, steps);
+    forecast_elsewhere(context, settled, mapping);
     return;
   }
-  const auto stage = static_cast<std::size_t>(context.grid().stage());
   check_host_memory(context, mapping.memory_on_a_node);
-  as_usage_error([&] {
-    setup::check_memory(context, shapes,
-                        model::Mlp(widths, context.config.model, context.config.kernels.gemm, stages[stage]));
-  });
-  rehearse_here(context, shapes, mapping, stages, train::gemms_of(context.config, execution), steps);
+  as_usage_error([&] { setup::check_memory(context, config, shapes, settled.mlp); });
+  rehearse_here(context, settled, mapping);
 }
 
-void validate_evaluation(setup::RunContext& context) {
-  const config::RunConfig& config = context.config;
-  const data::DatasetShape shape = setup::find_dataset(context.topology, config.eval_input, *context.log);
+/// Says which checkpoints would be scored, once it is clear that they can, and returns the first of them on
+/// rank 0. Collective.
+std::optional<store::Checkpoint> describe_checkpoints(const setup::Context& context, std::size_t features) {
+  const config::RunConfig& config = context.config();
   const bool all = config.run.mode == config::Mode::eval_all;
-  std::optional<store::Checkpoint> checkpoint;  // on rank 0
-  setup::on_root(context, [&] {
+  std::optional<store::Checkpoint> checkpoint;
+  setup::on_root(context.world(), [&] {
     const store::ModelDir model_dir(config.run.model_dir);
-    const std::string& given = context.arguments->checkpoint_path;
+    const std::string& given = context.arguments().checkpoint_path;
     const bool one_is_given = !all && !given.empty();
     if (one_is_given) {
       checkpoint = store::Checkpoint::read(given);
     } else {
-      checkpoint = setup::newest_intact_checkpoint(model_dir, *context.log);
+      checkpoint = setup::newest_intact_checkpoint(model_dir, context.log());
     }
     if (!checkpoint) throw no_checkpoint(model_dir);
-    check_fits(context, *checkpoint, shape.features());
+    check_fits(config, *checkpoint, features);
     row(context, "checkpoints", "{}",
         one_is_given ? given
                      : fmt::format("{} of {} in {}", all ? "all" : "the newest intact one",
                                    model_dir.checkpoint_steps().size(), model_dir.path().string()));
   });
-  setup::settle_precision(context, checkpoint ? &*checkpoint : nullptr);
-  const plan::EvaluationMapping mapping = plan::map_evaluation(config, shape, context.placement);
+  return checkpoint;
+}
+
+/// The configuration of an evaluation, with the precision of its first checkpoint. Collective.
+config::RunConfig settle_evaluation(const setup::Context& context,
+                                    const std::optional<store::Checkpoint>& checkpoint) {
+  config::RunConfig config = context.config();
+  const auto checkpointed = setup::arithmetic_of(context.world(), checkpoint ? &*checkpoint : nullptr);
+  const auto arithmetic = setup::settle_arithmetic(context.world(), config.model, checkpointed);
+  setup::say_arithmetic(arithmetic, config.model, context.log());
+  config.model.precision = arithmetic.precision;
+  return config;
+}
+
+void validate_evaluation(const setup::Context& context) {
+  data::InputOptions input = context.config().eval_input;
+  input.download = false;  // data that are missing are an error here, since nothing is written
+  const data::DatasetShape shape = setup::find_dataset(context.topology(), input, context.log());
+  const config::RunConfig config =
+      settle_evaluation(context, describe_checkpoints(context, shape.features()));
+  const plan::EvaluationMapping mapping = plan::map_evaluation(config, shape, context.placement());
   row(context, "data", "{}", data::to_string(shape));
   row(context, "samples", "{} would be scored, {} by each of {} ranks, all layers on each", mapping.samples,
       span_text(mapping.rank_samples), context.ranks());
@@ -259,8 +250,8 @@ void validate_evaluation(setup::RunContext& context) {
     return;
   }
   check_host_memory(context, mapping.memory_on_a_node);
-  const std::size_t mine = context.topology.is_leader() ? mapping.shared_on_a_node : 0;
-  as_usage_error([&] { comm::check_shared_memory(context.topology, mine); });
+  const std::size_t mine = context.topology().is_leader() ? mapping.shared_on_a_node : 0;
+  as_usage_error([&] { comm::check_shared_memory(context.topology(), mine); });
 }
 
 }  // namespace
@@ -270,9 +261,8 @@ UsageError nothing_to_validate() {
                     "leave out one of the two");
 }
 
-void run_validation(setup::RunContext& context) {
-  forbid_download(context.config);
-  switch (context.config.run.mode) {
+void run_validation(const setup::Context& context) {
+  switch (context.config().run.mode) {
     case config::Mode::train:
     case config::Mode::train_and_eval:
       validate_training(context);
@@ -284,7 +274,7 @@ void run_validation(setup::RunContext& context) {
     case config::Mode::prepare_data:
       throw nothing_to_validate().as_agreed();
   }
-  context.log->info("valid; nothing was run, and nothing was written");
+  context.log().info("valid; nothing was run, and nothing was written");
 }
 
 }  // namespace fcmnist::run

@@ -9,7 +9,7 @@ namespace fcmnist::run {
 /// --plan_ranks names, and what a step of it takes; whatever would stop the run before its first step is
 /// thrown, with the exit code of the run, except that a node with too little memory is a UsageError. Writes
 /// and locks nothing. Collective; all ranks throw the same errors.
-void run_validation(setup::RunContext& context);
+void run_validation(const setup::Context& context);
 
 /// What is said instead in the mode prepare_data.
 UsageError nothing_to_validate();

@@ -1,13 +1,12 @@
 #pragma once
 
-#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "comm/grid.hpp"
-#include "comm/session.hpp"
 #include "comm/topology.hpp"
 #include "config/command_line.hpp"
 #include "config/run_config.hpp"
@@ -16,38 +15,55 @@
 
 namespace fcmnist::setup {
 
-/// What every mode that uses MPI starts from. Collective to make; all ranks throw the same errors.
-struct RunContext {
-  RunContext(const comm::Session& session, const config::CommandLine& arguments, double started_s);
+/// A group of ranks and what it was asked to do. Every mode that uses MPI starts from one, and nobody changes
+/// it; what a training run makes of it is a Settled.
+class Context {
+ public:
+  /// Reads the configuration, and says in the log what this is and where it runs. Collective; all ranks throw
+  /// the same errors.
+  ///   world      the ranks that work together: all ranks of the program, or a group of them
+  ///   arguments  the same on all of them
+  ///   started_s  when the program started, by comm::now_s()
+  /// `world` and `arguments` must outlive it.
+  Context(const comm::Communicator& world, const config::CommandLine& arguments, double started_s);
 
-  const config::CommandLine* arguments;
-  double started_s;             ///< when the program started, by comm::now_s()
-  std::shared_ptr<Logger> log;  ///< silent on every rank but 0
-  comm::Topology topology;      ///< of the world
-  config::RunConfig config;
-  std::string config_yaml;                     ///< the resolved configuration
-  std::vector<comm::RankPlacement> placement;  ///< with --plan_ranks, of the world that is planned
-  int stages = 1;
-  bool give_way = false;  ///< more ranks than cores
-  store::Manifest manifest;
-
-  [[nodiscard]] const comm::Communicator& world() const { return topology.world(); }
-  /// Of this world, also if another one is planned; that has ranks() in replicas() x stages.
+  [[nodiscard]] const comm::Communicator& world() const { return topology_.world(); }
+  [[nodiscard]] const comm::Topology& topology() const { return topology_; }
+  /// The grid of the ranks that are here, also if another world is planned. That one has ranks() in
+  /// replicas() x stages().
   [[nodiscard]] const comm::Grid& grid() const { return *grid_; }
-  [[nodiscard]] bool is_planned() const { return arguments->plan_ranks > 0; }
-  [[nodiscard]] int ranks() const { return static_cast<int>(placement.size()); }
-  [[nodiscard]] int replicas() const { return ranks() / stages; }
   [[nodiscard]] bool is_root() const { return world().rank() == 0; }
 
+  [[nodiscard]] const config::CommandLine& arguments() const { return *arguments_; }
+  [[nodiscard]] const config::RunConfig& config() const { return config_; }  ///< as it was given
+  [[nodiscard]] double started_s() const { return started_s_; }
+  [[nodiscard]] Logger& log() const { return *log_; }  ///< silent on every rank but 0
+  /// Program, machine, world and seed.
+  [[nodiscard]] const store::Manifest& manifest() const { return manifest_; }
+
+  /// Whether --plan_ranks names a world that is not there. The four below are of that world, else of this one.
+  [[nodiscard]] bool is_planned() const { return arguments_->plan_ranks > 0; }
+  [[nodiscard]] const std::vector<comm::RankPlacement>& placement() const { return placement_; }
+  [[nodiscard]] int ranks() const { return static_cast<int>(placement_.size()); }
+  [[nodiscard]] int stages() const { return stages_; }
+  [[nodiscard]] int replicas() const { return ranks() / stages_; }
+  /// Whether a rank that waits should give its core to others at once, since there are more ranks than cores.
+  [[nodiscard]] bool give_way() const { return comm::oversubscribed(placement_); }
+
  private:
-  std::optional<comm::Grid> grid_;  ///< there once the configuration is known
+  const config::CommandLine* arguments_;
+  double started_s_;
+  std::shared_ptr<Logger> log_;
+  comm::Topology topology_;
+  config::RunConfig config_;
+  std::vector<comm::RankPlacement> placement_;
+  int stages_ = 1;
+  std::optional<comm::Grid> grid_;  ///< made when the configuration is known
+  store::Manifest manifest_;
 };
 
-/// Throws UsageError when this process is one of several tasks of a Slurm step, but MPI has not joined them.
-void check_joined(int world_size);
-
-/// Runs `action` on rank 0 only; its error is thrown on every rank. Collective. `work_s` as for
+/// Runs `action` on rank 0 of `world` only; its error is thrown on every rank. Collective. `work_s` as for
 /// comm::collectively.
-void on_root(const RunContext& context, const std::function<void()>& action, double work_s = 0.0);
+void on_root(const comm::Communicator& world, const std::function<void()>& action, double work_s = 0.0);
 
 }  // namespace fcmnist::setup

@@ -24,10 +24,9 @@ data::DatasetShape shape_on_all_nodes(const comm::Topology& topology, const data
   const data::DatasetShape first = topology.world().broadcast(shape, 0);
   comm::collectively(topology.world(), [&] {
     if (topology.is_leader() && shape != first) {
-      throw DataError(
-          fmt::format("{}: {} here, but the node of rank 0 has {}", input.data_dir, data::to_string(shape),
-                      data::to_string(first)),
-          "use a data_dir that all nodes share, or put the same files on each");
+      throw DataError(fmt::format("{}: {} here, but the node of rank 0 has {}", input.data_dir,
+                                  data::to_string(shape), data::to_string(first)),
+                      "use a data_dir that all nodes share, or put the same files on each");
     }
   });
   return first;
@@ -40,7 +39,8 @@ data::DatasetShape find_dataset(const comm::Topology& topology, const data::Inpu
   if (input.use_fake_data) return data::fake_dataset_shape(input.split);
   double fetch_s = 0.0;
   on_root(topology.world(), [&] { fetch_s = data::try_locate(input) ? 0.0 : comm::long_work_s; });
-  on_root(topology.world(), [&] { data::fetch_missing(input, log); }, topology.world().max(fetch_s));
+  on_root(
+      topology.world(), [&] { data::fetch_missing(input, log); }, topology.world().max(fetch_s));
   return shape_on_all_nodes(topology, input);
 }
 

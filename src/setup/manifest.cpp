@@ -42,10 +42,10 @@ store::Manifest make_manifest(const config::RunConfig& config, std::span<const c
   return manifest;
 }
 
-std::string kernels_of(std::span<const std::string> cores) {
+std::string distinct(std::span<const std::string> texts) {
   std::vector<std::string> kinds;
-  for (const std::string& core : cores) {
-    if (std::ranges::find(kinds, core) == kinds.end()) kinds.push_back(core);
+  for (const std::string& text : texts) {
+    if (std::ranges::find(kinds, text) == kinds.end()) kinds.push_back(text);
   }
   return fmt::format("{}", fmt::join(kinds, ", "));
 }

@@ -11,13 +11,13 @@ namespace fcmnist::setup {
 
 /// What this run was: versions, build, hosts, world, BLAS kernels, seed. Written to every HDF5 file.
 ///   stages     that divide the ranks
-///   blas_core  of all ranks: kernels_of()
+///   blas_core  of all ranks: see distinct()
 store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks,
                               int stages, const std::string& blas_core);
 
-/// "SkylakeX", or of a world of several kinds of processors "SkylakeX, Haswell": those of all ranks, each
-/// once, in rank order.
-std::string kernels_of(std::span<const std::string> cores);
+/// The texts of all ranks, each once, in rank order: "SkylakeX" when all ranks say so, "SkylakeX, Haswell" when
+/// the world has processors of two kinds.
+std::string distinct(std::span<const std::string> texts);
 
 /// "OpenBLAS 0.3.21" of "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ...", the entry `blas`.
 std::string name_and_version(const std::string& blas_config);

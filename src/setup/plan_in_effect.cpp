@@ -14,7 +14,6 @@
 #include "kernels/gemm.hpp"
 #include "model/mlp.hpp"
 #include "model/precision.hpp"
-#include "setup/arithmetic.hpp"
 #include "setup/manifest.hpp"
 #include "setup/settings_file.hpp"
 #include "store/model_dir.hpp"
@@ -28,8 +27,8 @@ constexpr const char* plan_entry = "plan";     // of the manifest: the text of t
 constexpr const char* library_entry = "gemm";  // describe_libraries()
 constexpr const char* bit_entries_of_plan[] = {library_entry};
 
-/// Texts of rank 0, on every rank; empty: there is none.
-std::optional<NamedPlan> read_everywhere(const RunContext& context, const std::string& name,
+/// The plan whose name and text rank 0 has, on every rank; nothing if they are empty. Collective.
+std::optional<NamedPlan> read_everywhere(const Context& context, const std::string& name,
                                          const std::string& text) {
   const std::string shared_name = context.world().broadcast(name, 0);
   const std::string shared_text = context.world().broadcast(text, 0);
@@ -41,14 +40,13 @@ std::optional<NamedPlan> read_everywhere(const RunContext& context, const std::s
   return plan;
 }
 
-std::optional<NamedPlan> stored_plan(const RunContext& context, const StartPoint& start) {
+std::optional<NamedPlan> plan_of_checkpoint(const Context& context, const StartPoint& start) {
   std::string name, text;
-  if (start.checkpoint && !start.weights_only) {
-    const store::CheckpointHeader& header = start.checkpoint->header();
-    const store::ManifestValue* entry = header.manifest.find(plan_entry);
+  if (const store::Checkpoint* checkpoint = start.run_that_goes_on()) {
+    const store::ManifestValue* entry = checkpoint->header().manifest.find(plan_entry);
     const auto* words = entry != nullptr ? std::get_if<std::string>(entry) : nullptr;
     if (words != nullptr) {
-      name = fmt::format("checkpoint of step {}", header.state.step);
+      name = fmt::format("checkpoint of step {}", checkpoint->header().state.step);
       text = *words;
     }
   }
@@ -56,7 +54,7 @@ std::optional<NamedPlan> stored_plan(const RunContext& context, const StartPoint
     return read_everywhere(context, name, text);
   } catch (const Error& error) {
     if (!error.agreed()) throw;
-    context.log->warn("the plan in the {} is not used: {}", name, error.what());
+    context.log().warn("the plan in the {} is not used: {}", name, error.what());
     return std::nullopt;
   }
 }
@@ -73,33 +71,33 @@ void check_available(const NamedPlan& named) {
 }
 
 /// What of a plan holds here; nothing if it is ignored.
-std::optional<config::Plan> usable(const RunContext& context, const NamedPlan& named,
-                                   const config::PlanTarget& here) {
+std::optional<config::Plan> usable_part(const Context& context, const NamedPlan& named,
+                                        const config::PlanTarget& here) {
   const std::string why_not = config::plan_mismatch(named.plan.target, here);
   config::Plan libraries = config::libraries_of_plan(named.plan, here);
-  const bool libraries_hold = context.config.run.reproducible && !libraries.gemm.empty() &&
+  const bool libraries_hold = context.config().run.reproducible && !libraries.gemm.empty() &&
                               config::plan_mismatch(libraries.target, here).empty();
   if (!why_not.empty() && !libraries_hold) {
-    context.log->warn("plan: {}: ignored, it was made for another world: {}", named.name, why_not);
+    context.log().warn("plan: {}: ignored, it was made for another world: {}", named.name, why_not);
     return std::nullopt;
   }
   comm::collectively(context.world(), [&] { check_available(named); });
   config::Plan plan = why_not.empty() ? named.plan : std::move(libraries);
-  context.log->info("plan: {}: {}{}", named.name, describe(plan),
-                    why_not.empty() ? "" : fmt::format("; no more of it, since {}", why_not));
+  context.log().info("plan: {}: {}{}", named.name, describe(plan),
+                     why_not.empty() ? "" : fmt::format("; no more of it, since {}", why_not));
   return plan;
 }
 
-/// That of runconfig.plan.
-std::optional<NamedPlan> read_named_plan(const RunContext& context) {
-  const std::string& wanted = context.config.run.plan;
+/// The plan that runconfig.plan names. Collective.
+std::optional<NamedPlan> read_named_plan(const Context& context) {
+  const std::string& wanted = context.config().run.plan;
   if (wanted == config::no_plan) return std::nullopt;
   std::string name, text;
-  on_root(context, [&] {
+  on_root(context.world(), [&] {
     std::filesystem::path path = wanted;
     std::error_code unknown;
     if (wanted == config::auto_plan) {
-      path = store::ModelDir(context.config.run.model_dir).plan_file();
+      path = store::ModelDir(context.config().run.model_dir).plan_file();
       if (!std::filesystem::exists(path, unknown)) return;
     }
     name = path.string();
@@ -114,7 +112,7 @@ std::optional<NamedPlan> read_named_plan(const RunContext& context) {
 
 }  // namespace
 
-GivenPlan read_given_plan(const RunContext& context) {
+GivenPlan read_given_plan(const Context& context) {
   std::optional<Error> unreadable;
   try {
     return {read_named_plan(context), {}};
@@ -123,30 +121,29 @@ GivenPlan read_given_plan(const RunContext& context) {
     unreadable = error;
   }
   bool has_checkpoints = false;
-  on_root(context, [&] {
-    has_checkpoints = !context.arguments->restart &&
-                      !store::ModelDir(context.config.run.model_dir).checkpoint_steps().empty();
+  on_root(context.world(), [&] {
+    has_checkpoints = !context.arguments().restart &&
+                      !store::ModelDir(context.config().run.model_dir).checkpoint_steps().empty();
   });
   if (context.world().max(has_checkpoints ? 1.0 : 0.0) == 0.0) throw *unreadable;
   return {{}, std::move(unreadable)};
 }
 
-config::PlanTarget plan_target(const RunContext& context, const data::DatasetShape& train_shape) {
+config::PlanTarget plan_target(const Context& context, const config::RunConfig& config,
+                               kernels::HalfCompute half_compute, const data::DatasetShape& train_shape) {
   const comm::Communicator& world = context.world();
   const comm::Grid& grid = context.grid();
-  const config::RunConfig& config = context.config;
   std::vector<std::string> libraries;
   for (const auto& [word, backend] : config::gemm_backends) {
     if (!kernels::available(backend)) continue;
     const kernels::BlasInfo blas = kernels::blas_info(backend);
     libraries.push_back(
-        fmt::format("{} {}", name_and_version(blas.config), kernels_of(world.all_gather(blas.core))));
+        fmt::format("{} {}", name_and_version(blas.config), distinct(world.all_gather(blas.core))));
   }
   config::PlanTarget target;
-  target.cpu = kernels_of(world.all_gather(processor_name()));
+  target.cpu = distinct(world.all_gather(processor_name()));
   target.libraries = fmt::format("{}", fmt::join(libraries, "; "));
-  const model::Precision precision = config.model.precision;
-  target.precision = describe(precision, compute_of(world, precision));
+  target.precision = describe(config.model.precision, half_compute);
   target.blas_threads = config.kernels.blas_threads;
   for (const std::size_t width : model::widths_of(config.model, train_shape.features())) {
     target.widths.push_back(static_cast<int>(width));
@@ -155,40 +152,49 @@ config::PlanTarget plan_target(const RunContext& context, const data::DatasetSha
   target.microbatch =
       static_cast<int>(train::training_microbatches(config, grid.replicas(), grid.stages()).largest(samples));
   target.ranks = world.size();
-  target.nodes = context.topology.node_count();
+  target.nodes = context.topology().node_count();
   target.stages = grid.stages();
   return target;
 }
 
-std::optional<config::Plan> settle_plan(RunContext& context, const StartPoint& start, const GivenPlan& given,
-                                        const config::PlanTarget& here) {
-  const std::optional<NamedPlan> stored = stored_plan(context, start);
-  std::optional<config::Plan> plan;
-  const NamedPlan* kept = stored ? &*stored : nullptr;
-  if (stored) plan = usable(context, *stored, here);
+PlanInEffect settle_plan(const Context& context, const StartPoint& start, const GivenPlan& given,
+                         const config::PlanTarget& here) {
+  const std::optional<NamedPlan> stored = plan_of_checkpoint(context, start);
+  PlanInEffect found;
+  if (stored) found = {usable_part(context, *stored, here), stored->plan};
   if (given.unreadable) {
-    if (!plan) throw *given.unreadable;
-    context.log->warn("runconfig.plan is not used: {}", given.unreadable->what());
+    if (!found.plan) throw *given.unreadable;
+    context.log().warn("runconfig.plan is not used: {}", given.unreadable->what());
   }
-  if (!plan && given.plan && !(stored && stored->plan == given.plan->plan)) {
-    plan = usable(context, *given.plan, here);
-    if (plan) kept = &*given.plan;
+  if (!found.plan && given.plan && !(stored && stored->plan == given.plan->plan)) {
+    found.plan = usable_part(context, *given.plan, here);
+    if (found.plan) found.recorded = given.plan->plan;
   }
-  const auto everywhere = context.config.kernels.gemm;
-  const std::vector<model::LayerGemms> unplanned = {{everywhere, everywhere, everywhere}};
-  if (compute_of(context.world(), context.config.model.precision) == kernels::HalfCompute::emulated) {
-    context.manifest.add(library_entry, describe_libraries(plan ? plan->gemm : unplanned));
+  return found;
+}
+
+PlanInEffect settle_plan_elsewhere(const Context& context, const GivenPlan& given) {
+  if (given.unreadable) throw *given.unreadable;
+  if (given.plan) {
+    context.log().info("plan: {}: not used here: whether it holds, only the world itself can tell",
+                       given.plan->name);
   }
-  if (kept != nullptr) context.manifest.add(plan_entry, config::write_plan(kept->plan));
-  if (plan && plan->exchange_streams > 0) context.config.comm.exchange_streams = plan->exchange_streams;
-  if (start.checkpoint && !start.weights_only && (plan || stored)) {
-    const std::string changes =
-        manifest_changes(start.checkpoint->header().manifest, context.manifest, bit_entries_of_plan);
-    if (!changes.empty()) {
-      context.log->warn("since the checkpoint: {}: results go on equal to rounding, not to the bit", changes);
-    }
+  return {};
+}
+
+void add_to_manifest(const PlanInEffect& found, kernels::HalfCompute half_compute,
+                     kernels::GemmBackend unplanned, store::Manifest& manifest) {
+  if (half_compute == kernels::HalfCompute::emulated) {
+    const std::vector<model::LayerGemms> everywhere = {{unplanned, unplanned, unplanned}};
+    manifest.add(library_entry, describe_libraries(found.plan ? found.plan->gemm : everywhere));
   }
-  return plan;
+  if (found.recorded) manifest.add(plan_entry, config::write_plan(*found.recorded));
+}
+
+void warn_of_other_libraries(const store::Manifest& checkpointed, const store::Manifest& now, Logger& log) {
+  const std::string changes = manifest_changes(checkpointed, now, bit_entries_of_plan);
+  if (changes.empty()) return;
+  log.warn("since the checkpoint: {}: results go on equal to rounding, not to the bit", changes);
 }
 
 std::string describe(const config::Plan& plan) {

@@ -1,21 +1,24 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "data/epoch_plan.hpp"
-#include "setup/context.hpp"
 #include "store/checkpoint.hpp"
 
 namespace fcmnist::setup {
 
-/// Where training stands after `step` steps: what a checkpoint says of it, but for what only the loop knows.
+/// Where training stands after `step` steps, as a checkpoint says it. What only the loop knows is left out.
 store::TrainState position_after(std::int64_t step, const data::EpochPlan& plan, std::uint64_t seed,
                                  std::string_view labels_sha256);
 
-/// The same step must mean the same place in the same data, or the run that goes on is another one. Throws
-/// DataError, UsageError.
-void check_same_position(const RunContext& context, const store::TrainState& saved,
-                         const store::TrainState& now);
+/// Throws unless a step means the same place in the same data as when the checkpoint was written: otherwise
+/// this would be another run.
+///   saved     the position in the checkpoint; its samples and labels are compared with those of `now`
+///   data_dir  for the message of the DataError
+///   replicas  that are here now, for the message of the UsageError
+void check_same_position(const store::TrainState& saved, const store::TrainState& now,
+                         const std::string& data_dir, int replicas);
 
 }  // namespace fcmnist::setup

@@ -15,8 +15,8 @@ namespace fcmnist::setup {
 
 namespace {
 
-/// batch_size_per_replica may become the batch_size that it was on the replicas of then, so that a run can go
-/// on on another number of them.
+/// The checkpoint's batch_size_per_replica times its replicas may be given as batch_size, so that a run can go
+/// on with another number of replicas.
 void accept_same_global_batch(const store::Manifest& then, data::InputOptions& saved,
                               const data::InputOptions& now) {
   const store::ManifestValue* found = then.find("replicas");
@@ -28,28 +28,31 @@ void accept_same_global_batch(const store::Manifest& then, data::InputOptions& s
   saved.batch_size_per_replica = 0;
 }
 
-/// A run that goes on must be the run that was begun.
-void check_same_run(const RunContext& context, const store::Checkpoint& checkpoint) {
+/// The configuration of the checkpoint, without what a run that goes on may change or takes from there anyway.
+config::RunConfig comparable_config(const store::CheckpointHeader& header, const config::RunConfig& now) {
   config::Sources sources;
-  sources.yaml = checkpoint.header().config_yaml;
+  sources.yaml = header.config_yaml;
   sources.yaml_name = "configuration in the checkpoint";
   config::RunConfig saved = config::load(sources).config;
-  accept_same_global_batch(checkpoint.header().manifest, saved.train_input, context.config.train_input);
-  saved.model.mixed_precision = context.config.model.mixed_precision;  // see settle_arithmetic()
-  saved.model.half_type = context.config.model.half_type;
-  if (!context.config.optimizer.loss_scale.factor) {
-    saved.optimizer.loss_scale = context.config.optimizer.loss_scale;
+  accept_same_global_batch(header.manifest, saved.train_input, now.train_input);
+  saved.model.mixed_precision = now.model.mixed_precision;  // see settle_arithmetic()
+  saved.model.half_type = now.model.half_type;
+  if (!now.optimizer.loss_scale.factor) saved.optimizer.loss_scale = now.optimizer.loss_scale;
+  saved.run.plan = now.run.plan;  // the plan in effect is that of the checkpoint: settle_plan()
+  return saved;
+}
+
+/// A run that goes on must be the run that was begun.
+void check_same_run(const store::CheckpointHeader& header, const config::RunConfig& config,
+                    const store::Manifest& now, Logger& log) {
+  for (const std::string& line : config::check_resume(comparable_config(header, config), config)) {
+    log.info("{}", line);
   }
-  saved.run.plan = context.config.run.plan;  // the plan in effect is that of the checkpoint: settle_plan()
-  for (const std::string& line : config::check_resume(saved, context.config)) {
-    context.log->info("{}", line);
+  if (const auto changes = manifest_changes(header.manifest, now, noted_entries); !changes.empty()) {
+    log.info("since the checkpoint: {}", changes);
   }
-  const store::Manifest& then = checkpoint.header().manifest;
-  if (const auto changes = manifest_changes(then, context.manifest, noted_entries); !changes.empty()) {
-    context.log->info("since the checkpoint: {}", changes);
-  }
-  if (const auto changes = manifest_changes(then, context.manifest, bit_entries); !changes.empty()) {
-    context.log->warn("since the checkpoint: {}: results go on equal to rounding, not to the bit", changes);
+  if (const auto changes = manifest_changes(header.manifest, now, bit_entries); !changes.empty()) {
+    log.warn("since the checkpoint: {}: results go on equal to rounding, not to the bit", changes);
   }
 }
 
@@ -70,25 +73,26 @@ bool lies_in(const std::filesystem::path& file, const std::filesystem::path& dir
 
 }  // namespace
 
-StartPoint find_start_point(const RunContext& context, const store::ModelDir& model_dir) {
-  const config::CommandLine& arguments = *context.arguments;
+StartPoint find_start_point(const config::CommandLine& arguments, const config::RunConfig& config,
+                            const store::Manifest& now, Logger& log) {
+  const store::ModelDir model_dir(config.run.model_dir);
   std::optional<store::Checkpoint> given;
   if (!arguments.checkpoint_path.empty()) given = store::Checkpoint::read(arguments.checkpoint_path);
 
   std::optional<store::Checkpoint> own;
-  if (!arguments.restart) own = newest_intact_checkpoint(model_dir, *context.log);
+  if (!arguments.restart) own = newest_intact_checkpoint(model_dir, log);
   if (own && given && !arguments.is_pretrained_checkpoint &&
       lies_in(arguments.checkpoint_path, model_dir.path())) {
     check_not_older(*given, arguments.checkpoint_path, own->header().state.step, model_dir);
   }
   if (own) {
-    if (given)
-      context.log->info("the run in {} goes on; --checkpoint_path was where it began",
-                        model_dir.path().string());
-    check_same_run(context, *own);
+    if (given) {
+      log.info("the run in {} goes on; --checkpoint_path was where it began", model_dir.path().string());
+    }
+    check_same_run(own->header(), config, now, log);
     return {std::move(own), false};
   }
-  if (given && !arguments.is_pretrained_checkpoint) check_same_run(context, *given);
+  if (given && !arguments.is_pretrained_checkpoint) check_same_run(given->header(), config, now, log);
   return {std::move(given), arguments.is_pretrained_checkpoint};
 }
 
@@ -112,20 +116,23 @@ std::optional<store::Checkpoint> newest_intact_checkpoint(const store::ModelDir&
       "--restart moves them aside and starts over");
 }
 
-Start::Start(const RunContext& context) {
-  const store::ModelDir model_dir(context.config.run.model_dir);
+LockedStart lock_start_point(const Context& context) {
+  const store::ModelDir model_dir(context.config().run.model_dir);
   double lock_s = 0.0;  // the lock of a node that has died is waited for
-  on_root(context, [&] {
+  on_root(context.world(), [&] {
     model_dir.ensure_writable();
     lock_s = std::chrono::duration<double>(store::ModelDirLock::longest_wait(model_dir)).count();
   });
+  LockedStart start;
   on_root(
-      context,
+      context.world(),
       [&] {
-        lock.emplace(model_dir, *context.log);
-        point = find_start_point(context, model_dir);
+        start.lock = std::make_unique<store::ModelDirLock>(model_dir, context.log());
+        start.point =
+            find_start_point(context.arguments(), context.config(), context.manifest(), context.log());
       },
       context.world().max(lock_s));
+  return start;
 }
 
 }  // namespace fcmnist::setup

@@ -43,8 +43,8 @@ TEST(ManifestChanges, AnEntryThatIsNotThereIsPassedOver) {
 
 TEST(KernelsOf, NamesEachKindOnce) {
   const std::vector<std::string> alike = {"Haswell", "Haswell"}, mixed = {"Zen", "Haswell", "Zen"};
-  EXPECT_EQ(kernels_of(alike), "Haswell");
-  EXPECT_EQ(kernels_of(mixed), "Zen, Haswell");
+  EXPECT_EQ(distinct(alike), "Haswell");
+  EXPECT_EQ(distinct(mixed), "Zen, Haswell");
 }
 
 TEST(NameAndVersion, IsTheFirstTwoWords) {
