@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "core/text.hpp"
+
 namespace fcmnist::run {
 
 void Progress::add(const train::StepResult& step) {
