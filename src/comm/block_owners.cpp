@@ -4,15 +4,6 @@
 
 namespace fcmnist::comm {
 
-namespace {
-
-std::size_t most_owned(int node_ranks, std::size_t blocks) {
-  const auto ranks = static_cast<std::size_t>(node_ranks);
-  return (blocks + ranks - 1) / ranks;
-}
-
-}  // namespace
-
 BlockOwners::BlockOwners(const Topology& topology, const Layout& layout, bool give_way)
     : topology_(&topology),
       blocks_(blocks_of(layout)),
@@ -28,8 +19,13 @@ BlockOwners::BlockOwners(const Topology& topology, const Layout& layout, bool gi
   }
 }
 
+std::size_t BlockOwners::owned_count(std::size_t blocks, int node_ranks, int node_rank) {
+  const auto ranks = static_cast<std::size_t>(node_ranks);
+  return (blocks + ranks - 1 - static_cast<std::size_t>(node_rank)) / ranks;
+}
+
 std::size_t BlockOwners::bytes_per_rank(const Seat& seat, const Layout& layout) {
-  return most_owned(seat.node_ranks, blocks_of(layout).size()) * sizeof(double);
+  return owned_count(blocks_of(layout).size(), seat.node_ranks, 0) * sizeof(double);
 }
 
 /// The block with index b is number b / R of rank b mod R.

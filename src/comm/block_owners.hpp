@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -34,7 +35,11 @@ class BlockOwners {
 
   /// Collective over the node: what the owners wrote is seen by all ranks, and gradients may be overwritten.
   void publish() { barrier_.wait(); }
+  /// How often this rank has waited for the others of its node in one of these functions.
+  [[nodiscard]] std::uint64_t waits() const { return barrier_.waits(); }
 
+  /// How many of `blocks` blocks a rank owns: the first rank of a node owns the most, the last one the least.
+  static std::size_t owned_count(std::size_t blocks, int node_ranks, int node_rank);
   /// Bytes of shared memory that one rank of the node allocates.
   static std::size_t bytes_per_rank(const Seat& seat, const Layout& layout);
 

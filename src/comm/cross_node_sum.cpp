@@ -26,6 +26,13 @@ std::size_t longest(std::span<const Range> parts) {
 
 }  // namespace
 
+std::size_t bytes_sent_between_nodes(std::span<const Range> parts, int nodes, int node,
+                                     std::size_t wire_bytes) {
+  std::size_t bytes = 0;
+  for (const Range& part : parts) bytes += ring_bytes_sent(part.size(), nodes, node, wire_bytes);
+  return bytes;
+}
+
 template <class Number>
 CrossNodeSum<Number>::CrossNodeSum(const Topology& topology, const Layout& layout,
                                    NodeGradients<Number>& gradients, std::span<const Range> parts,

@@ -20,6 +20,13 @@ namespace fcmnist::comm {
 /// Parts that one sender has on their way, so that the network is busy while it adds one.
 constexpr int rings_at_once = 4;
 
+/// Bytes of a gradient that a node sends in a step, without the small numbers.
+///   parts       of the flat gradient
+///   node        its place among the nodes
+///   wire_bytes  of one number, see wire_number_bytes()
+std::size_t bytes_sent_between_nodes(std::span<const Range> parts, int nodes, int node,
+                                     std::size_t wire_bytes);
+
 /// The sum of gradients over several nodes, part by part, behind the rest of the backward pass.
 ///
 /// A part goes through three hands: every rank of a node has written it; every rank has added up the node's

@@ -19,6 +19,8 @@ class NodeBarrier {
 
   /// Waits for all ranks of the node. Throws CommError as PolledWait does.
   void wait();
+  /// How often this rank has waited.
+  [[nodiscard]] std::uint64_t waits() const { return count_; }
 
  private:
   const Topology* topology_;

@@ -23,6 +23,12 @@ struct RingAllreduce<Number>::Requests {
 
 namespace {
 
+/// The numbers of a chunk. Indices go round.
+Range chunk_of(std::size_t count, int ranks, int index) {
+  return share_of(count, static_cast<std::size_t>(ranks),
+                  static_cast<std::size_t>((index % ranks + ranks) % ranks));
+}
+
 void add_to(std::span<float> sum, const float* numbers) {
   for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += numbers[i];
 }
@@ -51,6 +57,13 @@ void widen_into(std::span<float> numbers, const BFloat16* halves, bool add) {
 
 }  // namespace
 
+/// In each half of the steps a rank sends all chunks but one: first all but the one that it completes itself,
+/// then all but the next one, which its right neighbour has completed.
+std::size_t ring_bytes_sent(std::size_t count, int ranks, int rank, std::size_t wire_bytes) {
+  const std::size_t kept = chunk_of(count, ranks, rank + 1).size() + chunk_of(count, ranks, rank + 2).size();
+  return (2 * count - kept) * wire_bytes;
+}
+
 template <class Number>
 RingAllreduce<Number>::RingAllreduce(const Communicator& group, std::size_t max_count, int tag, WireType wire)
     : group_(&group),
@@ -75,9 +88,7 @@ RingAllreduce<Number>::RingAllreduce(RingAllreduce&&) noexcept = default;
 
 template <class Number>
 std::span<Number> RingAllreduce<Number>::chunk(int index) const {
-  const int size = group_->size();
-  const Range part = share_of(numbers_.size(), static_cast<std::size_t>(size),
-                              static_cast<std::size_t>((index % size + size) % size));
+  const Range part = chunk_of(numbers_.size(), group_->size(), index);
   return numbers_.subspan(part.begin, part.size());
 }
 
@@ -87,7 +98,7 @@ void RingAllreduce<Number>::start(std::span<Number> numbers) {
   FCMNIST_CHECK(numbers.size() <= max_count_, fmt::format("{}, at most {}", numbers.size(), max_count_));
   numbers_ = numbers;
   step_ = 0;
-  steps_ = 2 * (group_->size() - 1);
+  steps_ = ring_steps(group_->size());
   if (steps_ == 0) return;
   if constexpr (std::is_same_v<Number, float>) {
     if (half_in_.size() > 0) round_in_place(numbers_);

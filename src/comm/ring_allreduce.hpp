@@ -11,6 +11,19 @@
 
 namespace fcmnist::comm {
 
+/// Messages that each rank sends one after the other in a sum over `ranks` ranks.
+constexpr int ring_steps(int ranks) { return 2 * (ranks - 1); }
+
+/// Bytes of one number on the wire.
+///   number_bytes  its bytes in memory
+constexpr std::size_t wire_number_bytes(WireType wire, std::size_t number_bytes) {
+  return wire == WireType::bfloat16 ? sizeof(BFloat16) : number_bytes;
+}
+
+/// Bytes that `rank` sends in a sum of `count` numbers over `ranks` ranks.
+///   wire_bytes  of one number
+std::size_t ring_bytes_sent(std::size_t count, int ranks, int rank, std::size_t wire_bytes);
+
 /// Sum of arrays over the ranks of a group, by messages between neighbours in a ring: reduce-scatter,
 /// then all-gather. It runs behind other work: start() posts the first messages, progress() does what can be
 /// done without waiting.

@@ -23,6 +23,9 @@ class EpochOrder {
   /// Durstenfeld, "Algorithm 235", CACM 7 (1964).
   std::span<const std::uint32_t> order(std::uint64_t epoch);
 
+  /// Memory that the order of so many samples takes.
+  static constexpr std::size_t bytes(std::size_t samples) { return samples * sizeof(std::uint32_t); }
+
  private:
   void shuffle_for(std::uint64_t epoch);
 

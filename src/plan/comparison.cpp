@@ -9,7 +9,7 @@ namespace fcmnist::plan {
 
 namespace {
 
-/// The number that `part` of the others lie below: 0.5 is the median.
+/// The number below which the fraction `part` of the numbers lies: 0.5 gives the median.
 double quantile(std::vector<double> numbers, double part) {
   const auto at = numbers.begin() + static_cast<std::ptrdiff_t>(part * static_cast<double>(numbers.size()));
   std::ranges::nth_element(numbers, at);

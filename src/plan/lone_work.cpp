@@ -19,7 +19,7 @@ LoneWork::LoneWork(const config::RunConfig& config, const comm::Topology& topolo
       gradient_(mlp.layout()),
       ids_(samples) {
   const model::WorkingWeights working(mlp.layout(), mlp.precision(), weights_.data());
-  mlp.initialize(config.run.seed, gradient_.view());  // for the weights: nobody reads the gradient
+  mlp.initialize(config.run.seed, gradient_.view());  // lent to the masters, since nobody reads the gradient
   working.round({0, mlp.layout().size()}, gradient_.view());
   work_ = train::make_stage_work({.grid = &grid_,
                                   .mlp = &mlp,

@@ -16,20 +16,20 @@
 
 namespace fcmnist::plan {
 
-/// The work of a stage by itself, to be timed: initial weights, a gradient that nobody uses, and neither
-/// neighbours nor an exchange.
+/// The work of a stage by itself, so that it can be timed. It has initial weights and a gradient that nobody
+/// uses, and neither neighbours nor an exchange.
 class LoneWork {
  public:
   /// `topology`, `mlp` and `dataset` must outlive it.
-  ///   topology  of all ranks that make one, of which none waits for the others
+  ///   topology  all ranks that make such a work; none of them waits for the others
   ///   mlp       the layers of the stage
-  ///   nodes     that have ranks of it, on which the parts of its gradient depend
-  ///   samples   of a microbatch
+  ///   nodes     how many have ranks of the stage, on which the parts of its gradient depend
+  ///   samples   size of a microbatch
   LoneWork(const config::RunConfig& config, const comm::Topology& topology, const model::Mlp& mlp, int nodes,
            const data::Dataset& dataset, std::size_t samples);
 
-  /// Forward and backward of a microbatch, of other samples each time, so that they come from memory as in
-  /// training. observer() has its times.
+  /// Forward and backward of a microbatch. Its samples are others each time, so that they come from memory as
+  /// in training. observer() has its times.
   void compute_microbatch(const std::function<void()>& on_part = [] {});
 
   [[nodiscard]] train::StageWork& work() { return *work_; }

@@ -4,8 +4,11 @@
 #include <limits>
 #include <map>
 
-#include "comm/stage_link.hpp"
+#include "comm/block_owners.hpp"
+#include "comm/cross_node_sum.hpp"
+#include "data/epoch_order.hpp"
 #include "optim/update.hpp"
+#include "store/checkpoint.hpp"
 #include "train/evaluator.hpp"
 #include "train/gradient_sum.hpp"
 #include "train/microbatches.hpp"
@@ -19,9 +22,11 @@ namespace fcmnist::plan {
 
 namespace {
 
-constexpr std::size_t program_bytes = std::size_t{20} << 20;  // of a rank: program, libraries, MPI
+using Purpose = comm::StageLink::Purpose;
 
-/// Ranks of a stage on each of its nodes.
+constexpr std::size_t program_bytes = std::size_t{20} << 20;  // one rank's program, libraries and MPI
+
+/// How many of `ranks` each node has, by the number of the node.
 std::map<int, int> ranks_by_node(std::span<const comm::RankPlacement> placement, Range ranks) {
   std::map<int, int> nodes;
   for (const comm::RankPlacement& rank : placement.subspan(ranks.begin, ranks.size())) ++nodes[rank.node];
@@ -40,134 +45,186 @@ Range over_replicas(int replicas, Count count) {
 }
 
 Range samples_of_replicas(const train::Microbatches& microbatches, std::size_t samples, int replicas) {
-  return over_replicas(replicas, [&](int replica) {
-    const std::size_t count = microbatches.count(samples, replica);
-    return microbatches.of(samples, replica, count - 1).end - microbatches.of(samples, replica, 0).begin;
-  });
+  return over_replicas(replicas, [&](int r) { return microbatches.samples_of(samples, r).size(); });
 }
 
-StageMapping map_stage(const model::Mlp& mlp, model::LayerRange layers, Range ranks,
-                       const std::map<int, int>& nodes, bool reproducible) {
-  const auto fewer = [](const auto& a, const auto& b) { return a.second < b.second; };
-  const auto [least, most] = std::minmax_element(nodes.begin(), nodes.end(), fewer);
-  const std::size_t blocks = blocks_of(mlp.layout()).size();
-  const auto at_least = static_cast<std::size_t>(least->second);
-  const auto at_most = static_cast<std::size_t>(most->second);
+/// What a node needs and sends.
+struct NodeUse {
+  std::size_t shared = 0;    ///< bytes of its windows
+  std::size_t of_ranks = 0;  ///< bytes of its ranks, programs included
+  std::size_t sent = 0;      ///< bytes per step
+};
+
+/// Maps a training run stage by stage. What a node needs grows from stage to stage.
+class TrainingMapper {
+ public:
+  TrainingMapper(const config::RunConfig& config, const train::Shapes& shapes,
+                 std::span<const model::LayerRange> stages, std::span<const comm::RankPlacement> placement)
+      : config_(&config),
+        shapes_(&shapes),
+        widths_(model::widths_of(config.model, shapes.train.features())),
+        stage_count_(static_cast<int>(stages.size())),
+        optimizer_arrays_(optim::state_arrays(config.optimizer).size()) {
+    mapping_.placement.assign(placement.begin(), placement.end());
+    mapping_.replicas = mapping_.ranks() / stage_count_;
+    for (const comm::RankPlacement& rank : placement) {
+      nodes_[rank.node].shared = train::shared_bytes_of_node(shapes);
+    }
+    mapping_.nodes = static_cast<int>(nodes_.size());
+  }
+
+  Mapping map(std::span<const model::LayerRange> stages) {
+    map_step();
+    for (const model::LayerRange& layers : stages) add_stage(layers);
+    add_checkpoint();
+    for (const auto& [node, use] : nodes_) {
+      mapping_.shared_on_a_node = std::max(mapping_.shared_on_a_node, use.shared);
+      mapping_.memory_on_a_node = std::max(mapping_.memory_on_a_node, use.shared + use.of_ranks);
+      mapping_.sent_between_nodes = std::max(mapping_.sent_between_nodes, use.sent);
+    }
+    return std::move(mapping_);
+  }
+
+ private:
+  void map_step();
+  void add_stage(model::LayerRange layers);
+  [[nodiscard]] StageMapping map_stage(const model::Mlp& mlp, model::LayerRange layers, Range ranks,
+                                       const std::map<int, int>& nodes) const;
+  [[nodiscard]] PrivateMemory private_memory_of(const model::Mlp& mlp, int stage) const;
+  void add_node(int node, int ranks, std::size_t windows, PrivateMemory of_rank);
+  [[nodiscard]] std::size_t window_bytes(const Layout& layout, int ranks, int nodes) const;
+  void add_checkpoint();
+
+  const config::RunConfig* config_;
+  const train::Shapes* shapes_;
+  std::vector<std::size_t> widths_;
+  int stage_count_;
+  std::size_t optimizer_arrays_;
+  std::size_t most_microbatches_ = 0;  ///< of a full step, on the replica that has the most
+  Mapping mapping_;
+  std::map<int, NodeUse> nodes_;
+};
+
+/// How the samples of a step are cut, and in which numbers its gradient is summed.
+void TrainingMapper::map_step() {
+  const int replicas = mapping_.replicas;
+  const std::size_t samples = train::largest_step(*config_, replicas, shapes_->train.samples);
+  const train::Microbatches microbatches = train::training_microbatches(*config_, replicas, stage_count_);
+  most_microbatches_ = train::most_training_microbatches(*config_, replicas, stage_count_);
+  mapping_.step_samples = samples;
+  mapping_.replica_microbatches =
+      over_replicas(replicas, [&](int r) { return microbatches.count(samples, r); });
+  mapping_.replica_samples = samples_of_replicas(microbatches, samples, replicas);
+  mapping_.microbatch_samples = microbatches.largest(samples);
+  mapping_.number_bytes =
+      train::gradient_number_bytes(config_->run.reproducible, most_microbatches_, mapping_.nodes);
+  mapping_.wire_bytes = comm::wire_number_bytes(config_->comm.wire_type, mapping_.number_bytes);
+}
+
+void TrainingMapper::add_stage(model::LayerRange layers) {
+  // Stages lie one after the other in rank order: stage s has the ranks from s * replicas on.
+  const std::size_t s = mapping_.stages.size();
+  const auto replicas = static_cast<std::size_t>(mapping_.replicas);
+  const Range ranks{s * replicas, (s + 1) * replicas};
+  const std::map<int, int> node_ranks = ranks_by_node(mapping_.placement, ranks);
+  const model::Mlp mlp(widths_, config_->model, config_->kernels.gemm, layers);
+  const StageMapping& stage = mapping_.stages.emplace_back(map_stage(mlp, layers, ranks, node_ranks));
+  const PrivateMemory of_rank = private_memory_of(mlp, static_cast<int>(s));
+
+  int place = 0;                       // of the node in the rings of the stage
+  std::map<int, std::size_t> windows;  // by the ranks of the node, since nodes with as many ranks are alike
+  for (const auto& [node, count] : node_ranks) {
+    if (!windows.contains(count)) windows[count] = window_bytes(mlp.layout(), count, stage.nodes);
+    add_node(node, count, windows[count], of_rank);
+    nodes_[node].sent +=
+        comm::bytes_sent_between_nodes(stage.parts, stage.nodes, place++, mapping_.wire_bytes);
+  }
+  if (s > 0) {
+    // The activations come from the stage before, and their gradients go back.
+    mapping_.sent_between_stages +=
+        2 * mapping_.replica_samples.end * mlp.inputs() * model::number_bytes(mlp.precision());
+  }
+}
+
+StageMapping TrainingMapper::map_stage(const model::Mlp& mlp, model::LayerRange layers, Range ranks,
+                                       const std::map<int, int>& nodes) const {
+  const auto by_ranks = [](const auto& a, const auto& b) { return a.second < b.second; };
+  const auto [smallest, largest] = std::minmax_element(nodes.begin(), nodes.end(), by_ranks);
+  const int fewest = smallest->second, most = largest->second;
   StageMapping stage;
   stage.layers = layers;
   stage.ranks = ranks;
   stage.nodes = static_cast<int>(nodes.size());
-  stage.most_node_ranks = most->second;
+  stage.most_node_ranks = most;
   stage.parameters = mlp.layout().parameter_count();
   stage.numbers = mlp.layout().size();
   stage.inputs = mlp.inputs();
   stage.outputs = mlp.outputs();
-  stage.blocks = blocks;
-  stage.least_owned = blocks / at_most;
-  stage.most_owned = (blocks + at_least - 1) / at_least;
-  stage.parts = train::ranges_of(train::gradient_parts(mlp, stage.nodes, reproducible));
+  stage.blocks = blocks_of(mlp.layout()).size();
+  // Each node has all blocks: the fewer ranks it has, the more blocks each of them owns.
+  stage.least_owned = comm::BlockOwners::owned_count(stage.blocks, most, most - 1);
+  stage.most_owned = comm::BlockOwners::owned_count(stage.blocks, fewest, 0);
+  stage.parts = train::ranges_of(train::gradient_parts(mlp, stage.nodes, config_->run.reproducible));
   return stage;
 }
 
-/// Of a rank of stage `s`, its first one.
-PrivateMemory private_memory_of(const config::RunConfig& config, const train::Shapes& shapes,
-                                const Mapping& mapping, const model::Mlp& mlp, int s) {
-  const auto stages = static_cast<int>(mapping.stages.size());
-  using Purpose = comm::StageLink::Purpose;
+/// Without windows: whether they are private depends on the node.
+PrivateMemory TrainingMapper::private_memory_of(const model::Mlp& mlp, int stage) const {
   PrivateMemory memory;
-  memory.weights = mlp.layout().size() * model::number_bytes(mlp.precision());
   const auto add_work = [&](Purpose purpose, std::size_t samples) {
-    const train::StageWorkBytes bytes = train::stage_work_bytes(purpose, stages, s, mlp, samples);
+    const train::StageWorkBytes bytes = train::stage_work_bytes(purpose, stage_count_, stage, mlp, samples);
     memory.activations += bytes.activations;
     memory.messages += bytes.messages;
   };
-  add_work(Purpose::training, mapping.microbatch_samples);
-  if (shapes.eval) {
+  memory.weights = train::ModelState::private_bytes(mlp.layout(), mlp.precision());
+  add_work(Purpose::training, mapping_.microbatch_samples);
+  if (shapes_->eval) {
     add_work(Purpose::evaluation,
-             train::Evaluator::microbatch(config, mapping.replicas, stages, shapes.eval->samples));
+             train::Evaluator::microbatch(*config_, mapping_.replicas, stage_count_, shapes_->eval->samples));
   }
-  memory.other = shapes.train.samples * sizeof(std::uint32_t);
-  if (mapping.number_bytes > sizeof(float)) memory.other += mlp.layout().size() * sizeof(float);
+  memory.other = data::EpochOrder::bytes(shapes_->train.samples) +
+                 train::gradient_sum_private_bytes(config_->run.reproducible, most_microbatches_,
+                                                   mapping_.nodes, mlp.layout());
   return memory;
 }
 
-/// What grows from node to node while stages are added.
-struct NodeUse {
-  std::size_t shared = 0, own = 0, sent = 0;
-};
+/// Adds the ranks that a node has of a stage. The windows of a rank without others are memory of its own.
+void TrainingMapper::add_node(int node, int ranks, std::size_t windows, PrivateMemory of_rank) {
+  NodeUse& use = nodes_[node];
+  if (ranks == 1) {
+    of_rank.windows = windows;
+  } else {
+    use.shared += windows;
+  }
+  use.of_ranks += static_cast<std::size_t>(ranks) * (of_rank.total() + program_bytes);
+  if (of_rank.total() > mapping_.private_memory.total()) mapping_.private_memory = of_rank;
+}
+
+/// The windows of a stage on a node that has `ranks` of its ranks, one of which is the leader.
+///   nodes  how many nodes have ranks of the stage
+std::size_t TrainingMapper::window_bytes(const Layout& layout, int ranks, int nodes) const {
+  const auto of_rank = [&](bool is_leader) {
+    return train::window_bytes_of_rank(*config_, mapping_.replicas, stage_count_, mapping_.nodes,
+                                       {ranks, is_leader, nodes}, layout);
+  };
+  return of_rank(true) + static_cast<std::size_t>(ranks - 1) * of_rank(false);
+}
+
+/// Rank 0 makes the checkpoint of the whole network.
+void TrainingMapper::add_checkpoint() {
+  const model::Mlp network(widths_, config_->model, config_->kernels.gemm);
+  mapping_.saving_on_rank_0 =
+      train::ModelState::gathered_bytes(stage_count_, network.layout(), optimizer_arrays_) +
+      store::checkpoint_image_bytes(network.layout(), optimizer_arrays_);
+  nodes_[mapping_.placement.front().node].of_ranks += mapping_.saving_on_rank_0;
+}
 
 }  // namespace
 
 Mapping map_training(const config::RunConfig& config, const train::Shapes& shapes,
                      std::span<const model::LayerRange> stages,
                      std::span<const comm::RankPlacement> placement) {
-  const auto stage_count = static_cast<int>(stages.size());
-  Mapping mapping;
-  mapping.placement.assign(placement.begin(), placement.end());
-  mapping.replicas = mapping.ranks() / stage_count;
-  std::map<int, NodeUse> nodes;
-  for (const comm::RankPlacement& rank : placement)
-    nodes[rank.node].shared = train::shared_bytes_of_node(shapes);
-  mapping.nodes = static_cast<int>(nodes.size());
-
-  const std::size_t samples = std::min(train::step_batch(config, mapping.replicas), shapes.train.samples);
-  const train::Microbatches microbatches =
-      train::training_microbatches(config, mapping.replicas, stage_count);
-  mapping.step_samples = samples;
-  mapping.replica_microbatches =
-      over_replicas(mapping.replicas, [&](int r) { return microbatches.count(samples, r); });
-  mapping.replica_samples = samples_of_replicas(microbatches, samples, mapping.replicas);
-  mapping.microbatch_samples = microbatches.largest(samples);
-  mapping.number_bytes = train::gradient_number_bytes(
-      config.run.reproducible, microbatches.most(train::step_batch(config, mapping.replicas)), mapping.nodes);
-  mapping.wire_bytes =
-      config.comm.wire_type == comm::WireType::bfloat16 ? sizeof(BFloat16) : mapping.number_bytes;
-
-  const auto widths = model::widths_of(config.model, shapes.train.features());
-  for (int s = 0; s < stage_count; ++s) mapping.stages.emplace_back();
-  for (int s = 0; s < stage_count; ++s) {
-    const auto index = static_cast<std::size_t>(s);
-    const auto replicas = static_cast<std::size_t>(mapping.replicas);
-    const Range ranks{index * replicas, (index + 1) * replicas};
-    const std::map<int, int> of_stage = ranks_by_node(placement, ranks);
-    const model::Mlp mlp(widths, config.model, config.kernels.gemm, stages[index]);
-    mapping.stages[index] = map_stage(mlp, stages[index], ranks, of_stage, config.run.reproducible);
-
-    PrivateMemory own = private_memory_of(config, shapes, mapping, mlp, s);
-    const auto p = of_stage.size();
-    const std::size_t sent = 2 * (p - 1) * mlp.layout().size() / p * mapping.wire_bytes;
-    std::map<int, std::size_t> windows_by_ranks;  // nodes are alike
-    for (const auto& [node, count] : of_stage) {
-      auto [windows, is_new] = windows_by_ranks.try_emplace(count, 0);
-      const auto bytes = [&](bool is_leader) {
-        return train::window_bytes_of_rank(config, mapping.replicas, stage_count, mapping.nodes,
-                                           {count, is_leader, static_cast<int>(p)}, mlp.layout());
-      };
-      const auto ranks_here = static_cast<std::size_t>(count);
-      if (is_new) windows->second = bytes(true) + (ranks_here - 1) * bytes(false);
-      own.windows = count == 1 ? windows->second : 0;
-      if (count > 1) nodes[node].shared += windows->second;
-      nodes[node].own += ranks_here * (own.total() + program_bytes);
-      if (own.total() > mapping.private_memory.total()) mapping.private_memory = own;
-      nodes[node].sent += sent;
-    }
-    if (s == 0) {
-      // Weights and optimizer state: the image, a copy of it, and with stages what they are gathered in.
-      const std::size_t arrays = 1 + optim::state_arrays(config.optimizer).size();
-      mapping.saving_on_rank_0 =
-          (stage_count > 1 ? 3U : 2U) * arrays * mlp.network_layout().size() * sizeof(float);
-      nodes[placement.front().node].own += mapping.saving_on_rank_0;
-    } else {
-      mapping.sent_between_stages +=
-          2 * mapping.replica_samples.end * mlp.inputs() * model::number_bytes(mlp.precision());
-    }
-  }
-  for (const auto& [node, use] : nodes) {
-    mapping.shared_on_a_node = std::max(mapping.shared_on_a_node, use.shared);
-    mapping.memory_on_a_node = std::max(mapping.memory_on_a_node, use.shared + use.own);
-    mapping.sent_between_nodes = std::max(mapping.sent_between_nodes, use.sent);
-  }
-  return mapping;
+  return TrainingMapper(config, shapes, stages, placement).map(stages);
 }
 
 EvaluationMapping map_evaluation(const config::RunConfig& config, const data::DatasetShape& shape,
@@ -179,14 +236,15 @@ EvaluationMapping map_evaluation(const config::RunConfig& config, const data::Da
   mapping.samples = train::Evaluator::samples_to_score(config, ranks, shape.samples);
   const train::Microbatches microbatches = train::evaluation_microbatches(config, ranks, 1, mapping.samples);
   mapping.rank_samples = samples_of_replicas(microbatches, mapping.samples, ranks);
-  mapping.private_memory = model::workspace_bytes(mlp, microbatches.largest(mapping.samples)) +
-                           mlp.layout().size() * model::number_bytes(mlp.precision());
+  const train::StageWorkBytes work =
+      train::stage_work_bytes(Purpose::evaluation, 1, 0, mlp, microbatches.largest(mapping.samples));
+  mapping.private_memory = train::ModelState::private_bytes(mlp.layout(), mlp.precision()) + work.activations;
   for (const auto& [node, count] : ranks_by_node(placement, {0, placement.size()})) {
-    const std::size_t bytes = train::SharedDataset::bytes(shape) +
-                              train::ModelState::shared_bytes({count}, mlp.layout(), mlp.precision(), 0);
-    mapping.shared_on_a_node = std::max(mapping.shared_on_a_node, bytes);
-    const std::size_t own = static_cast<std::size_t>(count) * (mapping.private_memory + program_bytes);
-    mapping.memory_on_a_node = std::max(mapping.memory_on_a_node, bytes + own);
+    const std::size_t shared = train::SharedDataset::bytes(shape) +
+                               train::ModelState::shared_bytes({count}, mlp.layout(), mlp.precision(), 0);
+    const std::size_t of_ranks = static_cast<std::size_t>(count) * (mapping.private_memory + program_bytes);
+    mapping.shared_on_a_node = std::max(mapping.shared_on_a_node, shared);
+    mapping.memory_on_a_node = std::max(mapping.memory_on_a_node, shared + of_ranks);
   }
   return mapping;
 }

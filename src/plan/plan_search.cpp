@@ -3,33 +3,31 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
 #include <numeric>
 #include <span>
+#include <utility>
 
-#include "comm/session.hpp"
 #include "config/readers.hpp"
 #include "kernels/gemm.hpp"
 #include "model/layer_placement.hpp"
 #include "model/precision.hpp"
 #include "plan/comparison.hpp"
+#include "plan/exchange_timer.hpp"
 #include "plan/product_timer.hpp"
-#include "train/gradient_sum.hpp"
-#include "train/step_time.hpp"
-#include "train/trainer.hpp"
 
 namespace fcmnist::plan {
 
 namespace {
 
 using kernels::GemmBackend;
+using Layers = std::vector<LayerTime>;  ///< the layers of the network in one round
 
-constexpr double timing_s = 0.8;  // of each of two
+constexpr double timing_s = 0.8;  // each call of time_products() may take so long
 constexpr int most_streams = 8;
 
 std::string name_of(GemmBackend backend) { return config::write_choice(backend, config::gemm_backends); }
 
-/// What has a library of its own.
+/// A product of a layer, for which a library is chosen.
 struct Product {
   const char* name;
   double LayerTime::*time_s;
@@ -43,15 +41,23 @@ constexpr Product products[] = {
 
 /// One number of each round.
 template <class Number>
-std::vector<double> by_round(const std::vector<std::vector<LayerTime>>& rounds, Number number) {
+std::vector<double> by_round(const std::vector<Layers>& rounds, Number number) {
   std::vector<double> numbers;
-  for (const std::vector<LayerTime>& layers : rounds) numbers.push_back(number(layers));
+  for (const Layers& layers : rounds) numbers.push_back(number(layers));
   return numbers;
 }
 
 double total_s(std::span<const LayerTime> layers) {
   return std::accumulate(layers.begin(), layers.end(), 0.0,
                          [](double sum, const LayerTime& layer) { return sum + layer.total_s(); });
+}
+
+double slowest_stage_s(std::span<const LayerTime> layers, std::span<const model::LayerRange> stages) {
+  double most_s = 0.0;
+  for (const auto [begin, end] : stages) {
+    most_s = std::max(most_s, total_s(layers.subspan(begin, end - begin)));
+  }
+  return most_s;
 }
 
 std::string row(const std::string& what, const std::string& from, const std::string& to,
@@ -77,24 +83,34 @@ class Search {
     if (compute_ == kernels::HalfCompute::emulated) {
       choose_libraries();
     } else {
-      found_.report.push_back(fmt::format("products: {}: no library to choose",
-                                          model::describe(config_->model.precision, compute_)));
+      report(fmt::format("products: {}: no library to choose",
+                         model::describe(config_->model.precision, compute_)));
     }
     check_whole_step();
     if (grid_->stages() > 1) place_stages();
     choose_streams();
-    if (found_.report.empty()) {
-      found_.report.emplace_back("nothing to choose: one library in this build, one node, one stage");
-    }
+    if (found_.report.empty()) report("nothing to choose: one library in this build, one node, one stage");
     return std::move(found_);
   }
 
  private:
   [[nodiscard]] std::size_t layers() const { return widths_.size() - 1; }
+  void report(std::string line) { found_.report.push_back(std::move(line)); }
+  [[nodiscard]] Comparison compare_on_all_ranks(std::span<const double> base,
+                                                std::span<const double> other) const {
+    return of_slowest_rank(*world_, compare(base, other));
+  }
+
   void choose_libraries();
+  void try_library(GemmBackend other);
   void check_whole_step();
+  void keep_if_faster(std::vector<Layers> with_choice);
   void place_stages();
   void choose_streams();
+  [[nodiscard]] std::vector<int> streams_to_try() const;
+  [[nodiscard]] model::Mlp my_stage() const;
+  [[nodiscard]] bool has_room_for_exchanges(const model::Mlp& mlp, std::size_t count) const;
+  void take_fastest(const std::vector<int>& streams, const std::vector<std::vector<double>>& seconds);
 
   const config::RunConfig* config_;
   const comm::Grid* grid_;
@@ -104,7 +120,7 @@ class Search {
   kernels::HalfCompute compute_;
   bool give_way_;
   FoundPlan found_;
-  std::vector<std::vector<LayerTime>> rounds_;  ///< of the libraries that were chosen
+  std::vector<Layers> rounds_;  ///< times with the libraries that were chosen
 };
 
 void Search::choose_libraries() {
@@ -112,156 +128,128 @@ void Search::choose_libraries() {
   found_.plan.gemm.assign(layers(), {now, now, now});
   for (const auto& [word, other] : config::gemm_backends) {
     if (other == now || !kernels::available(other)) continue;
-    found_.report.push_back(
+    report(
         fmt::format("products of a microbatch of {} samples: {} against {}", samples_, name_of(now), word));
-    const auto times = time_products(*config_, *grid_, widths_, samples_, {now, other}, timing_s);
-    for (std::size_t i = 0; i < layers(); ++i) {
-      for (const auto [name, time_s, library] : products) {
-        if (i == 0 && library == &model::LayerGemms::delta) continue;
-        const auto of_product = [i, time_s = time_s](const auto& layers) { return layers[i].*time_s; };
-        const Comparison compared =
-            of_slowest_rank(*world_, compare(by_round(times[0], of_product), by_round(times[1], of_product)));
-        if (compared.is_gain()) found_.plan.gemm[i].*library = other;
-        found_.report.push_back(row(fmt::format("layer {} {}", i, name), name_of(now), name_of(other),
-                                    compared, compared.is_gain()));
-      }
+    try_library(other);
+  }
+}
+
+/// Takes the library for each product that is faster with it.
+void Search::try_library(GemmBackend other) {
+  const GemmBackend now = config_->kernels.gemm;
+  const auto times = time_products(*config_, *grid_, widths_, samples_, {now, other}, timing_s);
+  for (std::size_t i = 0; i < layers(); ++i) {
+    for (const auto [name, time_s, library] : products) {
+      if (i == 0 && library == &model::LayerGemms::delta) continue;  // the first layer has no such product
+      const auto of_product = [i, time_s = time_s](const Layers& all) { return all[i].*time_s; };
+      const Comparison compared =
+          compare_on_all_ranks(by_round(times[0], of_product), by_round(times[1], of_product));
+      if (compared.is_gain()) found_.plan.gemm[i].*library = other;
+      report(row(fmt::format("layer {} {}", i, name), name_of(now), name_of(other), compared,
+                 compared.is_gain()));
     }
   }
 }
 
-/// The libraries together: one may disturb the other, and what was gained in one product may be lost in the
-/// next.
+/// Times the chosen libraries together: one may disturb the other, and what was gained in one product may be
+/// lost in the next.
 void Search::check_whole_step() {
   const GemmBackend now = config_->kernels.gemm;
-  std::vector<model::LayerGemms> unchanged(found_.plan.gemm.size(), {now, now, now});
+  const std::vector<model::LayerGemms> unchanged(found_.plan.gemm.size(), {now, now, now});
   const bool changed = found_.plan.gemm != unchanged;
   if (!changed && grid_->stages() == 1) return;
   std::vector<model::GemmChoice> ways = {now};
   if (changed) ways.emplace_back(found_.plan.gemm);
   auto times = time_products(*config_, *grid_, widths_, samples_, ways, timing_s);
   rounds_ = std::move(times.front());
-  if (!changed) return;
-  const auto whole = [](const std::vector<LayerTime>& layers) { return total_s(layers); };
-  const Comparison compared =
-      of_slowest_rank(*world_, compare(by_round(rounds_, whole), by_round(times[1], whole)));
-  found_.report.push_back(row("all of them", name_of(now), "the plan", compared, compared.is_gain()));
+  if (changed) keep_if_faster(std::move(times.back()));
+}
+
+/// Gives the choice up unless the whole step is faster with it.
+void Search::keep_if_faster(std::vector<Layers> with_choice) {
+  const GemmBackend now = config_->kernels.gemm;
+  const auto whole = [](const Layers& all) { return total_s(all); };
+  const Comparison compared = compare_on_all_ranks(by_round(rounds_, whole), by_round(with_choice, whole));
+  report(row("all of them", name_of(now), "the plan", compared, compared.is_gain()));
   if (compared.is_gain()) {
-    rounds_ = std::move(times[1]);
+    rounds_ = std::move(with_choice);
   } else {
-    found_.plan.gemm = std::move(unchanged);
+    found_.plan.gemm.assign(found_.plan.gemm.size(), {now, now, now});
   }
 }
 
-/// By the measured times of the layers instead of their FLOPs.
+/// Compares stages of equal measured times with those of equal FLOPs.
 void Search::place_stages() {
   const auto count = static_cast<std::size_t>(grid_->stages());
   std::vector<double> costs;
   for (std::size_t i = 0; i < layers(); ++i) {
-    const auto of_layer = [i](const std::vector<LayerTime>& layers) { return layers[i].total_s(); };
-    const std::vector<double> seconds = by_round(rounds_, of_layer);
-    costs.push_back(of_slowest_rank(*world_, compare(seconds, seconds)).base_s);
+    const std::vector<double> seconds =
+        by_round(rounds_, [i](const Layers& all) { return all[i].total_s(); });
+    costs.push_back(compare_on_all_ranks(seconds, seconds).base_s);
   }
   const auto by_flops = model::place_layers(model::layer_costs(widths_), count);
   const auto by_time = model::place_layers(costs, count);
-  const auto slowest_stage = [](const std::vector<model::LayerRange>& stages) {
-    return [&stages](const std::vector<LayerTime>& layers) {
-      double most_s = 0.0;
-      for (const auto [begin, end] : stages) {
-        most_s = std::max(most_s, total_s(std::span(layers).subspan(begin, end - begin)));
-      }
-      return most_s;
-    };
+  const auto slowest = [&](const std::vector<model::LayerRange>& stages) {
+    return by_round(rounds_, [&](const Layers& all) { return slowest_stage_s(all, stages); });
   };
-  const Comparison compared = of_slowest_rank(*world_, compare(by_round(rounds_, slowest_stage(by_flops)),
-                                                               by_round(rounds_, slowest_stage(by_time))));
+  const Comparison compared = compare_on_all_ranks(slowest(by_flops), slowest(by_time));
   const auto text = [](const auto& stages) { return config::write(model::first_layers_of(stages)); };
   found_.plan.first_layers = model::first_layers_of(compared.is_gain() ? by_time : by_flops);
-  found_.report.push_back(
-      "slowest stage of a microbatch: first layers of the stages by FLOPs against by time");
-  found_.report.push_back(row("slowest stage", text(by_flops), text(by_time), compared, compared.is_gain()));
+  report("slowest stage of a microbatch: first layers of the stages by FLOPs against by time");
+  report(row("slowest stage", text(by_flops), text(by_time), compared, compared.is_gain()));
 }
-
-/// One gradient on its way through GradientSum.
-class Exchange {
- public:
-  Exchange(const config::RunConfig& config, const comm::Grid& grid, const model::Mlp& mlp, int streams,
-           bool give_way)
-      : world_(&grid.world().world()),
-        parts_(train::gradient_parts(mlp, grid.of_stage().node_count(), config.run.reproducible)),
-        small_(small_count) {
-    comm::CommOptions options = config.comm;
-    options.exchange_streams = streams;
-    sum_ = train::make_gradient_sum(config.run.reproducible, 1, grid, mlp.layout(),
-                                    mlp.network_layout().parameter_count(), train::ranges_of(parts_),
-                                    small_count, options, give_way);
-  }
-
-  double seconds() {
-    world_->barrier();
-    train::Stopwatch watch;
-    sum_->begin(small_);
-    for (std::size_t p = 0; p < parts_.size(); ++p) sum_->part_written(true, true);
-    sum_->finish();
-    sum_->owners().publish();
-    return watch.lap_s();
-  }
-
- private:
-  static constexpr std::size_t small_count = 8;
-  const comm::Communicator* world_;
-  std::vector<model::GradientPart> parts_;
-  std::vector<double> small_;
-  std::unique_ptr<train::GradientSum> sum_;
-};
 
 /// By the time of the exchange alone, of which training hides a part behind the backward pass.
 void Search::choose_streams() {
   if (world_->max(grid_->of_stage().node_count()) <= 1) return;
-  const int now = config_->comm.exchange_streams;
-  const auto most = static_cast<int>(world_->min(grid_->of_stage().smallest_node()));
-  std::vector<int> candidates = {now};
-  for (int streams = 1; streams <= std::min(most, most_streams); streams *= 2) {
-    if (streams != now) candidates.push_back(streams);
-  }
-  found_.plan.exchange_streams = now;
-  if (candidates.size() == 1) return;
-  const auto placed = found_.plan.first_layers.empty()
-                          ? std::vector<model::LayerRange>{{0, layers()}}
-                          : model::stages_from(found_.plan.first_layers, layers());
-  const model::Mlp mlp(widths_, config_->model, config_->kernels.gemm,
-                       placed[static_cast<std::size_t>(grid_->stage())]);
-  const comm::Seat seat = grid_->of_stage().seat();
-  const std::size_t bytes = train::gradient_sum_bytes_per_rank(
-      config_->run.reproducible, 1, grid_->world().node_count(), seat, mlp.layout());
-  const auto available = comm::free_shared_memory();
-  const std::size_t needed = candidates.size() * bytes * static_cast<std::size_t>(seat.node_ranks);
-  if (world_->min(available && *available < needed ? 0 : 1) == 0) {
-    found_.report.push_back("exchange_streams: not compared, /dev/shm is too small for all at once");
+  found_.plan.exchange_streams = config_->comm.exchange_streams;
+  const std::vector<int> streams = streams_to_try();
+  if (streams.size() == 1) return;
+  const model::Mlp mlp = my_stage();
+  if (!has_room_for_exchanges(mlp, streams.size())) {
+    report("exchange_streams: not compared, /dev/shm is too small for all at once");
     return;
   }
-  std::vector<std::unique_ptr<Exchange>> exchanges;
-  for (const int streams : candidates) {
-    exchanges.push_back(std::make_unique<Exchange>(*config_, *grid_, mlp, streams, give_way_));
+  take_fastest(streams, time_exchanges(*config_, *grid_, mlp, streams, give_way_));
+}
+
+/// The number of streams that is configured, then the powers of two that every node has ranks for.
+std::vector<int> Search::streams_to_try() const {
+  std::vector<int> streams = {config_->comm.exchange_streams};
+  const auto ranks = static_cast<int>(world_->min(grid_->of_stage().smallest_node()));
+  for (int count = 1; count <= std::min(ranks, most_streams); count *= 2) {
+    if (count != streams.front()) streams.push_back(count);
   }
-  std::vector<std::vector<double>> seconds(candidates.size());
-  constexpr int warm_up_rounds = 2, rounds = 15;
-  for (int round = 0; round < warm_up_rounds + rounds; ++round) {
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-      const double once_s = exchanges[i]->seconds();
-      if (round >= warm_up_rounds) seconds[i].push_back(once_s);
-    }
-  }
-  found_.report.push_back("exchange of a gradient: ranks of each node that send");
+  return streams;
+}
+
+model::Mlp Search::my_stage() const {
+  const std::vector<model::LayerRange> stages = found_.plan.first_layers.empty()
+                                                    ? std::vector<model::LayerRange>{{0, layers()}}
+                                                    : model::stages_from(found_.plan.first_layers, layers());
+  return {widths_, config_->model, config_->kernels.gemm, stages[static_cast<std::size_t>(grid_->stage())]};
+}
+
+/// The same answer on all ranks.
+bool Search::has_room_for_exchanges(const model::Mlp& mlp, std::size_t count) const {
+  const std::size_t needed = exchange_timing_bytes(*config_, *grid_, mlp, count);
+  const auto available = comm::free_shared_memory();
+  return world_->min(available && *available < needed ? 0 : 1) == 1;
+}
+
+/// Each is compared with the first, the configured one.
+void Search::take_fastest(const std::vector<int>& streams, const std::vector<std::vector<double>>& seconds) {
+  report("exchange of a gradient: ranks of each node that send");
   double best = 1.0;
-  for (std::size_t i = 1; i < candidates.size(); ++i) {
-    const Comparison compared = of_slowest_rank(*world_, compare(seconds[0], seconds[i]));
+  for (std::size_t i = 1; i < streams.size(); ++i) {
+    const Comparison compared = compare_on_all_ranks(seconds.front(), seconds[i]);
     const bool taken = compared.is_gain() && compared.ratio < best;
     if (taken) {
       best = compared.ratio;
-      found_.plan.exchange_streams = candidates[i];
+      found_.plan.exchange_streams = streams[i];
     }
-    found_.report.push_back(
-        row("exchange_streams", std::to_string(now), std::to_string(candidates[i]), compared, taken));
+    report(row("exchange_streams", std::to_string(streams.front()), std::to_string(streams[i]), compared,
+               taken));
   }
 }
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <functional>
-#include <numeric>
+#include <span>
 #include <type_traits>
+#include <utility>
 
 #include "comm/session.hpp"
 #include "core/arena.hpp"
@@ -22,10 +24,10 @@ namespace fcmnist::plan {
 
 namespace {
 
-constexpr double wait_assumed_s = 0.3e-6;           // a cache line from one core to another, and back
-constexpr double message_in_node_assumed_s = 5e-6;  // until a rank that polls has it
+constexpr double wait_assumed_s = 0.3e-6;           // a cache line travels to another core and back
+constexpr double message_in_node_assumed_s = 5e-6;  // a rank that polls sees the message after so long
 
-/// Calls `measure` for about `seconds`, three times at least after a first one that does not count.
+/// Calls `measure` for about `seconds`, at least four times: the first time does not count.
 void repeat_for(double seconds, const std::function<void()>& measure) {
   measure();
   const double end_s = comm::now_s() + seconds;
@@ -43,7 +45,7 @@ double median_time_s(double seconds, const std::function<void()>& action) {
   return median(std::move(times));
 }
 
-/// Each part by itself.
+/// The median of each part of the time by itself.
 StageTime median_of(const std::vector<StageTime>& times) {
   constexpr std::array parts = {&StageTime::data_s, &StageTime::forward_s, &StageTime::deltas_s,
                                 &StageTime::weights_s};
@@ -56,52 +58,61 @@ StageTime median_of(const std::vector<StageTime>& times) {
   return result;
 }
 
-/// Passes over arrays that come from memory or a far cache, as gradients that other cores have written do.
-/// T is the type of the working weights, which the update writes and other ranks copy.
+/// Times passes over arrays that come from memory or a far cache, as gradients that other cores have written
+/// do. T is the type of the working weights, which the update writes and other ranks copy.
 template <class T>
-void measure_passes(const config::RunConfig& config, Rates& rates) {
-  constexpr std::size_t numbers = std::size_t{1} << 18, arrays = 16;
-  constexpr double seconds = 0.05;
-  const AlignedArray<float> all(arrays * numbers);
-  const AlignedArray<T> working(arrays * numbers);
-  const AlignedArray<std::int64_t> integers(numbers);
-  std::vector<std::span<float>> state(optim::state_arrays(config.optimizer).size());
-  std::size_t next = 0;
-  const auto take_from = [&](const auto& array) {
-    return std::span(array.data() + next++ % arrays * numbers, numbers);
-  };
-  const auto take = [&] { return take_from(all); };
-  const auto count = static_cast<double>(numbers);
-  rates.copy_s =
-      median_time_s(seconds, [&] { std::ranges::copy(take_from(working), take_from(working).begin()); }) /
-      count;
-  rates.update_s = median_time_s(seconds,
-                                 [&] {
-                                   const std::array<const float*, 1> from = {take().data()};
-                                   const auto weights = take();
-                                   for (std::span<float>& array : state) array = take();
-                                   optim::update_weights(config.optimizer, {0.0, 1.0}, from, weights, state);
-                                   if constexpr (!std::is_same_v<T, float>) {
-                                     convert(std::span<const float>(weights), take_from(working));
-                                   }
-                                 }) /
-                   count;
-  const auto sum_of = [&](std::size_t terms) {
-    return median_time_s(seconds, [&] {
-      std::array<const float*, 4> from = {};
-      for (std::size_t i = 0; i < terms; ++i) from[i] = take().data();
-      ordered_sum(std::span(from).first(terms), take());
+class PassTimer {
+ public:
+  explicit PassTimer(const config::RunConfig& config)
+      : config_(&config), state_(optim::state_arrays(config.optimizer).size()) {}
+
+  void measure(Rates& rates) {
+    rates.copy_s = seconds_per_number([&] { std::ranges::copy(next(working_), next(working_).begin()); });
+    rates.update_s = seconds_per_number([&] { update(); });
+    rates.add_s = std::max(0.0, seconds_to_add(4) - seconds_to_add(2)) / 2.0;
+    if (!config_->run.reproducible) return;
+    rates.fixed_point_s = seconds_per_number([&] {
+      FixedPoint(-40).add(next(floats_), FixedPoint::Into::add, {integers_.data(), numbers});
     });
-  };
-  rates.add_s = std::max(0.0, sum_of(4) - sum_of(2)) / 2.0 / count;
-  if (!config.run.reproducible) return;
-  rates.fixed_point_s =
-      median_time_s(seconds,
-                    [&] {
-                      FixedPoint(-40).add(take(), FixedPoint::Into::add, {integers.data(), numbers});
-                    }) /
-      count;
-}
+  }
+
+ private:
+  static constexpr std::size_t numbers = std::size_t{1} << 18, arrays = 16;
+  static constexpr double seconds_per_pass = 0.05;
+
+  double seconds_per_number(const std::function<void()>& pass) {
+    return median_time_s(seconds_per_pass, pass) / static_cast<double>(numbers);
+  }
+
+  /// One array after the other, so that it has left the caches when its turn comes again.
+  template <class Number>
+  std::span<Number> next(const AlignedArray<Number>& all) {
+    return {all.data() + next_++ % arrays * numbers, numbers};
+  }
+
+  void update() {
+    const std::array<const float*, 1> gradient = {next(floats_).data()};
+    const std::span<float> weights = next(floats_);
+    for (std::span<float>& array : state_) array = next(floats_);
+    optim::update_weights(config_->optimizer, {0.0, 1.0}, gradient, weights, state_);
+    if constexpr (!std::is_same_v<T, float>) convert(std::span<const float>(weights), next(working_));
+  }
+
+  double seconds_to_add(std::size_t terms) {
+    return seconds_per_number([&] {
+      std::array<const float*, 4> from = {};
+      for (std::size_t i = 0; i < terms; ++i) from[i] = next(floats_).data();
+      ordered_sum(std::span(from).first(terms), next(floats_));
+    });
+  }
+
+  const config::RunConfig* config_;
+  const AlignedArray<float> floats_{arrays * numbers};
+  const AlignedArray<T> working_{arrays * numbers};
+  const AlignedArray<std::int64_t> integers_{numbers};
+  std::vector<std::span<float>> state_;
+  std::size_t next_ = 0;
+};
 
 }  // namespace
 
@@ -123,7 +134,7 @@ StageTime measure_stage(const config::RunConfig& config, const comm::Topology& t
 
 Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, const data::DatasetShape& shape,
                     const comm::Topology& topology) {
-  constexpr double seconds = 0.5;  // for all stages
+  constexpr double seconds = 0.5;  // all stages together
   const auto widths = model::widths_of(config.model, shape.features());
   const train::SharedDataset data =
       made_up_data(topology, enough_to_measure(shape, mapping.microbatch_samples), config.model.num_classes);
@@ -134,10 +145,11 @@ Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, con
     rates.stages.push_back(measure_stage(config, topology, mlp, stage.nodes, view, mapping.microbatch_samples,
                                          seconds / static_cast<double>(mapping.stages.size())));
   }
-  model::with_number_type(config.model.precision, [&]<class T>() { measure_passes<T>(config, rates); });
+  model::with_number_type(config.model.precision, [&]<class T>() { PassTimer<T>(config).measure(rates); });
   rates.wait_s = wait_assumed_s;
   const auto number_bytes = static_cast<double>(model::number_bytes(config.model.precision));
-  rates.within_node = {number_bytes / (3.0 * rates.copy_s), message_in_node_assumed_s};  // three copies
+  constexpr double copies = 3.0;  // a message within a node is copied so often on its way
+  rates.within_node = {number_bytes / (copies * rates.copy_s), message_in_node_assumed_s};
   rates.between_nodes = between_nodes_assumed;
   rates.ranks_per_core = comm::threads_per_core(mapping.placement, config.kernels.blas_threads);
   return rates;

@@ -24,7 +24,7 @@ config::RunConfig standing_still(config::RunConfig config) {
   return config;
 }
 
-/// Several steps in a row.
+/// Means over several steps in a row.
 struct Round {
   double step_s = 0.0;
   train::TimeSplit time;
@@ -46,6 +46,29 @@ Round time_steps(const comm::Communicator& world, train::Trainer& trainer, int s
   return round;
 }
 
+/// About how long a step takes. The first step does not count, since it touches all memory.
+double estimate_step_s(const comm::Communicator& world, train::Trainer& trainer) {
+  int steps = 1;
+  double step_s = time_steps(world, trainer, steps).step_s;
+  do {
+    steps *= 2;
+    step_s = time_steps(world, trainer, steps).step_s;
+  } while (steps * step_s < round_s);
+  return step_s;
+}
+
+/// The round of median speed.
+Round median_round(const comm::Communicator& world, train::Trainer& trainer) {
+  const double step_s = estimate_step_s(world, trainer);
+  const int steps = std::max(1, static_cast<int>(round_s / step_s));
+  const int rounds = std::clamp(static_cast<int>(most_rounds * round_s / (steps * step_s)), 1, most_rounds);
+  std::vector<Round> all;
+  for (int round = 0; round < rounds; ++round) all.push_back(time_steps(world, trainer, steps));
+  const auto middle = all.begin() + rounds / 2;
+  std::ranges::nth_element(all, middle, {}, &Round::step_s);
+  return *middle;
+}
+
 }  // namespace
 
 Rehearsed rehearse(const config::RunConfig& real_config, const comm::Grid& grid,
@@ -59,26 +82,13 @@ Rehearsed rehearse(const config::RunConfig& real_config, const comm::Grid& grid,
       made_up_data(grid.world(), enough_to_measure(shape, step_samples), config.model.num_classes);
   const data::Dataset view = data.view();
   const bool has_full_steps = view.samples() >= step_samples;
-  const data::EpochPlan plan(view.samples(), step_samples, has_full_steps);
+  const data::EpochPlan epochs(view.samples(), step_samples, has_full_steps);
   train::ModelState state(grid, mlp, optim::state_arrays(config.optimizer));
   state.initialize(config.run.seed);
-  train::Trainer trainer(config, grid, view, plan, mlp, state, std::numeric_limits<std::int64_t>::max(),
+  train::Trainer trainer(config, grid, view, epochs, mlp, state, std::numeric_limits<std::int64_t>::max(),
                          give_way);
-
-  const comm::Communicator& world = grid.world().world();
-  int steps = 1;
-  double step_s = time_steps(world, trainer, steps).step_s;  // the first step touches all memory
-  do {
-    steps *= 2;
-    step_s = time_steps(world, trainer, steps).step_s;
-  } while (steps * step_s < round_s);
-  steps = std::max(1, static_cast<int>(round_s / step_s));
-  const int rounds = std::clamp(static_cast<int>(most_rounds * round_s / (steps * step_s)), 1, most_rounds);
-  std::vector<Round> all;
-  for (int round = 0; round < rounds; ++round) all.push_back(time_steps(world, trainer, steps));
-  const auto middle = all.begin() + rounds / 2;
-  std::ranges::nth_element(all, middle, {}, &Round::step_s);
-  return {middle->step_s, middle->time, middle->pipeline};
+  const Round median = median_round(grid.world().world(), trainer);
+  return {median.step_s, median.time, median.pipeline};
 }
 
 }  // namespace fcmnist::plan

@@ -11,19 +11,19 @@
 
 namespace fcmnist::plan {
 
-/// What a step of training takes in this world.
+/// How long a step of training takes in this world.
 struct Rehearsed {
-  double step_s = 0.0;           ///< of the slowest rank
-  train::TimeSplit time;         ///< of rank 0
-  train::PipelineTime pipeline;  ///< of its replica
+  double step_s = 0.0;           ///< seconds on the slowest rank
+  train::TimeSplit time;         ///< where the time of this rank went
+  train::PipelineTime pipeline;  ///< where the time of this rank's replica went
 };
 
 /// Times real steps on made-up data, on all ranks at once, so that caches, memory and cores are shared as in
-/// training. Takes about a second, with large models a few steps. The learning rate is 0, so that training on
+/// training. Takes about a second, or a few steps of a large model. The learning rate is 0, so that training on
 /// noise cannot diverge. Collective.
-///   shape     of the real data
-///   stages    the layers of each
-///   gemms     libraries of the products
+///   shape   shape of the real data
+///   stages  the layers of each stage
+///   gemms   libraries of the products
 Rehearsed rehearse(const config::RunConfig& config, const comm::Grid& grid, const data::DatasetShape& shape,
                    std::span<const model::LayerRange> stages, const model::GemmChoice& gemms, bool give_way);
 

@@ -70,6 +70,14 @@ std::vector<std::byte> checkpoint_image(const std::filesystem::path& path, const
                                         ArenaView<const float> weights,
                                         std::span<const OptimizerArray> optimizer);
 
+/// Memory that checkpoint_image() needs while it works, without what is small: HDF5 makes the file in memory,
+/// and the image is a copy of it.
+///   layout            of the weights
+///   optimizer_arrays  how many go with them
+inline std::size_t checkpoint_image_bytes(const Layout& layout, std::size_t optimizer_arrays) {
+  return 2 * (1 + optimizer_arrays) * layout.size() * sizeof(float);
+}
+
 /// checkpoint_image and write_sealed. Throws StoreError; an existing file is then untouched.
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
                       ArenaView<const float> weights, std::span<const OptimizerArray> optimizer);

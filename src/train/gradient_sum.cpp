@@ -22,6 +22,12 @@ std::size_t gradient_number_bytes(bool reproducible, std::size_t most_microbatch
   return integers ? sizeof(std::int64_t) : sizeof(float);
 }
 
+std::size_t gradient_sum_private_bytes(bool reproducible, std::size_t most_microbatches, int nodes,
+                                       const Layout& layout) {
+  const bool integers = reproducible && ReproducibleSum::needs_integers(most_microbatches, nodes);
+  return integers ? layout.size() * sizeof(float) : 0;
+}
+
 std::size_t gradient_sum_bytes_per_rank(bool reproducible, std::size_t most_microbatches, int nodes,
                                         const comm::Seat& seat, const Layout& layout) {
   if (gradient_number_bytes(reproducible, most_microbatches, nodes) == sizeof(std::int64_t)) {

@@ -73,6 +73,10 @@ std::unique_ptr<GradientSum> make_gradient_sum(bool reproducible, std::size_t mo
 ///   nodes  of the world
 std::size_t gradient_number_bytes(bool reproducible, std::size_t most_microbatches, int nodes);
 
+/// Memory of its own that a rank needs for the sum: in integers a microbatch's gradient before it is rounded.
+std::size_t gradient_sum_private_bytes(bool reproducible, std::size_t most_microbatches, int nodes,
+                                       const Layout& layout);
+
 /// Bytes of shared memory that one rank of the node allocates.
 ///   seat  among the ranks of its stage
 std::size_t gradient_sum_bytes_per_rank(bool reproducible, std::size_t most_microbatches, int nodes,

@@ -47,6 +47,10 @@ Range Microbatches::of(std::size_t samples, int replica, std::size_t n) const {
   return {begin, mine.size() == 0 ? begin : std::min(begin + size_, samples)};
 }
 
+Range Microbatches::samples_of(std::size_t samples, int replica) const {
+  return {of(samples, replica, 0).begin, of(samples, replica, count(samples, replica) - 1).end};
+}
+
 std::size_t Microbatches::most(std::size_t samples) const {
   return size_ > 0 ? std::max<std::size_t>(ceil_div(in_all(samples), replicas_), 1) : per_replica_;
 }
@@ -60,6 +64,10 @@ std::size_t step_batch(const config::RunConfig& config, int replicas) {
          static_cast<std::size_t>(config.optimizer.grad_accum_steps);
 }
 
+std::size_t largest_step(const config::RunConfig& config, int replicas, std::size_t available) {
+  return std::min(step_batch(config, replicas), available);
+}
+
 Microbatches training_microbatches(const config::RunConfig& config, int replicas, int stages) {
   constexpr std::size_t least_samples = 16;
   const std::size_t fixed = config::microbatch_size(config);
@@ -70,6 +78,10 @@ Microbatches training_microbatches(const config::RunConfig& config, int replicas
   const std::size_t wanted =
       std::min(wanted_per_stage * static_cast<std::size_t>(stages), share / least_samples);
   return Microbatches::shared_evenly(std::max(batches, wanted), replicas);
+}
+
+std::size_t most_training_microbatches(const config::RunConfig& config, int replicas, int stages) {
+  return training_microbatches(config, replicas, stages).most(step_batch(config, replicas));
 }
 
 Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, int stages,

@@ -22,6 +22,8 @@ class Microbatches {
   [[nodiscard]] std::size_t count(std::size_t samples, int replica) const;
   /// The samples of the n-th of them.
   [[nodiscard]] Range of(std::size_t samples, int replica, std::size_t n) const;
+  /// The samples of all of them.
+  [[nodiscard]] Range samples_of(std::size_t samples, int replica) const;
   /// Microbatches of the replica that computes the most.
   [[nodiscard]] std::size_t most(std::size_t samples) const;
   /// Samples of the largest one of any replica.
@@ -39,11 +41,15 @@ class Microbatches {
 
 /// Samples of one step over all replicas: the global batch times grad_accum_steps.
 std::size_t step_batch(const config::RunConfig& config, int replicas);
+/// Samples of the largest step of a data set that has so many: a step is at most an epoch.
+std::size_t largest_step(const config::RunConfig& config, int replicas, std::size_t available);
 
 /// Those of a training step. Where their size is not fixed, a replica computes one for each accumulated
 /// batch; with several stages up to 4 for each of these, so that the bubble is at most a fifth or so, as long
 /// as they have 16 samples or more, since matrix products of fewer are slow.
 Microbatches training_microbatches(const config::RunConfig& config, int replicas, int stages = 1);
+/// Of a full step, how many the replica computes that computes the most.
+std::size_t most_training_microbatches(const config::RunConfig& config, int replicas, int stages);
 /// Those of an evaluation; of a fixed size, which does not depend on the world if that of training does not.
 /// A batch is one for each replica; with several stages up to 4 for each of these, of 64 samples or more.
 Microbatches evaluation_microbatches(const config::RunConfig& config, int replicas, int stages,

@@ -67,6 +67,14 @@ void ModelState::spread_to_nodes(ArenaView<float> of_node) const {
   grid_->world().world().barrier();
 }
 
+std::size_t ModelState::private_bytes(const Layout& layout, model::Precision precision) {
+  return layout.size() * model::number_bytes(precision);
+}
+
+std::size_t ModelState::gathered_bytes(int stages, const Layout& network, std::size_t optimizer_arrays) {
+  return stages > 1 ? (1 + optimizer_arrays) * network.size() * sizeof(float) : 0;
+}
+
 std::size_t ModelState::shared_bytes(const comm::Seat& stage, const Layout& layout,
                                      model::Precision precision, std::size_t optimizer_arrays) {
   const std::size_t in_float = separate_masters(layout, precision) + optimizer_arrays * layout.size();

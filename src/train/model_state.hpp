@@ -65,6 +65,11 @@ class ModelState {
   /// Collective.
   [[nodiscard]] std::optional<Network> gather() const;
 
+  /// Memory of its own that a rank needs for it.
+  static std::size_t private_bytes(const Layout& layout, model::Precision precision);
+  /// What gather() needs more on rank 0.
+  ///   network  the layout of all layers
+  static std::size_t gathered_bytes(int stages, const Layout& network, std::size_t optimizer_arrays);
   /// Shared memory that the node needs for it.
   static std::size_t shared_bytes(const comm::Seat& stage, const Layout& layout, model::Precision precision,
                                   std::size_t optimizer_arrays);

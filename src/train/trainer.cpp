@@ -1,6 +1,5 @@
 #include "train/trainer.hpp"
 
-#include <algorithm>
 #include <functional>
 #include <limits>
 
@@ -30,7 +29,7 @@ std::vector<model::GradientPart> parts_of(const config::RunConfig& config, const
 std::unique_ptr<StageWork> make_work(const config::RunConfig& config, const comm::Grid& grid,
                                      const data::Dataset& dataset, const model::Mlp& mlp,
                                      const ModelState& state, StepObserver& observer, bool give_way) {
-  const std::size_t step_samples = std::min(step_batch(config, grid.replicas()), dataset.samples());
+  const std::size_t step_samples = largest_step(config, grid.replicas(), dataset.samples());
   return make_stage_work(
       {.grid = &grid,
        .purpose = comm::StageLink::Purpose::training,
@@ -46,11 +45,10 @@ std::unique_ptr<StageWork> make_work(const config::RunConfig& config, const comm
 
 std::unique_ptr<GradientSum> make_sum(const config::RunConfig& config, const comm::Grid& grid,
                                       const model::Mlp& mlp, bool give_way) {
-  const std::size_t most_microbatches =
-      training_microbatches(config, grid.replicas(), grid.stages()).most(step_batch(config, grid.replicas()));
-  return make_gradient_sum(config.run.reproducible, most_microbatches, grid, mlp.layout(),
-                           mlp.network_layout().parameter_count(), ranges_of(parts_of(config, grid, mlp)),
-                           StepSums::count, config.comm, give_way);
+  return make_gradient_sum(config.run.reproducible,
+                           most_training_microbatches(config, grid.replicas(), grid.stages()), grid,
+                           mlp.layout(), mlp.network_layout().parameter_count(),
+                           ranges_of(parts_of(config, grid, mlp)), StepSums::count, config.comm, give_way);
 }
 
 }  // namespace

@@ -12,6 +12,17 @@
 
 namespace fcmnist::train {
 
+/// How often the ranks of a node wait for each other in a step: until all gradients are written, until all
+/// squares are added up if the norm must be known first, and until all weights are updated.
+constexpr int waits_of_step(bool norm_first) { return norm_first ? 3 : 2; }
+
+/// How many gradients the owner of a block adds. The update itself reads one array: the first gradient, to
+/// which the others are added, or a sum that all gradients were added to before.
+constexpr int additions_of_block(bool norm_first, int nodes, int node_ranks) {
+  const bool sum_comes_first = norm_first || nodes > 1;
+  return sum_comes_first ? node_ranks : node_ranks - 1;
+}
+
 /// From the gradient that all ranks have finished to the weights that all ranks have: each rank updates the
 /// blocks that it owns, and takes those of the others. All member functions are collective.
 ///

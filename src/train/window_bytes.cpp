@@ -11,8 +11,7 @@ std::size_t window_bytes_of_rank(const config::RunConfig& config, int replicas, 
                                  const comm::Seat& seat, const Layout& layout) {
   constexpr std::size_t small_windows_bytes = std::size_t{64}
                                               << 10;  // the barrier of a rank, and rounding to pages
-  const std::size_t microbatches =
-      training_microbatches(config, replicas, stages).most(step_batch(config, replicas));
+  const std::size_t microbatches = most_training_microbatches(config, replicas, stages);
   return small_windows_bytes +
          gradient_sum_bytes_per_rank(config.run.reproducible, microbatches, nodes, seat, layout) +
          (seat.is_leader ? ModelState::shared_bytes(seat, layout, config.model.precision,

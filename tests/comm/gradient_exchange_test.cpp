@@ -124,6 +124,12 @@ TEST_P(Exchange, BlocksOfANodeAreOwnedOnce) {
   for (const auto count : owners) EXPECT_EQ(count, 1);
 }
 
+TEST_P(Exchange, TheNumberOfOwnedBlocksIsKnownBeforehand) {
+  const Communicator& node = topology_.node();
+  EXPECT_EQ(exchange_.owned().size(),
+            BlockOwners::owned_count(exchange_.blocks().size(), node.size(), node.rank()));
+}
+
 INSTANTIATE_TEST_SUITE_P(RanksPerNode, Exchange,
                          testing::Combine(testing::Values(0, 1, 2, 3, 4), testing::Values(1, 2, 4)));
 

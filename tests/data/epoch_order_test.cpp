@@ -35,6 +35,11 @@ TEST(EpochOrder, EveryEpochIsAPermutation) {
   }
 }
 
+TEST(EpochOrder, TakesTheMemoryThatWasForetold) {
+  EpochOrder order(1000, 1, true);
+  EXPECT_EQ(order.order(0).size_bytes(), EpochOrder::bytes(1000));
+}
+
 TEST(EpochOrder, IsAFunctionOfSeedAndEpochOnly) {
   EpochOrder order(1000, 1, true);
   const Ids first = ids_of(order, 0), second = ids_of(order, 1), far = ids_of(order, 1ULL << 32);

@@ -2,92 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
-
 #include "train/stage_placement.hpp"
 
 namespace fcmnist::plan {
 namespace {
-
-/// Stages of forward 1 and backward 2, the first half of it 1.
-std::vector<StageTime> equal_stages(std::size_t count) {
-  return std::vector<StageTime>(count, {0.0, 1.0, 1.0, 1.0});
-}
-
-double makespan(const std::vector<StageTime>& stages, std::size_t microbatches, double link_s = 0.0) {
-  return simulate_pipeline(stages, std::vector<double>(stages.size() - 1, link_s), microbatches).total_s;
-}
-
-TEST(SimulatePipeline, OneStageIsTheSum) {
-  EXPECT_DOUBLE_EQ(makespan({{0.5, 1.0, 2.0, 3.0}}, 4), 4 * 6.5);
-  EXPECT_DOUBLE_EQ(simulate_pipeline(equal_stages(1), {}, 4).bubble_fraction, 0.0);
-}
-
-TEST(SimulatePipeline, EqualStagesTakeTheMicrobatchesAndTheStagesButOne) {
-  for (std::size_t stages = 2; stages <= 5; ++stages) {
-    for (std::size_t m = stages; m <= 9; ++m) {
-      const std::vector<StageTime> whole(stages, {0.0, 1.0, 2.0, 0.0});
-      EXPECT_DOUBLE_EQ(makespan(whole, m), 3.0 * static_cast<double>(m + stages - 1)) << stages << " " << m;
-    }
-  }
-}
-
-TEST(SimulatePipeline, TheBubbleOfEqualStagesIsKnown) {
-  const std::vector<StageTime> whole(3, {0.0, 1.0, 2.0, 0.0});
-  const PipelineForecast result = simulate_pipeline(whole, std::vector<double>(2, 0.0), 6);
-  EXPECT_DOUBLE_EQ(result.bubble_fraction, 2.0 / (6 + 2));
-}
-
-TEST(SimulatePipeline, AGradientThatLeavesEarlyShortensThePipeline) {
-  const std::vector<StageTime> whole(4, {0.0, 1.0, 2.0, 0.0});
-  EXPECT_LT(makespan(equal_stages(4), 4), makespan(whole, 4));
-  EXPECT_DOUBLE_EQ(makespan(equal_stages(2), 1), 2.0 + 1.0 + 2.0);
-}
-
-TEST(SimulatePipeline, TheSlowestStageDecidesWhenThereAreManyMicrobatches) {
-  const std::vector<StageTime> stages = {{0.0, 1.0, 1.0, 0.0}, {0.0, 3.0, 3.0, 0.0}, {0.0, 1.0, 1.0, 0.0}};
-  EXPECT_NEAR(makespan(stages, 1000) / 1000, 6.0, 0.02);
-}
-
-TEST(SimulatePipeline, MessagesDelayTheEndsOnly) {
-  const std::vector<StageTime> whole(2, {0.0, 1.0, 2.0, 0.0});
-  EXPECT_DOUBLE_EQ(makespan(whole, 1, 0.25), 2 * 3.0 + 2 * 0.25);
-  EXPECT_LT(makespan(whole, 8, 0.25), makespan(whole, 8) + 8 * 0.5);
-}
-
-TEST(SimulatePipeline, FewerMicrobatchesThanStagesEndToo) {
-  EXPECT_DOUBLE_EQ(makespan(std::vector<StageTime>(4, {0.0, 1.0, 2.0, 0.0}), 1), 4 * 3.0);
-  EXPECT_DOUBLE_EQ(makespan(equal_stages(3), 0), 0.0);
-}
-
-TEST(SimulateRings, OfOneNodeTakeNothing) {
-  EXPECT_EQ(simulate_rings(std::vector<double>{0.0}, std::vector<double>{1e6}, 1, {1e9, 1e-3}), 0.0);
-}
-
-TEST(SimulateRings, OnePartTakesItsBytesAndTheStepsOfARing) {
-  const std::vector<double> written = {0.0}, bytes = {8e6};
-  EXPECT_DOUBLE_EQ(simulate_rings(written, bytes, 2, {1e9, 1e-3}), 8e-3 + 2e-3);
-  EXPECT_DOUBLE_EQ(simulate_rings(written, bytes, 4, {1e9, 1e-3}), 12e-3 + 6e-3);
-}
-
-TEST(SimulateRings, BackwardHidesWhatIsWrittenEarly) {
-  const std::vector<double> bytes = {1e6, 1e6};
-  const LinkRate link{1e9, 0.0};  // a part takes 1 ms between 2 nodes
-  EXPECT_DOUBLE_EQ(simulate_rings(std::vector<double>{-5e-3, 0.0}, bytes, 2, link), 1e-3);
-  EXPECT_DOUBLE_EQ(simulate_rings(std::vector<double>{-0.5e-3, 0.0}, bytes, 2, link), 1.5e-3);
-  EXPECT_DOUBLE_EQ(simulate_rings(std::vector<double>{-9e-3, -8e-3}, bytes, 2, link), 0.0);
-}
-
-TEST(SimulateRings, FourPartsAreOnTheirWayAtOnce) {
-  const LinkRate link{1e12, 1e-3};  // a ring of 2 nodes waits twice
-  const auto parts = [&](std::size_t count) {
-    return simulate_rings(std::vector<double>(count, 0.0), std::vector<double>(count, 1.0), 2, link);
-  };
-  EXPECT_NEAR(parts(1), 2e-3, 1e-9);
-  EXPECT_NEAR(parts(4), 2e-3, 1e-9);
-  EXPECT_NEAR(parts(5), 4e-3, 1e-9);
-  EXPECT_NEAR(parts(9), 6e-3, 1e-9);
-}
 
 class Forecasts : public testing::Test {
  protected:

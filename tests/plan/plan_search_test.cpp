@@ -19,7 +19,7 @@ kernels::HalfCompute compute_of(model::Precision precision) {
   return static_cast<kernels::HalfCompute>(world().min(static_cast<std::int64_t>(mine)));
 }
 
-/// A whole plan of this world, the same on every rank.
+/// Searches a plan for this world, and checks that every rank finds the same one.
 config::Plan search(const comm::Grid& grid, const config::RunConfig& config) {
   const auto widths = model::widths_of(config.model, test::SmallProblem::features);
   FoundPlan found = search_plan(config, grid, widths, 24, compute_of(config.model.precision), true);
@@ -49,8 +49,7 @@ TEST(SearchPlan, ChoosesALibraryForEveryProduct) {
   EXPECT_TRUE(plan.first_layers.empty());
 }
 
-/// Where halves are multiplied by instructions there is nothing to choose; stages are placed by times of
-/// halves.
+/// Where instructions multiply halves there is no library to choose. Stages are placed by the times of halves.
 TEST(SearchPlan, OfHalvesChoosesALibraryWhereTheyAreEmulated) {
   for (const auto precision : {model::Precision::bfloat16, model::Precision::float16}) {
     config::RunConfig config = test::small_config();
@@ -76,7 +75,7 @@ TEST(SearchPlan, ChoosesStreamsBetweenNodes) {
   }
 }
 
-/// The second of the hidden layers is a hundred times the others.
+/// The product between the first two hidden layers takes nearly all the time.
 TEST(SearchPlan, PlacesStagesByTime) {
   config::RunConfig config = test::small_config();
   config.model.hidden_sizes = {600, 600, 10, 10};

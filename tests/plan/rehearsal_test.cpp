@@ -22,7 +22,7 @@ TEST(Rehearsal, TimesStepsOnEveryGridOfThisWorld) {
     const Rehearsed result =
         rehearse(config, grid, shape, train::place_stages(widths, stages), config.kernels.gemm, give_way);
     EXPECT_GT(result.step_s, 0.0);
-    EXPECT_DOUBLE_EQ(result.step_s, test::world().max(result.step_s)) << "of the slowest rank, on all";
+    EXPECT_DOUBLE_EQ(result.step_s, test::world().max(result.step_s)) << "every rank knows the slowest one";
     EXPECT_GT(result.time.compute_s, 0.0);
     EXPECT_LE(result.time.step_s(), result.step_s);
     EXPECT_EQ(result.pipeline.busy_s.size(), stages > 1 ? static_cast<std::size_t>(stages) : 0U);

@@ -60,6 +60,18 @@ TEST_F(CheckpointTest, NeedsNeitherOptimizerArraysNorAnEvaluation) {
   EXPECT_TRUE(contains(message, "momentum_buffer is absent; the file has: none"));
 }
 
+TEST_F(CheckpointTest, AnImageIsAsLargeAsWasForetold) {
+  constexpr double header_bytes = 64e3;
+  const Layout large = mlp_layout({784, 500, 10});
+  const Arena<float> numbers(large);
+  const std::vector<OptimizerArray> two = {{"exp_avg", numbers.view()}, {"exp_avg_sq", numbers.view()}};
+  for (const std::size_t arrays : {0U, 2U}) {
+    const auto image = checkpoint_image(path, example_header(), numbers.view(), std::span(two).first(arrays));
+    const double two_images = 2.0 * static_cast<double>(image.size());
+    EXPECT_NEAR(two_images, static_cast<double>(checkpoint_image_bytes(large, arrays)), 2 * header_bytes);
+  }
+}
+
 TEST_F(CheckpointTest, SameContentGivesTheSameBytes) {
   write();
   const std::string first = content(path);

@@ -13,9 +13,11 @@
 
 namespace {
 std::atomic<long> allocations = 0;
+std::atomic<std::size_t> bytes_allocated = 0;
 
 void* counted(std::size_t size, std::size_t alignment) {
   ++allocations;
+  bytes_allocated += size;
   void* p = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
   if (p == nullptr) throw std::bad_alloc();
   return p;
@@ -68,6 +70,76 @@ TEST_P(Allocations, AStepMakesNone) {
   EXPECT_GT(before, 0) << "the counter counts";
   world().barrier();
 }
+
+/// Bytes that are allocated while an object is made, of which a forecast tells all but some kilobytes.
+template <class Make>
+double bytes_to(Make make) {
+  const std::size_t before = bytes_allocated;
+  const auto object = make();
+  const std::size_t after = bytes_allocated;
+  world().barrier();
+  return static_cast<double>(after - before);
+}
+constexpr double some_kilobytes = 16e3;
+
+class Foretold : public testing::TestWithParam<model::Precision> {
+ protected:
+  Foretold() {
+    config.model.hidden_sizes = {300, 200};
+    config.model.precision = GetParam();
+  }
+  config::RunConfig config = test::small_config();
+  comm::Topology topology{world()};
+  comm::Grid grid{topology};
+  model::Mlp mlp{model::widths_of(config.model, test::SmallProblem::features), config.model,
+                 config.kernels.gemm};
+};
+
+TEST_P(Foretold, PrivateMemoryOfTheModelState) {
+  const double bytes = bytes_to(
+      [&] { return std::make_unique<ModelState>(grid, mlp, optim::state_arrays(config.optimizer)); });
+  EXPECT_NEAR(bytes, static_cast<double>(ModelState::private_bytes(mlp.layout(), GetParam())),
+              some_kilobytes);
+}
+
+TEST_P(Foretold, PrivateMemoryOfTheWork) {
+  const test::SmallProblem problem(150);
+  const data::Dataset dataset = problem.view();
+  const ModelState state(grid, mlp, {});
+  StepObserver observer;
+  for (const auto purpose : {comm::StageLink::Purpose::training, comm::StageLink::Purpose::evaluation}) {
+    const double bytes = bytes_to([&] {
+      return make_stage_work({.grid = &grid,
+                              .purpose = purpose,
+                              .mlp = &mlp,
+                              .weights = state.working_weights(),
+                              .dataset = &dataset,
+                              .gradient_parts = {},
+                              .max_samples = 100,
+                              .observer = &observer});
+    });
+    const StageWorkBytes foretold = stage_work_bytes(purpose, 1, 0, mlp, 100);
+    EXPECT_NEAR(bytes, static_cast<double>(foretold.activations + foretold.messages), some_kilobytes);
+  }
+}
+
+TEST_P(Foretold, PrivateMemoryOfTheGradientSum) {
+  for (const bool reproducible : {false, true}) {
+    for (const std::size_t microbatches : {1U, 2U}) {
+      const auto parts = ranges_of(gradient_parts(mlp, 1, reproducible));
+      const double bytes = bytes_to([&] {
+        return make_gradient_sum(reproducible, microbatches, grid, mlp.layout(),
+                                 mlp.layout().parameter_count(), parts, 1, {}, true);
+      });
+      EXPECT_NEAR(
+          bytes, static_cast<double>(gradient_sum_private_bytes(reproducible, microbatches, 1, mlp.layout())),
+          some_kilobytes);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, Foretold,
+                         testing::Values(model::Precision::float32, model::Precision::float16));
 
 INSTANTIATE_TEST_SUITE_P(RanksPerNode, Allocations,
                          testing::Values(Case{0}, Case{1}, Case{2}, Case{0, model::Precision::float16}));

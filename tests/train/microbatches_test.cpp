@@ -66,6 +66,41 @@ TEST(Microbatches, SharedEvenlyDifferByOneSampleAtMost) {
   }
 }
 
+TEST(Microbatches, TheSamplesOfAReplicaAreThoseOfItsMicrobatches) {
+  for (const int replicas : {1, 3, 8}) {
+    for (const Microbatches& microbatches :
+         {Microbatches::of_fixed_size(64, replicas), Microbatches::shared_evenly(3, replicas)}) {
+      for (int replica = 0; replica < replicas; ++replica) {
+        std::size_t samples = 0;
+        for (std::size_t n = 0; n < microbatches.count(1000, replica); ++n) {
+          samples += microbatches.of(1000, replica, n).size();
+        }
+        EXPECT_EQ(microbatches.samples_of(1000, replica).size(), samples);
+      }
+    }
+  }
+}
+
+TEST(Microbatches, AStepIsAtMostAnEpoch) {
+  config::RunConfig config;
+  config.train_input.batch_size = 100;
+  config.optimizer.grad_accum_steps = 2;
+  EXPECT_EQ(largest_step(config, 4, 1000), step_batch(config, 4));
+  EXPECT_EQ(largest_step(config, 4, 150), 150U);
+}
+
+TEST(Microbatches, TheMostOfATrainingStepIsThatOfTheBusiestReplica) {
+  config::RunConfig config;
+  config.train_input.batch_size = 1000;
+  config.run.reproducible = true;
+  config.run.microbatch = 64;  // 16 of them for 3 replicas
+  const Microbatches microbatches = training_microbatches(config, 3, 1);
+  std::size_t most = 0;
+  for (int r = 0; r < 3; ++r) most = std::max(most, microbatches.count(step_batch(config, 3), r));
+  EXPECT_EQ(most_training_microbatches(config, 3, 1), most);
+  EXPECT_EQ(most, 6U);
+}
+
 TEST(Microbatches, AReplicaWithoutSamplesHasOneThatIsEmpty) {
   const auto microbatches = Microbatches::of_fixed_size(10, 4);
   std::size_t empty = 0;

@@ -75,6 +75,18 @@ bool same_slots(ArenaView<const float> a, ArenaView<const float> b) {
   });
 }
 
+std::size_t bytes_of(const std::vector<AlignedArray<float>>& arrays) {
+  std::size_t bytes = 0;
+  for (const AlignedArray<float>& array : arrays) bytes += array.size() * sizeof(float);
+  return bytes;
+}
+
+/// What rank 0 gathers of a model.
+std::size_t foretold_bytes(const AModel& model) {
+  return ModelState::gathered_bytes(model.grid().stages(), model.mlp().network_layout(),
+                                    std::size(two_arrays));
+}
+
 std::vector<int> stage_counts() { return test::stage_counts(world().size(), test::small_config()); }
 
 TEST(ModelState, WhatIsLoadedOnAnyGridIsWhatIsGathered) {
@@ -90,6 +102,7 @@ TEST(ModelState, WhatIsLoadedOnAnyGridIsWhatIsGathered) {
         const auto network = state->gather();
         ASSERT_EQ(network.has_value(), world().rank() == 0);
         if (!network) continue;
+        EXPECT_EQ(bytes_of(network->gathered), foretold_bytes(state));
         EXPECT_TRUE(same_slots(network->weights, checkpoint.array(0)));
         ASSERT_EQ(network->optimizer.size(), 2U);
         for (std::size_t k = 0; k < 2; ++k) {

@@ -1,0 +1,30 @@
+#include "plan/ring_simulation.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <deque>
+
+#include "comm/cross_node_sum.hpp"
+
+namespace fcmnist::plan {
+
+double simulate_rings(std::span<const double> written_s, std::span<const double> bytes, int nodes,
+                      const LinkRate& link) {
+  constexpr auto rings_at_once = static_cast<std::size_t>(comm::rings_at_once);
+  if (nodes == 1 || written_s.empty()) return 0.0;
+  const double steps = comm::ring_steps(nodes);
+  double wire_free_s = written_s.front();
+  std::deque<double> done_s;  // when each of the rings that were started last is done
+  for (std::size_t part = 0; part < written_s.size(); ++part) {
+    const double start_s =
+        done_s.size() < rings_at_once ? written_s[part] : std::max(written_s[part], done_s.front());
+    // In each step of the ring a chunk of the part travels, one for each node.
+    const double chunk_bytes = bytes[part] / nodes;
+    wire_free_s = std::max(wire_free_s, start_s) + steps * chunk_bytes / link.bytes_per_s;
+    if (done_s.size() == rings_at_once) done_s.pop_front();
+    done_s.push_back(wire_free_s + steps * link.latency_s);
+  }
+  return std::max(0.0, done_s.back());
+}
+
+}  // namespace fcmnist::plan
