@@ -1,18 +1,51 @@
 #include "config/keys.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
-#include "config/key_rows.hpp"
+#include "config/key_tables.hpp"
 #include "config/nearest.hpp"
 
 namespace fcmnist::config {
 
+namespace {
+
+Key& append_key(const SectionTable& table, const char* name, KeyKind kind, std::vector<Key>& keys) {
+  Key& key = keys.emplace_back();
+  key.section = table.name;
+  key.name = name;
+  key.kind = kind;
+  return key;
+}
+
+void append_keys(const SectionTable& table, std::vector<Key>& keys) {
+  for (const SettingRow& row : table.settings) {
+    Key& key = append_key(table, row.name, row.setting.write ? KeyKind::active : KeyKind::alias, keys);
+    key.read = row.setting.read;
+    key.write = row.setting.write;
+    key.resume_may_change = row.on_resume == OnResume::may_change;
+  }
+  for (const InertRow& row : table.inert) {
+    Key& key = append_key(table, row.name, KeyKind::inert, keys);
+    key.logs_sentence = row.logs_sentence;
+    key.sentence = row.sentence;
+  }
+  for (const RefusedRow& row : table.refused) {
+    Key& key = append_key(table, row.name, KeyKind::refused, keys);
+    key.sentence =
+        fmt::format("this is a setting of {}, which comes in a later release; SGD has none", row.owner);
+  }
+}
+
+}  // namespace
+
 const std::vector<Key>& all_keys() {
   static const std::vector<Key> keys = [] {
     std::vector<Key> all;
-    for (const auto& rows : {train_input_keys, eval_input_keys, model_keys, optimizer_keys, runconfig_keys}) {
-      std::vector<Key> section = rows();
-      std::move(section.begin(), section.end(), std::back_inserter(all));
+    for (const auto& table :
+         {train_input_table, eval_input_table, model_table, optimizer_table, runconfig_table}) {
+      append_keys(table(), all);
     }
     return all;
   }();
@@ -21,8 +54,7 @@ const std::vector<Key>& all_keys() {
 
 const Key* find_key(std::string_view full_name) {
   const auto& keys = all_keys();
-  const auto found =
-      std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return k.full_name() == full_name; });
+  const auto found = std::ranges::find(keys, full_name, &Key::full_name);
   return found == keys.end() ? nullptr : &*found;
 }
 
@@ -38,8 +70,8 @@ std::string nearest_key(std::string_view full_name) {
   std::string section(dot == std::string_view::npos ? std::string_view{} : full_name.substr(0, dot));
   if (const std::string meant = nearest(section, section_names()); !meant.empty()) section = meant;
   if (const Key* key = find_key(section + "." + name)) return key->full_name();
-  std::vector<std::string>
-      names;  // compared without the section, whose length would make strangers look alike
+  // Names are compared without the section, because its length would make strangers look alike.
+  std::vector<std::string> names;
   for (const Key& key : all_keys()) {
     if (key.name == name) return key.full_name();
     if (key.section == section && key.kind != KeyKind::refused) names.push_back(key.name);

@@ -11,7 +11,7 @@
 
 namespace fcmnist::config {
 
-/// A configuration while its keys are read: what several keys say together is settled afterwards
+/// A configuration while its keys are read. What several keys say together is settled afterwards
 /// (relations.hpp).
 struct Draft {
   RunConfig config;
@@ -21,18 +21,18 @@ struct Draft {
 };
 
 enum class KeyKind {
-  active,   ///< sets something
-  alias,    ///< sets something that an active key writes, or that is for this run alone
-  inert,    ///< accepted because the reference has it; changes nothing here, and a line says so
-  warning,  ///< inert, and worth a warning
-  refused,  ///< its feature is not in this release
+  active,  ///< sets something, and to_yaml writes it
+  alias,   ///< sets something, but to_yaml leaves it out: an active key says it, or it is for this start only
+  inert,   ///< is accepted because the reference has it, and changes nothing; one logged line says so
+  refused,  ///< is an error, because its feature is not in this release
 };
 
-/// One row of the table that drives everything: reading, writing, resuming and the messages about a key.
+/// One row of the table that drives everything: how a key is read and written, whether a resume may change it,
+/// and what is said about it.
 struct Key {
   using Read = std::function<void(const Value&, const std::string& key, Draft&)>;
   using Write = std::function<std::string(const RunConfig&)>;
-  using SpeaksUp = std::function<bool(const Value&, const std::string& key)>;
+  using LogsSentence = std::function<bool(const Value&, const std::string& key)>;
 
   std::string section;
   std::string name;
@@ -40,8 +40,8 @@ struct Key {
   Read read;                       ///< active, alias: checks the value and stores it
   Write write;                     ///< active: the value as YAML; empty when another key says it
   bool resume_may_change = false;  ///< active, alias
-  SpeaksUp speaks_up;    ///< inert, warning: checks the value; true when the sentence is to be logged
-  std::string sentence;  ///< inert, warning: what the key does here; refused: why
+  LogsSentence logs_sentence;      ///< inert: checks the value; true when the sentence is to be logged for it
+  std::string sentence;            ///< inert: what the key does here; refused: why
 
   [[nodiscard]] std::string full_name() const { return section + "." + name; }
 };

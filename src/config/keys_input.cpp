@@ -2,12 +2,16 @@
 
 #include <algorithm>
 
-#include "config/key_rows.hpp"
-#include "core/error.hpp"
+#include "config/key_tables.hpp"
 
 namespace fcmnist::config {
 
 namespace {
+
+using Input = data::InputOptions;
+
+constexpr auto train = in(&RunConfig::train_input);
+constexpr auto eval = in(&RunConfig::eval_input);
 
 constexpr int largest_batch = 1'000'000;
 
@@ -31,82 +35,63 @@ std::vector<std::string> read_mirrors(const Value& value, const std::string& key
   return mirrors;
 }
 
-/// What both sections have in common. `input`: generic lambda from the RunConfig to the InputOptions.
-template <class Input>
-std::vector<Key> input_keys(const std::string& section, Resume batch_resume, Input input) {
-  const auto mirrors = [input](auto& c) -> auto& { return input(c).mirrors; };
-  return {
-      text_key(
-          section, "data_dir", Resume::may_change, [input](auto& c) -> auto& { return input(c).data_dir; }),
-      choice_key(
-          section, "split", Resume::keeps, [input](auto& c) -> auto& { return input(c).split; }, splits),
-      bool_key(
-          section, "use_fake_data",
-          Resume::keeps, [input](auto& c) -> auto& { return input(c).use_fake_data; }),
-      bool_key(
-          section, "download", Resume::may_change, [input](auto& c) -> auto& { return input(c).download; }),
-      active(
-          section, "mirrors", Resume::may_change,
-          [mirrors](const Value& v, const std::string& key, Draft& draft) {
-            mirrors(draft.config) = read_mirrors(v, key);
-          },
-          [mirrors](const RunConfig& c) { return write(mirrors(c)); }),
-      optional_integer_key(
-          section, "batch_size", batch_resume, [input](auto& c) -> auto& { return input(c).batch_size; }, 1,
-          largest_batch),
-      optional_integer_key(
-          section, "batch_size_per_replica",
-          batch_resume, [input](auto& c) -> auto& { return input(c).batch_size_per_replica; }, 1,
-          largest_batch),
-      inert_key(section, "data_processor", "the MNIST reader is built in; nothing is loaded by name"),
-      inert_key(section, "num_workers", "images are in memory, there are no loader processes", any_number),
-      inert_key(section, "num_workers_per_csx", "images are in memory, there are no loader processes",
-                any_number),
-      inert_key(section, "prefetch_factor", "images are in memory, there are no loader processes"),
-      inert_key(section, "persistent_workers", "images are in memory, there are no loader processes",
-                any_bool),
-      inert_key(section, "shuffle_seed", "the order of samples follows from runconfig.seed and the epoch"),
-      inert_key(section, "to_float16",
-                "images are kept as bytes and become numbers of the precision when a batch is made",
-                any_bool),
+/// A key of eval_input that is written only when train_input has another value. Left out, it follows
+/// train_input when a later run names another one.
+template <class T>
+Setting or_as_train(T Input::*member, Setting setting) {
+  setting.write = [member, write = std::move(setting.write)](const RunConfig& c) {
+    return c.eval_input.*member == c.train_input.*member ? std::string() : write(c);
   };
+  return setting;
 }
 
-void write_unless(std::vector<Key>& keys, std::string_view name, bool (*unneeded)(const RunConfig&)) {
-  const auto key = std::ranges::find(keys, name, &Key::name);
-  key->write = [write = key->write, unneeded](const RunConfig& c) {
-    return unneeded(c) ? std::string() : write(c);
-  };
-}
+// clang-format off
+const SettingRow train_settings[] = {
+    {"data_dir",               may_change, text(train(&Input::data_dir))},
+    {"split",                  keeps,      choice(train(&Input::split), splits)},
+    {"use_fake_data",          keeps,      boolean(train(&Input::use_fake_data))},
+    {"download",               may_change, boolean(train(&Input::download))},
+    {"mirrors",                may_change, setting(train(&Input::mirrors), read_mirrors)},
+    {"batch_size",             keeps,      integer_if_given(train(&Input::batch_size), largest_batch)},
+    {"batch_size_per_replica", keeps,      integer_if_given(train(&Input::batch_size_per_replica), largest_batch)},
+    {"drop_last_batch",        keeps,      boolean(train(&Input::drop_last_batch))},
+    {"shuffle",                keeps,      boolean(train(&Input::shuffle))},
+};
+
+const SettingRow eval_settings[] = {
+    {"data_dir",               may_change, or_as_train(&Input::data_dir, text(eval(&Input::data_dir)))},
+    {"split",                  keeps,      choice(eval(&Input::split), splits)},
+    {"use_fake_data",          keeps,      or_as_train(&Input::use_fake_data, boolean(eval(&Input::use_fake_data)))},
+    {"download",               may_change, or_as_train(&Input::download, boolean(eval(&Input::download)))},
+    {"mirrors",                may_change, or_as_train(&Input::mirrors, setting(eval(&Input::mirrors), read_mirrors))},
+    {"batch_size",             may_change, integer_if_given(eval(&Input::batch_size), largest_batch)},
+    {"batch_size_per_replica", may_change, integer_if_given(eval(&Input::batch_size_per_replica), largest_batch)},
+};
+
+constexpr const char* no_loaders = "images are in memory, so there are no loader processes";
+constexpr const char* all_scored = "every evaluation sample is scored exactly once";
+
+// The rows that eval_input alone has come last.
+constexpr InertRow inert[] = {
+    {"data_processor",      "the MNIST reader is built in; nothing is loaded by name"},
+    {"num_workers",         no_loaders, any_number},
+    {"num_workers_per_csx", no_loaders, any_number},
+    {"prefetch_factor",     no_loaders},
+    {"persistent_workers",  no_loaders, any_bool},
+    {"shuffle_seed",        "the order of samples follows from runconfig.seed and the epoch"},
+    {"to_float16",          "images are kept as bytes; they get the run's precision when a batch is made", any_bool},
+    {"drop_last_batch",     all_scored, only_true},
+    {"shuffle",             all_scored, only_true},
+};
+constexpr std::size_t only_in_eval = 2;
+// clang-format on
 
 }  // namespace
 
-std::vector<Key> train_input_keys() {
-  const std::string section = "train_input";
-  auto keys = input_keys(
-      section, Resume::keeps, [](auto& c) -> auto& { return c.train_input; });
-  keys.push_back(bool_key(
-      section, "drop_last_batch", Resume::keeps,
-      [](auto& c) -> auto& { return c.train_input.drop_last_batch; }));
-  keys.push_back(bool_key(
-      section, "shuffle", Resume::keeps, [](auto& c) -> auto& { return c.train_input.shuffle; }));
-  return keys;
+SectionTable train_input_table() {
+  return {"train_input", train_settings, std::span(inert).first(std::size(inert) - only_in_eval), {}};
 }
 
-std::vector<Key> eval_input_keys() {
-  const std::string section = "eval_input";
-  auto keys = input_keys(
-      section, Resume::may_change, [](auto& c) -> auto& { return c.eval_input; });
-  // What is as in train_input is not written, so that it follows when a later run names another place.
-  write_unless(keys, "data_dir", [](auto& c) { return c.eval_input.data_dir == c.train_input.data_dir; });
-  write_unless(keys, "download", [](auto& c) { return c.eval_input.download == c.train_input.download; });
-  write_unless(keys, "mirrors", [](auto& c) { return c.eval_input.mirrors == c.train_input.mirrors; });
-  write_unless(keys, "use_fake_data",
-               [](auto& c) { return c.eval_input.use_fake_data == c.train_input.use_fake_data; });
-  keys.push_back(
-      inert_key(section, "drop_last_batch", "every evaluation sample is scored exactly once", only_true));
-  keys.push_back(inert_key(section, "shuffle", "every evaluation sample is scored exactly once", only_true));
-  return keys;
-}
+SectionTable eval_input_table() { return {"eval_input", eval_settings, inert, {}}; }
 
 }  // namespace fcmnist::config

@@ -2,12 +2,22 @@
 
 #include <fmt/format.h>
 
-#include "config/key_rows.hpp"
+#include "config/key_tables.hpp"
 #include "core/error.hpp"
 
 namespace fcmnist::config {
 
 namespace {
+
+using Run = RunOptions;
+using Checkpoint = store::CheckpointOptions;
+using Comm = comm::CommOptions;
+using Kernels = kernels::KernelOptions;
+
+constexpr auto run = in(&RunConfig::run);
+constexpr auto checkpoint = in(&RunConfig::checkpoint);
+constexpr auto exchange = in(&RunConfig::comm);
+constexpr auto products = in(&RunConfig::kernels);
 
 constexpr Choice<NanPolicy> nan_policies[] = {
     {"stop", NanPolicy::stop},
@@ -19,202 +29,135 @@ constexpr Choice<Execution> executions[] = {
     {"layer_pipelined", Execution::layer_pipelined},
 };
 
-constexpr auto section = "runconfig";
+constexpr NumberRange timeouts{0, 1e6, false, true, "a number of seconds above 0, at most 1000000"};
 
-constexpr std::string_view automatic = "auto";
+constexpr int most_ranks = 1'000'000;
 
-/// What a command does is said on the command line; a file may only deny it.
-Key flag_key(const std::string& name, const std::string& what_it_does) {
-  return active(
-      section, name, Resume::keeps,
-      [name, what_it_does](const Value& v, const std::string& key, Draft&) {
-        if (!read_bool(v, key)) return;
-        throw UsageError(fmt::format("{}: {} True: this is a flag here", v.where, key),
-                         fmt::format("fcmnist_mpi --{} ... {}", name, what_it_does));
-      },
-      nullptr);
-}
-
-/// A number of stages or the word "auto".
-Key stages_key() {
-  return active(
-      section, "pipeline_stages", Resume::may_change,
-      [](const Value& v, const std::string& key, Draft& draft) {
-        const bool is_auto = v.kind == Value::Kind::scalar && lower_case(v.text) == automatic;
-        draft.config.run.pipeline_stages = is_auto ? 0 : read_integer(v, key, 1, 1'000'000);
-      },
-      [](const RunConfig& c) {
-        const int stages = c.run.pipeline_stages;
-        return stages == 0 ? std::string(automatic) : write_integer(stages);
-      });
-}
-
-/// A file or one of the words "none" and "auto".
-Key plan_key() {
-  return active(
-      section, "plan", Resume::may_change,
-      [](const Value& v, const std::string& key, Draft& draft) {
-        const std::string text = read_text(v, key), word = lower_case(text);
-        draft.config.run.plan = word == no_plan || word == auto_plan ? word : text;
-      },
-      [](const RunConfig& c) {
-        const std::string& plan = c.run.plan;
-        return plan == no_plan || plan == auto_plan ? plan : write(plan);
-      });
-}
-
-std::vector<Key> active_keys() {
-  constexpr Resume keeps = Resume::keeps;
-  constexpr Resume may_change = Resume::may_change;
-  return {
-      choice_key(
-          section, "mode", may_change, [](auto& c) -> auto& { return c.run.mode; }, modes),
-      text_key(
-          section, "model_dir", may_change, [](auto& c) -> auto& { return c.run.model_dir; }),
-      optional_integer_key(
-          section, "max_steps", may_change, [](auto& c) -> auto& { return c.run.max_steps; }, 1L, most_steps),
-      active(
-          section, "num_steps", may_change,
-          [](const Value& v, const std::string& key, Draft& draft) {
-            draft.num_steps = read_integer(v, key, 1L, most_steps);
+/// What a command does is said on the command line. A file may only deny it.
+Setting flag(const std::string& what_it_does) {
+  return {[=](const Value& v, const std::string& key, Draft&) {
+            if (!read_bool(v, key)) return;
+            const std::string name = key.substr(key.find('.') + 1);
+            throw UsageError(fmt::format("{}: {} True: this is a flag here", v.where, key),
+                             fmt::format("fcmnist_mpi --{} ... {}", name, what_it_does));
           },
-          nullptr),
-      optional_integer_key(
-          section, "num_epochs", may_change, [](auto& c) -> auto& { return c.run.num_epochs; }, 1L,
-          most_steps),
-      integer_key(
-          section, "steps_per_epoch", keeps, [](auto& c) -> auto& { return c.run.steps_per_epoch; }, 0L,
-          most_steps),
-      integer_key(
-          section, "eval_steps", may_change, [](auto& c) -> auto& { return c.run.eval_steps; }, 0L,
-          most_steps),
-      integer_key(
-          section, "eval_frequency", may_change, [](auto& c) -> auto& { return c.run.eval_frequency; }, 0L,
-          most_steps),
-      integer_key(
-          section, "log_steps", may_change, [](auto& c) -> auto& { return c.run.log_steps; }, 1L, most_steps),
-      bool_key(
-          section, "save_losses", may_change, [](auto& c) -> auto& { return c.run.save_losses; }),
-      bool_key(
-          section, "save_initial_checkpoint", may_change,
-          [](auto& c) -> auto& { return c.checkpoint.save_initial_checkpoint; }),
-      integer_key(
-          section, "checkpoint_steps", may_change,
-          [](auto& c) -> auto& { return c.checkpoint.checkpoint_steps; }, 0L, most_steps),
-      number_key(
-          section, "checkpoint_interval_s", may_change,
-          [](auto& c) -> auto& { return c.checkpoint.checkpoint_interval_s; }, not_negative),
-      integer_key(
-          section, "keep_checkpoints", may_change,
-          [](auto& c) -> auto& { return c.checkpoint.keep_checkpoints; }, 2, 1'000'000),
-      active(
-          section, "max_time", may_change,
-          [](const Value& v, const std::string& key, Draft& draft) {
-            draft.config.run.max_time = read_max_time(v, key);
-          },
-          [](const RunConfig& c) { return write(c.run.max_time); }),
-      choice_key(
-          section, "nan_policy", may_change, [](auto& c) -> auto& { return c.run.nan_policy; }, nan_policies),
-      integer_key(
-          section, "check_replicas_steps", may_change,
-          [](auto& c) -> auto& { return c.run.check_replicas_steps; }, 0L, most_steps),
-      integer_key(
-          section, "seed", keeps, [](auto& c) -> auto& { return c.run.seed; }, std::uint64_t{0}),
-      bool_key(
-          section, "reproducible", keeps, [](auto& c) -> auto& { return c.run.reproducible; }),
-      integer_key(
-          section, "microbatch", keeps, [](auto& c) -> auto& { return c.run.microbatch; }, 0, 1'000'000),
-      choice_key(
-          section, "execution", may_change, [](auto& c) -> auto& { return c.run.execution; }, executions),
-      stages_key(),
-      active(  // not written: it is about the world of one start, which a resume may change
-          section, "num_replicas", may_change,
-          [](const Value& v, const std::string& key, Draft& draft) {
-            draft.config.run.num_replicas = read_integer(v, key, 0, 1'000'000);
-          },
-          nullptr),
-      integer_key(
-          section, "blas_threads", may_change, [](auto& c) -> auto& { return c.kernels.blas_threads; }, 1,
-          1024),
-      choice_key(
-          section, "gemm", may_change, [](auto& c) -> auto& { return c.kernels.gemm; }, gemm_backends),
-      integer_key(
-          section, "exchange_streams", may_change, [](auto& c) -> auto& { return c.comm.exchange_streams; },
-          1, 1024),
-      choice_key(
-          section, "wire_type", may_change, [](auto& c) -> auto& { return c.comm.wire_type; }, wire_types),
-      plan_key(),
-      flag_key("validate_only", "says how the run maps onto the ranks, and runs nothing"),
-      flag_key("compile_only", "measures what is fastest on this world, and trains nothing"),
-      number_key(
-          section, "stall_timeout", may_change, [](auto& c) -> auto& { return c.comm.stall_timeout_s; },
-          NumberRange{0, 1e6, false, true, "a number of seconds above 0, at most 1000000"}),
-  };
+          nullptr};
 }
 
-std::vector<Key> inert_keys() {
-  const std::string machine =
-      "belongs to the machine of the reference; mpirun or Slurm decide where ranks run";
-  const std::string compiler =
-      "belongs to the compiler of the reference; nothing is compiled at run time here";
-  std::vector<Key> keys = {
-      inert_key(section, "check_loss_values",
-                "the loss of every step is checked here; runconfig.nan_policy says what follows", any_bool),
-      inert_key(section, "max_checkpoints", "use runconfig.keep_checkpoints, which also keeps the best"),
-      inert_key(section, "logging", "use the flag --logging"),
-      inert_key(section, "precision_opt_level",
-                "model.mixed_precision and model.half_type choose the arithmetic"),
-      inert_key(section, "enable_distributed", "data-parallel whenever mpirun starts several ranks",
-                any_bool),
-      inert_key(section, "dist_addr", machine),
-      inert_key(section, "dist_backend", machine),
-      inert_key(section, "init_method", machine),
-      inert_key(section, "sync_batchnorm", "the model has no batch normalisation"),
-      inert_key(section, "steps_per_increase", "optimizer.steps_per_increase counts, so it changes nothing"),
-      inert_key(section, "enable_summaries", "metrics go to <model_dir>/metrics.h5"),
-      inert_key(section, "save_summary_steps",
-                "metrics go to <model_dir>/metrics.h5; see runconfig.save_losses"),
-      inert_key(section, "summary_dir", "metrics go to <model_dir>/metrics.h5"),
-      inert_key(section, "show_debug_metrics", "metrics go to <model_dir>/metrics.h5"),
-  };
-  for (const char* name : {"cs_ip",
-                           "num_csx",
-                           "num_wgt_servers",
-                           "num_act_servers",
-                           "num_workers_per_csx",
-                           "mount_dirs",
-                           "python_paths",
-                           "credentials_path",
-                           "mgmt_address",
-                           "mgmt_namespace",
-                           "job_labels",
-                           "job_time_sec",
-                           "job_priority",
-                           "debug_args",
-                           "debug_args_path",
-                           "execute_crd_memory_gi",
-                           "compile_crd_memory_gi",
-                           "wrk_memory_gi",
-                           "act_memory_gi",
-                           "transfer_processes",
-                           "fabric_type_blacklist",
-                           "disable_version_check",
-                           "target_device"}) {
-    keys.push_back(inert_key(section, name, machine));
-  }
-  for (const char* name : {"compile_dir", "use_cstorch_optimizer_step", "drop_data", "use_appliance_data",
-                           "op_profiler_config", "ini", "lazy_initialization", "num_steps_per_compile"}) {
-    keys.push_back(inert_key(section, name, compiler));
-  }
-  return keys;
+constexpr const char* automatic = "auto";
+
+/// A number of stages, or the word "auto".
+int read_stages(const Value& value, const std::string& key) {
+  const bool is_auto = value.kind == Value::Kind::scalar && lower_case(value.text) == automatic;
+  return is_auto ? 0 : read_integer(value, key, 1, most_ranks);
 }
+
+std::string write_stages(int stages) { return stages == 0 ? automatic : write_integer(stages); }
+
+bool names_no_file(const std::string& plan) { return plan == no_plan || plan == auto_plan; }
+
+/// The name of a plan file, or one of the words "none" and "auto".
+std::string read_plan_name(const Value& value, const std::string& key) {
+  const std::string text = read_text(value, key), word = lower_case(text);
+  return names_no_file(word) ? word : text;
+}
+
+std::string write_plan_name(const std::string& plan) { return names_no_file(plan) ? plan : write(plan); }
+
+constexpr const char* validate_only = "says how the run maps onto the ranks, and runs nothing";
+constexpr const char* compile_only = "measures what is fastest on this world, and trains nothing";
+
+// clang-format off
+const SettingRow settings[] = {
+    {"mode",                    may_change, choice(run(&Run::mode), modes)},
+    {"model_dir",               may_change, text(run(&Run::model_dir))},
+    {"max_steps",               may_change, integer_if_given(run(&Run::max_steps), most_steps)},
+    {"num_steps",               may_change, in_draft(&Draft::num_steps, 1, most_steps)},
+    {"num_epochs",              may_change, integer_if_given(run(&Run::num_epochs), most_steps)},
+    {"steps_per_epoch",         keeps,      integer(run(&Run::steps_per_epoch), 0, most_steps)},
+    {"eval_steps",              may_change, integer(run(&Run::eval_steps), 0, most_steps)},
+    {"eval_frequency",          may_change, integer(run(&Run::eval_frequency), 0, most_steps)},
+    {"log_steps",               may_change, integer(run(&Run::log_steps), 1, most_steps)},
+    {"save_losses",             may_change, boolean(run(&Run::save_losses))},
+    {"save_initial_checkpoint", may_change, boolean(checkpoint(&Checkpoint::save_initial_checkpoint))},
+    {"checkpoint_steps",        may_change, integer(checkpoint(&Checkpoint::checkpoint_steps), 0, most_steps)},
+    {"checkpoint_interval_s",   may_change, number(checkpoint(&Checkpoint::checkpoint_interval_s), not_negative)},
+    {"keep_checkpoints",        may_change, integer(checkpoint(&Checkpoint::keep_checkpoints), 2, 1'000'000)},
+    {"max_time",                may_change, setting(run(&Run::max_time), read_max_time)},
+    {"nan_policy",              may_change, choice(run(&Run::nan_policy), nan_policies)},
+    {"check_replicas_steps",    may_change, integer(run(&Run::check_replicas_steps), 0, most_steps)},
+    {"seed",                    keeps,      integer(run(&Run::seed), 0)},
+    {"reproducible",            keeps,      boolean(run(&Run::reproducible))},
+    {"microbatch",              keeps,      integer(run(&Run::microbatch), 0, 1'000'000)},
+    {"execution",               may_change, choice(run(&Run::execution), executions)},
+    {"pipeline_stages",         may_change, setting(run(&Run::pipeline_stages), read_stages, write_stages)},
+    // num_replicas is about the world of one start, which a resume may change.
+    {"num_replicas",            may_change, not_written(integer(run(&Run::num_replicas), 0, most_ranks))},
+    {"blas_threads",            may_change, integer(products(&Kernels::blas_threads), 1, 1024)},
+    {"gemm",                    may_change, choice(products(&Kernels::gemm), gemm_backends)},
+    {"exchange_streams",        may_change, integer(exchange(&Comm::exchange_streams), 1, 1024)},
+    {"wire_type",               may_change, choice(exchange(&Comm::wire_type), wire_types)},
+    {"plan",                    may_change, setting(run(&Run::plan), read_plan_name, write_plan_name)},
+    {"validate_only",           keeps,      flag(validate_only)},
+    {"compile_only",            keeps,      flag(compile_only)},
+    {"stall_timeout",           may_change, number(exchange(&Comm::stall_timeout_s), timeouts)},
+};
+
+constexpr const char* machine = "this belongs to the machine of the reference; mpirun or Slurm decides where ranks run";
+constexpr const char* compiler = "this belongs to the compiler of the reference; nothing is compiled at run time here";
+constexpr const char* metrics = "metrics go to <model_dir>/metrics.h5";
+
+constexpr InertRow inert[] = {
+    {"check_loss_values",          "the loss of every step is checked; runconfig.nan_policy says what follows", any_bool},
+    {"max_checkpoints",            "use runconfig.keep_checkpoints, which also keeps the best"},
+    {"logging",                    "use the flag --logging"},
+    {"precision_opt_level",        "model.mixed_precision and model.half_type choose the arithmetic"},
+    {"enable_distributed",         "all ranks that mpirun or Slurm starts work together", any_bool},
+    {"dist_addr",                  machine},
+    {"dist_backend",               machine},
+    {"init_method",                machine},
+    {"sync_batchnorm",             "the model has no batch normalisation"},
+    {"steps_per_increase",         "use optimizer.steps_per_increase"},
+    {"enable_summaries",           metrics},
+    {"save_summary_steps",         "metrics go to <model_dir>/metrics.h5; see runconfig.save_losses"},
+    {"summary_dir",                metrics},
+    {"show_debug_metrics",         metrics},
+    {"cs_ip",                      machine},
+    {"num_csx",                    machine},
+    {"num_wgt_servers",            machine},
+    {"num_act_servers",            machine},
+    {"num_workers_per_csx",        machine},
+    {"mount_dirs",                 machine},
+    {"python_paths",               machine},
+    {"credentials_path",           machine},
+    {"mgmt_address",               machine},
+    {"mgmt_namespace",             machine},
+    {"job_labels",                 machine},
+    {"job_time_sec",               machine},
+    {"job_priority",               machine},
+    {"debug_args",                 machine},
+    {"debug_args_path",            machine},
+    {"execute_crd_memory_gi",      machine},
+    {"compile_crd_memory_gi",      machine},
+    {"wrk_memory_gi",              machine},
+    {"act_memory_gi",              machine},
+    {"transfer_processes",         machine},
+    {"fabric_type_blacklist",      machine},
+    {"disable_version_check",      machine},
+    {"target_device",              machine},
+    {"compile_dir",                compiler},
+    {"use_cstorch_optimizer_step", compiler},
+    {"drop_data",                  compiler},
+    {"use_appliance_data",         compiler},
+    {"op_profiler_config",         compiler},
+    {"ini",                        compiler},
+    {"lazy_initialization",        compiler},
+    {"num_steps_per_compile",      compiler},
+};
+// clang-format on
 
 }  // namespace
 
-std::vector<Key> runconfig_keys() {
-  std::vector<Key> keys = active_keys();
-  for (Key& key : inert_keys()) keys.push_back(std::move(key));
-  return keys;
-}
+SectionTable runconfig_table() { return {"runconfig", settings, inert, {}}; }
 
 }  // namespace fcmnist::config

@@ -25,10 +25,10 @@ bool holds_sections(const Value& value) {
   return std::ranges::any_of(value.entries, [](const Value::Entry& entry) { return is_section(entry.key); });
 }
 
-/// The settings while they are read, layer by layer.
+/// Reads the file and then the command line into one configuration.
 class Reader {
  public:
-  /// `unset`: what a key means that is not given.
+  /// `unset` holds the values of keys that are not given.
   explicit Reader(RunConfig unset) { draft_.config = std::move(unset); }
 
   void read_file(const Value& root) {
@@ -40,7 +40,7 @@ class Reader {
                          "indent the keys below the section's name, or leave the section out");
       }
       for (const Value::Entry& entry : section.value.entries) {
-        read_key(section.key + "." + entry.key, entry.where, entry.value, Layer::file);
+        read_key(section.key + "." + entry.key, entry.where, entry.value, GivenBy::file);
       }
     }
   }
@@ -48,20 +48,19 @@ class Reader {
   void read_override(const Override& override) {
     const Value value = parse_override(override.value, override.origin);
     const Given::Entry& before = given_[override.key];
-    const bool same_layer = before.layer == Layer::command_line;
-    if (same_layer && before.where != override.origin && before.found != override.value) {
+    const bool is_second = before.by == GivenBy::command_line;
+    if (is_second && before.where != override.origin && before.found != override.value) {
       throw UsageError(fmt::format("{} is given twice on the command line: {} ({}) and {} ({})", override.key,
                                    before.found, before.where, override.value, override.origin),
                        "keep one of the two");
     }
-    read_key(override.key, override.origin, value, Layer::command_line, override.value);
+    read_key(override.key, override.origin, value, GivenBy::command_line, override.value);
   }
 
   Loaded finish() {
     Loaded loaded;
     settle_relations(given_, draft_, loaded.notes);
-    collect_sentences(KeyKind::inert, loaded.notes);
-    collect_sentences(KeyKind::warning, loaded.warnings);
+    append_sentences(loaded.notes);
     loaded.config = std::move(draft_.config);
     return loaded;
   }
@@ -79,7 +78,7 @@ class Reader {
     throw UsageError(fmt::format("{}: unknown section '{}'", entry.where, entry.key), hint);
   }
 
-  void read_key(const std::string& name, const Place& where, const Value& value, Layer layer,
+  void read_key(const std::string& name, const Place& where, const Value& value, GivenBy by,
                 const std::string& found = {}) {
     const Key* key = find_key(name);
     if (key == nullptr) {
@@ -90,17 +89,17 @@ class Reader {
     if (key->kind == KeyKind::refused) {
       throw UsageError(fmt::format("{}: {}: {}", where, name, key->sentence), "delete this key");
     }
-    Given::Entry entry{layer, where, found, false};
+    Given::Entry entry{by, where, found, false};
     if (key->read) key->read(value, name, draft_);
-    if (key->speaks_up) entry.speaks_up = key->speaks_up(value, name);
+    if (key->logs_sentence) entry.logs_sentence = key->logs_sentence(value, name);
     given_.add(name, std::move(entry));
   }
 
-  /// Keys with the same sentence share a line.
-  void collect_sentences(KeyKind kind, std::vector<std::string>& lines) const {
+  /// One line for each sentence about inert keys. Keys with the same sentence share it.
+  void append_sentences(std::vector<std::string>& lines) const {
     std::vector<std::pair<std::string, std::vector<std::string>>> groups;
     for (const Key& key : all_keys()) {
-      if (key.kind != kind || !given_[key.full_name()].speaks_up) continue;
+      if (!given_[key.full_name()].logs_sentence) continue;
       const auto same =
           std::ranges::find_if(groups, [&](const auto& group) { return group.first == key.sentence; });
       auto& names = same == groups.end()

@@ -27,8 +27,7 @@ struct Sources {
 
 struct Loaded {
   RunConfig config;
-  std::vector<std::string> notes;     ///< one log line each: keys that have no meaning here, and what they do
-  std::vector<std::string> warnings;  ///< one warning line each
+  std::vector<std::string> notes;  ///< one log line each: keys that change nothing here, and why
 };
 
 /// Without a file the built-in experiment, with a file its values over plain ones; overridden by the command

@@ -16,9 +16,9 @@ namespace {
 void settle_hidden_sizes(const Given& given, Draft& draft, std::vector<std::string>& notes) {
   const std::string sizes = "model.hidden_sizes", depth = "model.depth", width = "model.hidden_size";
   if (!draft.depth && !draft.hidden_size) return;
-  const Layer pair = std::max(given.layer(depth), given.layer(width));
-  if (given.has(sizes) && given.layer(sizes) >= pair) {
-    if (given.layer(sizes) == pair) {
+  const GivenBy pair = std::max(given.by(depth), given.by(width));
+  if (given.has(sizes) && given.by(sizes) >= pair) {
+    if (given.by(sizes) == pair) {
       notes.push_back(
           fmt::format("{}: model.hidden_sizes is given, so model.depth and model.hidden_size do not count",
                       given.where(sizes)));
@@ -36,11 +36,11 @@ void settle_hidden_sizes(const Given& given, Draft& draft, std::vector<std::stri
 
 void settle_batch_size(const Given& given, const std::string& section, data::InputOptions& input) {
   const std::string global = section + ".batch_size", per_replica = section + ".batch_size_per_replica";
-  if (!given.has(per_replica) || given.layer(global) > given.layer(per_replica)) {
+  if (!given.has(per_replica) || given.by(global) > given.by(per_replica)) {
     input.batch_size_per_replica = 0;
     return;
   }
-  if (given.layer(global) == given.layer(per_replica)) {
+  if (given.by(global) == given.by(per_replica)) {
     throw UsageError(
         fmt::format("{}: {} and {} are both given", given.where(per_replica), global, per_replica),
         "batch_size is divided among the replicas, batch_size_per_replica is multiplied: keep one");
@@ -51,16 +51,16 @@ void settle_batch_size(const Given& given, const std::string& section, data::Inp
 void settle_length(const Given& given, Draft& draft) {
   const std::string max_steps = "runconfig.max_steps", num_steps = "runconfig.num_steps";
   RunOptions& run = draft.config.run;
-  const Layer alias = given.layer(num_steps);
-  if (draft.num_steps && alias == given.layer(max_steps) && *draft.num_steps != run.max_steps) {
+  const GivenBy alias = given.by(num_steps);
+  if (draft.num_steps && alias == given.by(max_steps) && *draft.num_steps != run.max_steps) {
     throw UsageError(
         fmt::format("{}: runconfig.num_steps {} and runconfig.max_steps {} mean the same and differ",
                     given.where(num_steps), *draft.num_steps, run.max_steps),
         "keep one of them");
   }
-  if (draft.num_steps && alias > given.layer(max_steps)) run.max_steps = *draft.num_steps;
-  const Layer steps = std::max(alias, given.layer(max_steps));
-  const Layer epochs = given.layer("runconfig.num_epochs");
+  if (draft.num_steps && alias > given.by(max_steps)) run.max_steps = *draft.num_steps;
+  const GivenBy steps = std::max(alias, given.by(max_steps));
+  const GivenBy epochs = given.by("runconfig.num_epochs");
   if (steps > epochs) run.num_epochs = 0;
   if (epochs > steps) run.max_steps = 0;
 }
@@ -102,7 +102,7 @@ void check_optimizer(const Given& given, const optim::OptimizerOptions& optimize
 void settle_stages(const Given& given, RunOptions& run) {
   const std::string execution = "runconfig.execution", stages = "runconfig.pipeline_stages";
   if (run.execution == Execution::layer_pipelined || run.pipeline_stages <= 1) return;
-  if (given.has(execution) && given.layer(execution) > given.layer(stages)) {
+  if (given.has(execution) && given.by(execution) > given.by(stages)) {
     run.pipeline_stages = 0;
     return;
   }

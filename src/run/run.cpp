@@ -57,7 +57,6 @@ void prepare_data(const config::CommandLine& arguments) {
   sources.config_name = arguments.config_name;
   sources.overrides = arguments.overrides;
   const config::Loaded loaded = config::load(sources);
-  for (const std::string& line : loaded.warnings) log->warn("{}", line);
   data::prepare(loaded.config.train_input, loaded.config.eval_input, loaded.config.model.num_classes, *log);
 }
 

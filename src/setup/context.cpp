@@ -82,7 +82,6 @@ Context::Context(const comm::Communicator& world, const config::CommandLine& arg
   }
   log().info("settings: {}", file.name.empty() ? "built-in" : file.name);
   for (const std::string& line : loaded.notes) log().info("{}", line);
-  for (const std::string& line : loaded.warnings) log().warn("{}", line);
 }
 
 void on_root(const comm::Communicator& world, const std::function<void()>& action, double work_s) {
