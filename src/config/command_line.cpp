@@ -69,7 +69,7 @@ std::string version_text() {
                      build.build_type, build.architecture, build.compiler);
 }
 
-/// The parser with its flags, and where the values of key flags arrive.
+/// The parser with its flags, and the values that it gave to key flags.
 struct Parser {
   CLI::App app{description, "fcmnist_mpi"};
   CommandLine result;
@@ -101,8 +101,9 @@ struct Parser {
         "the predicted\ntime of a step, runs and writes nothing; exit 0, or\n2, 3, 4 for what would stop the "
         "run");
     add("--plan_ranks", "N", result.plan_ranks,
-        "--validate_only on one process: for a world of so many\nranks; on one node, or on");
-    add("--plan_nodes", "M", result.plan_nodes, "nodes like this one");
+        "With --validate_only on one process: checks a world of\nN ranks instead of this one");
+    add("--plan_nodes", "M", result.plan_nodes,
+        "With --plan_ranks: that world has M nodes like this one;\ndefault: 1");
     add("--logging", "LEVEL", result.logging, "debug, info (default), warning, error");
     app.get_formatter()->column_width(34);
     // The usage line shows this label in brackets.
@@ -132,7 +133,7 @@ struct Parser {
   const std::string name = argument.substr(0, argument.find('='));
   const std::string bare = name.substr(std::min(name.find_first_not_of('-'), name.size()));
   const Key* dashed = find_key(bare);
-  const Key* setting = nullptr;  // of this name, in whatever section
+  const Key* setting = nullptr;  // has this name in some section
   for (const char* section : {"train_input", "model", "optimizer", "runconfig"}) {
     if (const Key* key = find_key(fmt::format("{}.{}", section, bare))) setting = key;
   }
@@ -195,10 +196,11 @@ void check_planned_world(const Parser& parser) {
   if (!ranks_given && !nodes_given) return;
   if (!line.validate_only) {
     throw UsageError(fmt::format("{} without --validate_only", ranks_given ? "--plan_ranks" : "--plan_nodes"),
-                     "a world that is not there can be validated, but not run");
+                     "an imagined world can be validated, but not run");
   }
   if (!ranks_given)
-    throw UsageError("--plan_nodes without --plan_ranks", "how many ranks are on these nodes?");
+    throw UsageError("--plan_nodes without --plan_ranks",
+                     "add --plan_ranks, the number of ranks on these nodes");
   if (line.plan_ranks < 1 || line.plan_ranks > most_planned_ranks) {
     throw UsageError(fmt::format("--plan_ranks {}: expected 1 to {}", line.plan_ranks, most_planned_ranks));
   }
@@ -213,9 +215,9 @@ void check_planned_world(const Parser& parser) {
 void check_combinations(const Parser& parser) {
   const CommandLine& line = parser.result;
   if (line.validate_only && line.compile_only) {
-    throw UsageError("--validate_only and --compile_only are both given",
-                     "the one says how a run lies on the ranks, the other measures what is fastest there: "
-                     "leave out one");
+    throw UsageError(
+        "--validate_only and --compile_only are both given",
+        "one says how a run lies on the ranks, the other measures what is fastest: leave one out");
   }
   if (line.is_pretrained_checkpoint && line.checkpoint_path.empty()) {
     throw UsageError("--is_pretrained_checkpoint without --checkpoint_path",

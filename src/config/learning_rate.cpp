@@ -77,7 +77,7 @@ Field field_of(const Value::Entry& entry, const std::string& key) {
                                  : fmt::format("did you mean {}?", meant));
 }
 
-/// The entries of a schedule by meaning; two names of one field count as given twice.
+/// The entries of a schedule, by field. Two names of one field are an error.
 struct Entries {
   std::array<const Value::Entry*, 5> of{};
 

@@ -13,8 +13,8 @@ namespace fcmnist::config {
 ///
 ///   scheduler              Constant, Linear, Polynomial, CosineDecay (any case, also with LR at the end)
 ///   initial_learning_rate  also learning_rate, val
-///   end_learning_rate      not of Constant; default 0
-///   power                  Polynomial only; default 1
+///   end_learning_rate      for all but Constant; default 0
+///   power                  for Polynomial only; default 1
 ///   steps                  also total_iters, decay_steps; the last (or only) schedule may leave it out: it
 ///                          then lasts until the end of training
 ///
@@ -22,7 +22,7 @@ namespace fcmnist::config {
 /// schedules compare equal.
 std::vector<optim::SchedulePiece> read_learning_rate(const Value& value, const std::string& key);
 
-/// What read_learning_rate reads back: a number for one endless Constant, otherwise a list in YAML flow
+/// Text that read_learning_rate reads back: a number for one endless Constant, otherwise a list in YAML flow
 /// style.
 std::string write_learning_rate(const std::vector<optim::SchedulePiece>& pieces);
 

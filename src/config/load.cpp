@@ -115,7 +115,7 @@ class Reader {
   Given given_;
 };
 
-/// The mapping of sections: the document itself, or what --config names in it.
+/// The mapping that holds the sections: the document itself, or the part that --config names.
 const Value& sections_of(const Value& root, const Sources& sources) {
   if (root.kind == Value::Kind::none) {
     throw UsageError(sources.yaml_name + ": no settings in this file",
@@ -158,9 +158,10 @@ Loaded load(const Sources& sources) {
   Loaded loaded = reader.finish();
   if (sources.multireplica) {
     const bool pipelined = loaded.config.run.execution == Execution::layer_pipelined;
-    loaded.notes.push_back(fmt::format(
-        "--multireplica: the ranks that mpirun starts are the replicas {}; it changes nothing",
-        pipelined ? "times the stages, see runconfig.num_replicas and pipeline_stages" : "already"));
+    loaded.notes.push_back(
+        fmt::format("--multireplica: this changes nothing; the ranks that mpirun starts are {}",
+                    pipelined ? "replicas x stages; see runconfig.num_replicas and runconfig.pipeline_stages"
+                              : "the replicas already"));
   }
   return loaded;
 }

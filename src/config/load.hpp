@@ -12,15 +12,14 @@ namespace fcmnist::config {
 struct Override {
   std::string key;                      ///< "section.key"
   std::string value;                    ///< as written
-  std::string origin = "command line";  ///< for messages; a flag that stands for a key gives its name
+  std::string origin = "command line";  ///< for messages; the name of the flag if a flag stands for the key
 };
 
-/// Everything a configuration is made of. Texts only: rank 0 reads the file and broadcasts its text, all
-/// ranks load.
+/// The texts that a configuration is made of. Rank 0 reads the file and broadcasts its text; all ranks load it.
 struct Sources {
   std::optional<std::string> yaml;        ///< text of the file
   std::string yaml_name = "params.yaml";  ///< for messages
-  std::string config_name;  ///< --config: the top-level key of the file that holds the sections; empty: none
+  std::string config_name;  ///< --config: the top-level key that holds the sections; empty: there is none
   std::vector<Override> overrides;
   bool multireplica = false;  ///< --multireplica
 };
@@ -30,10 +29,10 @@ struct Loaded {
   std::vector<std::string> notes;  ///< one log line each: keys that change nothing here, and why
 };
 
-/// Without a file the built-in experiment, with a file its values over plain ones; overridden by the command
-/// line; checked as far as it can be without data and without knowing the number of ranks (that is
-/// check_world). The same texts give the same result on every rank. Throws UsageError for the first thing
-/// that is wrong, with place, key, found, expected.
+/// The configuration that these texts say. Without a file it begins as the built-in experiment; with a file, a
+/// key that the file leaves out has its plain value. The command line overrides both. Everything is checked that
+/// needs neither the data nor the number of ranks (check_world checks that). The same texts give the same result
+/// on every rank. Throws UsageError for the first thing that is wrong, with place, key, found and expected.
 Loaded load(const Sources& sources);
 
 /// The resolved configuration in the style of the reference's file: loading it gives an equal RunConfig.

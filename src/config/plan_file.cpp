@@ -20,7 +20,7 @@ constexpr int format_version = 1;
 constexpr int most = 1'000'000'000;
 constexpr std::string_view how_to_mend = "write it anew: the same command with --compile_only";
 
-/// The entries of one mapping, each of which must be asked for.
+/// The entries of one mapping. An entry that nobody asks for is an error.
 class Entries {
  public:
   Entries(const Value& mapping, std::string what) : mapping_(&mapping), what_(std::move(what)) {
@@ -30,7 +30,7 @@ class Entries {
         how_to_mend);
   }
 
-  /// Nothing if there is none.
+  /// nullptr if there is no such key.
   const Value* find(const std::string& key) {
     known_.push_back(key);
     return mapping_->find(key);
@@ -62,7 +62,7 @@ PlanTarget read_target(const Value& value) {
   PlanTarget target;
   target.cpu = read_text(entries.get("cpu"), "machine.cpu");
   target.libraries = read_text(entries.get("libraries"), "machine.libraries");
-  if (const Value* precision = entries.find("precision")) {  // the first plans have none
+  if (const Value* precision = entries.find("precision")) {  // the oldest plan files name no precision
     target.precision = read_text(*precision, "machine.precision");
   }
   target.blas_threads = number("blas_threads");
@@ -78,7 +78,7 @@ PlanTarget read_target(const Value& value) {
 
 model::LayerGemms read_layer(const Value& value) {
   if (value.kind != Value::Kind::list || value.items.size() != 3) {
-    unexpected(value, "gemm", "three libraries: of forward, delta and weight gradient", how_to_mend);
+    unexpected(value, "gemm", "three libraries, for forward, delta and weight gradient", how_to_mend);
   }
   const auto backend = [&](std::size_t i) { return read_choice(value.items[i], "gemm", gemm_backends); };
   return {backend(0), backend(1), backend(2)};

@@ -7,13 +7,13 @@
 
 namespace fcmnist::config {
 
-/// What a plan was measured on and for.
+/// The machine and the run that a plan was measured for.
 struct PlanTarget {
-  std::string cpu;                    ///< models of the processors, each once
-  std::string libraries;              ///< that multiply matrices, with their kernels
-  std::string precision = "float32";  ///< and what multiplies halves: model::describe()
+  std::string cpu;                    ///< the models of the processors, each named once
+  std::string libraries;              ///< the libraries that multiply matrices, and their kernels
+  std::string precision = "float32";  ///< of the run, and what multiplies halves; see model::describe()
   int blas_threads = 1;
-  std::vector<int> widths;  ///< of the model: features, units of every hidden layer, classes
+  std::vector<int> widths;  ///< features, units of each hidden layer, classes
   int microbatch = 1;       ///< samples that are computed at once
   int ranks = 1;
   int nodes = 1;
@@ -25,10 +25,10 @@ struct PlanTarget {
 /// How a training step is carried out on one machine: what --compile_only writes and runconfig.plan names.
 struct Plan {
   PlanTarget target;
-  /// Of every layer; empty where halves are multiplied by instructions, and so by no library.
+  /// The libraries of each layer. Empty where instructions multiply halves, because no library does then.
   std::vector<model::LayerGemms> gemm;
-  int exchange_streams = 0;       ///< 0 on one node, where nothing is sent
-  std::vector<int> first_layers;  ///< of every stage; empty with one
+  int exchange_streams = 0;       ///< 0 on one node, because nothing is sent there
+  std::vector<int> first_layers;  ///< the first layer of each stage; empty when there is one stage
 
   bool operator==(const Plan&) const = default;
 };
@@ -37,13 +37,13 @@ struct Plan {
 /// thing that is wrong.
 Plan read_plan(const std::string& text, const std::string& name);
 
-/// Reading it gives an equal plan.
+/// The text of a plan file. Reading it gives an equal plan.
 std::string write_plan(const Plan& plan);
 
-/// What speaks against using a plan: "cpu A, here B; ranks 2, here 4"; empty: nothing.
+/// Why a plan cannot be used here: "cpu A, here B; ranks 2, here 4". Empty if it can.
 std::string plan_mismatch(const PlanTarget& made_for, const PlanTarget& here);
 
-/// What is left of a plan in another world on the same kind of machine: the libraries. With `reproducible`
+/// The part of a plan that holds in another world on the same kind of machine: the libraries. With `reproducible`
 /// the products have the same shapes on any number of ranks, and other libraries would give other bits.
 Plan libraries_of_plan(Plan plan, const PlanTarget& here);
 

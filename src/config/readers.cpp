@@ -18,7 +18,7 @@ namespace {
 
 bool is_plain(const Value& value) { return value.kind == Value::Kind::scalar && !value.quoted; }
 
-/// All of `text` as a T; std::errc{} when it is one.
+/// Reads all of `text` into `number`. Returns std::errc{} when it is a T.
 template <class T>
 std::errc parse_number(std::string_view text, T& number) {
   if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
@@ -33,7 +33,7 @@ std::string integer_range(T least, T most) {
   return fmt::format("a whole number from {} to {}", least, most);
 }
 
-/// Of "HH:MM:SS", with one to six digits of hours.
+/// The seconds of "HH:MM:SS", where the hours have one to six digits; nothing if it is no such time.
 std::optional<long> seconds_of_time(std::string_view text) {
   const std::size_t hour_digits = text.find(':');
   if (hour_digits < 1 || hour_digits > 6 || text.size() != hour_digits + 6 || text[hour_digits + 3] != ':')

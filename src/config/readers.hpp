@@ -11,9 +11,9 @@
 
 namespace fcmnist::config {
 
-// Values to C++ types, and back. The readers throw UsageError "<place>: <key>: expected ..., found ...".
+// From values to C++ types, and back. The readers throw UsageError "<place>: <key>: expected ..., found ...".
 
-/// Which numbers a key takes, and how that is said.
+/// The numbers that a key takes, and what messages call them.
 struct NumberRange {
   double least = 0;
   double limit = std::numeric_limits<double>::max();
@@ -24,7 +24,7 @@ struct NumberRange {
 inline constexpr NumberRange not_negative{};
 inline constexpr NumberRange fraction{0, 1, true, false, "a number from 0 up to but not including 1"};
 
-/// One of the words that a key takes; several words may mean the same, the first of them is the one we write.
+/// One of the words that a key takes. Several words may mean the same; the first of them is written.
 template <class T>
 struct Choice {
   std::string_view word;
@@ -51,7 +51,7 @@ inline constexpr Choice<kernels::GemmBackend> gemm_backends[] = {
                              std::string_view hint = {});
 
 bool read_bool(const Value& value, const std::string& key);
-/// Whole number in [least, most]; T = int, long, std::uint64_t. "1.5", "1e3" and "0x10" are no whole numbers.
+/// A whole number in [least, most], where T is int, long or std::uint64_t. "1.5", "1e3" and "0x10" are none.
 template <class T>
 T read_integer(const Value& value, const std::string& key, T least, T most = std::numeric_limits<T>::max());
 double read_number(const Value& value, const std::string& key, const NumberRange& range);
@@ -63,7 +63,7 @@ std::vector<std::string> read_texts(const Value& value, const std::string& key);
 /// "HH:MM:SS" (any number of hours), "auto" or "none".
 MaxTime read_max_time(const Value& value, const std::string& key);
 
-/// Index of the word that the value names, in any case.
+/// The index of the word that the value names, in upper or lower case.
 std::size_t read_word(const Value& value, const std::string& key, std::span<const std::string> words);
 
 template <class T, std::size_t n>
@@ -73,9 +73,9 @@ T read_choice(const Value& value, const std::string& key, const Choice<T> (&choi
   return choices[read_word(value, key, words)].meaning;
 }
 
-std::string write(bool value);                      ///< "True" or "False", as the reference's files
-std::string write(double value);                    ///< shortest text that reads back exactly, with a point
-std::string write(const std::string& value);        ///< in double quotes
+std::string write(bool value);                ///< "True" or "False", as the reference's files
+std::string write(double value);              ///< the shortest text that reads back exactly, with a point
+std::string write(const std::string& value);  ///< in double quotes
 std::string write(const std::vector<int>& values);  ///< "[500, 300]"
 std::string write(const std::vector<std::string>& values);
 std::string write(const MaxTime& value);

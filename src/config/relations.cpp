@@ -98,7 +98,7 @@ void check_optimizer(const Given& given, const optim::OptimizerOptions& optimize
   }
 }
 
-/// Stages that were given below an execution that has none do not count.
+/// Stages of the file do not count when the command line chose an execution that has none.
 void settle_stages(const Given& given, RunOptions& run) {
   const std::string execution = "runconfig.execution", stages = "runconfig.pipeline_stages";
   if (run.execution == Execution::layer_pipelined || run.pipeline_stages <= 1) return;
@@ -122,7 +122,7 @@ void check_layers(const RunConfig& config, int stages) {
     throw UsageError(fmt::format("ranks / runconfig.num_replicas {} gives {} stages for {} layers "
                                  "(model.hidden_sizes): a stage has at least one layer",
                                  config.run.num_replicas, stages, layers),
-                     "more replicas or fewer ranks, or leave num_replicas out");
+                     "use more replicas or fewer ranks, or leave num_replicas out");
   }
   throw UsageError(fmt::format("{} stages for {} layers (runconfig.pipeline_stages, model.hidden_sizes): a "
                                "stage has at least one layer",
@@ -130,7 +130,7 @@ void check_layers(const RunConfig& config, int stages) {
                    fmt::format("runconfig.pipeline_stages {} or fewer; more ranks can be replicas", layers));
 }
 
-/// The stages that `replicas` leave of the ranks.
+/// The number of stages when the ranks are so many replicas.
 int stages_for_replicas(int ranks, int replicas) {
   if (ranks % replicas == 0) return ranks / replicas;
   throw UsageError(fmt::format("runconfig.num_replicas {} does not divide the {} ranks: ranks = "
@@ -139,7 +139,7 @@ int stages_for_replicas(int ranks, int replicas) {
                    fmt::format("mpirun -n {}, or leave num_replicas out", (ranks / replicas + 1) * replicas));
 }
 
-int stages_by_themselves(int ranks, int layers) {
+int default_stages(int ranks, int layers) {
   for (int stages = 2; stages <= std::min(ranks, layers); ++stages) {
     if (ranks % stages == 0) return stages;
   }
@@ -211,7 +211,7 @@ void settle_relations(const Given& given, Draft& draft, std::vector<std::string>
 int stages_of(const RunConfig& config, int ranks) {
   if (!trains(config) || config.run.execution != Execution::layer_pipelined) return 1;
   const int wanted = config.run.pipeline_stages, replicas = config.run.num_replicas;
-  if (wanted == 0 && replicas == 0) return stages_by_themselves(ranks, layer_count(config));
+  if (wanted == 0 && replicas == 0) return default_stages(ranks, layer_count(config));
   const int stages = wanted > 0 ? wanted : stages_for_replicas(ranks, replicas);
   check_layers(config, stages);
   if (replicas > 0 && replicas * stages != ranks) {

@@ -7,7 +7,7 @@
 
 namespace fcmnist::config {
 
-/// A key whose value differs; "not given" where another key says it.
+/// A key whose value differs. A value is "not given" where another key says it.
 struct Difference {
   std::string key;  ///< "section.key"
   std::string checkpointed;
@@ -19,11 +19,11 @@ struct ResumeDifference {
   std::vector<Difference> allowed;
 };
 
-/// What differs between the configuration of a checkpoint and the one of the run that wants to go on from it.
+/// The differences between the configuration of a checkpoint and that of the run that resumes from it.
 ResumeDifference resume_difference(const RunConfig& checkpointed, const RunConfig& now);
 
-/// Throws one UsageError that names every forbidden difference, with old and new value; returns one line for
-/// each allowed one.
+/// Throws one UsageError that names every forbidden difference with its old and new value. Returns one line for
+/// each allowed difference.
 std::vector<std::string> check_resume(const RunConfig& checkpointed, const RunConfig& now);
 
 /// The keys that a resume may change, as "section.key", in the order of the table.

@@ -35,13 +35,14 @@ enum class Execution {
   layer_pipelined,  ///< the layers are placed on stages, which microbatches pass one after the other
 };
 
-constexpr std::string_view no_plan = "none", auto_plan = "auto";  ///< words of runconfig.plan
+/// Words of runconfig.plan: no plan file; the plan file of the model_dir if it has one.
+constexpr std::string_view no_plan = "none", auto_plan = "auto";
 
-/// Section runconfig, without what belongs to a module.
+/// Section runconfig, without the keys that belong to the options of a module.
 struct RunOptions {
   Mode mode = Mode::train_and_eval;
   std::string model_dir = "./model_dir";
-  // Length of training: the smaller of max_steps and num_epochs, of those that are given (> 0).
+  // Training ends at the earlier of max_steps and num_epochs; 0 means that it is not given.
   long max_steps = 0;
   long num_epochs = 0;
   long steps_per_epoch = 0;  ///< 0 = as many as the data gives; otherwise an epoch ends after so many steps
@@ -57,8 +58,8 @@ struct RunOptions {
   int microbatch = 0;         ///< samples that are computed at once; 0 = see microbatch_size()
   Execution execution = Execution::data_parallel;
   int pipeline_stages = 0;    ///< layer_pipelined: 0 = see stages_of()
-  int num_replicas = 0;       ///< 0 = as many as mpirun gives; otherwise must equal that
-  std::string plan{no_plan};  ///< a file of --compile_only; or "auto", that of the model_dir if it has one
+  int num_replicas = 0;       ///< 0 = as many as mpirun gives; another number must equal that
+  std::string plan{no_plan};  ///< a file that --compile_only wrote, "none", or "auto"
 
   bool operator==(const RunOptions&) const = default;
 };
@@ -76,16 +77,16 @@ struct RunConfig {
   comm::CommOptions comm;
   kernels::KernelOptions kernels;
 
-  RunConfig();  ///< plain values: what a key means that a file does not give
+  RunConfig();  ///< plain values, which keys have that a file does not give
 
   bool operator==(const RunConfig&) const = default;
 };
 
-/// Linear layers of the model.
+/// The number of linear layers of the model.
 int layer_count(const RunConfig& config);
 
-/// Samples of a microbatch, or 0 when a replica's share of a batch is one. By default a reproducible run has
-/// 64.
+/// Samples of a microbatch; 0 means that a replica's whole share of a batch is one microbatch. The default of a
+/// reproducible run is 64.
 std::size_t microbatch_size(const RunConfig& config);
 
 /// What runs when no file is given: well-chosen settings for 784-500-300-10 on MNIST, the same as

@@ -17,10 +17,10 @@ struct Value {
   struct Entry;
 
   Kind kind = Kind::none;
-  std::string text;          ///< of a scalar, quotes removed
-  bool quoted = false;       ///< a scalar in quotes is text, whatever it looks like
-  std::vector<Value> items;  ///< of a list
-  std::vector<Entry> entries;
+  std::string text;            ///< of a scalar, without its quotes
+  bool quoted = false;         ///< a scalar in quotes is text, whatever it looks like
+  std::vector<Value> items;    ///< of a list
+  std::vector<Entry> entries;  ///< of a mapping
   Place where;
 
   [[nodiscard]] const Value* find(std::string_view key) const;
@@ -28,7 +28,7 @@ struct Value {
 
 struct Value::Entry {
   std::string key;
-  Place where;  ///< of the key
+  Place where;  ///< the place of the key
   Value value;
 };
 
@@ -43,7 +43,7 @@ Value parse_yaml(const std::string& text, const std::string& name);
 /// other text is taken literally, so that paths need no quoting.
 Value parse_override(const std::string& text, const Place& where);
 
-/// What was found, for messages: "'1.5'", "the string \"128\"", "a list", "a mapping", "no value".
+/// How messages call a value that was found: "'1.5'", "the string \"128\"", "a list", "a mapping", "no value".
 std::string describe(const Value& value);
 
 }  // namespace fcmnist::config

@@ -34,7 +34,7 @@ std::size_t count_values(const Value& value) {
 /// Builds the Value of one document from the parser's events.
 class Builder : public YAML::EventHandler {
  public:
-  /// `numbered`: places get the line number; an override has no lines.
+  /// `numbered` adds line numbers to places. An override has no lines.
   Builder(std::string name, bool numbered) : name_(std::move(name)), numbered_(numbered) {}
 
   [[nodiscard]] Place place(const YAML::Mark& mark) const {
@@ -45,7 +45,7 @@ class Builder : public YAML::EventHandler {
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    complete(make(Value::Kind::none, mark), anchor);
+    add_value(make_value(Value::Kind::none, mark), anchor);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
@@ -53,8 +53,8 @@ class Builder : public YAML::EventHandler {
       throw UsageError(place(mark) + ": an alias may not be part of what it stands for");
     Value copy = found->second;
     copy.where = place(mark);
-    count(count_values(copy) - 1, mark);
-    complete(std::move(copy), 0);
+    count_and_limit_values(count_values(copy) - 1, mark);
+    add_value(std::move(copy), 0);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& text) override {
@@ -64,38 +64,38 @@ class Builder : public YAML::EventHandler {
       throw UsageError(place(mark) + ": an escape sequence for a control character, or for no character",
                        "write the text without it; a backslash itself is \\\\ in double quotes");
     }
-    Value value = make(Value::Kind::scalar, mark);
+    Value value = make_value(Value::Kind::scalar, mark);
     value.text = text;
     value.quoted = tag == "!";
-    complete(std::move(value), anchor);
+    add_value(std::move(value), anchor);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
-    open(Value::Kind::list, mark, tag, anchor);
+    open_collection(Value::Kind::list, mark, tag, anchor);
   }
-  void OnSequenceEnd() override { close(); }
+  void OnSequenceEnd() override { close_collection(); }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
-    open(Value::Kind::mapping, mark, tag, anchor);
+    open_collection(Value::Kind::mapping, mark, tag, anchor);
   }
-  void OnMapEnd() override { close(); }
+  void OnMapEnd() override { close_collection(); }
 
  private:
   struct Frame {
     Value value;
     YAML::anchor_t anchor = 0;
-    std::optional<Value> key;  ///< of a mapping: a key that waits for its value
+    std::optional<Value> key;  ///< the key of a mapping that waits for its value
   };
 
-  [[nodiscard]] Value make(Value::Kind kind, const YAML::Mark& mark) {
-    count(1, mark);
+  [[nodiscard]] Value make_value(Value::Kind kind, const YAML::Mark& mark) {
+    count_and_limit_values(1, mark);
     Value value;
     value.kind = kind;
     value.where = place(mark);
     return value;
   }
 
-  void count(std::size_t values, const YAML::Mark& mark) {
+  void count_and_limit_values(std::size_t values, const YAML::Mark& mark) {
     value_count_ += values;
     if (value_count_ > max_values)
       throw UsageError(fmt::format("{}: more than {} values", place(mark), max_values));
@@ -107,21 +107,22 @@ class Builder : public YAML::EventHandler {
                      "write the plain value");
   }
 
-  void open(Value::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+  void open_collection(Value::Kind kind, const YAML::Mark& mark, const std::string& tag,
+                       YAML::anchor_t anchor) {
     refuse_tag(mark, tag);
     if (frames_.size() >= max_depth) {
       throw UsageError(fmt::format("{}: nested deeper than {} levels", place(mark), max_depth));
     }
-    frames_.push_back({make(kind, mark), anchor, std::nullopt});
+    frames_.push_back({make_value(kind, mark), anchor, std::nullopt});
   }
 
-  void close() {
+  void close_collection() {
     Frame frame = std::move(frames_.back());
     frames_.pop_back();
-    complete(std::move(frame.value), frame.anchor);
+    add_value(std::move(frame.value), frame.anchor);
   }
 
-  void complete(Value value, YAML::anchor_t anchor) {
+  void add_value(Value value, YAML::anchor_t anchor) {
     if (anchor != 0) anchors_[anchor] = value;
     if (frames_.empty()) {
       root_ = std::move(value);

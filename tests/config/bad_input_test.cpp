@@ -103,7 +103,7 @@ const Bad bad_files[] = {
     {"optimizer:\n  optimizer_type: AdamW\n",
      {"f.yaml:2: optimizer.optimizer_type: AdamW comes in a later release"}},
     {"optimizer:\n  optimizer_type: Sgdd\n", {"expected SGD, found 'Sgdd'"}},
-    {"optimizer:\n  beta1: 0.9\n", {"f.yaml:2: optimizer.beta1: a setting of Adam", "later release"}},
+    {"optimizer:\n  beta1: 0.9\n", {"f.yaml:2: optimizer.beta1: this is a setting of Adam", "later release"}},
     {"optimizer:\n  learning_rate: {scheduler: StepLR, val: 1}\n",
      {"the schedule StepLR comes in a later release"}},
     {"runconfig:\n  pipeline_stages: 2\n",

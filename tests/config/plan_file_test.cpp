@@ -86,7 +86,7 @@ TEST(PlanFile, SaysWhereWhatIsWrong) {
   expect(error_with("[784, 500, 10]", "[784, 500, 300, 10]"),
          {"p.yaml:14: gemm: expected a list of 3 layers, as machine.widths has, found a list", mend});
   expect(error_with("[openblas, openblas, onednn]", "[openblas, onednn]"),
-         {"p.yaml:14: gemm: expected three libraries: of forward, delta and weight gradient, found a list"});
+         {"p.yaml:14: gemm: expected three libraries, for forward, delta and weight gradient, found a list"});
   expect(error_with("[openblas, openblas, onednn]", "[openblas, openblas, onedn]"),
          {"p.yaml:14: gemm: expected one of openblas, onednn, found 'onedn'", "did you mean onednn?"});
   expect(error_with("exchange_streams: 4", "exchange_streams: 0"), {"p.yaml:16: exchange_streams: "});

@@ -214,7 +214,7 @@ TEST(StagesOf, RefusesWhatDoesNotMultiply) {
   EXPECT_TRUE(contains(refusal(pipelined(4), 4), "4 stages for 3 layers"));
   EXPECT_TRUE(
       contains(refusal(pipelined(0, 1), 4), "ranks / runconfig.num_replicas 1 gives 4 stages for 3 layers"));
-  EXPECT_TRUE(contains(refusal(pipelined(0, 1), 4), "HINT: more replicas or fewer ranks"));
+  EXPECT_TRUE(contains(refusal(pipelined(0, 1), 4), "HINT: use more replicas or fewer ranks"));
 }
 
 TEST(CheckWorld, CountsReplicasNotRanks) {
