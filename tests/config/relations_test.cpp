@@ -13,7 +13,7 @@ namespace {
 
 using Sizes = std::vector<int>;
 
-TEST(HiddenSizes, OfTheHighestLayerCount) {
+TEST(HiddenSizes, OfTheCommandLineReplaceThoseOfTheFile) {
   const auto sizes = [](const char* yaml, std::vector<Override> overrides) {
     return load_text(yaml, std::move(overrides)).config.model.hidden_sizes;
   };
@@ -27,7 +27,7 @@ TEST(HiddenSizes, OfTheHighestLayerCount) {
   EXPECT_EQ(sizes("model: {hidden_sizes: 9}", {}), Sizes{9});
 }
 
-TEST(HiddenSizes, ThatWinInTheSameLayerAreNoted) {
+TEST(HiddenSizes, ThatWinOverADepthGivenBesideThemAreNoted) {
   EXPECT_EQ(load_text("model: {hidden_sizes: [9], depth: 2, hidden_size: 7}").notes.size(), 1U);
   EXPECT_TRUE(load_text("model: {depth: 2, hidden_size: 7}", {{"model.hidden_sizes", "[9]"}}).notes.empty());
 }
@@ -39,7 +39,7 @@ TEST(HiddenSizes, NeedBothNumbers) {
   EXPECT_TRUE(contains(message, "command line: model.depth without model.hidden_size")) << message;
 }
 
-TEST(BatchSize, OfTheHighestLayerCounts) {
+TEST(BatchSize, OfTheCommandLineReplacesThatOfTheFile) {
   const auto train = [](const char* yaml, std::vector<Override> overrides) {
     return load_text(yaml, std::move(overrides)).config.train_input;
   };
@@ -53,7 +53,7 @@ TEST(BatchSize, OfTheHighestLayerCounts) {
   EXPECT_EQ(local.batch_size_per_replica, 32);
 }
 
-TEST(Length, OfTheHighestLayerCounts) {
+TEST(Length, OfTheCommandLineReplacesThatOfTheFile) {
   const auto length = [](const char* yaml, std::vector<Override> overrides) {
     const RunOptions run = load_text(yaml, std::move(overrides)).config.run;
     return std::pair(run.max_steps, run.num_epochs);
