@@ -18,24 +18,32 @@ using Scale = optim::LossScaleOptions;
 
 constexpr auto optimizer = in(&RunConfig::optimizer);
 
-constexpr const char* only_optimizer = "SGD";
+constexpr Choice<optim::OptimizerType> optimizer_types[] = {
+    {"SGD", optim::OptimizerType::sgd},
+};
 
 // Optimizers of the reference's releases that this release does not have.
 constexpr std::array later_optimizers = {"adam",      "adamw",   "adamax", "adamwbase", "adadelta", "adagrad",
                                          "adafactor", "asgd",    "lamb",   "lars",      "lion",     "nadam",
                                          "radam",     "rmsprop", "rprop",  "sparseadam"};
 
-void read_optimizer_type(const Value& value, const std::string& key, Draft&) {
+optim::OptimizerType read_optimizer_type(const Value& value, const std::string& key) {
   const std::string word = lower_case(read_text(value, key));
-  if (word == lower_case(only_optimizer)) return;
+  std::vector<std::string_view> words;
+  for (const auto& type : optimizer_types) {
+    if (lower_case(type.word) == word) return type.meaning;
+    words.push_back(type.word);
+  }
   if (std::ranges::find(later_optimizers, word) != later_optimizers.end()) {
     throw UsageError(fmt::format("{}: {}: {} comes in a later release", value.where, key, value.text),
                      "use SGD, with momentum and use_nesterov");
   }
-  unexpected(value, key, only_optimizer);
+  unexpected(value, key, fmt::format("{}", fmt::join(words, ", ")));
 }
 
-std::string write_optimizer_type(const RunConfig&) { return write(std::string(only_optimizer)); }
+std::string write_optimizer_type(optim::OptimizerType type) {
+  return write(write_choice(type, optimizer_types));
+}
 
 constexpr const char* dynamic = "dynamic";
 constexpr double largest_loss_scale = 0x1p60;  // leaves room for gradients in float
@@ -53,7 +61,7 @@ std::string write_loss_scaling_factor(double factor) {
 
 // clang-format off
 const SettingRow settings[] = {
-    {"optimizer_type",      keeps,      {read_optimizer_type, write_optimizer_type}},
+    {"optimizer_type",      keeps,      setting(optimizer(&Options::type), read_optimizer_type, write_optimizer_type)},
     {"learning_rate",       keeps,      setting(optimizer(&Options::learning_rate), read_learning_rate, write_learning_rate)},
     {"momentum",            keeps,      number(optimizer(&Options::momentum), fraction)},
     {"use_nesterov",        keeps,      boolean(optimizer(&Options::use_nesterov))},
