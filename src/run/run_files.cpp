@@ -14,7 +14,8 @@ namespace fcmnist::run {
 
 namespace {
 
-// The metrics file is written as a whole: seldom enough to cost next to nothing, however long it has become.
+// The metrics file is written as a whole. It is written seldom enough to cost next to nothing, however long it
+// has become.
 constexpr double metrics_write_interval_s = 10.0;
 constexpr double metrics_write_share = 0.02;
 
@@ -24,7 +25,7 @@ std::vector<Score> scores_of(const std::vector<store::EvalRow>& evaluations) {
   return scores;
 }
 
-/// Of these checkpoints the one with the best test accuracy, the latest of equals.
+/// The checkpoint that has the best test accuracy; of equal ones the latest.
 std::optional<std::int64_t> best_of(const std::vector<Score>& scores,
                                     const std::vector<std::int64_t>& checkpoints) {
   const Score* best = nullptr;
@@ -137,8 +138,8 @@ void RunFiles::start_held_checkpoint() {
              [this, image](const StoreError& error) { checkpoint_failed(image->step, error); });
 }
 
-/// Metrics first, so that a checkpoint never knows more than they do; old ones are deleted when the new one
-/// is durable. Runs beside the loop.
+/// Writes the metrics first, so that a checkpoint never knows more than they do, and deletes old checkpoints when
+/// the new one is durable. Runs in a thread beside the loop.
 void RunFiles::write_checkpoint(Image& image, const std::vector<Score>& scores) const {
   metrics_.sync_journal();
   store::write_sealed(model_dir_.checkpoint_file(image.step), store::FileKind::checkpoint, image.bytes);
@@ -190,7 +191,7 @@ void RunFiles::conclude_file() {
 
 void RunFiles::write_held_checkpoint() {
   if (held_) {
-    // Not behind a metrics file that may be on its way: mpirun gives a run a second to end.
+    // This does not wait for a metrics file that is being written, since mpirun gives a run a second to end.
     Image image = *std::exchange(held_, std::nullopt);
     metrics_.journal();
     write_checkpoint(image, scores_of(metrics_.eval()));

@@ -8,7 +8,7 @@
 
 namespace fcmnist::run {
 
-/// Whether a run must stop before its last step: since a signal has arrived, or since one more turn of its
+/// Whether a run must stop before its last step. It must when a signal has arrived, or when one more turn of its
 /// loop, and all that a stop takes, would end after runconfig.max_time. A turn is a step and what follows it.
 class StopDecision {
  public:
@@ -16,8 +16,8 @@ class StopDecision {
   explicit StopDecision(const StopSignals& signals) : signals_(&signals) {}
   void set_time_limit(const TimeLimit& limit) { limit_ = limit; }
 
-  /// What a turn without its evaluation, and an evaluation, has taken. The longest of them counts. That of
-  /// the turns fades, so that a job that was suspended goes on.
+  /// Tells how long a turn took without its evaluation, and how long an evaluation took. The longest of each
+  /// counts. The longest turn fades, so that a job that was suspended goes on.
   void add_turn(double seconds);
   void add_evaluation(double seconds);
 

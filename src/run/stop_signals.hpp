@@ -28,7 +28,7 @@ class StopSignals {
   [[nodiscard]] bool must_hurry() const;
 };
 
-/// "SIGUSR1"
+/// The name of a signal: "SIGUSR1".
 const char* signal_name(int signal);
 
 }  // namespace fcmnist::run

@@ -125,7 +125,8 @@ ExitCode TrainingRun::run() {
   try {
     return train_loop();
   } catch (const Error& error) {
-    // Found by all ranks at a step boundary, before anything of this state was saved; what is held is good.
+    // All ranks find such an error at a step boundary, before anything of this state was saved. What is held is
+    // good.
     const bool state_is_bad =
         error.agreed() && (error.code() == ExitCode::diverged || error.code() == ExitCode::communication);
     if (files_ && state_is_bad) files_->abandon_run();
@@ -160,7 +161,7 @@ ExitCode TrainingRun::train_loop() {
   return finish_run();
 }
 
-/// At a step boundary: what this rank wants to happen after the next step.
+/// What this rank asks for at a step boundary. It happens after the next step.
 train::Requests TrainingRun::make_requests() {
   stop_decision_.add_turn(std::exchange(turn_s_, 0.0) + turn_.lap_s());
   train::Requests mine;
@@ -181,7 +182,7 @@ train::Requests TrainingRun::make_requests() {
   return mine;
 }
 
-/// A metrics row: of every step, or of the mean since the last log line.
+/// Appends a metrics row: one for every step, or one for the mean since the last log line.
 void TrainingRun::record_metrics(bool is_logged) {
   if (!files_) return;
   if (config_->run.save_losses) {
@@ -217,7 +218,8 @@ void TrainingRun::evaluate_weights() {
                      files_->elapsed_before_s() + progress_.total_time().total_s(), result.confusion});
 }
 
-/// Whoever stops without a good checkpoint of this step goes on from the one before.
+/// Holds a checkpoint if one is due. A run that stops when this step shows no good weights goes on from the
+/// checkpoint before.
 void TrainingRun::save_if_due(const train::StepResult& step) {
   const train::Requests& asked = step.requests;
   const bool last = step.step == total_steps_;
@@ -252,8 +254,8 @@ void TrainingRun::save_checkpoint() {
   }
 }
 
-/// The checkpoint of this step is held. Nobody leaves before all is durable. What takes long comes last:
-/// mpirun gives a run a second.
+/// Ends a run before its last step. The checkpoint of this step is held, and no rank leaves before all is
+/// durable. What takes long comes last, since mpirun gives a run a second to end.
 ExitCode TrainingRun::stop_early() {
   bar_.clear();
   setup::on_root(context_->world(), [&] {
@@ -272,7 +274,7 @@ ExitCode TrainingRun::stop_early() {
   return ExitCode::stopped;
 }
 
-/// The last step is done, and its checkpoint is held.
+/// Ends a run whose last step is done, and whose checkpoint is held.
 ExitCode TrainingRun::finish_run() {
   train::Stopwatch watch;
   setup::on_root(context_->world(), [&] {

@@ -6,9 +6,9 @@
 namespace fcmnist::run {
 
 /// --validate_only: says in the log how a run of this configuration lies on this world, or on the one that
-/// --plan_ranks names, and what a step of it takes; whatever would stop the run before its first step is
-/// thrown, with the exit code of the run, except that a node with too little memory is a UsageError. Writes
-/// and locks nothing. Collective; all ranks throw the same errors.
+/// --plan_ranks names, and how long a step takes. Throws what would stop the run before its first step, with the
+/// exit code of the run; only a node that has too little memory is a UsageError. Writes and locks nothing.
+/// Collective; all ranks throw the same errors.
 void run_validation(const setup::Context& context);
 
 /// What is said instead in the mode prepare_data.

@@ -23,8 +23,9 @@ namespace fcmnist::setup {
 
 namespace {
 
-constexpr const char* plan_entry = "plan";     // of the manifest: the text of the plan
-constexpr const char* library_entry = "gemm";  // describe_libraries()
+// Entries of the manifest.
+constexpr const char* plan_entry = "plan";     // its text
+constexpr const char* library_entry = "gemm";  // see describe_libraries()
 constexpr const char* bit_entries_of_plan[] = {library_entry};
 
 /// The plan whose name and text rank 0 has, on every rank; nothing if they are empty. Collective.
