@@ -18,9 +18,10 @@ PROGRAM = sys.argv[2]
 MOST_README_LINES = 200
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-# Where the quoted step stands, by the first words of its functions.
-QUOTED = {"tests/bench/local_step.cpp": "kernels::LossSums LocalStep::run(",
-          "tests/bench/allreduce_trainer.cpp": "double AllreduceTrainer::step()"}
+# The README quotes what stands between these lines of this file.
+QUOTED = "tests/bench/allreduce_trainer.cpp"
+QUOTATION = re.compile(r"^// \[begin of the step\]\n+(.*?)\n+// \[end of the step\]$", re.MULTILINE | re.DOTALL)
+
 
 
 def documents(root):
@@ -77,13 +78,6 @@ def documented_flags(text):
     return [flag for cell in first_columns(text) for flag in re.findall(r"`(-[-\w]+)`", cell)]
 
 
-def function_text(path, beginning):
-    """A function from its first words to the brace that ends it."""
-    text = path.read_text()
-    begin = text.index(beginning)
-    return text[begin:text.index("\n}\n", begin) + 3]
-
-
 def missing_names(root):
     """Names like `Trainer::step` in a document that no source file of the program has: "document: name"."""
     sources = "\n".join(path.read_text() for path in (root / "src").rglob("*.?pp"))
@@ -124,8 +118,9 @@ class Documents(unittest.TestCase):
         self.assertEqual([flag for flag in documented if flag not in flags], [])
 
     def test_the_step_that_the_readme_quotes_is_the_one_of_the_benchmark(self):
-        for path, beginning in QUOTED.items():
-            self.assertIn(function_text(SOURCE / path, beginning), self.readme, path)
+        step = QUOTATION.search((SOURCE / QUOTED).read_text()).group(1)
+        self.assertIn("plain_allreduce(", step)
+        self.assertIn(f"```cpp\n{step}\n```", self.readme)
 
     def test_places_in_the_source_are_there(self):
         self.assertEqual(missing_names(SOURCE), [])

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "bench/allreduce_trainer.hpp"
 #include "bench/bench.hpp"
-#include "bench/local_step.hpp"
 #include "bench/problem.hpp"
 #include "comm/gradient_exchange.hpp"
 #include "comm/grid.hpp"
