@@ -1,4 +1,5 @@
-"""Holds the documents to the program: the README's length, links, keys, flags, quotations, places in the source.
+"""Holds the documents to the program: the README's length, links, flags, quotation, places in the source.
+configs_test.cpp holds the keys.
 
     documents_test.py SOURCE PROGRAM [Documents | Finders]
 """
@@ -8,8 +9,6 @@ import re
 import subprocess
 import sys
 import unittest
-
-import yaml
 
 sys.dont_write_bytecode = True
 SOURCE = pathlib.Path(sys.argv[1]).resolve()
@@ -60,20 +59,6 @@ def first_columns(text):
     return re.findall(r"^\| (.*?) \|", text, re.MULTILINE)
 
 
-def documented_keys(text):
-    """Full names of keys, as often as the first column of a table names them. A key without a section has the one of the
-    key before it in its row."""
-    keys = []
-    for cell in first_columns(text):
-        section = None
-        for name in re.findall(r"`([\w.]+)`", cell):
-            if "." in name:
-                section, name = name.split(".")
-            if section:
-                keys.append(f"{section}.{name}")
-    return keys
-
-
 def documented_flags(text):
     return [flag for cell in first_columns(text) for flag in re.findall(r"`(-[-\w]+)`", cell)]
 
@@ -101,14 +86,6 @@ class Documents(unittest.TestCase):
         self.assertGreater(len(documents(SOURCE)), 8)
         self.assertEqual(broken_links(SOURCE), [])
 
-    def test_each_key_is_documented_once(self):
-        with open(SOURCE / "configs/fcmnist_500_300.yaml") as file:  # a test of the table of keys holds it complete
-            settings = yaml.safe_load(file)
-        keys = [f"{section}.{key}" for section, entries in settings.items() for key in entries]
-        self.assertGreater(len(keys), 50)
-        documented = documented_keys(self.keys)
-        self.assertEqual({key: documented.count(key) for key in keys if documented.count(key) != 1}, {})
-
     def test_each_flag_is_documented_once(self):
         text = subprocess.run([PROGRAM, "--help"], check=True, capture_output=True, text=True).stdout
         flags = re.findall(r"(?:^  |,)(--?[\w-]+)", text[text.index("Flags:"):text.index("Settings:")], re.MULTILINE)
@@ -128,9 +105,6 @@ class Documents(unittest.TestCase):
 
 class Finders(unittest.TestCase):
     """What the tests above look with finds what is wrong."""
-
-    def test_a_key_without_a_section_has_the_one_before_it(self):
-        self.assertEqual(documented_keys("| `a.b`, `c` | x `y.z` |\n| `d.e` | |\n"), ["a.b", "a.c", "d.e"])
 
     def test_flags_are_those_of_the_first_column(self):
         self.assertEqual(documented_flags("| `-p`, `--params` FILE | see `--config` |\n"), ["-p", "--params"])

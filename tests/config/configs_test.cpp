@@ -1,11 +1,15 @@
 // The files in configs/, as users run them.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "config/keys.hpp"
 #include "config/support.hpp"
@@ -44,6 +48,37 @@ TEST(Configs, The500By300FileNamesEveryKeyThatSetsSomething) {
     if (key.kind == KeyKind::active) {
       EXPECT_TRUE(contains(text, key.name)) << key.full_name();
     }
+  }
+}
+
+/// Full names of keys in the first column of the tables of configs/README.md, row by row.
+std::vector<std::vector<std::string>> documented_keys() {
+  const std::regex name("`((?:train_input|eval_input|model|optimizer|runconfig)\\.\\w+)`");
+  std::vector<std::vector<std::string>> rows;
+  std::istringstream text(text_of("README.md"));
+  for (std::string line; std::getline(text, line);) {
+    if (!line.starts_with("| ")) continue;
+    const std::string cell = line.substr(0, line.find(" | "));
+    rows.emplace_back();
+    for (std::sregex_iterator found(cell.begin(), cell.end(), name), end; found != end; ++found)
+      rows.back().push_back((*found)[1]);
+  }
+  return rows;
+}
+
+TEST(Configs, TheReadmeDocumentsEachKeyOnceAndNoOther) {
+  std::vector<std::string> documented, keys;
+  for (const auto& row : documented_keys()) documented.insert(documented.end(), row.begin(), row.end());
+  for (const Key& key : all_keys()) keys.push_back(key.full_name());
+  EXPECT_THAT(documented, testing::UnorderedElementsAreArray(keys));
+}
+
+TEST(Configs, TheReadmeHasARowForEachKeyThatSetsSomething) {
+  const auto rows = documented_keys();
+  for (const Key& key : all_keys()) {
+    if (key.kind == KeyKind::inert || key.kind == KeyKind::refused) continue;
+    const std::vector<std::string> row = {key.full_name()};
+    EXPECT_EQ(std::ranges::count(rows, row), 1) << key.full_name();
   }
 }
 
