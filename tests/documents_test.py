@@ -8,6 +8,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
@@ -63,14 +64,27 @@ def documented_flags(text):
     return [flag for cell in first_columns(text) for flag in re.findall(r"`(-[-\w]+)`", cell)]
 
 
+def source_files(document, line):
+    """The source files that a line of a document links to, each with the other one of header and implementation."""
+    for link in LINK.findall(line):
+        path = document.parent / link
+        if path.suffix in (".cpp", ".hpp"):
+            yield from (file for file in (path.with_suffix(".cpp"), path.with_suffix(".hpp")) if file.exists())
+
+
 def missing_names(root):
-    """Names like `Trainer::step` in a document that no source file of the program has: "document: name"."""
-    sources = "\n".join(path.read_text() for path in (root / "src").rglob("*.?pp"))
+    """Names like `Trainer::step`, or `row` where "in [a file]" follows, that are not in the source file to which their line of a document links, or, where it
+    links to none, in no source file: "document: name"."""
+    everything = "\n".join(path.read_text() for path in (root / "src").rglob("*.?pp"))
     missing = []
     for path in documents(root):
-        for owner, member in re.findall(r"`(\w+)::(\w+)`", CODE.sub("", path.read_text())):
-            if not re.search(rf"\b{owner}\b", sources) or not re.search(rf"\b{member}\b", sources):
-                missing.append(f"{path.relative_to(root)}: {owner}::{member}")
+        for line in CODE.sub("", path.read_text()).splitlines():
+            files = list(source_files(path, line))
+            text = "\n".join(file.read_text() for file in files) if files else everything
+            for name in re.findall(r"`((?:\w+::)+\w+|\w+(?=` in \[))`", line):
+                *_, owner, member = ["", *name.split("::")]
+                if not re.search(rf"\b{member}\b", text) or not re.search(rf"\b{owner}\b", everything):
+                    missing.append(f"{path.relative_to(root)}: {name}")
     return missing
 
 
@@ -105,6 +119,15 @@ class Documents(unittest.TestCase):
 
 class Finders(unittest.TestCase):
     """What the tests above look with finds what is wrong."""
+
+    def test_a_name_must_be_in_the_file_that_its_line_names(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            (root / "src").mkdir()
+            (root / "src/a.hpp").write_text("class A { void f(); };")
+            (root / "src/b.cpp").write_text("void B::g() {}")
+            (root / "a.md").write_text("`A::f` in [a](src/a.cpp)\n`B::g` and `k` in [a](src/a.hpp)\n`A::f` `B::g` `A::h`\n")
+            self.assertEqual(missing_names(root), ["a.md: B::g", "a.md: k", "a.md: A::h"])
 
     def test_flags_are_those_of_the_first_column(self):
         self.assertEqual(documented_flags("| `-p`, `--params` FILE | see `--config` |\n"), ["-p", "--params"])
