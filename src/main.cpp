@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <exception>
 
-#include "comm/session.hpp"
+#include "comm/launcher.hpp"
 #include "config/command_line.hpp"
 #include "core/error.hpp"
 #include "run/run.hpp"

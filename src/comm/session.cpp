@@ -12,11 +12,6 @@ namespace fcmnist::comm {
 
 namespace {
 
-int number_from_environment(const char* name) {
-  const char* text = std::getenv(name);
-  return text != nullptr ? std::atoi(text) : 0;  // NOLINT(cert-err34-c): a launcher's own number, or 0
-}
-
 /// The processes of the ranks on this host, 0 for ranks elsewhere.
 std::vector<pid_t> host_pids(const Communicator& world) {
   char host[MPI_MAX_PROCESSOR_NAME] = {};
@@ -62,34 +57,12 @@ void Session::abort_all(ExitCode code) const {
   std::abort();
 }
 
-double now_s() { return MPI_Wtime(); }
-
 std::string mpi_version() {
   char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
   int length = 0;
   FCMNIST_MPI(MPI_Get_library_version(text, &length));
   const std::string all(text, static_cast<std::size_t>(length));
   return all.substr(0, all.find(','));
-}
-
-int launcher_rank() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"}) {
-    if (std::getenv(name) != nullptr) return number_from_environment(name);
-  }
-  return 0;
-}
-
-bool launched_by_mpi() {
-  return std::getenv("OMPI_COMM_WORLD_RANK") != nullptr || std::getenv("PMIX_RANK") != nullptr ||
-         std::getenv("PMI_RANK") != nullptr;
-}
-
-int unjoined_slurm_tasks(int world_size) {
-  // mpirun says how many it started, also when it is asked for one inside a larger job.
-  if (world_size > 1 || std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) return 0;
-  const char* step_tasks = std::getenv("SLURM_STEP_NUM_TASKS");
-  const int tasks = number_from_environment(step_tasks != nullptr ? "SLURM_STEP_NUM_TASKS" : "SLURM_NTASKS");
-  return tasks > 1 ? tasks : 0;
 }
 
 }  // namespace fcmnist::comm

@@ -31,22 +31,7 @@ class Session {
   std::unique_ptr<Communicator> world_;
 };
 
-/// Seconds since some moment in the past: the only clock of the program.
-double now_s();
-
 /// Version text of the MPI library.
 std::string mpi_version();
-
-/// Rank that a launcher (mpirun, srun) announced to this process, 0 when there is none. Needs no Session: for
-/// what is said before MPI starts.
-int launcher_rank();
-
-/// Whether a launcher that joins processes by PMI, such as mpirun or srun --mpi=pmix, started this one.
-bool launched_by_mpi();
-
-/// Number of tasks of the Slurm job step in which this process was started without an MPI that joins them, or
-/// 0 when all is well. `world_size` is what MPI sees. A world of 1 inside a step of N tasks means N separate
-/// runs by mistake.
-int unjoined_slurm_tasks(int world_size);
 
 }  // namespace fcmnist::comm

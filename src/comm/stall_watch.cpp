@@ -10,8 +10,8 @@
 #include <limits>
 #include <thread>
 
+#include "comm/clock.hpp"
 #include "comm/mpi_handle.hpp"
-#include "comm/session.hpp"
 #include "core/error.hpp"
 
 namespace fcmnist::comm {

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "comm/topology.hpp"
+#include "comm/placement.hpp"
 #include "config/run_config.hpp"
 #include "core/share.hpp"
 #include "model/mlp.hpp"

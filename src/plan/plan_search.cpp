@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "comm/host_memory.hpp"
 #include "config/readers.hpp"
 #include "kernels/gemm.hpp"
 #include "model/layer_placement.hpp"

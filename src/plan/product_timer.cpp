@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "comm/session.hpp"
+#include "comm/clock.hpp"
 #include "plan/lone_work.hpp"
 #include "plan/made_up_data.hpp"
 #include "train/step_time.hpp"

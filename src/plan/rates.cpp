@@ -8,7 +8,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "comm/session.hpp"
+#include "comm/clock.hpp"
+#include "comm/placement.hpp"
 #include "core/arena.hpp"
 #include "core/convert.hpp"
 #include "core/fixed_point.hpp"

@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "comm/clock.hpp"
 #include "data/epoch_plan.hpp"
 #include "optim/update.hpp"
 #include "plan/made_up_data.hpp"

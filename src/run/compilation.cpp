@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "comm/session.hpp"
+#include "comm/clock.hpp"
+#include "comm/host_memory.hpp"
 #include "config/readers.hpp"
 #include "plan/plan_search.hpp"
 #include "plan/product_timer.hpp"

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "comm/host_memory.hpp"
 #include "config/load.hpp"
 #include "core/error.hpp"
 #include "model/precision.hpp"

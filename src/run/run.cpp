@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <exception>
 
+#include "comm/clock.hpp"
+#include "comm/launcher.hpp"
 #include "comm/session.hpp"
 #include "config/load.hpp"
 #include "data/prepare.hpp"

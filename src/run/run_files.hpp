@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "comm/session.hpp"
+#include "comm/clock.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "store/checkpoint.hpp"

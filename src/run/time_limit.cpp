@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "comm/session.hpp"
+#include "comm/clock.hpp"
 #include "core/text.hpp"
 
 namespace fcmnist::run {

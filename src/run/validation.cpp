@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "comm/host_memory.hpp"
 #include "core/arena.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "comm/grid.hpp"
+#include "comm/placement.hpp"
 #include "comm/topology.hpp"
 #include "config/command_line.hpp"
 #include "config/run_config.hpp"

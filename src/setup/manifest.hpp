@@ -3,7 +3,7 @@
 #include <span>
 #include <string>
 
-#include "comm/topology.hpp"
+#include "comm/placement.hpp"
 #include "config/run_config.hpp"
 #include "store/manifest.hpp"
 

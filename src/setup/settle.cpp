@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "comm/host_memory.hpp"
 #include "config/load.hpp"
 #include "core/error.hpp"
 #include "model/layer_placement.hpp"

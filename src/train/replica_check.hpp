@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "comm/grid.hpp"
-#include "comm/topology.hpp"
+#include "comm/placement.hpp"
 #include "core/arena.hpp"
 #include "train/model_state.hpp"
 

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <vector>
 
-#include "comm/session.hpp"
+#include "comm/clock.hpp"
 
 namespace fcmnist::train {
 

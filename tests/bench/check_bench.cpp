@@ -4,6 +4,7 @@
 
 #include "bench/bench.hpp"
 #include "bench/problem.hpp"
+#include "comm/placement.hpp"
 #include "optim/update.hpp"
 #include "train/model_state.hpp"
 #include "train/replica_check.hpp"

@@ -10,8 +10,8 @@
 #include "bench/bench.hpp"
 #include "bench/plain_allreduce.hpp"
 #include "bench/problem.hpp"
+#include "comm/clock.hpp"
 #include "comm/node_barrier.hpp"
-#include "comm/session.hpp"
 #include "core/arena.hpp"
 
 namespace fcmnist::bench {

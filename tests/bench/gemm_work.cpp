@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "comm/session.hpp"
-
 namespace fcmnist::bench {
 
 using kernels::Op;

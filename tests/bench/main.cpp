@@ -15,6 +15,8 @@
 #include "bench/bench.hpp"
 #include "bench/problem.hpp"
 #include "bench/report.hpp"
+#include "comm/launcher.hpp"
+#include "comm/placement.hpp"
 #include "comm/session.hpp"
 #include "core/error.hpp"
 #include "kernels/gemm.hpp"

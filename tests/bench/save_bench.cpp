@@ -7,7 +7,7 @@
 
 #include "bench/bench.hpp"
 #include "bench/problem.hpp"
-#include "comm/session.hpp"
+#include "comm/clock.hpp"
 #include "core/arena.hpp"
 #include "store/checkpoint.hpp"
 #include "store/sealed_file.hpp"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "comm/session.hpp"
+#include "comm/clock.hpp"
 
 namespace fcmnist::bench {
 

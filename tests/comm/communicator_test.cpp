@@ -90,27 +90,6 @@ TEST(Collectively, AnErrorOnOneRankIsThrownByAll) {
   EXPECT_NO_THROW(collectively(world(), {})) << "ranks that have nothing to do";
 }
 
-TEST(Topology, GroupsConsecutiveRanks) {
-  const Topology topology(world(), 2);
-  EXPECT_EQ(topology.node_count(), (world().size() + 1) / 2);
-  EXPECT_EQ(topology.node().rank(), world().rank() % 2);
-  EXPECT_EQ(topology.world_rank(topology.node().rank()), world().rank());
-  EXPECT_EQ(topology.is_leader(), world().rank() % 2 == 0);
-  EXPECT_EQ(topology.smallest_node(), world().size() > 1 && world().size() % 2 == 0 ? 2 : 1);
-  if (topology.is_leader()) {
-    EXPECT_EQ(topology.peers().size(), topology.node_count());
-  }
-  const auto placement = gather_placement(topology);
-  for (int r = 0; r < world().size(); ++r) EXPECT_EQ(placement[static_cast<std::size_t>(r)].node, r / 2);
-}
-
-TEST(SharedMemory, TooLittleIsFoundBeforeAnythingIsAllocated) {
-  const Topology topology(world());
-  EXPECT_NO_THROW(check_shared_memory(topology, 1 << 20));
-  if (world().size() == 1) return;  // the memory of a single rank is its own
-  EXPECT_THROW(check_shared_memory(topology, std::size_t{1} << 50), Error);
-}
-
 TEST(SharedWindow, EveryRankSeesEverySegment) {
   const Topology topology(world());
   const SharedWindow window(topology.node(), 100 + static_cast<std::size_t>(world().rank()));

@@ -1,10 +1,7 @@
+#include "comm/placement.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <cstdlib>
-
-#include "comm/session.hpp"
-#include "comm/topology.hpp"
 
 namespace fcmnist::comm {
 namespace {
@@ -59,27 +56,6 @@ TEST(Placement, ThreadsPerCoreAreThoseOfTheFullestNode) {
       {"a", 0, {0, 1}}, {"b", 1, {0, 1}}, {"b", 1, {0, 1}}, {"b", 1, {0, 1}}};
   EXPECT_DOUBLE_EQ(threads_per_core(ranks, 1), 1.5);
   EXPECT_DOUBLE_EQ(threads_per_core(ranks, 2), 3.0);
-}
-
-class SlurmEnvironment : public testing::Test {
- protected:
-  void SetUp() override {
-    for (const char* name : names) unsetenv(name);
-  }
-  void TearDown() override { SetUp(); }
-  static constexpr const char* names[] = {"SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"};
-};
-
-TEST_F(SlurmEnvironment, AWorldOfOneInAStepOfSeveralTasksIsFound) {
-  EXPECT_EQ(unjoined_slurm_tasks(1), 0) << "outside Slurm";
-  setenv("SLURM_NTASKS", "4", 1);
-  EXPECT_EQ(unjoined_slurm_tasks(1), 4);
-  EXPECT_EQ(unjoined_slurm_tasks(4), 0);
-  setenv("SLURM_STEP_NUM_TASKS", "1", 1);
-  EXPECT_EQ(unjoined_slurm_tasks(1), 0) << "srun -n 1 inside a larger job";
-  unsetenv("SLURM_STEP_NUM_TASKS");
-  setenv("OMPI_COMM_WORLD_SIZE", "1", 1);
-  EXPECT_EQ(unjoined_slurm_tasks(1), 0) << "mpirun -n 1 inside a larger job";
 }
 
 }  // namespace

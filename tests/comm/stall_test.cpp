@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "comm/clock.hpp"
 #include "comm/gradient_exchange.hpp"
 #include "comm/node_barrier.hpp"
 #include "comm/node_counters.hpp"
-#include "comm/session.hpp"
 #include "core/error.hpp"
 #include "support/mpi_test.hpp"
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "comm/placement.hpp"
 #include "train/stage_placement.hpp"
 
 namespace fcmnist::plan {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "comm/placement.hpp"
 #include "train/microbatches.hpp"
 #include "train/stage_placement.hpp"
 

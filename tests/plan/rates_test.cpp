@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "comm/placement.hpp"
 #include "support/mpi_test.hpp"
 #include "support/small_problem.hpp"
 #include "train/stage_placement.hpp"

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "comm/placement.hpp"
 #include "setup/settle.hpp"
 #include "support/mpi_test.hpp"
 #include "support/small_problem.hpp"

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "comm/session.hpp"
+#include "comm/clock.hpp"
 
 namespace fcmnist::run {
 namespace {

@@ -7,7 +7,7 @@
 #include <ctime>
 #include <string>
 
-#include "comm/session.hpp"
+#include "comm/clock.hpp"
 
 namespace fcmnist::run {
 namespace {

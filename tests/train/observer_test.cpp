@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "comm/clock.hpp"
+
 namespace fcmnist::train {
 namespace {
 

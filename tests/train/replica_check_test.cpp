@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdint>
 
+#include "comm/placement.hpp"
 #include "core/error.hpp"
 #include "core/half.hpp"
 #include "optim/update.hpp"
