@@ -14,6 +14,7 @@ BlockOwners::BlockOwners(const Topology& topology, const Layout& layout, bool gi
   const auto me = static_cast<std::size_t>(topology.node().rank());
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     if (i % ranks == me) owned_.push_back(i);
+    // Rank r of R begins at r / R of the list.
     const std::size_t b = (i + me * blocks_.size() / ranks) % blocks_.size();
     if (b % ranks != me) owned_by_others_.push_back(b);
   }
@@ -28,7 +29,7 @@ std::size_t BlockOwners::bytes_per_rank(const Seat& seat, const Layout& layout) 
   return owned_count(blocks_of(layout).size(), seat.node_ranks, 0) * sizeof(double);
 }
 
-/// The block with index b is number b / R of rank b mod R.
+/// The blocks are dealt round robin to R ranks: rank b mod R owns block b, as block b / R of its own blocks.
 double& BlockOwners::block_value(std::size_t block_index) const {
   const auto ranks = static_cast<std::size_t>(topology_->node().size());
   const auto values = block_values_.segment(static_cast<int>(block_index % ranks));

@@ -22,11 +22,13 @@ namespace fcmnist::comm {
 
 namespace {
 
-/// Stopped by a signal or a debugger, or dead; see proc_pid_stat(5). False where it cannot be seen.
+/// Whether a process is dead, or stopped by a signal or a debugger; see proc_pid_stat(5). False if Linux does
+/// not tell.
 bool stands_still(pid_t pid) {
   std::ifstream file(fmt::format("/proc/{}/stat", pid));
   const std::string text(std::istreambuf_iterator<char>(file), {});
-  const std::size_t name_end = text.rfind(") ");  // the name may hold anything
+  // The name of the program may hold any character, so its last parenthesis counts.
+  const std::size_t name_end = text.rfind(") ");
   return name_end != std::string::npos && name_end + 2 < text.size() &&
          std::string_view("TtZX").find(text[name_end + 2]) != std::string_view::npos;
 }
@@ -39,8 +41,8 @@ std::vector<std::size_t> ranks_that_stand_still(const std::vector<pid_t>& pids) 
   return ranks;
 }
 
-/// Whether this rank is the one of its host that says it.
-bool is_first_to_speak(const StallWatch::World& world, const std::vector<std::size_t>& missing) {
+/// Whether this rank prints for its host: it is the lowest one that is not missing.
+bool prints_for_host(const StallWatch::World& world, const std::vector<std::size_t>& missing) {
   for (std::size_t rank = 0; rank < world.rank; ++rank) {
     if (world.host_pids[rank] != 0 && std::ranges::find(missing, rank) == missing.end()) return false;
   }
@@ -54,24 +56,24 @@ void watch_clock(const std::stop_token& call_ended, const StallWatch& watch) {
   std::mutex mutex;
   std::condition_variable_any changed;
   std::unique_lock lock(mutex);
-  const auto sleep_a_beat = [&] {
+  const auto sleep_for_a_beat = [&] {
     const auto begin = std::chrono::steady_clock::now();
     changed.wait_for(lock, call_ended, Seconds(times.beat_s), [] { return false; });
-    // A job that was suspended as a whole has waited for a beat at most.
+    // If the whole job was suspended meanwhile, no more than one beat counts as waiting.
     return std::min(times.beat_s, Seconds(std::chrono::steady_clock::now() - begin).count());
   };
 
   bool has_warned = false;
-  const double patience_s =
-      std::min(10.0, times.timeout_s);  // with others, who may end the world or know more
-  for (double waited_s = 0.0; !call_ended.stop_requested(); waited_s += sleep_a_beat()) {
+  // This process waits longer if another process may end the world, or may know which rank is missing.
+  const double patience_s = std::min(10.0, times.timeout_s);
+  for (double waited_s = 0.0; !call_ended.stop_requested(); waited_s += sleep_for_a_beat()) {
     if (waited_s < times.warning_s) continue;
     const auto missing = ranks_that_stand_still(world.host_pids);
-    const bool speaks = is_first_to_speak(world, missing);
-    if (speaks && !missing.empty() && !std::exchange(has_warned, true)) {
+    const bool prints = prints_for_host(world, missing);
+    if (prints && !missing.empty() && !std::exchange(has_warned, true)) {
       warn_of_stall(missing, times.warning_s);
     }
-    const double delay_s = !speaks ? 2.0 * patience_s : missing.empty() ? patience_s : 0.0;
+    const double delay_s = !prints ? 2.0 * patience_s : missing.empty() ? patience_s : 0.0;
     if (waited_s < times.timeout_s + delay_s) continue;
     if (!missing.empty()) watch.end_process(stall_error(missing, times.timeout_s, 0.0));
     watch.end_process(
@@ -86,9 +88,10 @@ void watch_clock(const std::stop_token& call_ended, const StallWatch& watch) {
 
 BlockingCall::BlockingCall(const StallWatch& watch) {
   try {
-    clock_ = std::jthread([&watch](const std::stop_token& call_ended) { watch_clock(call_ended, watch); });
+    clock_watcher_ =
+        std::jthread([&watch](const std::stop_token& call_ended) { watch_clock(call_ended, watch); });
   } catch (const std::system_error&) {
-    // No thread can be had: the call is made unwatched.
+    // The system gives no thread, so nobody watches the call.
   }
 }
 

@@ -6,12 +6,12 @@ namespace fcmnist::comm {
 
 class StallWatch;
 
-/// Watches one call of MPI that waits for other ranks and has no form that could be polled: to divide a
-/// communicator, to make and free a window, MPI_Finalize. All ranks come to such a call from a barrier;
-/// should one be stopped in the midst of it, the others would wait for ever. A second thread watches the
-/// clock, and after the stall timeout ends this process, and so the world, with an error that names the rank.
-/// Only ranks of this host can be named, by the state that Linux shows of their processes; a host whose ranks
-/// all run leaves it to the others to speak first.
+/// Watches one call of MPI that waits for other ranks and cannot be polled. Such calls divide a communicator,
+/// make or free a window, or finalize MPI. All ranks come to such a call from a barrier. If one rank were
+/// stopped within the call, the other ranks would wait for ever. Therefore a second thread watches the clock.
+/// After the stall timeout it ends this process, and so the world, with an error that names the stopped rank.
+/// The thread can only name ranks of this host, because it reads from Linux whether their processes run. A
+/// host whose ranks all run first lets the other hosts print their error.
 ///
 ///   {
 ///     const BlockingCall watched(watch);
@@ -22,7 +22,7 @@ class BlockingCall {
   explicit BlockingCall(const StallWatch& watch);
 
  private:
-  std::jthread clock_;  ///< ends with the scope; does not touch MPI
+  std::jthread clock_watcher_;  ///< It ends with the scope, and makes no call of MPI.
 };
 
 }  // namespace fcmnist::comm

@@ -28,18 +28,18 @@ std::unique_ptr<Communicator::Handle> owned_handle(MPI_Comm comm, StallWatch& wa
   return std::make_unique<Communicator::Handle>(comm, true, watch);
 }
 
-/// What a collective call works on.
+/// The memory that a collective call of MPI reads and writes until its request is done.
 template <class T>
 struct Buffers {
   std::vector<T> send, receive;
   MPI_Request request = MPI_REQUEST_NULL;
 };
 
-/// Makes a non-blocking collective call, start(buffers), and waits for its end. Returns what was received.
+/// Begins a non-blocking collective call by start(buffers), and waits for its end. Returns what was received.
 template <class T, class Start>
-std::vector<T> finish(const Communicator& group, Buffers<T> given, Start start, double work_s = 0.0) {
-  // When the wait throws, the call is still under way, and MPI may write to the buffers: they are never
-  // freed.
+std::vector<T> complete_call(const Communicator& group, Buffers<T> given, Start start, double work_s = 0.0) {
+  // When the wait throws, the call is still under way, and MPI may write to the buffers. In that case they
+  // are never freed.
   auto* const buffers = new Buffers<T>(std::move(given));
   start(*buffers);
   constexpr int spins = 100;
@@ -51,12 +51,12 @@ std::vector<T> finish(const Communicator& group, Buffers<T> given, Start start, 
   return std::move(std::unique_ptr<Buffers<T>>(buffers)->receive);
 }
 
-/// Combines one array of each rank, element by element.
+/// Combines the arrays of all ranks, element by element.
 template <class T>
-std::vector<T> reduce(const Communicator& group, std::span<const T> numbers, MPI_Datatype type,
-                      MPI_Op operation, double work_s = 0.0) {
+std::vector<T> reduce_arrays(const Communicator& group, std::span<const T> numbers, MPI_Datatype type,
+                             MPI_Op operation, double work_s = 0.0) {
   Buffers<T> buffers{{numbers.begin(), numbers.end()}, std::vector<T>(numbers.size())};
-  return finish(
+  return complete_call(
       group, std::move(buffers),
       [&](Buffers<T>& b) {
         FCMNIST_MPI(MPI_Iallreduce(b.send.data(), b.receive.data(), to_int(b.send.size()), type, operation,
@@ -65,22 +65,23 @@ std::vector<T> reduce(const Communicator& group, std::span<const T> numbers, MPI
       work_s);
 }
 
-/// The arrays of all ranks, of equal size, one after the other in rank order.
+/// The arrays of all ranks, one after the other in rank order. They have equal sizes.
 template <class T>
-std::vector<T> gather_all(const Communicator& group, std::span<const T> numbers, MPI_Datatype type) {
+std::vector<T> gather_arrays(const Communicator& group, std::span<const T> numbers, MPI_Datatype type) {
   Buffers<T> buffers{{numbers.begin(), numbers.end()},
                      std::vector<T>(numbers.size() * static_cast<std::size_t>(group.size()))};
-  return finish(group, std::move(buffers), [&](Buffers<T>& b) {
+  return complete_call(group, std::move(buffers), [&](Buffers<T>& b) {
     const int count = to_int(b.send.size());
     FCMNIST_MPI(MPI_Iallgather(b.send.data(), count, type, b.receive.data(), count, type, group.handle().comm,
                                &b.request));
   });
 }
 
-/// The root's array; those of the others have the same size.
+/// The array of the root, on every rank. The arrays of all ranks have the same size.
 template <class T>
-std::vector<T> spread(const Communicator& group, std::vector<T> numbers, MPI_Datatype type, int root) {
-  return finish(group, Buffers<T>{{}, std::move(numbers)}, [&](Buffers<T>& b) {
+std::vector<T> broadcast_array(const Communicator& group, std::vector<T> numbers, MPI_Datatype type,
+                               int root) {
+  return complete_call(group, Buffers<T>{{}, std::move(numbers)}, [&](Buffers<T>& b) {
     FCMNIST_MPI(
         MPI_Ibcast(b.receive.data(), to_int(b.receive.size()), type, root, group.handle().comm, &b.request));
   });
@@ -153,8 +154,8 @@ Communicator Communicator::split_by_node() const {
 }
 
 void Communicator::barrier() const {
-  finish(*this, Buffers<char>{},
-         [&](Buffers<char>& b) { FCMNIST_MPI(MPI_Ibarrier(handle_->comm, &b.request)); });
+  complete_call(*this, Buffers<char>{},
+                [&](Buffers<char>& b) { FCMNIST_MPI(MPI_Ibarrier(handle_->comm, &b.request)); });
 }
 
 void Communicator::barrier_or_end_world() const noexcept {
@@ -169,16 +170,18 @@ std::string Communicator::broadcast(std::string_view text, int root) const {
   const auto length = broadcast(static_cast<std::uint64_t>(text.size()), root);
   std::vector<char> characters(text.begin(), text.end());
   characters.resize(length);
-  characters = spread(*this, std::move(characters), MPI_CHAR, root);
+  characters = broadcast_array(*this, std::move(characters), MPI_CHAR, root);
   return {characters.begin(), characters.end()};
 }
 
 void Communicator::broadcast(std::span<std::byte> bytes, int root) const {
-  std::ranges::copy(spread<std::byte>(*this, {bytes.begin(), bytes.end()}, MPI_BYTE, root), bytes.begin());
+  std::ranges::copy(broadcast_array<std::byte>(*this, {bytes.begin(), bytes.end()}, MPI_BYTE, root),
+                    bytes.begin());
 }
 
 void Communicator::broadcast(std::span<float> numbers, int root) const {
-  std::ranges::copy(spread<float>(*this, {numbers.begin(), numbers.end()}, MPI_FLOAT, root), numbers.begin());
+  std::ranges::copy(broadcast_array<float>(*this, {numbers.begin(), numbers.end()}, MPI_FLOAT, root),
+                    numbers.begin());
 }
 
 void Communicator::gather(std::span<const float> mine, std::span<float> all, int root) const {
@@ -186,7 +189,7 @@ void Communicator::gather(std::span<const float> mine, std::span<float> all, int
   const auto total = rank_ == root ? pieces.total : 0;
   FCMNIST_CHECK(all.size() == total, fmt::format("{}, not {}", all.size(), total));
   Buffers<float> given{{mine.begin(), mine.end()}, std::vector<float>(total)};
-  const auto received = finish(*this, std::move(given), [&](Buffers<float>& b) {
+  const auto received = complete_call(*this, std::move(given), [&](Buffers<float>& b) {
     FCMNIST_MPI(MPI_Igatherv(b.send.data(), to_int(b.send.size()), MPI_FLOAT, b.receive.data(),
                              pieces.counts.data(), pieces.offsets.data(), MPI_FLOAT, root, handle_->comm,
                              &b.request));
@@ -199,7 +202,7 @@ void Communicator::scatter(std::span<const float> all, std::span<float> mine, in
   const auto total = rank_ == root ? pieces.total : 0;
   FCMNIST_CHECK(all.size() == total, fmt::format("{}, not {}", all.size(), total));
   Buffers<float> given{{all.begin(), all.end()}, std::vector<float>(mine.size())};
-  const auto received = finish(*this, std::move(given), [&](Buffers<float>& b) {
+  const auto received = complete_call(*this, std::move(given), [&](Buffers<float>& b) {
     FCMNIST_MPI(MPI_Iscatterv(b.send.data(), pieces.counts.data(), pieces.offsets.data(), MPI_FLOAT,
                               b.receive.data(), to_int(b.receive.size()), MPI_FLOAT, root, handle_->comm,
                               &b.request));
@@ -207,23 +210,23 @@ void Communicator::scatter(std::span<const float> all, std::span<float> mine, in
   std::ranges::copy(received, mine.begin());
 }
 
-// Not MPI_Iallreduce, which may add in another order on each rank.
+// MPI_Iallreduce may add in another order on each rank. Here every rank adds in rank order.
 void Communicator::sum(std::span<double> numbers) const {
-  const auto all = gather_all<double>(*this, numbers, MPI_DOUBLE);
+  const auto all = gather_arrays<double>(*this, numbers, MPI_DOUBLE);
   std::ranges::fill(numbers, 0.0);
   for (std::size_t i = 0; i < all.size(); ++i) numbers[i % numbers.size()] += all[i];
 }
 
 void Communicator::sum(std::span<std::int64_t> numbers) const {
-  std::ranges::copy(reduce<std::int64_t>(*this, numbers, MPI_INT64_T, MPI_SUM), numbers.begin());
+  std::ranges::copy(reduce_arrays<std::int64_t>(*this, numbers, MPI_INT64_T, MPI_SUM), numbers.begin());
 }
 
 double Communicator::max(double number) const {
-  return reduce<double>(*this, {&number, 1}, MPI_DOUBLE, MPI_MAX)[0];
+  return reduce_arrays<double>(*this, {&number, 1}, MPI_DOUBLE, MPI_MAX)[0];
 }
 
 std::int64_t Communicator::min(std::int64_t number, double work_s) const {
-  return reduce<std::int64_t>(*this, {&number, 1}, MPI_INT64_T, MPI_MIN, work_s)[0];
+  return reduce_arrays<std::int64_t>(*this, {&number, 1}, MPI_INT64_T, MPI_MIN, work_s)[0];
 }
 
 std::vector<std::string> Communicator::all_gather(std::string_view text) const {
@@ -231,7 +234,7 @@ std::vector<std::string> Communicator::all_gather(std::string_view text) const {
   const auto longest = static_cast<std::size_t>(std::ranges::max(lengths));
   std::string padded(text);
   padded.resize(longest);
-  const auto all = gather_all<char>(*this, padded, MPI_CHAR);
+  const auto all = gather_arrays<char>(*this, padded, MPI_CHAR);
   std::vector<std::string> texts;
   for (std::size_t r = 0; r < lengths.size(); ++r) {
     texts.emplace_back(all.data() + r * longest, static_cast<std::size_t>(lengths[r]));
@@ -240,7 +243,7 @@ std::vector<std::string> Communicator::all_gather(std::string_view text) const {
 }
 
 void Communicator::all_gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all) const {
-  std::ranges::copy(gather_all<std::byte>(*this, mine, MPI_BYTE), all.begin());
+  std::ranges::copy(gather_arrays<std::byte>(*this, mine, MPI_BYTE), all.begin());
 }
 
 void collectively(const Communicator& group, const std::function<void()>& action, double work_s) {

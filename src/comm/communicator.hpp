@@ -14,7 +14,7 @@ namespace fcmnist::comm {
 
 class StallWatch;
 
-/// A number, an enumerator or a struct of such: what its bytes say holds on every rank. Texts and arrays have
+/// A number, an enumerator or a struct of such values. It can be sent as its bytes. Texts and arrays have
 /// functions of their own.
 template <class T>
 concept PlainValue = std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> &&
@@ -22,12 +22,12 @@ concept PlainValue = std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> &&
   t.data();
 };
 
-/// A group of ranks that talk to each other; owns its MPI communicator unless it is the world. Every member
-/// function is collective over the group unless it says otherwise. MPI errors become CommError, and so does a
-/// rank that does not come within the stall timeout.
+/// A group of ranks that send each other messages. It owns its MPI communicator, except that of the world.
+/// Every member function is collective over the group unless its comment says otherwise. It throws CommError
+/// when MPI reports an error, and when a rank does not come within the stall timeout.
 class Communicator {
  public:
-  struct Handle;  ///< hides MPI_Comm from headers
+  struct Handle;  ///< It hides MPI_Comm from the headers.
   explicit Communicator(std::unique_ptr<Handle> handle);
   ~Communicator();
   Communicator(Communicator&&) noexcept;
@@ -36,13 +36,14 @@ class Communicator {
   [[nodiscard]] int rank() const { return rank_; }  ///< not collective
   [[nodiscard]] int size() const { return size_; }  ///< not collective
 
-  /// Groups of ranks with equal `color`, ordered by rank in this group.
+  /// Divides this group: ranks with equal `color` form a new group, in the order of their ranks in this
+  /// group.
   [[nodiscard]] Communicator split(int color) const;
-  /// Groups of ranks that share memory.
+  /// Divides this group: ranks that share memory form a new group.
   [[nodiscard]] Communicator split_by_node() const;
 
   void barrier() const;
-  /// For destructors, before a call of MPI that waits for the others without a limit: a barrier that ends the
+  /// A barrier for destructors that are about to make a call of MPI that waits without a limit. It ends the
   /// world when a rank does not come.
   void barrier_or_end_world() const noexcept;
   /// Every rank gets the root's text.
@@ -56,15 +57,18 @@ class Communicator {
   /// Every rank gets the root's numbers, of which there are equally many on all ranks.
   void broadcast(std::span<float> numbers, int root) const;
   void broadcast(std::span<std::byte> bytes, int root) const;
-  /// The root gets the numbers of all ranks, one after the other in rank order; `all` is empty elsewhere.
+  /// The root gets the numbers of all ranks, one rank after the other in rank order. On the other ranks `all`
+  /// is empty.
   void gather(std::span<const float> mine, std::span<float> all, int root) const;
-  /// The other way round: every rank gets its piece of what the root has.
+  /// Every rank gets its piece of the root's numbers: the inverse of gather().
   void scatter(std::span<const float> all, std::span<float> mine, int root) const;
-  /// Element by element over all ranks, in place. Same bits on every rank.
+  /// Adds the arrays of all ranks element by element, in place. Every rank gets the same bits.
   void sum(std::span<double> numbers) const;
   void sum(std::span<std::int64_t> numbers) const;
+  /// The greatest number of all ranks.
   [[nodiscard]] double max(double number) const;
-  /// `work_s`: see collectively().
+  /// The least number of all ranks.
+  ///   work_s  see collectively()
   [[nodiscard]] std::int64_t min(std::int64_t number, double work_s = 0.0) const;
   /// The texts of all ranks, in rank order, on every rank.
   [[nodiscard]] std::vector<std::string> all_gather(std::string_view text) const;
@@ -76,8 +80,8 @@ class Communicator {
     return all;
   }
 
-  [[nodiscard]] const Handle& handle() const { return *handle_; }  ///< for this module only
-  [[nodiscard]] StallWatch& stall_watch() const;                   ///< same
+  [[nodiscard]] const Handle& handle() const { return *handle_; }  ///< Only comm may use it.
+  [[nodiscard]] StallWatch& stall_watch() const;                   ///< Only comm may use it.
 
  private:
   void all_gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all) const;
@@ -87,14 +91,15 @@ class Communicator {
   int size_ = 1;
 };
 
-/// Runs `action` on the ranks that pass one, and makes its outcome common: if it threw an Error anywhere,
-/// every rank throws the error of the lowest such rank, marked as agreed. Use it around everything that can
-/// fail on one rank only (files, first of all), so that no rank goes on alone into a collective call.
-///   work_s  seconds that `action` may rightly take on some ranks while the others wait; the stall timeout
-///           counts from then
+/// Runs `action` on the ranks that pass one, and makes all ranks agree on how it ended. If it threw an Error
+/// on some ranks, every rank throws the error of the lowest of these ranks, marked as agreed. Use it around
+/// everything that can fail on one rank only, such as work on files. Then no rank goes on alone into a
+/// collective call.
+///   work_s  seconds that `action` may take on some ranks while the others wait; the stall timeout begins
+///           after this time
 void collectively(const Communicator& group, const std::function<void()>& action, double work_s = 0.0);
 
-/// `work_s` for fetching data that are missing, by this rank or by another process that has locked them.
+/// The `work_s` of fetching missing data. This rank fetches them, or waits for another process that does.
 constexpr double long_work_s = 3600.0;
 
 }  // namespace fcmnist::comm

@@ -8,7 +8,7 @@
 
 namespace fcmnist::comm {
 
-/// The small numbers of all nodes, on the leaders.
+/// The leaders gather the small numbers of all nodes.
 template <class Number>
 struct CrossNodeSum<Number>::SmallGather {
   std::vector<double> mine, all;
@@ -93,7 +93,8 @@ RingAllreduce<Number>& CrossNodeSum<Number>::ring_of(std::uint64_t part) {
   return rings_[part / static_cast<std::uint64_t>(streams_) % rings_.size()];
 }
 
-/// Part k of the run goes through a ring of node rank k mod streams. All nodes start them in this order.
+/// The rings of node rank k mod streams sum part k. All nodes start the parts of a stream in the same order,
+/// and have at most rings_.size() of them under way: part k uses ring k / streams mod rings_.size().
 template <class Number>
 void CrossNodeSum<Number>::drive_rings() {
   const auto streams = static_cast<std::uint64_t>(streams_);
@@ -114,7 +115,7 @@ void CrossNodeSum<Number>::drive_rings() {
   }
 }
 
-/// An all-gather, then a sum in node order: the same bits on every node.
+/// Every leader gets the numbers of all nodes and adds them in node order, so that all have the same bits.
 template <class Number>
 void CrossNodeSum<Number>::gather_small() {
   SmallGather& gather = *small_gather_;
@@ -140,6 +141,8 @@ bool CrossNodeSum<Number>::finished_everywhere() const {
   if (written_ < steps_begun_ * parts_.size()) return false;
   if (!counters_.reached(0, small_finished, steps_begun_)) return false;
   const auto streams = static_cast<std::uint64_t>(streams_);
+  // Stream s has finished the step when its next part is the first one from written_ on that is s mod
+  // streams.
   for (std::uint64_t stream = 0; stream < streams; ++stream) {
     const std::uint64_t next_part = written_ + (stream + streams - written_ % streams) % streams;
     if (!counters_.reached(static_cast<int>(stream), finished, next_part)) return false;

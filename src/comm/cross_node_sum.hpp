@@ -17,46 +17,50 @@
 
 namespace fcmnist::comm {
 
-/// Parts that one sender has on their way, so that the network is busy while it adds one.
+/// One sender has this many parts under way, so that the network is busy while it adds one of them.
 constexpr int rings_at_once = 4;
 
 /// Bytes of a gradient that a node sends in a step, without the small numbers.
-///   parts       of the flat gradient
-///   node        its place among the nodes
-///   wire_bytes  of one number, see wire_number_bytes()
+///   parts       the parts of the flat gradient
+///   node        the number of the node, in 0 ... nodes - 1
+///   wire_bytes  bytes of one number on the wire, see wire_number_bytes()
 std::size_t bytes_sent_between_nodes(std::span<const Range> parts, int nodes, int node,
                                      std::size_t wire_bytes);
 
-/// The sum of gradients over several nodes, part by part, behind the rest of the backward pass.
+/// The sum of gradients over several nodes. It is formed part by part while the rest of the backward pass
+/// runs.
 ///
-/// A part goes through three hands: every rank of a node has written it; every rank has added up the node's
-/// gradients of the blocks that it owns; a ring between the nodes has added up the sums of the nodes. Nobody
-/// waits on the way: whoever calls advance() does what has become possible. The first rank of every node
-/// drives the ring, a few parts at a time; with several `streams`
-/// the parts are dealt to so many ranks of each node, which do so at the same time.
+/// A part is summed in three stages. First every rank of a node writes its gradient. Then every rank adds up
+/// the node's gradients of the blocks that it owns. Last a ring between the nodes adds up the sums of the
+/// nodes. No rank waits for a stage: a rank that calls advance() does what has become possible. The first
+/// rank of every node drives the ring, a few parts at a time. With several `streams` this many ranks of each
+/// node drive rings at the same time, and the parts are dealt to them.
 ///
 /// Cost on P nodes for N numbers: every node sends and receives 2 (P-1)/P N numbers, in 2 (P-1) steps for
-/// each part, and P times the small numbers in one all-gather. A step moves on when its node's sender looks,
-/// after each part of backward: on many nodes the first parts hide only some of their steps. The order of
-/// additions depends on the world and on `streams`, which matters for float, not for std::int64_t.
+/// each part, and P times the small numbers in one all-gather. A ring makes its next step when the driving
+/// rank calls advance(), which it does after each part of the backward pass. On many nodes the backward pass
+/// therefore hides only some steps of the first parts. The order of additions depends on the world and on
+/// `streams`. The order matters for float, but not for std::int64_t.
 template <class Number>
 class CrossNodeSum {
  public:
-  /// Collective over the world. `parts`: ranges of the flat gradient, in the order in which they are written;
-  /// `my_blocks[p]`: the blocks of part p that this rank owns. All references must outlive it.
+  /// Collective over the world. All references must outlive the object.
+  ///   parts         ranges of the flat gradient, in the order in which they are written
+  ///   my_blocks[p]  the blocks of part p that this rank owns
   CrossNodeSum(const Topology& topology, const Layout& layout, NodeGradients<Number>& gradients,
                std::span<const Range> parts, std::vector<std::vector<Block>> my_blocks,
                std::size_t small_count, const CommOptions& options);
   ~CrossNodeSum();
 
-  /// This rank's small numbers are written.
+  /// Tells the other ranks of the node that this rank has written its small numbers.
   void post_small();
-  /// This rank has written the next part.
+  /// Tells the other ranks of the node that this rank has written the next part.
   void post_part();
-  /// Does what can be done without waiting. True when all parts and small numbers of the step are summed.
+  /// Does what can be done without waiting. Returns true when all parts and small numbers of the step are
+  /// summed.
   bool advance();
 
-  /// After advance() was true: the sums.
+  /// The sums over all nodes, after advance() has returned true.
   [[nodiscard]] std::span<const Number> total(const Block& block) const {
     return {total_.data() + block.offset, block.count};
   }
@@ -64,11 +68,11 @@ class CrossNodeSum {
 
  private:
   enum Counter : std::size_t {
-    small_written,   ///< steps
-    written,         ///< parts
-    summed,          ///< parts, over the node
-    finished,        ///< number of the next part of this rank's ring
-    small_finished,  ///< steps, on the leader
+    small_written,   ///< the steps whose small numbers this rank has written
+    written,         ///< the parts that this rank has written
+    summed,          ///< the parts whose owned blocks this rank has summed over the node
+    finished,        ///< the number of the next part that the rings of this rank must finish
+    small_finished,  ///< the steps whose small numbers the leader has summed over the nodes
   };
   struct SmallGather;
 
@@ -84,18 +88,18 @@ class CrossNodeSum {
   std::span<const Range> parts_;
   std::vector<std::vector<Block>> my_blocks_;
   int streams_;
-  SharedArray<Number> total_;  ///< the sum over this node, then over all nodes
+  SharedArray<Number> total_;  ///< It first holds the sum over this node, then the sum over all nodes.
   SharedArray<double> small_total_;
   NodeCounters counters_;
-  std::vector<RingAllreduce<Number>> rings_;  ///< of this stream, used in turn
+  std::vector<RingAllreduce<Number>> rings_;  ///< The parts of this stream use them in turn.
   std::unique_ptr<SmallGather> small_gather_;
 
-  // Since the start of training: part p of step n has number n * parts + p.
+  // Parts are numbered since the start of training: part p of step n has number n * parts + p.
   std::uint64_t steps_begun_ = 0;
-  std::uint64_t written_ = 0;
-  std::uint64_t summed_ = 0;
-  std::uint64_t next_to_start_ = 0;   ///< of this stream
-  std::uint64_t next_to_finish_ = 0;  ///< same
+  std::uint64_t written_ = 0;         ///< the number of the next part that this rank writes
+  std::uint64_t summed_ = 0;          ///< the number of the next part that this rank sums over the node
+  std::uint64_t next_to_start_ = 0;   ///< the number of the next part that this stream starts
+  std::uint64_t next_to_finish_ = 0;  ///< the number of the next part that this stream finishes
 };
 
 }  // namespace fcmnist::comm

@@ -11,7 +11,7 @@ namespace fcmnist::comm {
 
 namespace {
 
-/// Of the blocks with these indices, those that lie in each part.
+/// The blocks with these indices, sorted by the part in which they lie.
 std::vector<std::vector<Block>> by_part(std::span<const Range> parts, std::span<const Block> blocks,
                                         std::span<const std::size_t> indices) {
   std::vector<std::vector<Block>> result(parts.size());

@@ -16,24 +16,26 @@
 
 namespace fcmnist::comm {
 
-/// Turns the gradients of all ranks into one sum, and divides the work of using it.
+/// Forms the sum of all ranks' gradients, and divides among the ranks the work that is done with it.
 ///
 /// Gradients lie in a window that the node's ranks share. The owner of a block (BlockOwners) adds the node's
-/// gradients of it in rank order. Between nodes, the sums of the nodes travel behind the rest of the backward
-/// pass (CrossNodeSum). One step is
+/// gradients of this block in rank order. With several nodes, CrossNodeSum adds the sums of the nodes while
+/// the rest of the backward pass runs. One step is
 ///
 ///   begin(small numbers);  per part: write local_gradient(), post();  finish();
 ///   for block in owned(): use sources(block), offer;  publish();  for block in owned_by_others(): take
 ///
-/// Cost per step on one node with R ranks and N numbers: N/R numbers read from each rank, two waits. Results
-/// are the same bits on every node, and from run to run on the same world.
-///   Number  float, or std::int64_t for sums in fixed point, which are the same in any world
+/// Cost per step on one node with R ranks and N numbers: each rank reads N/R numbers of every rank, and waits
+/// twice. The results have the same bits on every node, and in every run on the same world.
+///   Number  float, or std::int64_t for sums in fixed point, which have the same bits in any world
 template <class Number>
 class GradientExchange : public BlockOwners {
  public:
-  /// Collective. `layout` must outlive the exchange. `parts`: ranges of the flat gradient that cover it, in
-  /// the order in which they are written; blocks lie in one part. `small_count`: numbers that are summed
-  /// besides the gradient.
+  /// Collective. `layout` must outlive the exchange.
+  ///   parts        ranges that cover the flat gradient, in the order in which they are written; every block
+  ///                lies in one part
+  ///   small_count  how many numbers are summed besides the gradient
+  ///   give_way     see PolledWait::in_step()
   GradientExchange(const Topology& topology, const Layout& layout, std::vector<Range> parts,
                    std::size_t small_count, const CommOptions& options, bool give_way);
 
@@ -44,22 +46,22 @@ class GradientExchange : public BlockOwners {
   [[nodiscard]] ArenaView<Number> local_gradient() const { return gradients_.mine(); }
   [[nodiscard]] std::span<const Range> parts() const { return parts_; }
 
-  /// This rank's share of the numbers to be summed over all ranks.
+  /// Begins a step with this rank's small numbers, which are to be summed over all ranks.
   void begin(std::span<const double> small);
-  /// The next part of the gradient is written. Never waits.
+  /// Tells the other ranks that this rank has written the next part of the gradient. Never waits.
   void post();
-  /// Collective: waits until all parts of all ranks are posted, and summed over nodes. Returns the sums of
-  /// the small numbers: added in rank order in a node, then in node order.
+  /// Waits until all ranks have posted all parts, and until these are summed over the nodes. Returns the sums
+  /// of the small numbers, which are added in rank order within a node, then in node order. Collective.
   std::span<double> finish();
 
-  /// After finish(): the arrays whose sum over this block, in this order, is the global gradient. Valid until
-  /// the next call, the numbers until publish().
+  /// The arrays whose sum, in this order, is the global gradient of this block. To be called after finish().
+  /// The span is valid until the next call, and the numbers until publish().
   [[nodiscard]] std::span<const Number* const> sources(const Block& block);
 
  private:
   std::vector<Range> parts_;
   NodeGradients<Number> gradients_;
-  std::optional<CrossNodeSum<Number>> across_nodes_;  ///< several nodes only
+  std::optional<CrossNodeSum<Number>> across_nodes_;  ///< It exists only with several nodes.
   std::vector<double> small_sum_;
   const Number* single_source_ = nullptr;
 };

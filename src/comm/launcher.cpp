@@ -27,7 +27,7 @@ bool launched_by_mpi() {
 }
 
 int unjoined_slurm_tasks(int world_size) {
-  // mpirun says how many it started, also when it is asked for one inside a larger job.
+  // mpirun tells each rank the size of its world, also when it starts one rank inside a larger job.
   if (world_size > 1 || std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) return 0;
   const char* step_tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   const int tasks = number_from_environment(step_tasks != nullptr ? "SLURM_STEP_NUM_TASKS" : "SLURM_NTASKS");

@@ -12,7 +12,7 @@ namespace fcmnist::comm {
 
 namespace {
 
-/// Room for one matrix, and the messages that carry it.
+/// Memory for one matrix, and the messages that carry it.
 struct MatrixMessages {
   explicit MatrixMessages(std::size_t max_bytes)
       : bytes(max_bytes),
@@ -25,7 +25,8 @@ struct MatrixMessages {
     return all != 0;
   }
 
-  /// begin(first byte, count, request) for each message, when the matrix has `count` bytes.
+  /// Calls begin(first byte, number of bytes, request) for each message of a matrix of `count` bytes.
+  /// Messages behind the end of the matrix are empty.
   template <class Begin>
   void begin_each(std::size_t count, Begin begin) {
     for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -94,10 +95,10 @@ MatrixReceiver::MatrixReceiver(MatrixReceiver&&) noexcept = default;
 void MatrixReceiver::expect(std::size_t count) {
   FCMNIST_CHECK(not_posted_ == 0 && next_to_post_ == next_to_receive_, "a matrix was not received");
   not_posted_ = count;
-  for (std::size_t i = std::min(count, slots_.size()); i-- > 0;) post();
+  for (std::size_t i = std::min(count, slots_.size()); i-- > 0;) post_next_slot();
 }
 
-void MatrixReceiver::post() {
+void MatrixReceiver::post_next_slot() {
   Slot& slot = slots_[next_to_post_];
   next_to_post_ = (next_to_post_ + 1) % slots_.size();
   --not_posted_;
@@ -113,7 +114,7 @@ void MatrixReceiver::receive(MatrixView<std::byte> out) {
   patience_.until([&] { return slot.done(); });
   const std::byte* in = slot.bytes.data();
   for (std::size_t r = 0; r < out.rows; ++r) std::copy_n(in + r * out.cols, out.cols, out.row(r).data());
-  if (not_posted_ > 0) post();
+  if (not_posted_ > 0) post_next_slot();
 }
 
 }  // namespace fcmnist::comm

@@ -26,8 +26,8 @@ struct Communicator::Handle {
 struct StallWatch::World {
   MPI_Comm comm = MPI_COMM_NULL;
   std::size_t rank = 0;
-  std::vector<MPI_Request> notes;  ///< to each rank: the last one
-  std::vector<pid_t> host_pids;    ///< of each rank on this host, 0 for the others
+  std::vector<MPI_Request> notes;  ///< for each rank: the last note that this rank sent to it
+  std::vector<pid_t> host_pids;    ///< for each rank: its process if it runs on this host, else 0
 };
 
 template <class Number>
@@ -41,19 +41,19 @@ inline MPI_Datatype mpi_type<std::int64_t>() {
   return MPI_INT64_T;
 }
 
-/// Of the messages that a long array is cut into: below the 64 KiB up to which Open MPI sends over TCP at
-/// once.
+/// A long array is cut into messages of this many bytes. Open MPI sends messages over TCP at once if they
+/// have at most 64 KiB with their header.
 inline constexpr std::size_t message_bytes = 61'440;
 
 /// Turns a failed MPI call into a CommError that names the call.
 void check_mpi(int status, const char* call);
 
-/// For destructors: whether a collective call that frees something may be made, which it may not while an
-/// exception is on its way or after MPI has ended.
+/// For destructors: whether a collective call that frees something may be made. It may not be made after MPI
+/// has ended. Nor may it be made while an exception is under way, for the other ranks may not come to the
+/// call.
 bool can_still_free() noexcept;
 
-/// For destructors: after MPI_Finalize, or while an exception is under way, nothing can be done about a
-/// failure.
+/// For destructors, which cannot do anything about a failure.
 void check_mpi_nothrow(int status) noexcept;
 
 }  // namespace fcmnist::comm

@@ -8,9 +8,10 @@
 
 namespace fcmnist::comm {
 
-/// A barrier over shared memory for the ranks of one node: what was written before it by any of them is seen
-/// after it by all. Every rank counts its arrivals and watches the others' counters. Cost: one cache line
-/// written, size-1 lines read; no system call when all are on time.
+/// A barrier over shared memory for the ranks of one node. After the barrier every rank sees what any rank
+/// wrote before it. Every rank counts its own arrivals and watches the counters of the others. Cost on a node
+/// of R ranks: each rank writes one cache line and reads R-1 lines. It makes no system call if all ranks come
+/// in time.
 class NodeBarrier {
  public:
   /// Collective over the node.
@@ -26,7 +27,7 @@ class NodeBarrier {
   const Topology* topology_;
   PolledWait patience_;
   NodeCounters arrivals_;
-  std::uint64_t count_ = 0;
+  std::uint64_t count_ = 0;  ///< how often this rank has arrived
 };
 
 }  // namespace fcmnist::comm

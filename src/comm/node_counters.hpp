@@ -9,9 +9,9 @@
 
 namespace fcmnist::comm {
 
-/// Counters in shared memory by which the ranks of a node tell each other how far they are. Each rank has one
-/// cache line of them that only it writes. What a rank wrote before it raised a counter is seen by whoever
-/// has seen the counter raised.
+/// Counters in shared memory with which the ranks of a node tell each other how far they are. Each rank has
+/// one cache line of counters, and only this rank writes them. A rank that sees a raised counter also sees
+/// all that the counter's owner wrote before it raised it.
 class NodeCounters {
  public:
   static constexpr std::size_t per_rank = 8;
@@ -21,10 +21,11 @@ class NodeCounters {
 
   /// Sets counter `which` of this rank.
   void set(std::size_t which, std::uint64_t value);
+  /// Whether counter `which` of a rank is at least `value`.
   [[nodiscard]] bool reached(int node_rank, std::size_t which, std::uint64_t value) const {
     return counter(node_rank, which).load(std::memory_order_acquire) >= value;
   }
-  /// The first rank of the node whose counter is below `value`.
+  /// The first rank of the node whose counter `which` is below `value`; nothing if there is none.
   [[nodiscard]] std::optional<int> first_behind(std::size_t which, std::uint64_t value) const;
 
  private:

@@ -11,22 +11,24 @@
 
 namespace fcmnist::comm {
 
-/// The gradients of all ranks of a node, and a few numbers that go with each: written by their rank, seen by
-/// all. Says nothing about when.
+/// The gradients of all ranks of a node, and a few small numbers with each gradient. A rank writes its own
+/// gradient and can read those of all ranks. The users of this class must see to it that a rank reads only
+/// what is complete.
 ///   Number  float, or std::int64_t for sums in fixed point
 template <class Number>
 class NodeGradients {
  public:
-  /// Collective over the node. `layout` must outlive it.
+  /// Collective over the node. `layout` must outlive the gradients.
   NodeGradients(const Topology& topology, const Layout& layout, std::size_t small_count);
 
   [[nodiscard]] ArenaView<Number> mine() const { return of(topology_->node().rank()); }
   [[nodiscard]] std::span<double> my_small() const { return small_of(topology_->node().rank()); }
-  /// The ranks' gradients of a block, in rank order. Valid until the next call.
+  /// The gradients that the ranks have for a block, in rank order. The span is valid until the next call.
   [[nodiscard]] std::span<const Number* const> sources(const Block& block);
-  /// The ranks' small numbers, added in rank order.
+  /// Writes to `sum` the small numbers of all ranks, added in rank order.
   void sum_small(std::span<double> sum) const;
 
+  /// Bytes of shared memory for the gradient and the small numbers of one rank.
   static std::size_t bytes(const Layout& layout, std::size_t small_count);
 
  private:
@@ -36,7 +38,7 @@ class NodeGradients {
   const Topology* topology_;
   const Layout* layout_;
   std::size_t small_count_;
-  SharedWindow window_;  ///< per rank: its gradient, then its small numbers
+  SharedWindow window_;  ///< The segment of a rank holds its gradient, then its small numbers.
   std::vector<const Number*> sources_;
 };
 

@@ -2,15 +2,16 @@
 
 namespace fcmnist::comm {
 
-/// What gradients are sent in from node to node.
+/// The number type in which nodes send gradients to each other.
 enum class WireType { float32, bfloat16 };
 
 struct CommOptions {
-  /// Every wait for another rank that lasts longer than this ends the run with an error that names the rank,
-  /// exit 5. Where a rank works long by right, it counts from the end of the time for that (long_work_s).
+  /// A wait for another rank may last this many seconds. A longer one ends the run with an error that names
+  /// the rank, and with exit code 5. Where a rank may work for a long time (long_work_s), the timeout begins
+  /// after this time.
   double stall_timeout_s = 300;
-  /// Ranks of each node that send gradients to other nodes at the same time, at most as many as the smallest
-  /// node has. Part of what the bits of a run on several nodes depend on.
+  /// How many ranks of each node send gradients to other nodes at the same time. They are at most as many as
+  /// the smallest node has ranks. The bits of a run on several nodes depend on this number.
   int exchange_streams = 1;
   WireType wire_type = WireType::float32;
 

@@ -7,23 +7,24 @@
 
 namespace fcmnist::comm {
 
-/// How a rank waits for others: it looks again and again, spinning at first, since the others are a few
-/// microseconds late at most when every rank has a core; then it gives its core away between looks, lets MPI
-/// make progress and watches the clock. So nothing deadlocks when ranks share a core or a rank is gone.
+/// How a rank waits for other ranks: it tests again and again whether they have come. At first it spins,
+/// since the others are at most a few microseconds late when every rank has a core. Then it gives its core
+/// away between two tests, lets MPI make progress and watches the clock. Therefore no deadlock arises when
+/// ranks share a core, and none when a rank is gone.
 class PolledWait {
  public:
-  /// `spins`: looks before it gives its core away. `work_s`: see StallWatch.
+  ///   spins   how often the rank tests before it gives its core away
+  ///   work_s  see StallWatch::Wait
   explicit PolledWait(StallWatch& watch, int spins, double work_s = 0.0)
       : watch_(&watch), spins_(spins), work_s_(work_s) {}
 
-  /// For waits within a step. `give_way`: more ranks than cores, so a waiting rank leaves its core at once
-  /// instead of spinning.
+  /// For waits within a step.
+  ///   give_way  there are more ranks than cores, so a waiting rank gives its core away at once
   static PolledWait in_step(StallWatch& watch, bool give_way) {
     return PolledWait(watch, give_way ? 1 : 10'000);
   }
 
-  /// Returns when done() is true. Throws CommError that names the ranks that do not come, after the stall
-  /// timeout.
+  /// Returns when done() is true. After the stall timeout it throws a CommError that names the missing ranks.
   template <class Done>
   void until(Done done) const {
     for (int spin = 0; spin < spins_; ++spin) {
@@ -33,7 +34,7 @@ class PolledWait {
     StallWatch::Wait wait(*watch_, work_s_);
     while (!done()) {
       sched_yield();
-      wait.turn();
+      wait.take_turn();
     }
   }
 

@@ -17,13 +17,13 @@
 namespace fcmnist::comm {
 
 template <class Number>
-struct RingAllreduce<Number>::Requests {
-  std::vector<MPI_Request> of_step;
+struct RingAllreduce<Number>::Messages {
+  std::vector<MPI_Request> requests;  ///< one for each message of this step
 };
 
 namespace {
 
-/// The numbers of a chunk. Indices go round.
+/// The numbers of a chunk. Index `ranks` is again chunk 0, and index -1 is the last chunk.
 Range chunk_of(std::size_t count, int ranks, int index) {
   return share_of(count, static_cast<std::size_t>(ranks),
                   static_cast<std::size_t>((index % ranks + ranks) % ranks));
@@ -33,7 +33,7 @@ void add_to(std::span<float> sum, const float* numbers) {
   for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += numbers[i];
 }
 
-/// May wrap around when the numbers mean nothing any more (core/fixed_point.hpp).
+/// A sum that is out of range may wrap around: its numbers are not used (core/fixed_point.hpp).
 void add_to(std::span<std::int64_t> sum, const std::int64_t* numbers) {
   const std::int64_t* const terms[] = {sum.data(), numbers};
   ordered_sum(terms, sum);
@@ -46,19 +46,21 @@ void round_in_place(std::span<float> numbers) {
   }
 }
 
-/// numbers = widened, or += it when `add`
+/// Adds the halves to the numbers if `add` is true, and else replaces the numbers by the halves.
 void widen_into(std::span<float> numbers, const BFloat16* halves, bool add) {
 #pragma omp simd
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     const auto wide = static_cast<float>(halves[i]);
-    numbers[i] = add ? numbers[i] + wide : wide;  // 0 + -0 would not be -0
+    // A copy is not an addition to 0, because 0 + -0 is not -0.
+    numbers[i] = add ? numbers[i] + wide : wide;
   }
 }
 
 }  // namespace
 
-/// In each half of the steps a rank sends all chunks but one: first all but the one that it completes itself,
-/// then all but the next one, which its right neighbour has completed.
+/// In each half of the steps a rank sends all chunks but one. In the first half it keeps chunk rank + 1,
+/// which it completes itself. In the second half it keeps chunk rank + 2, which its right neighbour has
+/// completed.
 std::size_t ring_bytes_sent(std::size_t count, int ranks, int rank, std::size_t wire_bytes) {
   const std::size_t kept = chunk_of(count, ranks, rank + 1).size() + chunk_of(count, ranks, rank + 2).size();
   return (2 * count - kept) * wire_bytes;
@@ -70,7 +72,7 @@ RingAllreduce<Number>::RingAllreduce(const Communicator& group, std::size_t max_
       tag_(tag),
       max_count_(max_count),
       longest_chunk_(max_count / static_cast<std::size_t>(group.size()) + 1),
-      requests_(std::make_unique<Requests>()) {
+      messages_(std::make_unique<Messages>()) {
   if (wire == WireType::bfloat16) {
     FCMNIST_CHECK((std::is_same_v<Number, float>), "integers are sent as they are");
     half_out_ = AlignedArray<BFloat16>(longest_chunk_);
@@ -78,7 +80,7 @@ RingAllreduce<Number>::RingAllreduce(const Communicator& group, std::size_t max_
   } else {
     incoming_ = AlignedArray<Number>(longest_chunk_);
   }
-  requests_->of_step.reserve(2 * (longest_chunk_ * sizeof(Number) / message_bytes + 1));
+  messages_->requests.reserve(2 * (longest_chunk_ * sizeof(Number) / message_bytes + 1));
 }
 
 template <class Number>
@@ -103,28 +105,44 @@ void RingAllreduce<Number>::start(std::span<Number> numbers) {
   if constexpr (std::is_same_v<Number, float>) {
     if (half_in_.size() > 0) round_in_place(numbers_);
   }
-  send_and_receive();
+  post_messages();
 }
 
-/// In the first half of the steps a chunk arrives to be added, in the second half to be taken as it is.
 template <class Number>
 bool RingAllreduce<Number>::progress() {
+  std::vector<MPI_Request>& requests = messages_->requests;
   while (step_ < steps_) {
     int done = 0;
-    FCMNIST_MPI(MPI_Testall(static_cast<int>(requests_->of_step.size()), requests_->of_step.data(), &done,
-                            MPI_STATUSES_IGNORE));
+    FCMNIST_MPI(MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE));
     if (done == 0) return false;
-    take_over(step_ < group_->size() - 1);
-    if (++step_ < steps_) send_and_receive();
+    use_incoming_chunk();
+    if (++step_ < steps_) post_messages();
   }
   return true;
 }
 
-/// What has arrived in this step, unless it is in place already.
+/// The chunk that this rank sends in this step.
+///
+/// Chunk c starts on rank c, and each step takes it one rank to the right. So rank c + s sends chunk c at step
+/// s, and rank r sends chunk r - s, both modulo P. When s = P-1, at the end of the first half, chunk c is
+/// complete on rank c + P-1. It then moves on in the same way, so r - s also holds in the second half.
 template <class Number>
-void RingAllreduce<Number>::take_over(bool adds) {
-  const int place = adds ? step_ : step_ - (group_->size() - 1);
-  const std::span<Number> mine = chunk(group_->rank() - (adds ? 1 : 0) - place);
+std::span<Number> RingAllreduce<Number>::outgoing_chunk() const {
+  return chunk(group_->rank() - step_);
+}
+
+/// The chunk that this rank receives in this step: the one that its left neighbour, rank r - 1, sends.
+template <class Number>
+std::span<Number> RingAllreduce<Number>::incoming_chunk() const {
+  return chunk(group_->rank() - 1 - step_);
+}
+
+/// Adds the numbers that have arrived in this step. In the second half of the steps the chunk that arrives is
+/// complete. It is then already in place, unless it travelled in halves.
+template <class Number>
+void RingAllreduce<Number>::use_incoming_chunk() {
+  const bool adds = adds_in_this_step();
+  const std::span<Number> mine = incoming_chunk();
   if constexpr (std::is_same_v<Number, float>) {
     if (half_in_.size() > 0) {
       widen_into(mine, half_in_.data(), adds);
@@ -136,17 +154,14 @@ void RingAllreduce<Number>::take_over(bool adds) {
   if (adds) add_to(mine, incoming_.data());
 }
 
-/// Posts the messages of one step: to the right neighbour, from the left one.
+/// Posts the messages of one step: a chunk to the right neighbour, and a chunk from the left one.
 template <class Number>
-void RingAllreduce<Number>::send_and_receive() {
+void RingAllreduce<Number>::post_messages() {
   const int size = group_->size();
   const int right = (group_->rank() + 1) % size, left = (group_->rank() + size - 1) % size;
-  const bool adds = step_ < size - 1;
-  const int place = adds ? step_ : step_ - (size - 1);
-  const std::span<Number> out = chunk(group_->rank() + (adds ? 0 : 1) - place);
-  const std::span<Number> target = chunk(group_->rank() - (adds ? 1 : 0) - place);
+  const std::span<Number> out = outgoing_chunk(), target = incoming_chunk();
   const MPI_Comm comm = group_->handle().comm;
-  std::vector<MPI_Request>& requests = requests_->of_step;
+  std::vector<MPI_Request>& requests = messages_->requests;
   requests.clear();
   const auto begin_each = [](std::size_t bytes, const auto& begin) {
     for (std::size_t i = 0; i < bytes; i += message_bytes) {
@@ -169,7 +184,7 @@ void RingAllreduce<Number>::send_and_receive() {
       return pass_on(half_out_.data(), half_in_.data());
     }
   }
-  pass_on(out.data(), adds ? incoming_.data() : target.data());
+  pass_on(out.data(), adds_in_this_step() ? incoming_.data() : target.data());
 }
 
 template class RingAllreduce<float>;

@@ -11,66 +11,72 @@
 
 namespace fcmnist::comm {
 
-/// Messages that each rank sends one after the other in a sum over `ranks` ranks.
+/// The steps of a sum over `ranks` ranks. In each step every rank sends one chunk.
 constexpr int ring_steps(int ranks) { return 2 * (ranks - 1); }
 
 /// Bytes of one number on the wire.
-///   number_bytes  its bytes in memory
+///   number_bytes  bytes of the number in memory
 constexpr std::size_t wire_number_bytes(WireType wire, std::size_t number_bytes) {
   return wire == WireType::bfloat16 ? sizeof(BFloat16) : number_bytes;
 }
 
 /// Bytes that `rank` sends in a sum of `count` numbers over `ranks` ranks.
-///   wire_bytes  of one number
+///   wire_bytes  bytes of one number on the wire
 std::size_t ring_bytes_sent(std::size_t count, int ranks, int rank, std::size_t wire_bytes);
 
-/// Sum of arrays over the ranks of a group, by messages between neighbours in a ring: reduce-scatter,
-/// then all-gather. It runs behind other work: start() posts the first messages, progress() does what can be
-/// done without waiting.
+/// The sum of arrays over the ranks of a group, by messages between neighbours in a ring. It is a
+/// reduce-scatter, then an all-gather. It runs while the rank does other work: start() posts the first
+/// messages, and progress() does what can be done without waiting.
 ///
-/// The array is cut into P chunks. In P-1 steps each rank passes a chunk on and adds the one it gets to its
-/// own, after which every chunk is complete on one rank; in P-1 more steps the complete chunks go round. Each
-/// rank sends and receives 2 (P-1)/P N numbers, the least possible, and a chunk is added up in one place
-/// only, so all ranks get the same bits. A chunk goes as several messages of 60 kB: over TCP a longer one
-/// would wait for the receiver to answer, which happens only when both sides look. Source: Patarasuk, Yuan,
-/// "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC 69 (2009),
-/// doi 10.1016/j.jpdc.2008.09.002.
+/// An array of N numbers is cut into P chunks, one for each of the P ranks. In each of the first P-1 steps a
+/// rank sends a chunk to its right neighbour, and adds the chunk that comes from the left to its own. Then
+/// every chunk is complete on one rank. In P-1 more steps the complete chunks go round the ring. Each rank
+/// sends and receives 2 (P-1)/P N numbers, which is the least possible. A chunk is added up along one path
+/// only, so all ranks get the same bits. A chunk goes as several messages of 60 kB. Over TCP a longer message
+/// would wait until the receiver answers, and it answers only when both ranks are in a call of MPI.
 ///
-/// On a wire of bfloat16 half the bytes travel. Every rank adds rounded numbers, its own included, in fp32; a
-/// sum is rounded when it is passed on, P-1 times in all, and once more when it is complete, so that all
-/// ranks have the same bits: error at most P 2^-8 times the sum of the magnitudes.
-///   Number  float, or std::int64_t, which knows no other wire
+/// Source: Patarasuk, Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", JPDC 69
+/// (2009), doi 10.1016/j.jpdc.2008.09.002.
+///
+/// On a wire of bfloat16 half the bytes travel. Every rank first rounds its own numbers, and adds in fp32. A
+/// sum is rounded each time it is sent, P-1 times in all, and once more when it is complete, so that all
+/// ranks have the same bits. The error is at most P 2^-8 times the sum of the magnitudes.
+///   Number  float, or std::int64_t, which always travels as it is
 template <class Number>
 class RingAllreduce {
  public:
-  /// `group` must outlive it. `max_count`: numbers of the longest array. Rings that are busy at the same time
-  /// need different tags.
+  /// `group` must outlive the ring.
+  ///   max_count  how many numbers the longest array has
+  ///   tag        rings that are busy at the same time need different tags
   RingAllreduce(const Communicator& group, std::size_t max_count, int tag, WireType wire = WireType::float32);
   ~RingAllreduce();
   RingAllreduce(RingAllreduce&&) noexcept;
 
-  /// Begins to replace `numbers` by their sum over the group. Every rank of the group starts the same sums in
-  /// the same order, one at a time. `numbers` belongs to the ring until progress() has returned true.
+  /// Begins to replace `numbers` by their sum over the group. Every rank of the group must start the same
+  /// sums in the same order, one at a time. `numbers` belongs to the ring until progress() has returned true.
   void start(std::span<Number> numbers);
-  /// True when no sum is under way. Never waits.
+  /// Does what can be done without waiting. Returns true when no sum is under way.
   bool progress();
 
  private:
-  struct Requests;
+  struct Messages;
   [[nodiscard]] std::span<Number> chunk(int index) const;
-  void send_and_receive();
-  void take_over(bool adds);
+  [[nodiscard]] bool adds_in_this_step() const { return step_ < group_->size() - 1; }
+  [[nodiscard]] std::span<Number> outgoing_chunk() const;
+  [[nodiscard]] std::span<Number> incoming_chunk() const;
+  void post_messages();
+  void use_incoming_chunk();
 
   const Communicator* group_;
   int tag_;
   std::size_t max_count_;
   std::size_t longest_chunk_;
-  AlignedArray<Number> incoming_;              ///< empty if halves travel
-  AlignedArray<BFloat16> half_out_, half_in_;  ///< else these are
-  std::unique_ptr<Requests> requests_;
+  AlignedArray<Number> incoming_;              ///< It is empty on a wire of bfloat16.
+  AlignedArray<BFloat16> half_out_, half_in_;  ///< They are empty on any other wire.
+  std::unique_ptr<Messages> messages_;
   std::span<Number> numbers_;
-  int step_ = 0;
-  int steps_ = 0;  ///< of the sum under way, 0 when there is none
+  int step_ = 0;   ///< the step of the sum under way; equal to steps_ when there is none
+  int steps_ = 0;  ///< how many steps this sum has
 };
 
 }  // namespace fcmnist::comm

@@ -12,7 +12,7 @@ namespace fcmnist::comm {
 
 namespace {
 
-/// The processes of the ranks on this host, 0 for ranks elsewhere.
+/// For each rank: its process if it runs on this host, else 0.
 std::vector<pid_t> host_pids(const Communicator& world) {
   char host[MPI_MAX_PROCESSOR_NAME] = {};
   int length = 0;

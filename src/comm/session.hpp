@@ -9,8 +9,8 @@
 
 namespace fcmnist::comm {
 
-/// MPI from initialisation to finalisation. One per process; outlives all communicators. The end is
-/// collective: a rank that does not come to it ends the world, like in any other wait.
+/// MPI from its initialisation to its finalisation. A process has one session, which outlives all
+/// communicators. Its end is collective: if a rank does not come to it, the world ends as in any other wait.
 class Session {
  public:
   Session();
@@ -20,10 +20,10 @@ class Session {
 
   [[nodiscard]] const Communicator& world() const { return *world_; }
 
-  /// Until then the default of CommOptions holds. Collective, in that all ranks must set the same.
+  /// Before this call the default of CommOptions holds. All ranks must set the same timeout.
   void set_stall_timeout(double timeout_s) const { watch_->set_timeout(timeout_s); }
 
-  /// Ends every rank of the world with this exit code, after an error that only this rank knows of.
+  /// Ends every rank of the world with this exit code. For an error that only this rank knows.
   [[noreturn]] void abort_all(ExitCode code) const;
 
  private:
@@ -31,7 +31,7 @@ class Session {
   std::unique_ptr<Communicator> world_;
 };
 
-/// Version text of the MPI library.
+/// The version of the MPI library, such as "Open MPI v4.1.4".
 std::string mpi_version();
 
 }  // namespace fcmnist::comm

@@ -29,8 +29,8 @@ struct SharedWindow::Handle {
 
 namespace {
 
-/// Open MPI puts a header of its own before the first number, so that a segment begins in the midst of a
-/// cache line (4.1.4: at byte 264 of a page).
+/// The bytes of a cache line. Open MPI puts a header of its own before a segment, so that the segment begins
+/// within a cache line (with release 4.1.4 at byte 264 of a page).
 constexpr std::size_t line_bytes = 64;
 
 std::span<std::byte> from_the_next_line(std::byte* base, std::size_t bytes) {
@@ -55,7 +55,7 @@ SharedWindow::SharedWindow(const Communicator& node, std::size_t my_bytes)
   FCMNIST_MPI(MPI_Info_free(&info));
   if (status != MPI_SUCCESS) {
     throw CommError(fmt::format("MPI_Win_allocate_shared: no {} bytes of shared memory", my_bytes),
-                    "is /dev/shm full? Files of killed runs may be left there");
+                    "is /dev/shm full? Killed runs may have left files there");
   }
   for (int rank = 0; rank < node.size(); ++rank) {
     MPI_Aint bytes = 0;
@@ -65,7 +65,7 @@ SharedWindow::SharedWindow(const Communicator& node, std::size_t my_bytes)
     const std::size_t usable = bytes > 0 ? static_cast<std::size_t>(bytes) - line_bytes : 0;
     handle_->segments.push_back(from_the_next_line(static_cast<std::byte*>(base), usable));
   }
-  // First touch by the owner places the pages on its NUMA node.
+  // The owner touches its pages first, which places them on its NUMA node.
   const std::span<std::byte> own = segment(node.rank());
   if (!own.empty()) std::memset(own.data(), 0, own.size());
   node.barrier();

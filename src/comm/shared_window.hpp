@@ -8,18 +8,19 @@
 
 namespace fcmnist::comm {
 
-/// Memory that the ranks of one node share: one segment for each rank, aligned to 64 bytes, zero at first, on
-/// the NUMA node of the rank that owns it. Construction and destruction are collective over `node`; after
-/// that, who reads what another wrote needs a NodeBarrier between.
+/// Memory that the ranks of one node share. It has one segment for each rank, which is aligned to 64 bytes
+/// and zero at first, and lies on the NUMA node of its rank. Construction and destruction are collective over
+/// `node`. A rank that reads what another rank wrote needs a NodeBarrier between the two.
 class SharedWindow {
  public:
-  /// `node` must outlive it.
+  /// `node` must outlive the window.
+  ///   my_bytes  the size of this rank's segment; the ranks may differ
   SharedWindow(const Communicator& node, std::size_t my_bytes);
   ~SharedWindow();
   SharedWindow(SharedWindow&&) noexcept;
   SharedWindow& operator=(SharedWindow&&) noexcept;
 
-  /// The segment of a rank of the node: the bytes it asked for, or more.
+  /// The segment of a rank of the node. It has the bytes that the rank asked for, or more.
   [[nodiscard]] std::span<std::byte> segment(int node_rank) const;
 
  private:
@@ -27,7 +28,7 @@ class SharedWindow {
   std::unique_ptr<Handle> handle_;
 };
 
-/// An array of T that lies in one rank's memory and is seen by the whole node.
+/// An array of T that the ranks of one node share. It lies in the segment of the first rank.
 template <class T>
 class SharedArray {
  public:

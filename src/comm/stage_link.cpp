@@ -6,7 +6,7 @@ namespace {
 
 constexpr int tags_per_purpose = 2;
 
-/// Matrices of one direction that may be on their way: while one is taken, the next ones arrive.
+/// How many matrices may be on their way in one direction: while a stage uses one, the next ones arrive.
 constexpr std::size_t depth = 3;
 
 }  // namespace

@@ -9,57 +9,63 @@
 
 namespace fcmnist::comm {
 
-/// What a stage of a pipeline says to its neighbours of the same replica: the activations of microbatches to
-/// the next stage, the gradients by them to the one before. At the ends of the pipeline, where there is
-/// nobody, the calls do nothing; with one stage they all do.
+/// What a stage of a pipeline sends to its neighbours in the same replica. The activations of microbatches go
+/// to the next stage. The gradients by these activations go back to the stage before. At the ends of the
+/// pipeline, where a neighbour is missing, the calls do nothing. With one stage no call does anything.
 ///
-/// A send waits only while the three before it are on their way, since it has memory of its own, and receives
-/// are posted ahead. Messages travel while both sides compute as far as MPI moves them by itself, else when a
-/// side calls into it.
+/// The link has memory for three matrices in each direction, and posts its receives ahead. A send waits only
+/// while the three matrices before it are on their way. MPI moves some messages by itself while both stages
+/// compute. It moves the others when a stage makes a call of MPI.
 class StageLink {
  public:
-  /// What the messages are for: two links that are there at the same time differ in it. Evaluations have no
-  /// gradients.
+  /// What the messages are for. Two links that exist at the same time must differ in their purpose. An
+  /// evaluation has no gradients.
   enum class Purpose { training, evaluation };
 
-  /// `grid` must outlive it.
+  /// `grid` must outlive the link.
   ///   inputs, outputs  units of this stage's input and of its last layer
-  ///   max_samples      of a microbatch
-  ///   number_bytes     size of a number of the matrices: those of a smaller type can be sent too
+  ///   max_samples      samples of the largest microbatch
+  ///   give_way         see PolledWait::in_step()
+  ///   number_bytes     bytes of the largest number in the matrices; smaller ones can be sent too
   StageLink(const Grid& grid, Purpose purpose, std::size_t inputs, std::size_t outputs,
             std::size_t max_samples, bool give_way, std::size_t number_bytes = sizeof(float));
 
-  /// Memory of its own that a rank needs for it.
-  ///   neighbours_before, neighbours_after  0 at the ends of the pipeline, else 1
+  /// Bytes of memory that the link of a rank needs.
+  ///   neighbours_before  0 for the first stage, else 1
+  ///   neighbours_after   0 for the last stage, else 1
   static std::size_t bytes(Purpose purpose, std::size_t neighbours_before, std::size_t neighbours_after,
                            std::size_t inputs, std::size_t outputs, std::size_t max_samples,
                            std::size_t number_bytes = sizeof(float));
 
-  /// So many microbatches follow.
+  /// Announces how many microbatches follow.
   void begin(std::size_t microbatches);
-  /// From the stage before: (inputs x samples), received into `out`.
+  /// Receives an activation from the stage before.
+  ///   out  (inputs x samples) written
   template <class T>
   void receive_activation(MatrixView<T> out) {
     if (activation_in_) activation_in_->receive(bytes_of(out));
   }
-  /// To the next stage: (outputs x samples).
+  /// Sends an activation to the next stage.
+  ///   activation  (outputs x samples)
   template <class T>
   void send_activation(MatrixView<T> activation) {
     if (activation_out_) activation_out_->send(bytes_of(activation));
   }
-  /// From the next stage: (outputs x samples), received into `out`.
+  /// Receives a gradient from the next stage.
+  ///   out  (outputs x samples) written
   template <class T>
   void receive_gradient(MatrixView<T> out) {
     if (gradient_in_) gradient_in_->receive(bytes_of(out));
   }
-  /// To the stage before: (inputs x samples).
+  /// Sends a gradient to the stage before.
+  ///   gradient  (inputs x samples)
   template <class T>
   void send_gradient(MatrixView<T> gradient) {
     if (gradient_out_) gradient_out_->send(bytes_of(gradient));
   }
-  /// Lets MPI move what is on its way. Never waits.
+  /// Lets MPI move the matrices that are on their way. Never waits.
   void progress();
-  /// Waits until all that was sent has left.
+  /// Waits until all matrices that were sent have left.
   void finish();
 
  private:

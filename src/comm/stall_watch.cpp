@@ -20,8 +20,8 @@ namespace {
 
 constexpr double never_s = -std::numeric_limits<double>::infinity();
 
-// All other messages from rank to rank go through communicators of their own; the largest tag that every MPI
-// has keeps this so.
+// All other messages between two ranks must not be taken for notes. They go through communicators of their
+// own, and the notes have the largest tag that every MPI has.
 constexpr int note_tag = 32'767;
 
 std::string rank_or_ranks(const std::vector<std::size_t>& ranks) {
@@ -52,8 +52,8 @@ StallWatch::StallWatch(std::unique_ptr<World> world)
 
 StallWatch::~StallWatch() = default;
 
-/// A note that a stopped rank has not taken yet is not followed by another one.
-void StallWatch::tell_all() {
+/// A stopped rank takes no notes. It gets no further note before it has taken the last one.
+void StallWatch::send_notes() {
   for (std::size_t rank = 0; rank < world_->notes.size(); ++rank) {
     if (rank == world_->rank) continue;
     MPI_Request& note = world_->notes[rank];
@@ -64,7 +64,7 @@ void StallWatch::tell_all() {
   }
 }
 
-void StallWatch::receive(double waited_s) {
+void StallWatch::receive_notes(double waited_s) {
   for (;;) {
     int found = 0;
     MPI_Status status;
@@ -75,19 +75,19 @@ void StallWatch::receive(double waited_s) {
   }
 }
 
-void StallWatch::say(const Error& error) const {
+void StallWatch::print_error(const Error& error) const {
   std::fflush(stdout);
   fmt::print(stderr, "fcmnist_mpi: error: [rank {}] {}\n", world_->rank, error.what());
 }
 
 void StallWatch::end_world(const Error& error) const {
-  say(error);
+  print_error(error);
   MPI_Abort(world_->comm, static_cast<int>(error.code()));
   std::abort();
 }
 
 void StallWatch::end_process(const Error& error) const {
-  say(error);
+  print_error(error);
   std::_Exit(static_cast<int>(error.code()));
 }
 
@@ -98,30 +98,31 @@ StallWatch::Wait::Wait(StallWatch& watch, double work_s)
       waited_s_(-work_s),
       last_turn_s_(watch.clock_()) {}
 
-void StallWatch::Wait::turn() {
+void StallWatch::Wait::take_turn() {
   const double now = watch_->clock_();
   waited_s_ += std::min(now - last_turn_s_, times_.beat_s);
   last_turn_s_ = now;
-  watch_->receive(waited_s_);
-  if (waited_s_ >= (beats_ + 1) * times_.beat_s) beat();
-  // A wait that has been so long is no matter of microseconds: the cores are for those who work.
+  watch_->receive_notes(waited_s_);
+  if (waited_s_ >= (beats_ + 1) * times_.beat_s) end_beat();
+  // In so long a wait some microseconds do not matter, and the working ranks need the cores.
   if (beats_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-void StallWatch::Wait::beat() {
-  // What came before may be of an earlier stall. Nothing is lost: whoever still waits says so again.
+void StallWatch::Wait::end_beat() {
+  // Notes that came before may be those of an earlier stall. Ranks that still wait will send new ones.
   if (beats_++ == 0) std::ranges::fill(watch_->heard_s_, never_s);
-  watch_->tell_all();
+  watch_->send_notes();
 
   int waiting_below = 0;
   for (std::size_t rank = 0; rank < watch_->world_->rank; ++rank) waiting_below += is_waiting(rank) ? 1 : 0;
-  if (waiting_below == 0 && !has_warned_ && waited_s_ > times_.warning_s) warn();
+  if (waiting_below == 0 && !has_warned_ && waited_s_ > times_.warning_s) print_warning();
   if (waited_s_ <= times_.timeout_s) return;
   if (!missing_) {
     missing_ = missing_ranks();
+    // The lowest waiting rank throws at once, and each further one a little later than the one before it.
     throw_at_s_ = waited_s_ + waiting_below * times_.to_end_world_s;
   }
-  if (waited_s_ >= throw_at_s_) give_up();
+  if (waited_s_ >= throw_at_s_) throw_stall_error();
 }
 
 bool StallWatch::Wait::is_waiting(std::size_t rank) const {
@@ -136,11 +137,11 @@ std::vector<std::size_t> StallWatch::Wait::missing_ranks() const {
   return missing;
 }
 
-void StallWatch::Wait::warn() {
+void StallWatch::Wait::print_warning() {
   has_warned_ = true;
   warn_of_stall(missing_ranks(), work_s_ + times_.warning_s);
 }
 
-void StallWatch::Wait::give_up() const { throw stall_error(*missing_, times_.timeout_s, work_s_); }
+void StallWatch::Wait::throw_stall_error() const { throw stall_error(*missing_, times_.timeout_s, work_s_); }
 
 }  // namespace fcmnist::comm

@@ -17,8 +17,8 @@ struct Seat {
 /// Which ranks of a world, or of a part of a world, share a node.
 class Topology {
  public:
-  /// `ranks_per_node` > 0 pretends that every node has this many ranks. So the paths between nodes can be tried
-  /// on one machine. Collective over the world.
+  /// `ranks_per_node` > 0 pretends that every node has this many ranks. So the paths between nodes can be
+  /// tried on one machine. Collective over the world.
   explicit Topology(const Communicator& world, int ranks_per_node = 0);
   /// The topology of `part`, a group of ranks that split(color) has made of whole.world(). Ranks share a node
   /// in the part if they share a node in `whole`. Collective over the whole world.
@@ -28,8 +28,8 @@ class Topology {
   [[nodiscard]] const Communicator& world() const { return *world_; }
   /// The ranks of this rank's node.
   [[nodiscard]] const Communicator& node() const { return node_; }
-  /// The ranks that have the same number within their nodes. The first ranks of all nodes are the leaders, and
-  /// their group spans all nodes. The other groups leave out the nodes that have fewer ranks.
+  /// The ranks that have the same number within their nodes. The first ranks of all nodes are the leaders,
+  /// and their group spans all nodes. The other groups leave out the nodes that have fewer ranks.
   [[nodiscard]] const Communicator& peers() const { return peers_; }
   [[nodiscard]] bool is_leader() const { return node_.rank() == 0; }
   [[nodiscard]] int node_count() const { return node_count_; }

@@ -9,12 +9,13 @@
 
 namespace fcmnist::comm {
 
-/// Weights of which every rank of a node has its own copy, in memory that no other core writes to. The owner
-/// of a range writes it in its copy and offers it; after a barrier the others take it. What the numbers are
-/// does not matter here, only how many bytes one has.
+/// Weights of which every rank of a node has its own copy. No other core writes to the memory of this copy.
+/// The owner of a range writes it in its own copy and offers it. After a barrier the other ranks take it. Of
+/// the numbers only their size matters here.
 ///
-/// Why not one copy for the node: the packing of a GEMM reads lines that another core has just written piece
-/// by piece, and waits for each; a copy in one go reads them at several times that speed.
+/// A node does not use one common copy, because a GEMM would then pack lines that another core has just
+/// written. It reads them piece by piece and waits for each of them. A copy that is made in one go reads the
+/// lines at several times this speed.
 class WeightCopies {
  public:
   /// Collective over the node. All bytes are 0 at first.
@@ -23,15 +24,15 @@ class WeightCopies {
   /// The copy of this rank, aligned to 64 bytes.
   [[nodiscard]] std::byte* mine() const { return mine_.data(); }
 
-  /// The owner has written these numbers in its copy.
+  /// Offers numbers that this rank owns and has written in its copy.
   void offer(Range numbers) const;
-  /// Another rank has offered these numbers, and there has been a barrier since; the next offer() of them
-  /// comes after another one.
+  /// Takes numbers that another rank has offered. A barrier must lie between offer() and take(), and another
+  /// one between take() and the next offer() of these numbers.
   void take(Range numbers) const;
   /// Every rank of the topology gets the copy of its rank 0. Collective over the topology.
   void spread() const;
 
-  /// Bytes of shared memory that the node needs for it.
+  /// Bytes of shared memory that the node needs for the weights.
   static std::size_t shared_bytes(const Seat& seat, std::size_t numbers, std::size_t number_bytes);
 
  private:
@@ -40,7 +41,7 @@ class WeightCopies {
   const Topology* topology_;
   std::size_t number_bytes_;
   AlignedArray<std::byte> mine_;
-  SharedArray<std::byte> offered_;  ///< empty when the node has one rank
+  SharedArray<std::byte> offered_;  ///< It is empty when the node has one rank.
 };
 
 }  // namespace fcmnist::comm

@@ -1,4 +1,4 @@
-// Counts what is sent, by standing between the program and MPI (its profiling interface).
+// Counts the bytes that are sent. The profiling interface of MPI calls our MPI_Isend in place of its own.
 
 #include <gtest/gtest.h>
 #include <mpi.h>
@@ -26,7 +26,7 @@ namespace {
 
 using test::world;
 
-/// Ranks per node, and how many of them send.
+/// The parameters are the ranks per node, and how many of them send.
 class BytesSent : public testing::TestWithParam<std::tuple<int, int>> {
  protected:
   template <class Number>

@@ -1,6 +1,6 @@
-// All ranks of the world but one come to the end of the Session or of a SharedWindow, or one is stopped in
-// the midst of a call of MPI that waits for the others: the world must end, with an error that names that
-// rank.
+// One rank does not come to the end of the Session or of a SharedWindow, to which all other ranks come. Or
+// one rank is stopped within a call of MPI that waits for the others. In both cases the world must end with
+// an error that names this rank.
 //   end_without_a_rank session|window|split|split_by_node|allocate|free|finalize RANK
 
 #include <mpi.h>
@@ -15,7 +15,7 @@
 
 namespace {
 
-std::string_view stop_in;  // the call in which this rank is to be stopped
+std::string_view stop_in;  // the call in which this rank stops; empty if it does not stop
 
 void stop_if(std::string_view call) {
   if (call == stop_in) raise(SIGSTOP);
@@ -23,7 +23,7 @@ void stop_if(std::string_view call) {
 
 }  // namespace
 
-// The profiling interface of MPI: our functions are called in the place of the library's.
+// The profiling interface of MPI calls our functions in the place of those of the library.
 extern "C" {
 int MPI_Comm_split(MPI_Comm comm, int color, int key, MPI_Comm* part) {
   stop_if("split");

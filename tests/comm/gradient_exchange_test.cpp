@@ -29,7 +29,7 @@ std::vector<float> gradient_of_rank(const Layout& layout, int rank, int step) {
   return random_numbers(layout.size(), static_cast<std::uint64_t>(1 + rank + 100 * step));
 }
 
-/// The slots, and the first one in pieces of ten blocks.
+/// One part for each slot. The first slot is divided into parts of ten blocks.
 std::vector<Range> parts_of(const Layout& layout) {
   std::vector<Range> parts;
   const std::size_t piece = 50 * 784;
@@ -48,8 +48,8 @@ CommOptions with_streams(int streams) {
   return options;
 }
 
-/// All groupings of the world into nodes of equal size but the last: one node, several, one rank each,
-/// uneven; with as many streams between them as given.
+/// The parameters are the number of ranks per node (0 means one node) and the number of streams between
+/// nodes. So the world has one node, several nodes, or one rank on each node; the last node may be smaller.
 class Exchange : public testing::TestWithParam<std::tuple<int, int>> {
  protected:
   Layout layout_ = small_net();
@@ -99,7 +99,7 @@ TEST_P(Exchange, EveryNodeGetsTheSumOfAllGradients) {
       }
     }
     EXPECT_NEAR(squares, expected_squares, 1e-4 * expected_squares);
-    world().barrier();  // nobody may go on to overwrite results that others still look at
+    world().barrier();  // The next step overwrites results that other ranks still compare.
   }
 }
 

@@ -18,7 +18,7 @@ using test::world;
 TEST(RingAllreduce, SumsArraysOfAnyLengthToTheSameBitsOnAllRanks) {
   RingAllreduce<float> ring(world(), 100'000, 7);
   for (const std::size_t count :
-       {0U, 1U, 2U, 7U, 1000U, 99'999U, 100'000U}) {  // also fewer numbers than ranks
+       {0U, 1U, 2U, 7U, 1000U, 99'999U, 100'000U}) {  // The first ones are fewer than the ranks.
     std::vector<double> expected(count, 0.0);
     for (int rank = 0; rank < world().size(); ++rank) {
       const auto theirs = random_numbers(count, static_cast<std::uint64_t>(rank));

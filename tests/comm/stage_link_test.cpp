@@ -16,7 +16,7 @@ using test::world;
 
 constexpr std::size_t max_samples = 70;
 
-/// A matrix with a stride whose numbers say which microbatch and place they are of.
+/// A matrix with a stride. Each number tells its microbatch, its sender and its place in the matrix.
 class Numbered {
  public:
   Numbered(std::size_t units, std::size_t samples)
@@ -47,12 +47,12 @@ class Numbered {
   MatrixView<float> view_;
 };
 
-/// Shares may differ, and a tail may be short or empty.
+/// Microbatches may differ in size, and the last ones of an epoch may be short or empty.
 std::size_t samples_of(std::size_t microbatch) {
   return microbatch % 4 == 3 ? 0 : max_samples - microbatch % 3;
 }
 
-/// Units of the activations between stage s and s + 1: a message, and several.
+/// Units of the activation between stage s and s + 1. It takes one message, or several.
 std::size_t units_after(int stage) { return stage % 2 == 0 ? 5 : 700; }
 
 class Links : public testing::TestWithParam<StageLink::Purpose> {};
@@ -66,7 +66,7 @@ TEST_P(Links, ActivationsArriveAtTheNextStageAndGradientsAtTheOneBefore) {
     const int me = world().rank(), before = me - grid.replicas(), next = me + grid.replicas();
     const std::size_t inputs = units_after(grid.stage() - 1 + 2), outputs = units_after(grid.stage());
     StageLink link(grid, purpose, inputs, outputs, max_samples, true);
-    for (const std::size_t count : {0U, 1U, 2U, 9U}) {  // fewer and more than are on their way at once
+    for (const std::size_t count : {0U, 1U, 2U, 9U}) {  // fewer and more than may be on their way at once
       link.begin(count);
       for (std::size_t m = 0; m < count; ++m) {
         Numbered in(inputs, samples_of(m)), out(outputs, samples_of(m));
@@ -74,7 +74,7 @@ TEST_P(Links, ActivationsArriveAtTheNextStageAndGradientsAtTheOneBefore) {
         if (!grid.is_first_stage()) in.expect(m, before);
         out.fill(m, me);
         link.send_activation(out.view());
-        out.fill(99, 99);  // what was sent is not what is there later
+        out.fill(99, 99);  // A change after send() must not reach the receiver.
         link.progress();
       }
       for (std::size_t m = 0; purpose == StageLink::Purpose::training && m < count; ++m) {
@@ -92,13 +92,14 @@ TEST_P(Links, ActivationsArriveAtTheNextStageAndGradientsAtTheOneBefore) {
 INSTANTIATE_TEST_SUITE_P(BothPurposes, Links,
                          testing::Values(StageLink::Purpose::training, StageLink::Purpose::evaluation));
 
-/// In a link of halves; without gaps between rows, as their activations lie in memory.
+/// Activations of halves have no gaps between their rows, so these matrices have none.
 TEST(StageLink, HalvesTravelUnchanged) {
-  constexpr std::size_t units = 512, samples = 128;  // every bit pattern of a half, in several messages
+  // The matrix holds every bit pattern of a half, and takes several messages.
+  constexpr std::size_t units = 512, samples = 128;
   const Topology topology(world());
   const Grid grid(topology, world().size());
   const int me = world().rank();
-  for (const std::size_t room : {samples, 2 * samples + 5}) {  // just enough, and more
+  for (const std::size_t room : {samples, 2 * samples + 5}) {  // room for just enough samples, and for more
     StageLink link(grid, StageLink::Purpose::training, units, units, room, true, sizeof(BFloat16));
     std::vector<BFloat16> out(units * samples), in(units * samples);
     const auto bits_of = [](std::size_t place, int sender) {

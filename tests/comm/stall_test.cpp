@@ -1,4 +1,4 @@
-// One rank does not come to where the others wait.
+// One rank does not come to the place where the others wait.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -28,9 +28,9 @@ using Action = std::function<void()>;
 
 const double timeout_s = CommOptions().stall_timeout_s;
 
-/// One clock for all ranks, which stands still until each of them has looked at it again. However long a rank
-/// has no core, the others see no time pass meanwhile: what they find out does not depend on how fast or busy
-/// the machine is, nor do the tests take the time that they tell of.
+/// One clock for all ranks. It stands still until each rank has read it again. When a rank has no core for a
+/// long time, the other ranks see no time pass meanwhile. So the results do not depend on how fast or busy
+/// the machine is, and a test of a long wait takes little time.
 class LockstepClock {
  public:
   explicit LockstepClock(const Topology& topology) : ticks_(topology) {}
@@ -71,8 +71,9 @@ class Stall : public testing::Test {
     return "no error";
   }
 
-  /// All ranks but one wait in `action`, and must get an error that names that one. When all have it, the
-  /// missing rank does `late_action`, which lets the others' part in `action` come to its end.
+  /// All ranks but one wait in `action`, and must get an error that names the missing one. When all have it,
+  /// the missing rank does `late_action`. So the calls of MPI that the others have begun in `action` come to
+  /// an end.
   void expect_named(int missing, const Action& action, const Action& late_action,
                     const std::string& time = "for 300 s (runconfig.stall_timeout)") {
     if (world().rank() == missing) {
@@ -88,7 +89,7 @@ class Stall : public testing::Test {
 
   void sleep_s(double seconds) { clock_.sleep_s(seconds); }
 
-  /// Without MPI, in which this rank would be one that waits.
+  /// Waits without MPI. In a wait of MPI this rank would send notes that it waits.
   void wait_until_all_have_given_up() {
     given_up_.set(0, ++calls_);
     while (given_up_.first_behind(0, calls_)) {
@@ -106,12 +107,12 @@ class Stall : public testing::Test {
 
 struct Call {
   Action action;
-  /// What a rank does that comes too late: the first one of the calls of MPI that are in `action`, since the
-  /// others never come to the second.
+  /// What the late rank does: the first call of MPI in `action`. The other ranks never come to the second
+  /// one.
   Action first_part = action;
 };
 
-/// Everything that waits for all ranks of a group.
+/// All calls that wait for all ranks of a group.
 std::vector<Call> collective_calls() {
   const Action sum_one = [] {
     double number[] = {1.0};
@@ -147,7 +148,7 @@ TEST_F(Stall, NamesTheRootOfABroadcast) {
       [] { static_cast<void>(world().broadcast(std::uint64_t{}, 0)); });  // the length of the text
 }
 
-// These make calls that wait without a limit, so they look first whether all are there.
+// These functions make calls of MPI that wait without a limit. So they first wait in a barrier for all ranks.
 TEST_F(Stall, NamesTheMissingRankBeforeCallsThatCannotBePolled) {
   const Action barrier = [] { world().barrier(); };
   expect_named(
@@ -166,7 +167,7 @@ TEST_F(Stall, NamesTheMissingRankInANodeBarrier) {
   }
 }
 
-/// On one node and on several, so that some ranks wait for another node whose leader waits itself.
+/// The world has one node, or several. With several nodes some ranks wait for a node whose leader waits too.
 TEST_F(Stall, NamesTheMissingRankInTheGradientExchange) {
   Layout layout;
   layout.add("weight", 10, 100);
@@ -182,7 +183,8 @@ TEST_F(Stall, NamesTheMissingRankInTheGradientExchange) {
       const auto finish = [&] { static_cast<void>(exchange.finish()); };
       if (world().rank() != missing) write();
       expect_named(missing, finish, write);
-      // On one node, all but the missing one have passed the barrier of finish() by giving it up.
+      // On one node there is nothing left to finish: all ranks but the missing one have left the barrier of
+      // finish() by the error.
       if (topology.node_count() > 1) finish();
     }
   }
@@ -199,7 +201,7 @@ TEST_F(Stall, ARankThatComesInTimeIsWaitedFor) {
 
 TEST_F(Stall, AnEarlierOneMisleadsNobody) {
   for (int late = 0; late < world().size(); ++late) {
-    if (world().rank() == late) sleep_s(0.7 * timeout_s);  // the others have told it that they wait
+    if (world().rank() == late) sleep_s(0.7 * timeout_s);  // The others send it notes that they wait.
     world().barrier();
   }
   expect_named(last(), [] { world().barrier(); });
@@ -222,7 +224,7 @@ TEST_F(Stall, WhenAllWaitNoneIsNamed) {
   EXPECT_THAT(error, HasSubstr("none is missing"));
   wait_until_all_have_given_up();
   (is_first ? other : one).barrier();
-  world().barrier();  // the calls that were given up have come to their end
+  world().barrier();  // All ranks have ended the calls that they had given up.
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace {
 using test::random_numbers;
 using test::world;
 
-/// Copies of floats, and their views.
+/// The weight copies of this rank, seen as floats.
 class Copies {
  public:
   Copies(const Topology& topology, const Layout& layout)
@@ -75,7 +75,7 @@ TEST_P(NodeCopies, OwnersWriteAndAllHaveTheSame) {
   }
 }
 
-/// All 2^16 numbers of 2 bytes: they are moved, not computed with, so that a NaN stays the same NaN.
+/// Tries all 2^16 numbers of 2 bytes. They are moved and not computed with, so even a NaN keeps its bits.
 TEST_P(NodeCopies, OfNumbersOfTwoBytesGiveEveryBit) {
   constexpr std::size_t count = std::size_t{1} << 16;
   Layout layout;
@@ -108,7 +108,7 @@ TEST_P(NodeCopies, OfNumbersOfTwoBytesGiveEveryBit) {
 
 INSTANTIATE_TEST_SUITE_P(RanksPerNode, NodeCopies, testing::Values(0, 1, 2, 3));
 
-// What several cores write side by side must not share a cache line, and vector code wants whole lines.
+// Numbers that several cores write must not share a cache line, and vector code is faster on whole lines.
 TEST(SharedWindow, SegmentsBeginWithACacheLineAndAreZero) {
   const Topology topology(world());
   for (const std::size_t bytes : {1U, 64U, 1000U, 100'000U}) {
