@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/clock.hpp"
 #include "comm/communicator.hpp"
 #include "comm/session.hpp"
 #include "config/command_line.hpp"
