@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/error.hpp"
+#include "core/host_name.hpp"
 
 namespace fcmnist::comm {
 

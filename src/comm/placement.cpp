@@ -10,6 +10,7 @@
 #include <sstream>
 #include <utility>
 
+#include "core/host_name.hpp"
 #include "core/share.hpp"
 #include "core/text.hpp"
 

@@ -1,8 +1,5 @@
 #include "comm/topology.hpp"
 
-#include <unistd.h>
-
-#include <climits>
 #include <cstdint>
 #include <utility>
 
@@ -31,11 +28,6 @@ Topology::Topology(const Communicator& world, Communicator node)
   std::int64_t leaders[] = {node_.rank() == 0 ? 1 : 0};
   world.sum(leaders);
   node_count_ = static_cast<int>(leaders[0]);
-}
-
-std::string host_name() {
-  char name[HOST_NAME_MAX + 1] = {};
-  return gethostname(name, HOST_NAME_MAX) == 0 ? name : "unknown";
 }
 
 }  // namespace fcmnist::comm

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -51,8 +50,5 @@ class Topology {
   int smallest_node_ = 1;
   std::vector<int> world_ranks_;  ///< for each rank of the node: its rank in the world
 };
-
-/// The name of this host.
-std::string host_name();
 
 }  // namespace fcmnist::comm

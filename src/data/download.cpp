@@ -2,14 +2,14 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <memory>
+#include <span>
 
 #include "core/error.hpp"
+#include "core/file_descriptor.hpp"
 
 namespace fcmnist::data {
 
@@ -36,27 +36,14 @@ struct Job {
   }
 };
 
-bool write_all(Job& job, const char* data, std::size_t count) {
-  while (count > 0) {
-    const ssize_t written = write(job.descriptor, data, count);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      job.write_errno = errno;
-      return false;
-    }
-    data += written;
-    count -= static_cast<std::size_t>(written);
-  }
-  return true;
-}
-
 std::size_t on_data(char* data, std::size_t size, std::size_t count, void* user) {
   Job& job = *static_cast<Job*>(user);
   const std::size_t bytes = size * count;
   job.bytes += static_cast<std::int64_t>(bytes);
   job.is_too_long = job.bytes > job.limits.max_bytes;
-  const bool is_stored = !job.is_too_long && write_all(job, data, bytes);
-  return is_stored ? bytes : CURL_WRITEFUNC_ERROR;
+  if (job.is_too_long) return CURL_WRITEFUNC_ERROR;
+  job.write_errno = write_all(job.descriptor, std::as_bytes(std::span(data, bytes)));
+  return job.write_errno == 0 ? bytes : CURL_WRITEFUNC_ERROR;
 }
 
 int on_progress(void* user, curl_off_t total, curl_off_t now, curl_off_t /*upload_total*/,

@@ -9,18 +9,23 @@
 #include <system_error>
 #include <vector>
 
+#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "data/dataset_files.hpp"
 #include "data/file_lock.hpp"
 #include "data/gz_file.hpp"
-#include "data/temporary_file.hpp"
 
 namespace fcmnist::data {
 
 namespace fs = std::filesystem;
 
 namespace {
+
+[[noreturn]] void throw_write_error(std::string_view call, const fs::path& path, int error_number) {
+  throw DataError(errno_message(fmt::format("cannot {}", call), path.native(), error_number),
+                  "check that data_dir can be written and that its disk is not full");
+}
 
 void create_directory(const fs::path& directory) {
   std::error_code error;
@@ -82,6 +87,12 @@ std::vector<KnownFile> missing_files(const fs::path& directory, const KnownSet& 
   return missing;
 }
 
+/// Whether only the process with the lock of data_dir writes a file of this name.
+bool is_file_of(const KnownSet& known, std::string_view name) {
+  return std::any_of(known.files.begin(), known.files.end(),
+                     [&](const KnownFile& file) { return file.name + ".gz" == name; });
+}
+
 /// Why the content of a downloaded file is not the wanted one, if it is not.
 std::optional<std::string> wrong_content(const fs::path& path, const KnownFile& wanted,
                                          const DownloadLimits& limits) {
@@ -126,10 +137,10 @@ class Fetcher {
     const std::string name = wanted.name + ".gz";
     const std::string url = fmt::format("{}{}{}", mirror, mirror.ends_with('/') ? "" : "/", name);
     logger_.info("fetching {}", url);
-    TemporaryFile file(directory, name);
+    AtomicFile file(directory / name, &throw_write_error);
     const Transfer transfer = download(library_, url, file.descriptor(), limits_, logger_);
     if (transfer.failure) return transfer.failure;
-    if (auto reason = wrong_content(file.path(), wanted, limits_)) return reason;
+    if (auto reason = wrong_content(file.temporary_path(), wanted, limits_)) return reason;
     file.commit();
     logger_.info("fetched {}: {} bytes in {:.1f} s, SHA-256 verified", (directory / name).string(),
                  transfer.bytes, transfer.elapsed_s);
@@ -156,8 +167,8 @@ void fetch_missing(const InputOptions& options, Logger& logger, const KnownSet& 
   const FileLock lock(fs::path(options.data_dir) / ".fcmnist_fetch.lock", logger);
   if (try_locate(options)) return;  // another job fetched them while this one waited
   const fs::path directory = target_directory(options, known);
-  // Under the lock nobody else is downloading; without one, a temporary file may be alive.
-  if (lock.is_held()) TemporaryFile::remove_leftovers(directory);
+  remove_leftovers(directory,
+                   [&](std::string_view name) { return lock.is_held() && is_file_of(known, name); });
   for (const fs::path& file : existing_files(options)) check_is_of_set(file, known, limits);
   Fetcher fetcher(options, known, limits, logger);
   for (const KnownFile& wanted : missing_files(directory, known)) fetcher.fetch(wanted, directory);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -21,9 +20,9 @@ constexpr int polls_per_log_line = 600;
 
 }  // namespace
 
-FileLock::FileLock(const std::filesystem::path& path, Logger& logger) {
-  descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) {
+FileLock::FileLock(const std::filesystem::path& path, Logger& logger)
+    : file_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+  if (!file_) {
     throw DataError(
         errno_message("cannot write in data_dir: open", path.string(), errno),
         "name a directory that this user may write, or one that already holds the files, as data_dir");
@@ -39,7 +38,7 @@ FileLock::FileLock(const std::filesystem::path& path, Logger& logger) {
 bool FileLock::try_lock(const std::filesystem::path& path, Logger& logger) {
   // flock and not fcntl: it belongs to this descriptor, so no other close() in this process can drop it. On
   // NFS both are the same lock on the server.
-  if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) {
+  if (flock(file_.get(), LOCK_EX | LOCK_NB) == 0) {
     is_held_ = true;
     return true;
   }
@@ -49,7 +48,5 @@ bool FileLock::try_lock(const std::filesystem::path& path, Logger& logger) {
               std::strerror(reason));
   return true;
 }
-
-FileLock::~FileLock() { close(descriptor_); }
 
 }  // namespace fcmnist::data

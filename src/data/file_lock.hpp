@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "core/file_descriptor.hpp"
 #include "core/log.hpp"
 
 namespace fcmnist::data {
@@ -17,7 +18,6 @@ class FileLock {
   /// system without locks (Lustre mounted without flock, for example) warns and goes on without: is_held() is
   /// false then.
   FileLock(const std::filesystem::path& path, Logger& logger);
-  ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
 
@@ -26,7 +26,7 @@ class FileLock {
  private:
   bool try_lock(const std::filesystem::path& path, Logger& logger);
 
-  int descriptor_ = -1;
+  FileDescriptor file_;
   bool is_held_ = false;
 };
 

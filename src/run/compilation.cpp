@@ -9,8 +9,8 @@
 #include "plan/product_timer.hpp"
 #include "setup/plan_in_effect.hpp"
 #include "setup/settle.hpp"
-#include "store/atomic_file.hpp"
 #include "store/model_dir.hpp"
+#include "store/write_file.hpp"
 
 namespace fcmnist::run {
 

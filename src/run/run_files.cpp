@@ -7,8 +7,8 @@
 #include <chrono>
 #include <utility>
 
-#include "store/atomic_file.hpp"
 #include "store/sealed_file.hpp"
+#include "store/write_file.hpp"
 
 namespace fcmnist::run {
 

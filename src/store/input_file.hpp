@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <span>
 
-#include "store/file_descriptor.hpp"
+#include "core/file_descriptor.hpp"
 
 namespace fcmnist::store {
 

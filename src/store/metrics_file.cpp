@@ -9,10 +9,10 @@
 #include <span>
 #include <system_error>
 
-#include "store/atomic_file.hpp"
 #include "store/hdf5.hpp"
 #include "store/root_attributes.hpp"
 #include "store/sealed_file.hpp"
+#include "store/write_file.hpp"
 
 namespace fcmnist::store {
 

@@ -15,10 +15,12 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/atomic_file.hpp"
 #include "core/digest.hpp"
 #include "core/error.hpp"
-#include "store/atomic_file.hpp"
 #include "store/input_file.hpp"
+#include "store/write_error.hpp"
+#include "store/write_file.hpp"
 
 namespace fcmnist::store {
 
@@ -177,10 +179,6 @@ std::vector<std::byte> read_whole(const fs::path& path) {
   return bytes;
 }
 
-[[noreturn]] void fail(std::string_view call, const fs::path& path, int error_number) {
-  throw StoreError(errno_message(call, path.native(), error_number), hint_for_errno(error_number, path));
-}
-
 /// The bytes of a journal of these records.
 std::vector<std::byte> with_header(std::size_t classes, std::span<const std::byte> records) {
   const std::string header = header_text(classes);
@@ -188,18 +186,6 @@ std::vector<std::byte> with_header(std::size_t classes, std::span<const std::byt
   std::vector<std::byte> bytes(text.begin(), text.end());
   bytes.insert(bytes.end(), records.begin(), records.end());
   return bytes;
-}
-
-/// 0 or the errno of the failure.
-int write_at(int fd, std::span<const std::byte> bytes, std::size_t offset) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno;
-    bytes = bytes.subspan(n);
-    offset += n;
-  }
-  return 0;
 }
 
 }  // namespace
@@ -249,12 +235,12 @@ void MetricsJournal::add(const JournalEntry& entry) {
 
 void MetricsJournal::open_for_append() {
   file_ = FileDescriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666));
-  if (!file_) fail("open", path_, errno);
+  if (!file_) throw_write_error("open", path_, errno);
   // What lies behind the intact records must not come to life again behind new ones.
   if (::ftruncate(file_.get(), static_cast<off_t>(file_bytes_)) != 0) {
     const int error_number = errno;
     file_ = {};
-    fail("truncate", path_, error_number);
+    throw_write_error("truncate", path_, error_number);
   }
 }
 
@@ -264,10 +250,10 @@ void MetricsJournal::append() {
   std::span<const std::byte> bytes = std::span(records_).subspan(appended_);
   std::vector<std::byte> first;
   if (file_bytes_ == 0) bytes = first = with_header(classes_, bytes);
-  if (const int error_number = write_at(file_.get(), bytes, file_bytes_)) {
+  if (const int error_number = write_all_at(file_.get(), bytes, file_bytes_)) {
     file_ = {};  // opened anew the next time, which cuts off what was written of these
     open_for_append();
-    fail("write", path_, error_number);
+    throw_write_error("write", path_, error_number);
   }
   file_bytes_ += bytes.size();
   appended_ = records_.size();
@@ -277,11 +263,9 @@ void MetricsJournal::sync() const {
   // A descriptor of its own, so that the thread of append() and cut() is in nobody's way.
   const FileDescriptor file(::open(path_.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!file && errno == ENOENT) return;  // no entries
-  if (!file) fail("open", path_, errno);
-  while (::fsync(file.get()) != 0) {
-    if (errno != EINTR) fail("fsync", path_, errno);
-  }
-  sync_directory_of(path_);
+  if (!file) throw_write_error("open", path_, errno);
+  if (const int error_number = sync_to_disk(file.get())) throw_write_error("fsync", path_, error_number);
+  sync_directory_of(path_, &throw_write_error);
 }
 
 void MetricsJournal::cut(std::int64_t up_to) {
@@ -292,7 +276,7 @@ void MetricsJournal::cut(std::int64_t up_to) {
     replace_file(path_, left);
     left_bytes = left.size();
   } else if (::unlink(path_.c_str()) != 0 && errno != ENOENT) {
-    fail("delete", path_, errno);
+    throw_write_error("delete", path_, errno);
   }
   records_.erase(records_.begin(), records_.begin() + static_cast<std::ptrdiff_t>(gone));
   appended_ = records_.size();

@@ -7,8 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "core/file_descriptor.hpp"
 #include "core/log.hpp"
-#include "store/file_descriptor.hpp"
 #include "store/metrics_rows.hpp"
 
 /// Internal to MetricsFile.

@@ -8,7 +8,8 @@
 #include <system_error>
 
 #include "core/error.hpp"
-#include "store/atomic_file.hpp"
+#include "store/write_error.hpp"
+#include "store/write_file.hpp"
 
 namespace fcmnist::store {
 
@@ -18,10 +19,6 @@ namespace {
 
 constexpr std::string_view prefix = "checkpoint_";
 constexpr std::string_view suffix = ".h5";
-
-[[noreturn]] void fail(std::string_view call, const fs::path& path, const std::error_code& error) {
-  throw StoreError(errno_message(call, path.native(), error.value()), hint_for_errno(error.value(), path));
-}
 
 /// The step in "checkpoint_<step>.h5", written as this program writes it (no sign, no leading zeros).
 std::optional<std::int64_t> step_of(std::string_view name) {
@@ -45,7 +42,7 @@ std::vector<std::string> names_in(const fs::path& directory) {
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
     names.push_back(entry->path().filename().string());
   }
-  if (error) fail("list", directory, error);
+  if (error) throw_write_error("list", directory, error.value());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -63,7 +60,8 @@ fs::path make_previous(const fs::path& parent) {
     fs::path candidate = parent / fmt::format("previous_{}", k);
     std::error_code error;
     if (fs::create_directory(candidate, error)) return candidate;
-    if (error && error != std::errc::file_exists) fail("create directory", candidate, error);
+    if (error && error != std::errc::file_exists)
+      throw_write_error("create directory", candidate, error.value());
   }
 }
 
@@ -80,7 +78,7 @@ void ModelDir::ensure_writable() const {
                      "move the file away or set another runconfig.model_dir");
   }
   fs::create_directories(path_, error);
-  if (error) fail("create model_dir", path_, error);
+  if (error) throw_write_error("create model_dir", path_, error.value());
   check_writable(path_);
 }
 
@@ -122,7 +120,7 @@ std::optional<fs::path> ModelDir::move_aside() const {
   for (const std::string& name : names) {
     std::error_code error;
     fs::rename(path_ / name, previous / name, error);
-    if (error) fail("move to " + previous.string() + ":", path_ / name, error);
+    if (error) throw_write_error("move to " + previous.string() + ":", path_ / name, error.value());
   }
   return previous;
 }

@@ -22,7 +22,8 @@
 #include <utility>
 
 #include "core/error.hpp"
-#include "store/atomic_file.hpp"
+#include "core/host_name.hpp"
+#include "store/write_error.hpp"
 
 namespace fcmnist::store {
 
@@ -31,16 +32,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view title = "fcmnist_mpi lock\n";
-
-[[noreturn]] void fail(std::string_view call, const fs::path& path, int error_number) {
-  throw StoreError(errno_message(call, path.native(), error_number), hint_for_errno(error_number, path));
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown-host";
-  return name.data();
-}
 
 /// A new number at each start of a machine; with it, a host name means one machine, and its processes.
 std::string boot_id() {
@@ -201,7 +192,7 @@ bool ModelDirLock::lock_in_kernel() {
   const fs::path path = model_dir_.lock_file();
   do {
     file_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666));
-    if (!file_) fail("open", path, errno);
+    if (!file_) throw_write_error("open", path, errno);
     if (policy_ == LockPolicy::text) return true;
     struct flock whole_file {};
     whole_file.l_type = F_WRLCK;
@@ -211,7 +202,7 @@ bool ModelDirLock::lock_in_kernel() {
     if (::fcntl(file_.get(), F_OFD_SETLK, &whole_file) != 0) {
       const int error_number = errno;
       if (error_number == EAGAIN || error_number == EACCES) return false;
-      if (!means_no_locks(error_number)) fail("lock", path, error_number);
+      if (!means_no_locks(error_number)) throw_write_error("lock", path, error_number);
       log_->warn("{}: this file system has no locks ({}); the text in the file decides", path.string(),
                  std::strerror(error_number));
       policy_ = LockPolicy::text;
@@ -266,9 +257,11 @@ void ModelDirLock::write_text() {
       policy_ == LockPolicy::kernel ? identity_ : fmt::format("{}beat {:010}\n", identity_, beats_);
   const fs::path path = model_dir_.lock_file();
   const ssize_t written = ::pwrite(file_.get(), text.data(), text.size(), 0);
-  if (written != static_cast<ssize_t>(text.size())) fail("write", path, written < 0 ? errno : ENOSPC);
-  if (::ftruncate(file_.get(), static_cast<off_t>(text.size())) != 0) fail("truncate", path, errno);
-  if (policy_ != LockPolicy::kernel && ::fsync(file_.get()) != 0) fail("fsync", path, errno);
+  if (written != static_cast<ssize_t>(text.size()))
+    throw_write_error("write", path, written < 0 ? errno : ENOSPC);
+  if (::ftruncate(file_.get(), static_cast<off_t>(text.size())) != 0)
+    throw_write_error("truncate", path, errno);
+  if (policy_ != LockPolicy::kernel && ::fsync(file_.get()) != 0) throw_write_error("fsync", path, errno);
 }
 
 void ModelDirLock::beat() {

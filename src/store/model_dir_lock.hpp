@@ -9,8 +9,8 @@
 #include <string>
 #include <thread>
 
+#include "core/file_descriptor.hpp"
 #include "core/log.hpp"
-#include "store/file_descriptor.hpp"
 #include "store/model_dir.hpp"
 
 namespace fcmnist::store {

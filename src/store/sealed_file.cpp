@@ -9,9 +9,9 @@
 #include <string_view>
 
 #include "core/digest.hpp"
-#include "store/atomic_file.hpp"
 #include "store/hdf5.hpp"
 #include "store/input_file.hpp"
+#include "store/write_file.hpp"
 
 namespace fcmnist::store {
 

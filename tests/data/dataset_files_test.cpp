@@ -9,7 +9,6 @@ namespace {
 
 using testing::error_of;
 using testing::expect_contains;
-using testing::TemporaryDirectory;
 using testing::write_file;
 
 InputOptions options_for(const TemporaryDirectory& directory, Split split) {

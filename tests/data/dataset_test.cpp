@@ -17,7 +17,6 @@ using testing::idx;
 using testing::images_file;
 using testing::labels_file;
 using testing::ramp;
-using testing::TemporaryDirectory;
 using testing::write_file;
 
 struct Loaded {

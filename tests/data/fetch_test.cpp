@@ -171,7 +171,7 @@ TEST_F(FetchTest, SaysThatDataDirCannotBeWritten) {
 }
 
 TEST_F(FetchTest, RemovesWhatAKilledRunLeftAndObeysUmask) {
-  write_file(data_dir_ / (".fcmnist_fetch." + train_images + ".gz.somewhere.4711.part"), {1, 2, 3});
+  write_file(data_dir_ / ("." + train_images + ".gz.tmp.somewhere.4711"), {1, 2, 3});
   const mode_t before = umask(027);
   fetch_from({"good"});
   umask(before);

@@ -18,7 +18,6 @@ using testing::idx;
 using testing::images_file;
 using testing::labels_file;
 using testing::ramp;
-using testing::TemporaryDirectory;
 using testing::write_file;
 
 Bytes read_whole(const std::filesystem::path& path, IdxKind kind) {

@@ -16,7 +16,7 @@
 #include <thread>
 
 #include "core/error.hpp"
-#include "store/file_descriptor.hpp"
+#include "core/file_descriptor.hpp"
 #include "store/support.hpp"
 
 namespace fcmnist::store {

@@ -1,4 +1,4 @@
-#include "store/atomic_file.hpp"
+#include "store/write_file.hpp"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -11,6 +11,7 @@
 #include <chrono>
 #include <functional>
 
+#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "store/support.hpp"
 
@@ -60,7 +61,7 @@ int expect_failure(const fs::path& path, std::size_t bytes, const std::string& c
   return 1;
 }
 
-TEST(AtomicFile, WritesAndReplaces) {
+TEST(WriteFile, WritesAndReplaces) {
   const TemporaryDirectory directory;
   write_atomically(directory / "a", "first");
   EXPECT_EQ(content(directory / "a"), "first");
@@ -69,7 +70,7 @@ TEST(AtomicFile, WritesAndReplaces) {
   EXPECT_EQ(names_in(directory.path()), Names{"a"});
 }
 
-TEST(AtomicFile, ReplacesALinkNotItsTarget) {
+TEST(WriteFile, ReplacesALinkNotItsTarget) {
   const TemporaryDirectory directory;
   put(directory / "target", "old");
   fs::create_symlink("target", directory / "link");
@@ -78,7 +79,7 @@ TEST(AtomicFile, ReplacesALinkNotItsTarget) {
   EXPECT_EQ(content(directory / "link"), "new");
 }
 
-TEST(AtomicFile, OverwritesItsOwnLeftover) {
+TEST(WriteFile, OverwritesItsOwnLeftover) {
   const TemporaryDirectory directory;
   put(temporary_name(directory / "a"), "left by a dead process that had our number");
   write_atomically(directory / "a", "new");
@@ -86,7 +87,7 @@ TEST(AtomicFile, OverwritesItsOwnLeftover) {
   EXPECT_EQ(names_in(directory.path()), Names{"a"});
 }
 
-TEST(AtomicFile, TooLargeAFileLeavesTheOldOne) {
+TEST(WriteFile, TooLargeAFileLeavesTheOldOne) {
   const TemporaryDirectory directory;
   put(directory / "a", "old");
   const int code = in_child([&] {
@@ -98,7 +99,7 @@ TEST(AtomicFile, TooLargeAFileLeavesTheOldOne) {
   EXPECT_EQ(code, 0);
 }
 
-TEST(AtomicFile, AFullDiskLeavesTheOldFile) {
+TEST(WriteFile, AFullDiskLeavesTheOldFile) {
   const TemporaryDirectory directory;
   const int code = in_child([&] {
     if (!may_mount_privately()) return skipped;
@@ -118,7 +119,7 @@ TEST(AtomicFile, AFullDiskLeavesTheOldFile) {
   EXPECT_EQ(code, 0);
 }
 
-TEST(AtomicFile, AReadOnlyFileSystemLeavesTheOldFile) {
+TEST(WriteFile, AReadOnlyFileSystemLeavesTheOldFile) {
   const TemporaryDirectory directory;
   put(directory / "a", "old");
   const std::string path = directory.path().string();
@@ -133,7 +134,7 @@ TEST(AtomicFile, AReadOnlyFileSystemLeavesTheOldFile) {
   EXPECT_EQ(code, 0);
 }
 
-TEST(AtomicFile, WithoutPermissionTheOldFileStays) {
+TEST(WriteFile, WithoutPermissionTheOldFileStays) {
   if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
   const TemporaryDirectory directory;
   put(directory / "a", "old");
@@ -142,14 +143,14 @@ TEST(AtomicFile, WithoutPermissionTheOldFileStays) {
   EXPECT_EQ(::chmod(directory.path().c_str(), 0700), 0);
 }
 
-TEST(AtomicFile, AVanishedDirectoryIsNamed) {
+TEST(WriteFile, AVanishedDirectoryIsNamed) {
   const TemporaryDirectory directory;
   const std::string message = message_of<StoreError>([&] { write_atomically(directory / "gone/a", "new"); });
   EXPECT_TRUE(contains(message, "No such file or directory"));
   EXPECT_TRUE(contains(message, "HINT: the directory " + (directory / "gone").string()));
 }
 
-TEST(AtomicFile, AFileInPlaceOfTheDirectoryAndTheReverse) {
+TEST(WriteFile, AFileInPlaceOfTheDirectoryAndTheReverse) {
   const TemporaryDirectory directory;
   put(directory / "file", "old");
   EXPECT_TRUE(contains(message_of<StoreError>([&] { write_atomically(directory / "file/a", "new"); }),

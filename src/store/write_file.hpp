@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// How the files of a model_dir are written. Every failure is a StoreError: a full disk, a quota, a permission,
+/// a directory that has vanished. The old file is then untouched.
+namespace fcmnist::store {
+
+/// Replaces a file as a whole and waits until it is on the disk (see AtomicFile::commit).
+void write_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void write_atomically(const std::filesystem::path& path, std::string_view text);
+
+/// Replaces a file as a whole without waiting for the disk (see AtomicFile::commit_without_sync).
+void replace_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
+
+/// Proves that files can be written into a directory, by writing one and removing it.
+void check_writable(const std::filesystem::path& directory);
+
+/// Removes the temporary files that dead runs left in a model_dir, and returns their names. To be called with
+/// the ModelDirLock held: then every temporary of a checkpoint or of another file that only the run with the
+/// lock writes is a leftover. See remove_leftovers() for the other files (evaluation.h5).
+std::vector<std::string> remove_stale_temporaries(const std::filesystem::path& directory);
+
+/// Renames a damaged file to the first free "<path>.damaged-<n>", out of the way of good ones, and returns
+/// that name.
+std::filesystem::path rename_damaged(const std::filesystem::path& path);
+
+}  // namespace fcmnist::store
