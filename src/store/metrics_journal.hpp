@@ -3,25 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <span>
-#include <variant>
 #include <vector>
 
 #include "core/file_descriptor.hpp"
 #include "core/log.hpp"
-#include "store/metrics_rows.hpp"
+#include "store/journal_record.hpp"
 
 /// Internal to MetricsFile.
 namespace fcmnist::store {
-
-/// The rows of later steps are forgotten, in both tables.
-struct ForgetAfter {
-  std::int64_t step = 0;
-  bool operator==(const ForgetAfter&) const = default;
-};
-
-/// What may happen to the metrics.
-using JournalEntry = std::variant<TrainRow, EvalRow, ForgetAfter>;
 
 /// A write-ahead journal: what has happened to the metrics since their file was last written, so that a run
 /// that is killed loses nothing that was appended. FORMAT.md has its bytes.

@@ -1,0 +1,163 @@
+#include "store/journal_record.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#include "core/digest.hpp"
+
+namespace fcmnist::store {
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "numbers are stored as they lie in memory");
+
+constexpr int journal_version = 1;
+constexpr std::size_t check_bytes = 8;
+constexpr std::size_t first_train_row_bytes = 13 * 8;  // rows of releases without stages end there
+
+/// Begins a record; its payload and its check follow.
+struct RecordHead {
+  std::uint32_t payload_bytes;
+  std::uint32_t kind;  ///< index of the JournalEntry, from 1
+  std::int64_t number;
+};
+static_assert(sizeof(RecordHead) == 16);
+
+/// The first bytes of the SHA-256 of head and payload.
+std::array<std::byte, check_bytes> check_of(std::span<const std::byte> head_and_payload) {
+  const std::string hex = sha256_hex(head_and_payload);
+  std::array<std::byte, check_bytes> check{};
+  for (std::size_t i = 0; i < check_bytes; ++i) {
+    unsigned value = 0;
+    std::from_chars(hex.data() + 2 * i, hex.data() + 2 * i + 2, value, 16);
+    check[i] = static_cast<std::byte>(value);
+  }
+  return check;
+}
+
+template <class T>
+void put(std::vector<std::byte>& out, const T& value) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  const auto bytes = std::as_bytes(std::span(&value, 1));
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
+template <class T>
+T take(std::span<const std::byte>& in) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  T value;
+  std::memcpy(&value, in.data(), sizeof value);
+  in = in.subspan(sizeof value);
+  return value;
+}
+
+template <class Row>
+constexpr std::size_t column_bytes() {
+  std::size_t bytes = 0;
+  for_each_column(static_cast<const Row*>(nullptr), [&](const char*, auto member, const char*, const char*) {
+    bytes += sizeof(std::declval<Row>().*member);
+  });
+  return bytes;
+}
+
+/// Payloads: what is in them, their size, and back.
+template <class Row>
+void put_columns(std::vector<std::byte>& out, const Row& row) {
+  for_each_column(&row, [&](const char*, auto member, const char*, const char*) { put(out, row.*member); });
+}
+void put_payload(std::vector<std::byte>& out, const TrainRow& row) {
+  put_columns(out, row);
+  put(out, static_cast<std::int64_t>(row.stage_busy_s.size()));
+  for (const double busy_s : row.stage_busy_s) put(out, busy_s);
+}
+void put_payload(std::vector<std::byte>& out, const EvalRow& row) {
+  put_columns(out, row);
+  for (const std::int64_t count : row.confusion) put(out, count);
+}
+void put_payload(std::vector<std::byte>& out, const ForgetAfter& entry) { put(out, entry.step); }
+
+/// The last columns are 0 when there is nothing left of `in`.
+template <class Row>
+Row take_columns(std::span<const std::byte>& in) {
+  Row row;
+  for_each_column(&row, [&](const char*, auto member, const char*, const char*) {
+    if (!in.empty()) row.*member = take<std::decay_t<decltype(row.*member)>>(in);
+  });
+  return row;
+}
+
+std::optional<TrainRow> take_train_row(std::span<const std::byte> in) {
+  if (in.size() == first_train_row_bytes) return take_columns<TrainRow>(in);
+  if (in.size() < column_bytes<TrainRow>() + sizeof(std::int64_t)) return std::nullopt;
+  auto row = take_columns<TrainRow>(in);
+  const auto stages = take<std::int64_t>(in);
+  if (in.size() % sizeof(double) != 0 ||
+      stages != std::ssize(in) / static_cast<std::int64_t>(sizeof(double))) {
+    return std::nullopt;
+  }
+  while (!in.empty()) row.stage_busy_s.push_back(take<double>(in));
+  return row;
+}
+
+/// Nothing if there is no such kind, or its payload has another size.
+std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std::byte> in,
+                                         std::size_t classes) {
+  const std::size_t cells = classes * classes;
+  if (kind == 1) return take_train_row(in);
+  if (kind == 2 && in.size() == column_bytes<EvalRow>() + cells * sizeof(std::int64_t)) {
+    EvalRow row = take_columns<EvalRow>(in);
+    for (std::size_t i = 0; i < cells; ++i) row.confusion.push_back(take<std::int64_t>(in));
+    return row;
+  }
+  if (kind == 3 && in.size() == sizeof(std::int64_t)) return ForgetAfter{take<std::int64_t>(in)};
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string journal_header(std::size_t classes) {
+  return fmt::format("fcmnist_mpi journal format_version {} classes {}\n", journal_version, classes);
+}
+
+void put_record(std::vector<std::byte>& out, std::int64_t number, const JournalEntry& entry) {
+  std::vector<std::byte> payload;
+  std::visit([&](const auto& what) { put_payload(payload, what); }, entry);
+  const std::size_t begin = out.size();
+  put(out, RecordHead{static_cast<std::uint32_t>(payload.size()),
+                      static_cast<std::uint32_t>(entry.index() + 1), number});
+  out.insert(out.end(), payload.begin(), payload.end());
+  put(out, check_of(std::span(out).subspan(begin)));
+}
+
+std::optional<JournalRecord> read_record(std::span<const std::byte> in, std::int64_t before,
+                                         std::size_t classes) {
+  if (in.size() < sizeof(RecordHead)) return std::nullopt;
+  auto rest = in;
+  const auto head = take<RecordHead>(rest);
+  if (rest.size() < head.payload_bytes + check_bytes) return std::nullopt;
+  if (head.number < 1 || (before != 0 && head.number != before + 1)) return std::nullopt;
+  const auto check = check_of(in.first(sizeof head + head.payload_bytes));
+  if (std::memcmp(check.data(), rest.data() + head.payload_bytes, check_bytes) != 0) return std::nullopt;
+  auto entry = take_payload(head.kind, rest.first(head.payload_bytes), classes);
+  if (!entry) return std::nullopt;
+  return JournalRecord{head.number, *std::move(entry), sizeof head + head.payload_bytes + check_bytes};
+}
+
+std::size_t bytes_up_to(std::int64_t number, std::span<const std::byte> records) {
+  auto rest = records;
+  while (!rest.empty()) {
+    auto in = rest;
+    const auto head = take<RecordHead>(in);
+    if (head.number > number) break;
+    rest = rest.subspan(sizeof head + head.payload_bytes + check_bytes);
+  }
+  return records.size() - rest.size();
+}
+
+}  // namespace fcmnist::store
