@@ -1,7 +1,6 @@
 #include "store/model_dir_lock.hpp"
 
 #include <fcntl.h>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
@@ -11,18 +10,15 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <optional>
-#include <sstream>
 #include <string_view>
 #include <utility>
 
 #include "core/error.hpp"
-#include "core/host_name.hpp"
+#include "store/lock_holder.hpp"
 #include "store/write_error.hpp"
 
 namespace fcmnist::store {
@@ -31,93 +27,22 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view title = "fcmnist_mpi lock\n";
-
-/// A new number at each start of a machine; with it, a host name means one machine, and its processes.
-std::string boot_id() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  return file >> id ? id : "unknown";
-}
-
-/// When a process started, in clock ticks since boot; nothing if there is no such process. A process that has
-/// ended and that nobody has waited for counts as none.
-std::optional<long long> start_of_process(long long pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  // The name, field 2, is in parentheses and may hold spaces and parentheses.
-  const std::size_t end_of_name = text.rfind(')');
-  if (end_of_name == std::string::npos) return std::nullopt;
-  std::istringstream fields(text.substr(end_of_name + 1));
-  std::string state, skipped;
-  fields >> state;
-  for (int field = 4; field <= 21; ++field) fields >> skipped;
-  long long start = 0;
-  if (!(fields >> start) || state == "Z" || state == "X") return std::nullopt;
-  return start;
-}
-
-std::string describe_this_process() {
-  const auto pid = ::getpid();
-  std::string text(title);
-  text += fmt::format("host {}\nboot {}\npid {}\npid_start {}\n", host_name(), boot_id(), pid,
-                      start_of_process(pid).value_or(0));
-  if (const char* job = std::getenv("SLURM_JOB_ID")) text += fmt::format("slurm_job {}\n", job);
-  return text + fmt::format("started {:%Y-%m-%dT%H:%M:%SZ}\n", fmt::gmtime(std::time(nullptr)));
-}
-
-struct Holder {
-  std::string host, boot, started, slurm_job;
-  long long pid = 0, pid_start = 0;
-  bool has_heart = false;
-};
-
-/// Nothing if the text is not of this program.
-std::optional<Holder> parse(const std::string& text) {
-  if (!text.starts_with(title)) return std::nullopt;
-  Holder holder;
-  std::istringstream lines(text.substr(title.size()));
-  std::string key, value;
-  while (lines >> key >> value) {
-    if (key == "host") holder.host = value;
-    if (key == "boot") holder.boot = value;
-    if (key == "pid") holder.pid = std::strtoll(value.c_str(), nullptr, 10);
-    if (key == "pid_start") holder.pid_start = std::strtoll(value.c_str(), nullptr, 10);
-    if (key == "slurm_job") holder.slurm_job = value;
-    if (key == "started") holder.started = value;
-    if (key == "beat") holder.has_heart = true;
-  }
-  if (holder.host.empty() || holder.pid <= 0) return std::nullopt;
-  return holder;
-}
-
-std::string describe(const std::optional<Holder>& holder) {
-  if (!holder) return "another process";
-  return fmt::format("process {} on host {}{}, since {}", holder->pid, holder->host,
-                     holder->slurm_job.empty() ? "" : fmt::format(" (Slurm job {})", holder->slurm_job),
-                     holder->started);
-}
-
 [[noreturn]] void refuse(const ModelDir& model_dir, const std::string& text) {
   throw InUseError(
-      fmt::format("model_dir {} is in use by {}", model_dir.path().string(), describe(parse(text))),
+      fmt::format("model_dir {} is in use by {}", model_dir.path().string(), describe(parse_lock_text(text))),
       "wait until it ends, or give this run another -o/--model_dir");
 }
 
-/// The kernel's answers that mean: no locks on this file system.
+/// Whether the kernel's answer means that this file system has no locks.
 bool means_no_locks(int error_number) {
   return error_number == ENOLCK || error_number == EOPNOTSUPP || error_number == EINVAL ||
          error_number == ENOSYS;
 }
 
-/// Opened anew each time: that makes NFS ask the server.
+/// The file is opened anew each time, which makes NFS ask the server.
 std::string read_text(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-bool is_on_this_machine(const std::optional<Holder>& holder) {
-  return holder && holder->host == host_name() && holder->boot == boot_id();
 }
 
 double seconds(std::chrono::milliseconds time) { return std::chrono::duration<double>(time).count(); }
@@ -132,7 +57,7 @@ bool is_the_file_named(const FileDescriptor& file, const fs::path& path) {
 }  // namespace
 
 LockPolicy lock_policy_of(const fs::path& directory) {
-  // Of linux/magic.h, or where that has none, of the file system's own sources.
+  // The names are from linux/magic.h, the numbers from the sources of the file systems that it lacks.
   constexpr std::array<unsigned long, 12> network = {
       NFS_SUPER_MAGIC,  SMB_SUPER_MAGIC,  CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC,
       CEPH_SUPER_MAGIC, FUSE_SUPER_MAGIC, AFS_SUPER_MAGIC,  V9FS_MAGIC,
@@ -153,7 +78,7 @@ ModelDirLock::ModelDirLock(const ModelDir& model_dir, Logger& log, LockPolicy po
       log_(&log),
       policy_(policy),
       timing_(timing),
-      identity_(describe_this_process()) {
+      identity_(lock_text_of_this_process()) {
   const bool is_locked = lock_in_kernel();
   if (policy_ == LockPolicy::kernel) {
     if (!is_locked) refuse(model_dir_, text_now());
@@ -164,10 +89,10 @@ ModelDirLock::ModelDirLock(const ModelDir& model_dir, Logger& log, LockPolicy po
   write_text();
   std::this_thread::sleep_for(timing_.settle);
   if (const std::string text = text_now(); !is_ours(text)) {
-    file_ = {};  // theirs: not to be emptied
+    file_ = {};  // the text is theirs, and is not to be emptied
     refuse(model_dir_, text);
   }
-  heart_ = std::jthread([this](const std::stop_token& end) { beat_until(end); });
+  thread_ = std::jthread([this](const std::stop_token& end) { write_heartbeats_until(end); });
 }
 
 std::chrono::milliseconds ModelDirLock::longest_wait(const ModelDir& model_dir) {
@@ -177,17 +102,18 @@ std::chrono::milliseconds ModelDirLock::longest_wait(const ModelDir& model_dir) 
 }
 
 ModelDirLock::~ModelDirLock() {
-  heart_ = {};  // asks it to end and waits for it
+  thread_ = {};  // asks the thread to end and waits for it
   try {
     if (policy_ == LockPolicy::kernel || is_ours(text_now())) {
-      const int ignored = ::ftruncate(file_.get(), 0);  // then the next one finds us dead
+      // If this fails, the next run finds that we are dead.
+      const int ignored = ::ftruncate(file_.get(), 0);
       static_cast<void>(ignored);
     }
-  } catch (const std::exception&) {  // no memory: as above
+  } catch (const std::exception&) {  // there is no memory to read the text: the next run finds the same
   }
 }
 
-/// Opens the file and, if the file system can, locks it. False if another one has locked it.
+/// Opens the file and locks it, if the file system has locks. Returns false if another process has locked it.
 bool ModelDirLock::lock_in_kernel() {
   const fs::path path = model_dir_.lock_file();
   do {
@@ -197,97 +123,113 @@ bool ModelDirLock::lock_in_kernel() {
     struct flock whole_file {};
     whole_file.l_type = F_WRLCK;
     whole_file.l_whence = SEEK_SET;
-    // Not flock(), which is local on some network file systems; not F_SETLK, which any close() of the file in
-    // this process would drop.
+    // flock() is local on some network file systems, and any close() of the file in this process would drop a
+    // lock of F_SETLK.
     if (::fcntl(file_.get(), F_OFD_SETLK, &whole_file) != 0) {
       const int error_number = errno;
       if (error_number == EAGAIN || error_number == EACCES) return false;
       if (!means_no_locks(error_number)) throw_write_error("lock", path, error_number);
-      log_->warn("{}: this file system has no locks ({}); the text in the file decides", path.string(),
-                 std::strerror(error_number));
+      log_->warn(
+          "{}: this file system has no locks ({}); only the text in the file tells whether its holder lives",
+          path.string(), std::strerror(error_number));
       policy_ = LockPolicy::text;
     }
-    // Somebody may have deleted the file while we opened it, and another run may have locked a new one.
+    // Somebody may have deleted the file while we opened it. Another run may have locked a new one since.
   } while (!is_the_file_named(file_, path));
   return true;
 }
 
-/// Returns when nobody lives who is named in the file, and nobody has locked it or the lease is over.
+/// Returns when the text names nobody who lives, and nobody else holds the kernel's lock or the lease is over.
 void ModelDirLock::wait_for_holder(bool is_locked) {
   const std::string text = text_now();
   if (text.empty() && is_locked) return;
   const std::string path = model_dir_.lock_file().string();
-  const std::optional<Holder> holder = parse(text);
-  const bool is_here = is_on_this_machine(holder);
-  if (is_here && start_of_process(holder->pid) == holder->pid_start) refuse(model_dir_, text);
-  // Without a heart it is on the server itself, under LockPolicy::kernel: its lock ends when it does.
-  if (!is_locked && holder && !is_here && !holder->has_heart) refuse(model_dir_, text);
+  const std::optional<LockHolder> holder = parse_lock_text(text);
+  const bool is_here = holder && holder->is_of_this_machine();
+  if (is_here && holder->is_running()) refuse(model_dir_, text);
+  // A holder without a heartbeat runs on the server itself, under LockPolicy::kernel: its lock ends when it
+  // ends.
+  if (!is_locked && holder && !is_here && !holder->has_heartbeat) refuse(model_dir_, text);
   if (is_here) log_->info("{} was left by {}, which is gone", path, describe(holder));
   if (is_here && is_locked) return;
   if (is_locked) {
-    log_->info("{} names {}: watching for {:.0f} s whether it lives", path, describe(holder),
+    log_->info("{} names {}: watching its heartbeat for {:.0f} s", path, describe(holder),
                seconds(timing_.watch));
   } else {
     log_->info("{} is locked and names {}: a server may keep the lock of a dead node; trying for {:.0f} s",
                path, describe(holder), seconds(timing_.lease));
   }
-  const auto poll = std::min<std::chrono::milliseconds>(timing_.beat / 5, std::chrono::milliseconds(500));
+  watch(text, is_here, is_locked);
+}
+
+/// Waits until the holder that `text` names has proved to be dead; refuses when the text changes.
+void ModelDirLock::watch(const std::string& text, bool is_here, bool is_locked) {
+  const std::string path = model_dir_.lock_file().string();
+  const auto poll =
+      std::min<std::chrono::milliseconds>(timing_.heartbeat / 5, std::chrono::milliseconds(500));
   const auto begin = std::chrono::steady_clock::now();
   for (;;) {
     std::this_thread::sleep_for(poll);
     const auto waited = std::chrono::steady_clock::now() - begin;
     if (!is_locked) is_locked = lock_in_kernel();
-    // After the lock, so that we see what its last holder wrote.
+    // Read after the lock is taken, so that we see what its last holder wrote.
     const std::string now = text_now();
     if (!now.empty() && now != text) refuse(model_dir_, now);
-    if (is_locked && (now.empty() || is_here)) return;  // it has ended in order, or here
-    if (is_locked && waited >= timing_.watch) return log_->info("{}: it does not live", path);
+    if (is_locked && (now.empty() || is_here)) return;  // the holder has ended in order, or died here
+    if (is_locked && waited >= timing_.watch) return log_->info("{}: its holder is dead", path);
     if (waited < timing_.lease) continue;
-    log_->warn("{} is still locked after {:.0f} s, but no heart beats in it: taken over; its text decides",
-               path, seconds(timing_.lease));
+    log_->warn(
+        "{} is still locked after {:.0f} s, but its text has no heartbeat: this run takes it over, and only "
+        "the "
+        "text counts from now on",
+        path, seconds(timing_.lease));
     policy_ = LockPolicy::text;
     return;
   }
 }
 
 void ModelDirLock::write_text() {
-  // No heart, no beats. With one, one length for all beats: a reader sees the text before or after, never
-  // half of one.
   const std::string text =
-      policy_ == LockPolicy::kernel ? identity_ : fmt::format("{}beat {:010}\n", identity_, beats_);
+      policy_ == LockPolicy::kernel ? identity_ : identity_ + heartbeat_line(heartbeats_);
   const fs::path path = model_dir_.lock_file();
   const ssize_t written = ::pwrite(file_.get(), text.data(), text.size(), 0);
-  if (written != static_cast<ssize_t>(text.size()))
+  if (written != static_cast<ssize_t>(text.size())) {
     throw_write_error("write", path, written < 0 ? errno : ENOSPC);
-  if (::ftruncate(file_.get(), static_cast<off_t>(text.size())) != 0)
+  }
+  if (::ftruncate(file_.get(), static_cast<off_t>(text.size())) != 0) {
     throw_write_error("truncate", path, errno);
-  if (policy_ != LockPolicy::kernel && ::fsync(file_.get()) != 0) throw_write_error("fsync", path, errno);
+  }
+  if (policy_ == LockPolicy::kernel) return;
+  if (const int error_number = sync_to_disk(file_.get())) throw_write_error("fsync", path, error_number);
 }
 
-void ModelDirLock::beat() {
+void ModelDirLock::write_heartbeat() {
   if (const std::string text = text_now(); !text.empty() && !is_ours(text)) {
     taken_by_ = text;
     lost_ = true;
     return;
   }
-  ++beats_;
+  ++heartbeats_;
   write_text();
 }
 
-/// The life of the heart: until the end is asked for, or another run has the lock.
-void ModelDirLock::beat_until(const std::stop_token& end) {
+/// What the thread does: it writes heartbeats until it is asked to end, or another run has the lock.
+void ModelDirLock::write_heartbeats_until(const std::stop_token& end) {
   bool has_failed = false;
   std::unique_lock guard(mutex_);
   while (!lost_) {
-    wake_.wait_for(guard, end, timing_.beat, [] { return false; });
+    wake_.wait_for(guard, end, timing_.heartbeat, [] { return false; });
     if (end.stop_requested()) return;
     try {
-      beat();
+      write_heartbeat();
       has_failed = false;
-    } catch (const std::exception& error) {  // a full disk or a server that is away: once a row of failures
+    } catch (const std::exception& error) {  // the disk is full, or a server is away
+      // One warning is enough for failures in a row.
       if (!std::exchange(has_failed, true)) {
-        log_->warn("no beats, tried again every {:.0f} s; another run may take this one for dead: {}",
-                   seconds(timing_.beat), error.what());
+        log_->warn(
+            "cannot write a heartbeat, trying again every {:.0f} s; another run may take this one for dead: "
+            "{}",
+            seconds(timing_.heartbeat), error.what());
       }
     }
   }

@@ -27,7 +27,7 @@ using namespace std::chrono_literals;
 
 constexpr LockTiming quick{20ms, 300ms, 600ms, 5ms};
 constexpr LockPolicy all_policies[] = {LockPolicy::kernel, LockPolicy::kernel_and_text, LockPolicy::text};
-constexpr LockPolicy with_heart[] = {LockPolicy::kernel_and_text, LockPolicy::text};
+constexpr LockPolicy with_heartbeat[] = {LockPolicy::kernel_and_text, LockPolicy::text};
 
 /// The lock that a server keeps for another node, until the descriptor is closed.
 FileDescriptor locked(const fs::path& file) {
@@ -99,11 +99,11 @@ struct ModelDirLockTest : testing::Test {
   std::string refused(LockPolicy policy) {
     return message_of<InUseError>([&] { take(policy); });
   }
-  static constexpr std::string_view forged_without_heart =
+  static constexpr std::string_view forged_without_heartbeat =
       "fcmnist_mpi lock\nhost elsewhere\nboot 0000\npid 1234\npid_start 99\nslurm_job 77\n"
       "started 2026-01-02T03:04:05Z\n";
   static std::string forged(unsigned beat) {
-    return fmt::format("{}beat {:010}\n", forged_without_heart, beat);
+    return fmt::format("{}beat {:010}\n", forged_without_heartbeat, beat);
   }
 };
 
@@ -188,8 +188,8 @@ TEST_F(ModelDirLockTest, AnotherProcessOfTheSameNumberIsNotTheHolder) {
   EXPECT_TRUE(contains(logged.str(), "which is gone"));
 }
 
-TEST_F(ModelDirLockTest, AHolderElsewhereWhoseHeartBeatsIsRefused) {
-  timing.watch = timing.lease = 60s;  // refused at the first beat
+TEST_F(ModelDirLockTest, AHolderElsewhereWithAHeartbeatIsRefused) {
+  timing.watch = timing.lease = 60s;  // refused at the first heartbeat
   struct Case {
     LockPolicy policy;
     bool is_locked;
@@ -213,12 +213,12 @@ TEST_F(ModelDirLockTest, AHolderElsewhereWhoseHeartBeatsIsRefused) {
         contains(message, "is in use by process 1234 on host elsewhere (Slurm job 77), since 2026-01-02T"));
     EXPECT_TRUE(content(file).starts_with(forged(0).substr(0, 100)));
   }
-  EXPECT_TRUE(contains(logged.str(), "watching for 60 s whether it lives"));
+  EXPECT_TRUE(contains(logged.str(), "watching its heartbeat for 60 s"));
   EXPECT_TRUE(contains(logged.str(), "trying for 60 s"));
 }
 
-TEST_F(ModelDirLockTest, AHolderElsewhereWhoseHeartStandsStillIsDead) {
-  for (const LockPolicy policy : with_heart) {
+TEST_F(ModelDirLockTest, AHolderElsewhereWithoutAHeartbeatIsDead) {
+  for (const LockPolicy policy : with_heartbeat) {
     put(file, forged(5));
     const auto begin = std::chrono::steady_clock::now();
     take(policy);
@@ -259,11 +259,13 @@ TEST_F(ModelDirLockTest, AfterTheLeaseTheLockOfADeadNodeDoesNotCount) {
       EXPECT_GE(std::chrono::steady_clock::now() - begin, timing.lease);
       EXPECT_EQ(lock.policy(), LockPolicy::text);
       EXPECT_TRUE(contains(content(file), "\npid " + std::to_string(::getpid()) + "\n"));
-      EXPECT_NE(refused(LockPolicy::kernel_and_text), "");  // the lock is still kept, now with a living text
+      EXPECT_NE(refused(LockPolicy::kernel_and_text),
+                "");  // the lock is still kept, and now the text names a process that lives
     }
     EXPECT_EQ(content(file), "");
   }
-  EXPECT_TRUE(contains(logged.str(), "is still locked after 1 s, but no heart beats in it: taken over"));
+  EXPECT_TRUE(contains(logged.str(),
+                       "is still locked after 1 s, but its text has no heartbeat: this run takes it over"));
 }
 
 TEST_F(ModelDirLockTest, ALockIsNotWaitedForUnderTheKernelsPolicyHereOrThere) {
@@ -271,7 +273,7 @@ TEST_F(ModelDirLockTest, ALockIsNotWaitedForUnderTheKernelsPolicyHereOrThere) {
   const FileDescriptor kept = locked(file);
   put(file, forged(5));
   EXPECT_NE(refused(LockPolicy::kernel), "");
-  put(file, std::string(forged_without_heart));
+  put(file, std::string(forged_without_heartbeat));
   EXPECT_TRUE(contains(refused(LockPolicy::kernel_and_text), "in use by process 1234 on host elsewhere"));
   EXPECT_EQ(logged.str(), "");
 }
@@ -314,9 +316,9 @@ TEST_F(ModelDirLockTest, GarbageInALockedFileStillRefuses) {
   EXPECT_TRUE(contains(refused(LockPolicy::kernel), "is in use by another process\n"));
 }
 
-TEST_F(ModelDirLockTest, TheHeartBeatsByItselfAndKeepsTheLengthOfTheText) {
-  for (const LockPolicy policy : with_heart) {
-    timing.beat = 100ms;
+TEST_F(ModelDirLockTest, AThreadWritesHeartbeatsAndKeepsTheLengthOfTheText) {
+  for (const LockPolicy policy : with_heartbeat) {
+    timing.heartbeat = 100ms;
     const ModelDirLock lock(model_dir, log, policy, timing);
     const std::string first = content(file);
     EXPECT_TRUE(first.ends_with("\nbeat 0000000000\n"));
@@ -325,14 +327,14 @@ TEST_F(ModelDirLockTest, TheHeartBeatsByItselfAndKeepsTheLengthOfTheText) {
   }
 }
 
-TEST_F(ModelDirLockTest, TheEndDoesNotWaitForABeat) {
-  timing.beat = 1h;
+TEST_F(ModelDirLockTest, TheEndDoesNotWaitForAHeartbeat) {
+  timing.heartbeat = 1h;
   timing.watch = 1h;
-  for (const LockPolicy policy : with_heart) take(policy);
+  for (const LockPolicy policy : with_heartbeat) take(policy);
   EXPECT_EQ(content(file), "");
 }
 
-TEST_F(ModelDirLockTest, WithoutAListenerThereIsNoHeart) {
+TEST_F(ModelDirLockTest, OnALocalFileSystemThereIsNoHeartbeat) {
   const auto threads = [] {
     return std::distance(fs::directory_iterator("/proc/self/task"), fs::directory_iterator());
   };
@@ -347,7 +349,7 @@ TEST_F(ModelDirLockTest, WithoutAListenerThereIsNoHeart) {
 }
 
 TEST_F(ModelDirLockTest, WhoWasTakenForDeadIsToldAndLeavesTheOthersTextAlone) {
-  for (const LockPolicy policy : with_heart) {
+  for (const LockPolicy policy : with_heartbeat) {
     {
       ModelDirLock lock(model_dir, log, policy, timing);
       lock.check();
@@ -370,7 +372,7 @@ TEST_F(ModelDirLockTest, WhoWasTakenForDeadIsToldAndLeavesTheOthersTextAlone) {
   }
 }
 
-TEST_F(ModelDirLockTest, ABeatThatFailsIsAWarningAndTheNextOneComesInItsTime) {
+TEST_F(ModelDirLockTest, AHeartbeatThatFailsIsAWarningAndTheNextOneComesInItsTime) {
   ::signal(SIGXFSZ, SIG_IGN);
   rlimit limit{};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -381,17 +383,18 @@ TEST_F(ModelDirLockTest, ABeatThatFailsIsAWarningAndTheNextOneComesInItsTime) {
   ModelDirLock lock(model_dir, heard, LockPolicy::text, timing);
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &nothing), 0);  // no file may grow or be written
   EXPECT_TRUE(soon([&] { return !said->last_formatted().empty(); }));
-  std::this_thread::sleep_for(10 * timing.beat);  // more fail, of which nothing is said
+  std::this_thread::sleep_for(10 * timing.heartbeat);  // more fail, of which nothing is said
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
   const std::string before = content(file);
   EXPECT_TRUE(soon([&] { return content(file) != before; }));
   lock.check();
   const std::string text = content(file);
   const int tries = std::stoi(text.substr(text.rfind(' ')));
-  EXPECT_LE(tries * timing.beat, std::chrono::steady_clock::now() - begin);
+  EXPECT_LE(tries * timing.heartbeat, std::chrono::steady_clock::now() - begin);
   ASSERT_EQ(said->last_formatted().size(), 1U);
-  EXPECT_TRUE(contains(said->last_formatted()[0],
-                       "no beats, tried again every 0 s; another run may take this one for dead: write "));
+  EXPECT_TRUE(contains(
+      said->last_formatted()[0],
+      "cannot write a heartbeat, trying again every 0 s; another run may take this one for dead: write "));
 }
 
 TEST_F(ModelDirLockTest, ADeletedLockFileOfAnEndedRunIsMadeAgain) {
