@@ -12,7 +12,7 @@
 
 namespace fcmnist {
 
-/// An array of 64-byte-aligned numbers, zero at first.
+/// An array of numbers that is aligned to 64 bytes. The numbers are zero at first.
 template <class T>
 class AlignedArray {
  public:
@@ -35,15 +35,15 @@ class AlignedArray {
   std::size_t size_ = 0;
 };
 
-/// A flat array shaped by a layout; owns neither. All parameters, gradients and optimizer states are such
-/// arrays, so optimizer, exchange, norm and checkpoint are loops over one array.
+/// A flat array with the slots of a layout. It owns neither of them. All parameters, gradients and optimizer
+/// states are such arrays, so optimizer, exchange, norm and checkpoint are loops over one array.
 template <class T>
 class ArenaView {
  public:
   ArenaView(const Layout& layout, T* data) : layout_(&layout), data_(data) {}
   template <class U>
-  requires(std::is_same_v<T, const U>)
-      ArenaView(const ArenaView<U>& other)  // NOLINT(google-explicit-constructor): mutable to constant
+  requires(std::is_same_v<T, const U>) ArenaView(
+      const ArenaView<U>& other)  // NOLINT(google-explicit-constructor): a mutable view is a constant one
       : ArenaView(other.layout(), other.data()) {}
 
   [[nodiscard]] const Layout& layout() const { return *layout_; }
@@ -60,7 +60,7 @@ class ArenaView {
   T* data_;
 };
 
-/// An arena that owns its numbers, zero at first. The layout must outlive it.
+/// An arena that owns its numbers. They are zero at first. The layout must outlive the arena.
 template <class T>
 class Arena {
  public:

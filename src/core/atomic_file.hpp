@@ -37,8 +37,8 @@ class AtomicFile {
   /// on NFS, or with delayed allocation, write() may succeed and this may fail. Nothing can be written later.
   void sync_and_close();
 
-  /// Waits until the bytes are on the disk, gives the file its final name, and waits until that is on the disk
-  /// too: the file survives the death of the machine.
+  /// Waits until the bytes are on the disk, gives the file its final name, and waits until that is on the
+  /// disk too: the file survives the death of the machine.
   void commit();
   /// Gives the file its final name without waiting for the disk: the file survives the death of this process,
   /// but perhaps not that of the machine.
@@ -59,8 +59,8 @@ class AtomicFile {
 /// durable.
 void sync_directory_of(const std::filesystem::path& path, ThrowFileError throw_error);
 
-/// "<directory>/.<name>.tmp.<host>.<pid>": the name under which this process writes `path`. It is unique among
-/// the jobs of a cluster that share the directory.
+/// "<directory>/.<name>.tmp.<host>.<pid>": the name under which this process writes `path`. It is unique
+/// among the jobs of a cluster that share the directory.
 std::filesystem::path temporary_name(const std::filesystem::path& path);
 
 /// The directory in which `path` lies; "." for a plain name.

@@ -10,15 +10,15 @@
 
 namespace fcmnist {
 
-/// out[i] = in[i], rounded as core/half.hpp says; equally long.
+/// out[i] = in[i], rounded as core/half.hpp says. Both have the same length.
 void convert(std::span<const float> in, std::span<BFloat16> out);
 void convert(std::span<const float> in, std::span<Float16> out);
 
-/// out[i] = in[i], exactly; equally long.
+/// out[i] = in[i], exactly. Both have the same length.
 void convert(std::span<const BFloat16> in, std::span<float> out);
 void convert(std::span<const Float16> in, std::span<float> out);
 
-/// The same for matrices of one shape, row by row.
+/// Converts a matrix row by row. Both have the same shape.
 template <class From, class To>
 void convert(MatrixView<From> in, MatrixView<To> out) {
   FCMNIST_CHECK(in.rows == out.rows && in.cols == out.cols,

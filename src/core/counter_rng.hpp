@@ -26,7 +26,7 @@ class CounterRng {
         a_(a),
         b_(b) {}
 
-  /// Four independent 32-bit numbers: the block with index n.
+  /// The block with index n: four independent 32-bit numbers.
   [[nodiscard]] std::array<std::uint32_t, 4> block(std::uint32_t n) const {
     std::array<std::uint32_t, 4> x{n, purpose_, a_, b_};
     std::uint32_t k0 = key_[0], k1 = key_[1];
@@ -67,9 +67,9 @@ class CounterRng {
   }
 
   [[nodiscard]] std::uint32_t u32(std::uint32_t n) const { return block(n / 4)[n % 4]; }
-  /// Uniform in [0, 1), 32 bits of resolution.
+  /// A uniform number in [0, 1), a multiple of 2^-32.
   [[nodiscard]] double uniform(std::uint32_t n) const { return u32(n) * 0x1p-32; }
-  /// Uniform integer in [0, bound), bound > 0, bias below bound / 2^64.
+  /// A uniform integer in [0, bound), where bound > 0. Its bias is below bound / 2^64.
   [[nodiscard]] std::uint32_t below(std::uint32_t bound, std::uint32_t n) const {
     // The high part of a 64-bit random number times bound, in two 32-bit multiplications.
     const auto x = block(n / 2);
@@ -77,7 +77,7 @@ class CounterRng {
     const std::uint64_t low = (std::uint64_t{x[first]} * bound) >> 32;
     return static_cast<std::uint32_t>((std::uint64_t{x[first + 1]} * bound + low) >> 32);
   }
-  /// Standard normal, by Box and Muller (1958).
+  /// A standard normal number, by the method of Box and Muller (1958).
   [[nodiscard]] double normal(std::uint32_t n) const;
 
  private:

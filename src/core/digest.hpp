@@ -8,7 +8,7 @@
 
 namespace fcmnist {
 
-/// SHA-256 (FIPS 180-4) of what was added so far, by OpenSSL.
+/// The SHA-256 (FIPS 180-4) of all bytes that were added. OpenSSL computes it.
 class Sha256 {
  public:
   Sha256();
@@ -17,7 +17,7 @@ class Sha256 {
   Sha256& operator=(Sha256&&) noexcept;
 
   void add(std::span<const std::byte> bytes);
-  /// 64 lower-case hexadecimal digits. Ends the sum: call once.
+  /// The sum as 64 lower-case hexadecimal digits. Call it once, at the end.
   [[nodiscard]] std::string hex();
 
  private:

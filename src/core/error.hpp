@@ -9,13 +9,13 @@ namespace fcmnist {
 /// The exit codes of the program, as documented in src/run/README.md.
 enum class ExitCode : int {
   done = 0,
-  usage = 2,          ///< command line or configuration
-  data = 3,           ///< missing, damaged or unsuitable data files
-  storage = 4,        ///< checkpoints, metrics, model_dir
+  usage = 2,          ///< the command line or the configuration is wrong
+  data = 3,           ///< data files are missing, damaged or unsuitable
+  storage = 4,        ///< checkpoints, metrics or the model_dir cannot be read or written
   communication = 5,  ///< a rank stalled, replicas differ, no shared memory, out of memory
-  diverged = 6,       ///< loss, gradient or weights not finite
+  diverged = 6,       ///< loss, gradient or weights are not finite
   in_use = 7,         ///< another run works in the model_dir
-  stopped = 75,       ///< stopped early, with a checkpoint to resume from (EX_TEMPFAIL of sysexits.h)
+  stopped = 75,       ///< the run stopped early, with a checkpoint to resume from (EX_TEMPFAIL of sysexits.h)
 };
 
 /// An error that a user or the environment caused: what, where, found against expected, and a HINT.
@@ -65,14 +65,14 @@ struct DivergedError : Error {
 /// "<call> <path>: <text of errno>", for messages about a failed system call.
 std::string errno_message(std::string_view call, std::string_view path, int error_number);
 
-/// Aborts with file, line, condition and message: a broken invariant is a defect of the program, not of its
-/// input.
+/// Prints file, line, condition and values, and aborts: a broken invariant is a defect of the program, not of
+/// its input.
 [[noreturn]] void invariant_failed(const char* file, int line, const char* condition,
                                    const std::string& values);
 
 }  // namespace fcmnist
 
-/// Contract check, also in release builds; `values` (a string) says what was found.
+/// Checks a contract, also in release builds. `values` (a string) says what was found.
 #define FCMNIST_CHECK(condition, values)                                     \
   do {                                                                       \
     if (!(condition)) [[unlikely]]                                           \

@@ -15,13 +15,13 @@ namespace fcmnist {
 
 namespace {
 
-// Added to a double below 2^51, it leaves the nearest integer in the lowest bits of the sum, as two's
-// complement; the processor has no vector instruction for that before AVX-512.
+// The sum of this and a double below 2^51 has the nearest integer in its lowest bits, as two's complement.
+// Before AVX-512, processors have no vector instruction that rounds a double to a 64-bit integer.
 constexpr double rounder = 0x1.8p52;
 constexpr auto rounder_bits = std::bit_cast<std::uint64_t>(rounder);
 constexpr std::int64_t limit_units = std::int64_t{1} << 50;
 constexpr std::uint32_t all_but_sign = 0x7FFF'FFFF;
-constexpr std::size_t chunk = 256;  // numbers that stay in the first-level cache
+constexpr std::size_t chunk = 256;  // so many numbers stay in the first-level cache
 
 /// total[i] = the sum over the terms of number begin + i.
 void sum_terms(std::span<const std::int64_t* const> terms, std::size_t begin, std::span<std::int64_t> total) {
@@ -36,26 +36,28 @@ void sum_terms(std::span<const std::int64_t* const> terms, std::size_t begin, st
   }
 }
 
-/// to[i] = or += values[i] * units, rounded to an integer. Returns the largest |value|, NaN above all.
+/// to[i] = values[i] * units, rounded to an integer; or to[i] += that, if `adds`. Returns the largest
+/// |value|; NaN counts as larger than all others.
 float add_rounded(const float* __restrict values, double units, bool adds, std::span<std::int64_t> to) {
   std::int64_t* __restrict sums = to.data();
   const std::uint64_t keep = adds ? ~std::uint64_t{0} : 0;
-  std::uint32_t largest = 0;  // the bits of floats without a sign are ordered as the numbers are, NaN last
+  // The bits of floats without a sign have the order of the numbers; NaN comes last.
+  std::uint32_t largest = 0;
 #pragma omp simd reduction(max : largest)
   for (std::size_t i = 0; i < to.size(); ++i) {
     largest = std::max(largest, std::bit_cast<std::uint32_t>(values[i]) & all_but_sign);
     const double shifted = static_cast<double>(values[i]) * units + rounder;
-    // Unsigned: above the limit it may wrap around.
+    // The sum is unsigned because it may wrap around above the limit.
     const std::uint64_t rounded = std::bit_cast<std::uint64_t>(shifted) - rounder_bits;
     sums[i] = static_cast<std::int64_t>((static_cast<std::uint64_t>(sums[i]) & keep) + rounded);
   }
   return std::bit_cast<float>(largest);
 }
 
-/// to[i] = total[i] * unit. Whether none exceeds the limit.
+/// to[i] = total[i] * unit. Returns whether all are within the limit.
 bool to_floats(std::span<const std::int64_t> total, double unit, float* __restrict to) {
   const std::int64_t* __restrict from = total.data();
-  std::int64_t beyond = 0;  // has a bit above the limit when one of the numbers has
+  std::int64_t beyond = 0;  // has a bit above the limit if one of the numbers has one
 #pragma omp simd reduction(| : beyond)
   for (std::size_t i = 0; i < total.size(); ++i) {
     beyond |= from[i] ^ (from[i] < 0 ? -1 : 0);
@@ -112,7 +114,7 @@ FixedPoint::Summed FixedPoint::sum(std::span<const float* const> terms, std::spa
 
 void ordered_sum(std::span<const std::int64_t* const> terms, std::span<std::int64_t> out) {
   FCMNIST_CHECK(!terms.empty(), "no terms");
-  std::array<std::int64_t, chunk> total;  // since `out` may be a later term
+  std::array<std::int64_t, chunk> total;  // a copy, since `out` may be a later term
   for (std::size_t begin = 0; begin < out.size(); begin += chunk) {
     const std::size_t count = std::min(chunk, out.size() - begin);
     sum_terms(terms, begin, {total.data(), count});
@@ -122,8 +124,8 @@ void ordered_sum(std::span<const std::int64_t* const> terms, std::span<std::int6
 
 namespace {
 
-// Of each part of an ExactSum: what is left by one is less than its unit; so 4,095 of them stay below 2^53 of
-// the next one's.
+// The unit of each part of an ExactSum. What a part leaves over is less than its unit, so the sum of 4,095 of
+// them stays below 2^53 units of the next part.
 constexpr std::array<double, ExactSum::part_count> part_units = {0x1p34, 0x1p-8, 0x1p-50};
 constexpr double exact_below = 0x1p86;
 

@@ -7,26 +7,26 @@
 
 namespace fcmnist {
 
-/// Numbers as whole multiples of a unit, 2^exponent. Sums of integers are exact, so they are the same in
-/// whatever order, and on however many ranks, they are formed. Each number is rounded once, to the nearest
-/// multiple (to even).
+/// Numbers as whole multiples of a unit, 2^exponent. Sums of integers are exact, so they do not depend on the
+/// order of the terms or on the number of ranks. Each number is rounded once, to the nearest multiple (ties
+/// to even).
 class FixedPoint {
  public:
-  /// A float is a multiple of the smallest unit; no float exceeds the limit of the largest.
+  /// Every float is a multiple of the smallest unit, and no float exceeds the limit of the largest.
   static constexpr int smallest_exponent = -149, largest_exponent = 78;
-  /// Numbers that may be added up without an overflow, each within the limit.
+  /// So many numbers may be added up without an overflow if each is within the limit.
   static constexpr std::int64_t most_terms = 4095;
 
   explicit FixedPoint(int exponent);
 
   [[nodiscard]] int exponent() const { return exponent_; }
   [[nodiscard]] double unit() const;
-  /// Of one number, and of a sum: 2^50 units.
+  /// The largest magnitude of a number, and of a sum: 2^50 units.
   [[nodiscard]] double limit() const;
 
   enum class Into { overwrite, add };
-  /// sums[i] = or += values[i] / unit, rounded. Returns the largest |value|, infinity or NaN if there is one;
-  /// above limit(), what it wrote means nothing.
+  /// sums[i] = values[i] / unit, rounded; or sums[i] += that, with Into::add. Returns the largest |value|, or
+  /// NaN if there is one. If that is not within limit(), the sums mean nothing.
   ///   values, sums  of equal length
   float add(std::span<const float> values, Into into, std::span<std::int64_t> sums) const;
 
@@ -35,12 +35,14 @@ class FixedPoint {
   ///   terms  pointers to out.size() numbers each, at least one
   [[nodiscard]] bool sum(std::span<const std::int64_t* const> terms, std::span<float> out) const;
 
-  /// The same of numbers that are not yet in fixed point: the bits that add() and sum() give.
+  /// What sum() below returns.
   struct Summed {
-    float largest = 0.0F;  ///< |term|, as add() returns it
-    bool fits = false;     ///< no term, and no sum, exceeds the limit
+    float largest = 0.0F;  ///< the largest |term|, as add() returns it
+    bool fits = false;     ///< whether all terms and all sums are within the limit
   };
-  ///   terms  one of them may be `out`
+  /// The same sum of numbers that are not yet in fixed point. It has the bits that add() and sum() above
+  /// give.
+  ///   terms  pointers to out.size() numbers each, at least one; one of them may be `out`
   [[nodiscard]] Summed sum(std::span<const float* const> terms, std::span<float> out) const;
 
  private:
@@ -51,20 +53,21 @@ class FixedPoint {
 ///   terms  pointers to out.size() numbers each, at least one; `out` may be one of them
 void ordered_sum(std::span<const std::int64_t* const> terms, std::span<std::int64_t> out);
 
-/// A sum of up to FixedPoint::most_terms numbers >= 0, which is the same in whatever order, and in however
-/// many sums of their own, they are added: each number is cut into parts, small integers times powers of 2,
-/// which double precision adds without rounding. For losses; 2^-51 is the largest error of a number.
+/// A sum of up to FixedPoint::most_terms numbers >= 0, which are losses. It depends neither on the order of
+/// the numbers nor on how they were grouped into other sums: each number is cut into parts, which are small
+/// integers times powers of 2, and double precision adds those without rounding. The error of a number is at
+/// most 2^-51.
 class ExactSum {
  public:
   static constexpr std::size_t part_count = 3;
 
   ExactSum() = default;
-  /// Of the sums of all parts of other sums.
+  /// The total of several sums, from the sums of their parts.
   explicit ExactSum(std::span<const double, part_count> parts);
 
   void add(double number);
   [[nodiscard]] std::span<const double, part_count> parts() const { return parts_; }
-  /// NaN if a number was; from 2^86 on, where sums would no longer be exact, infinity.
+  /// NaN if a number was NaN; infinity from 2^86 on, where sums would no longer be exact.
   [[nodiscard]] double value() const;
 
  private:

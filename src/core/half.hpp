@@ -5,10 +5,10 @@
 
 namespace fcmnist {
 
-/// bfloat16: the upper half of a float, so its range with 8 bits of precision. Only stored; arithmetic is in
-/// float. A float is rounded to the nearest, ties to even: relative error at most 2^-8, subnormal numbers
-/// included as multiples of 2^-133. From (1 - 2^-9) 2^128 up it becomes infinite. A NaN stays a NaN.
-/// Source: Wang, Kanwar, "BFloat16: the secret to high performance on Cloud TPUs" (2019).
+/// bfloat16: the upper 16 bits of a float, so it has the range of a float and 8 bits of precision. It is only
+/// stored; arithmetic is in float. A float is rounded to the nearest, ties to even. The relative error is at
+/// most 2^-8; subnormal numbers are multiples of 2^-133. From (1 - 2^-9) 2^128 up a float becomes infinite. A
+/// NaN stays a NaN. Source: Wang, Kanwar, "BFloat16: the secret to high performance on Cloud TPUs" (2019).
 struct BFloat16 {
   std::uint16_t bits;
 
@@ -17,18 +17,19 @@ struct BFloat16 {
   constexpr explicit operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 
  private:
-  /// Without comparisons: loops of it become vector code.
+  /// It makes no comparisons, so that loops of it become vector code.
   static constexpr std::uint16_t round(std::uint32_t x) {
     const std::int32_t above_infinity = 0x7f800000 - static_cast<std::int32_t>(x & 0x7fffffffU);
-    const auto nan = static_cast<std::uint32_t>(above_infinity >> 31);  // all ones if it is one
+    const auto nan = static_cast<std::uint32_t>(above_infinity >> 31);  // all ones if x is a NaN
     const std::uint32_t half_ulp = (0x7fffU + ((x >> 16) & 1U)) & ~nan;
     return static_cast<std::uint16_t>((x + half_ulp) >> 16 | (nan & 0x40U));  // a quiet NaN, never infinity
   }
 };
 
-/// IEEE 754 binary16: 11 bits of precision. Only stored; arithmetic is in float. A float is rounded to the
-/// nearest, ties to even: relative error at most 2^-11 from 2^-14 up, below that a multiple of 2^-24. From
-/// 65520 up it becomes infinite. A NaN stays a NaN. The bits are those of the processor's F16C instructions.
+/// IEEE 754 binary16, with 11 bits of precision. It is only stored; arithmetic is in float. A float is
+/// rounded to the nearest, ties to even. The relative error is at most 2^-11 from 2^-14 up; smaller numbers
+/// become multiples of 2^-24. From 65520 up a float becomes infinite. A NaN stays a NaN. The bits are those
+/// of the processor's F16C instructions.
 struct Float16 {
   std::uint16_t bits;
 

@@ -19,8 +19,8 @@ std::size_t Layout::parameter_count() const {
 
 namespace {
 
-/// As many rows as fit, a number of them that ends on a cache line if there is one, so that blocks of
-/// different owners do not share a line; at least one.
+/// How many rows make a block of about `target` numbers; at least one. Blocks end at the end of a cache line
+/// where they can, so that those of different owners do not share a line.
 std::size_t rows_per_block(std::size_t cols, std::size_t target) {
   const std::size_t rows = std::max<std::size_t>(target / cols, 1);
   const std::size_t to_a_line = Layout::alignment / std::gcd(cols, Layout::alignment);

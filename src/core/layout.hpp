@@ -12,7 +12,7 @@ struct Slot {
   std::string name;
   std::size_t rows = 0;
   std::size_t cols = 0;
-  std::size_t offset = 0;  ///< of the first number, in numbers, a multiple of Layout::alignment
+  std::size_t offset = 0;  ///< index of the first number in the flat array, a multiple of Layout::alignment
 
   [[nodiscard]] std::size_t count() const { return rows * cols; }
   bool operator==(const Slot&) const = default;
@@ -21,8 +21,8 @@ struct Slot {
 /// Ordered named slots of one flat array. Equal layouts mean interchangeable arrays.
 ///
 /// Slots start at multiples of 16 numbers (64 bytes of float), so that rows of a slot are aligned for vector
-/// code and no two slots share a cache line. The gaps hold nothing; what moves whole arrays moves them as
-/// well.
+/// code and no two slots share a cache line. The gaps hold nothing. Code that moves whole arrays moves the
+/// gaps too.
 class Layout {
  public:
   static constexpr std::size_t alignment = 16;
@@ -47,12 +47,12 @@ class Layout {
 /// A contiguous piece of one slot: the unit of ownership in a sharded update and of world-independent sums.
 struct Block {
   std::size_t slot = 0;
-  std::size_t offset = 0;  ///< in the flat array
+  std::size_t offset = 0;  ///< index of the first number in the flat array
   std::size_t count = 0;
 };
 
 /// Cuts every slot into blocks of about `target` numbers: whole rows, or pieces of one row where a row is
-/// longer. Depends on the layout only, not on any world.
+/// longer. The blocks depend on the layout only, not on any world.
 std::vector<Block> blocks_of(const Layout& layout, std::size_t target = 4096);
 
 }  // namespace fcmnist

@@ -6,7 +6,7 @@
 
 namespace fcmnist {
 
-/// A row-major matrix that somebody else owns. Row r starts at data + r * stride; stride >= cols.
+/// A row-major matrix that somebody else owns. Row r starts at data + r * stride, and stride >= cols.
 template <class T>
 struct MatrixView {
   T* data = nullptr;
@@ -22,7 +22,7 @@ struct MatrixView {
   /// A view of mutable numbers is also a view of constant ones.
   template <class U>
   requires(std::is_same_v<T, const U>)
-      MatrixView(const MatrixView<U>& other)  // NOLINT(google-explicit-constructor): the point of it
+      MatrixView(const MatrixView<U>& other)  // NOLINT(google-explicit-constructor): it shall convert
       : MatrixView(other.data, other.rows, other.cols, other.stride) {}
 
   [[nodiscard]] std::span<T> row(std::size_t r) const { return {data + r * stride, cols}; }

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t lanes = 16;  // independent partial sums, so that the loops become vector code
 constexpr std::size_t chunk = 256;
 
-/// Of at most `chunk` numbers.
+/// The sum of the squares of at most `chunk` numbers.
 double squares_of_chunk(const float* __restrict values, std::size_t count) {
   std::array<float, lanes> partial{};
   std::size_t i = 0;
@@ -38,7 +38,8 @@ double sum_of_squares(std::span<const float> values) {
 double ordered_sum(std::span<const float* const> sources, std::span<float> out) {
   FCMNIST_CHECK(!sources.empty(), "no sources");
   double squares = 0.0;
-  // Through a small buffer that stays in the first-level cache, because `out` may be a later source.
+  // The sums are formed in a small buffer, which stays in the first-level cache, because `out` may be a later
+  // source.
   alignas(64) std::array<float, chunk> sum;
   for (std::size_t begin = 0; begin < out.size(); begin += chunk) {
     const std::size_t count = std::min(chunk, out.size() - begin);

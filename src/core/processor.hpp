@@ -4,7 +4,8 @@
 
 namespace fcmnist {
 
-/// Model of this machine's processor, as Linux names it: "AMD EPYC 9R14"; "unknown" where it does not.
+/// The model of this machine's processor, as Linux names it: "AMD EPYC 9R14". "unknown" if Linux does not say
+/// it.
 std::string processor_name();
 
 }  // namespace fcmnist

@@ -12,8 +12,8 @@ struct Range {
   bool operator==(const Range&) const = default;
 };
 
-/// Part `index` of `count` items cut into `parts` contiguous shares whose sizes differ by at most one. The
-/// shares are disjoint and cover; with fewer items than parts some are empty.
+/// Share `index` when `count` items are cut into `parts` contiguous shares. The sizes of the shares differ by
+/// at most one. With fewer items than parts, some shares are empty.
 constexpr Range share_of(std::size_t count, std::size_t parts, std::size_t index) {
   return {count * index / parts, count * (index + 1) / parts};
 }

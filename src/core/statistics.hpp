@@ -6,7 +6,8 @@
 
 namespace fcmnist {
 
-/// The upper one of the two in the middle when their number is even; `values` is not empty.
+/// The median of numbers; the upper one of the two in the middle if their count is even. `values` is not
+/// empty.
 inline double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::ranges::nth_element(values, middle);

@@ -21,7 +21,7 @@ void normalise(const std::uint8_t* __restrict pixels, float* __restrict out, std
 
 FCMNIST_ALSO_FOR_AVX512
 void normalise(const std::uint8_t* __restrict pixels, BFloat16* __restrict out, std::size_t count) {
-#pragma omp simd  // of plain integers: assigning whole structs would keep it scalar
+#pragma omp simd  // assigns plain integers: with whole structs the loop would stay scalar
   for (std::size_t i = 0; i < count; ++i) {
     out[i].bits = BFloat16(std::fma(static_cast<float>(pixels[i]), scale, shift)).bits;
   }
@@ -35,8 +35,8 @@ void normalise(const std::uint8_t* __restrict pixels, Float16* __restrict out, s
   }
 }
 
-/// Asks for a row that is needed soon. Rows are drawn at random from tens of megabytes, so the processor
-/// cannot guess the next one; this doubles the speed.
+/// Tells the processor to load a row that is needed soon. Rows are drawn at random from tens of megabytes, so
+/// the processor cannot guess the next one. This doubles the speed.
 void prefetch(std::span<const std::uint8_t> row) {
   constexpr std::size_t cache_line_bytes = 64;
   for (std::size_t i = 0; i < row.size(); i += cache_line_bytes) __builtin_prefetch(row.data() + i);

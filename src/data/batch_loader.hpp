@@ -14,10 +14,10 @@ inline constexpr double pixel_mean = 0.1307;
 inline constexpr double pixel_deviation = 0.3081;
 
 /// Gathers and normalises the samples of one microbatch: feature = (pixel / 255 - pixel_mean) /
-/// pixel_deviation, computed as one fused multiply-add, so within 1 unit in the last place or two of that
-/// formula and the same bits in every build.
+/// pixel_deviation. It is computed as one fused multiply-add: the result is within 2 units in the last place
+/// of the formula, and it has the same bits in every build.
 ///   sample_ids  (rows)             each < dataset.samples()
-///   features    (rows x features)  written; may have a stride. Half numbers are rounded from the float.
+///   features    (rows x features)  written; may have a stride. 16-bit numbers are rounded from the float.
 /// Allocates nothing.
 void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
                    MatrixView<float> features);
@@ -26,7 +26,7 @@ void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample
 void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
                    MatrixView<Float16> features);
 
-/// Gathers their labels.
+/// Gathers the labels of the samples of one microbatch.
 ///   sample_ids, labels  (rows)
 void fill_labels(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
                  std::span<std::uint8_t> labels);

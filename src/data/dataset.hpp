@@ -10,11 +10,11 @@
 
 namespace fcmnist::data {
 
-/// Sizes of one split. Whoever makes the storage asks for them first.
+/// The sizes of one split. They are read first, so that the caller can make the storage.
 struct DatasetShape {
   std::size_t samples = 0;
-  std::size_t rows = 0;  ///< of one image
-  std::size_t cols = 0;
+  std::size_t rows = 0;  ///< rows of one image
+  std::size_t cols = 0;  ///< columns of one image
 
   /// Numbers of one image: the width of the first layer's input.
   [[nodiscard]] std::size_t features() const { return rows * cols; }
@@ -46,7 +46,7 @@ DatasetShape read_shape(const DatasetFiles& files);
 /// Reads and checks both files completely.
 ///   images  (samples x features)  written, row-major
 ///   labels  (samples)             written; DataError names the first one outside 0 .. num_classes - 1
-/// DataError also for everything that IdxFile checks, and if the files no longer have this shape.
+/// A DataError also says what IdxFile has found, or that the files no longer have this shape.
 /// num_classes must be 1 to 256.
 void read_samples(const DatasetFiles& files, const DatasetShape& shape, int num_classes,
                   std::span<std::uint8_t> images, std::span<std::uint8_t> labels);

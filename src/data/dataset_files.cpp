@@ -63,7 +63,7 @@ fs::path file_named(const std::vector<fs::path>& files, const std::string& canon
   return at == files.end() ? fs::path() : *at;
 }
 
-/// The files of the split; `labels` or both are empty where there are none.
+/// The files of the split. `labels`, or both, are empty if they are not there.
 DatasetFiles look_for_files(const InputOptions& options) {
   for (const fs::path& directory : search_directories(options)) {
     const auto files = idx_files_in(directory);
@@ -138,8 +138,8 @@ std::string how_to_get_data() {
   constexpr std::string_view fashion = "/usr/share/datasets/fashion-mnist";
   return fmt::format(
       "one of: (1) where there is internet, for example on a login node, run fcmnist_mpi -m prepare_data; "
-      "(2) put the "
-      "four files train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and "
+      "(2) put the four files train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
+      "t10k-images-idx3-ubyte.gz and "
       "t10k-labels-idx1-ubyte.gz into data_dir by hand; (3) without internet use Debian's package "
       "dataset-fashion-mnist "
       "with the settings train_input.data_dir {0} eval_input.data_dir {0}",

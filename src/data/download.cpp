@@ -58,7 +58,7 @@ int on_progress(void* user, curl_off_t total, curl_off_t now, curl_off_t /*uploa
   return 0;
 }
 
-/// Sets one option; the only way that fails here is a libcurl that was built without a feature.
+/// Sets one option. That can fail only if libcurl was built without a feature.
 template <class T>
 void set(CURL* handle, CURLoption option, T value) {
   const CURLcode code = curl_easy_setopt(handle, option, value);

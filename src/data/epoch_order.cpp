@@ -23,7 +23,7 @@ std::span<const std::uint32_t> EpochOrder::order(std::uint64_t epoch) {
 }
 
 void EpochOrder::shuffle_for(std::uint64_t epoch) {
-  // From the order of the file each time: shuffling the last epoch's order would make this one depend on it.
+  // Each shuffle begins with the order of the file. Otherwise the order would depend on the epochs before.
   std::iota(sample_ids_.begin(), sample_ids_.end(), 0U);
   const CounterRng rng(seed_, Purpose::epoch_order, static_cast<std::uint32_t>(epoch),
                        static_cast<std::uint32_t>(epoch >> 32));

@@ -11,15 +11,15 @@ namespace fcmnist::data {
 /// What one optimizer step takes from the data: positions in the order of an epoch.
 struct StepSamples {
   std::uint64_t epoch = 0;
-  Range positions;  ///< in EpochOrder::order(epoch)
+  Range positions;  ///< places in EpochOrder::order(epoch)
   bool operator==(const StepSamples&) const = default;
 };
 
-/// Samples of one batch over all replicas.
+/// The number of samples of one batch, all replicas together.
 std::size_t global_batch(const InputOptions& input, int replicas);
 
-/// Which samples each step takes; pure arithmetic, so that any step can be resumed without running the ones
-/// before.
+/// Which samples each step takes. This is pure arithmetic, so that a run can resume at any step without
+/// repeating those before it.
 ///
 /// How the samples of a step are dealt to replicas is another matter (train/microbatches.hpp).
 class EpochPlan {
@@ -32,9 +32,9 @@ class EpochPlan {
   EpochPlan(std::size_t samples, std::size_t step_batch, bool drop_last_batch, std::uint64_t max_steps = 0);
 
   [[nodiscard]] std::uint64_t steps_per_epoch() const { return steps_per_epoch_; }
-  /// Distinct samples seen in one epoch.
+  /// The number of samples that one epoch uses.
   [[nodiscard]] std::size_t samples_per_epoch() const;
-  /// Step 0 is the first of epoch 0.
+  /// What step `step` takes; step 0 is the first step of epoch 0.
   [[nodiscard]] StepSamples at(std::uint64_t step) const;
 
  private:

@@ -25,11 +25,10 @@ constexpr float noise_amplitude = 110;
 // The patterns are one fixed data set, not a part of the experiment: they do not depend on the run's seed.
 constexpr std::uint64_t fixed_seed = 0;
 
-// First key of the random numbers; samples of a split take the split's own, so that no two splits share a
-// sample.
+// The first key of the random numbers. Each split has its own, so that no two splits share a sample.
 enum class Stream : std::uint32_t { train = 0, test = 1, prototypes = 2 };
 
-using Picture = std::array<float, pixels>;  // 0 .. 1
+using Picture = std::array<float, pixels>;  // numbers from 0 to 1
 
 /// A sum of Gaussian blobs of random place and width.
 Picture prototype(std::uint32_t index) {
@@ -49,8 +48,8 @@ Picture prototype(std::uint32_t index) {
   return picture;
 }
 
-/// One sample from a prototype: shifted, with noise that is roughly normal (mean of two uniform numbers) in
-/// each pixel.
+/// Draws one sample: a shifted prototype with noise in each pixel. The noise is the mean of two uniform
+/// numbers, which is roughly normal.
 void draw(const Picture& from, int shift_x, int shift_y, const CounterRng& noise,
           std::span<std::uint8_t> to) {
   std::array<std::uint32_t, 4> random{};

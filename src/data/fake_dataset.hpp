@@ -10,7 +10,7 @@ namespace fcmnist::data {
 /// Labelled patterns for runs without files: 12,000 training and 2,000 test samples of 28 x 28.
 DatasetShape fake_dataset_shape(Split split);
 
-/// Fills the storage of a fake split. The same numbers in every run and on every rank.
+/// Fills the storage of a fake split. The numbers are the same in every run and on every rank.
 ///
 /// Each class has two prototypes, smooth random pictures that both splits share. A sample is one of them,
 /// shifted by up to two pixels, under noise. An MLP learns them to more than 95 %; the nearest class mean is

@@ -101,7 +101,7 @@ std::optional<std::string> wrong_content(const fs::path& path, const KnownFile& 
     if (sha256 == wanted.sha256) return std::nullopt;
     return fmt::format("SHA-256 of the uncompressed content is {}, expected {}", sha256, wanted.sha256);
   } catch (const DataError& error) {
-    // Without the temporary path and the HINT: both would mislead here.
+    // The temporary path and the HINT are left out, since both would mislead here.
     std::string reason = error.what();
     reason.resize(std::min(reason.find('\n'), reason.size()));
     const std::string path_prefix = path.string() + ": ";
@@ -148,7 +148,7 @@ class Fetcher {
   }
 
   CurlLibrary library_;
-  std::vector<std::string> mirrors_;  ///< the next one to ask first
+  std::vector<std::string> mirrors_;  ///< the first one is asked first
   std::string set_name_;
   const DownloadLimits& limits_;
   Logger& logger_;

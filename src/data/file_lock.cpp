@@ -14,7 +14,7 @@ namespace fcmnist::data {
 
 namespace {
 
-// Polling, not a wait in the kernel, so that a batch log shows that the program lives.
+// The lock is polled: during a wait in the kernel, a batch log would not show that the program is alive.
 constexpr auto poll_interval = std::chrono::milliseconds(50);
 constexpr int polls_per_log_line = 600;
 
@@ -36,15 +36,15 @@ FileLock::FileLock(const std::filesystem::path& path, Logger& logger)
 }
 
 bool FileLock::try_lock(const std::filesystem::path& path, Logger& logger) {
-  // flock and not fcntl: it belongs to this descriptor, so no other close() in this process can drop it. On
-  // NFS both are the same lock on the server.
+  // A lock of flock() belongs to this descriptor, so no other close() in this process can drop it, as it can
+  // with fcntl(). On NFS both are the same lock on the server.
   if (flock(file_.get(), LOCK_EX | LOCK_NB) == 0) {
     is_held_ = true;
     return true;
   }
   const int reason = errno;
   if (reason == EWOULDBLOCK || reason == EINTR) return false;
-  logger.warn("{}: this file system has no locks ({}); going on without", path.string(),
+  logger.warn("{}: this file system has no locks ({}); this run goes on without one", path.string(),
               std::strerror(reason));
   return true;
 }

@@ -9,14 +9,13 @@ namespace fcmnist::data {
 
 /// An exclusive lock between processes, held from construction to destruction.
 ///
-/// The kernel (or the file server) drops it when its process dies, however that happens, so nobody waits for
-/// a dead process. The file stays behind, empty: deleting it would let two processes lock two files of one
-/// name.
+/// The kernel (or the file server) drops it when its process dies in any way, so nobody waits for a dead
+/// process. The empty file stays: deleting it would let two processes lock two files of one name.
 class FileLock {
  public:
-  /// Waits until the lock is free and logs that it does. DataError if the file cannot be made. On a file
-  /// system without locks (Lustre mounted without flock, for example) warns and goes on without: is_held() is
-  /// false then.
+  /// Waits until the lock is free, and logs that it waits. Throws DataError if the file cannot be made. On a
+  /// file system without locks (for example Lustre mounted without flock) it warns and goes on without the
+  /// lock; then is_held() is false.
   FileLock(const std::filesystem::path& path, Logger& logger);
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;

@@ -22,12 +22,11 @@ constexpr std::size_t max_call_bytes = 1 << 30;
 constexpr std::uint64_t max_deflate_ratio = 1032;
 constexpr std::string_view replace_hint =
     "the file is damaged or is something else: copy it again; or delete it, and a file of the MNIST set is "
-    "fetched "
-    "again (download true)";
+    "fetched again (download true)";
 
 gzFile as_gz(void* handle) { return static_cast<gzFile>(handle); }
 
-/// Size on disk of a regular file with something in it.
+/// The size on disk of a file, which must be regular and not empty.
 std::uint64_t size_of_regular_file(const std::filesystem::path& path) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);

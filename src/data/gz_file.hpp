@@ -12,20 +12,20 @@
 
 namespace fcmnist::data {
 
-/// A data file open for reading, gzipped or plain: told apart by content, not by name.
+/// A data file that is open for reading, gzipped or plain. Its content tells which, not its name.
 ///
-/// Errors (DataError, naming the file): it is missing, unreadable, empty or not a regular file; the gzip data
-/// are damaged or end early. The checksum of gzip is verified once the end has been read. Bytes behind the
-/// end of the gzip data are ignored, as gzip does.
+/// Every function throws a DataError that names the file if it is missing, unreadable, empty or not a regular
+/// file, or if its gzip data are damaged or end early. The checksum of gzip is verified when the end has been
+/// read. Bytes behind the end of the gzip data are ignored, as gzip does.
 class GzFile {
  public:
   explicit GzFile(const std::filesystem::path& path);
 
-  /// Fills `out` and returns its size, or less at the end of the content: the number of bytes read.
+  /// Fills `out` and returns the number of bytes read, which is less than its size at the end of the content.
   std::size_t read(std::span<std::uint8_t> out);
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  /// An upper bound of the size of the whole content, from the size on disk: exact for a plain file.
+  /// An upper bound of the size of the whole content, from the size on disk. It is exact for a plain file.
   [[nodiscard]] std::uint64_t max_content_bytes() const;
   [[nodiscard]] bool is_compressed() const;
 
@@ -41,13 +41,14 @@ class GzFile {
   std::unique_ptr<void, Close> handle_;  ///< a gzFile
 };
 
-/// "<path>: <field>: found <found>, expected <expected>", for everything that a file can have wrong. The HINT
-/// says how to replace the file unless another one is given.
+/// "<path>: <field>: found <found>, expected <expected>", for everything that can be wrong with a file. The
+/// HINT says how to replace the file, unless another hint is given.
 DataError file_error(const std::filesystem::path& path, std::string_view field, std::string_view found,
                      std::string_view expected, std::string_view hint = {});
 
-/// SHA-256 of the uncompressed content, as 64 hexadecimal digits; so any recompression of a file has the same
-/// one. DataError if it is longer than `max_bytes` (a gzip file of a few kB can hold gigabytes).
+/// The SHA-256 of the uncompressed content, as 64 hexadecimal digits. It does not depend on how the file is
+/// compressed. Throws DataError if the content is longer than `max_bytes`: a gzip file of a few kB can hold
+/// gigabytes.
 std::string content_sha256(const std::filesystem::path& path, std::uint64_t max_bytes);
 
 }  // namespace fcmnist::data

@@ -97,8 +97,8 @@ void IdxFile::check_counts() {
     }
     bytes *= counts_[d];  // cannot overflow: at most 2^32 * 2^12 * 2^12
   }
-  // A plain file must have exactly the announced length; of a gzipped one this early only the impossible is
-  // known.
+  // A plain file must have exactly the announced length. Of a gzipped one, only the largest possible length
+  // is known so early.
   const std::uint64_t announced = header_bytes(kind_) + bytes;
   const std::uint64_t found = file_.max_content_bytes();
   if (announced > found || (!file_.is_compressed() && announced < found)) {
@@ -116,7 +116,7 @@ void IdxFile::read_body(std::span<std::uint8_t> body) {
   if (got < body.size()) {
     throw file_error(file_.path(), "length behind the header", fmt::format("{} bytes", got), expected);
   }
-  // Reaching the end also makes zlib verify its checksum.
+  // When zlib reaches the end, it also verifies its checksum.
   std::uint8_t more = 0;
   if (file_.read({&more, 1}) != 0) {
     throw file_error(file_.path(), "length behind the header", fmt::format("more than {} bytes", got),

@@ -10,7 +10,7 @@
 
 namespace fcmnist::data {
 
-/// What an IDX file holds, with the number of dimensions that this takes.
+/// What an IDX file holds. The value is its number of dimensions.
 enum class IdxKind : std::size_t { labels = 1, images = 3 };
 
 /// An IDX file of unsigned bytes, gzipped or plain.
@@ -20,20 +20,21 @@ enum class IdxKind : std::size_t { labels = 1, images = 3 };
 /// of handwritten digits", section "The IDX file format".
 class IdxFile {
  public:
-  /// Images of more than so many rows or columns are taken for a damaged header.
+  /// A header that says that images have more rows or columns than this counts as damaged.
   static constexpr std::uint32_t max_side = 4096;
 
-  /// Opens the file and checks every field of the header, also against the size of the file, so that an
-  /// absurd count makes nobody allocate. DataError naming file, field, found and expected value.
+  /// Opens the file and checks every field of the header, also against the size of the file, so that nobody
+  /// allocates memory for an absurd count. Throws a DataError that names the file, the field, and the value
+  /// found and expected.
   IdxFile(const std::filesystem::path& path, IdxKind kind);
 
   /// One count per dimension, each > 0: samples, and for images rows and columns.
   [[nodiscard]] const std::vector<std::uint32_t>& counts() const { return counts_; }
-  /// Product of the counts.
+  /// The product of the counts.
   [[nodiscard]] std::size_t body_bytes() const { return body_bytes_; }
 
-  /// Reads everything behind the header: body.size() must be body_bytes(). Call once. DataError if the file
-  /// ends before or goes on behind, or if the gzip data are damaged.
+  /// Reads everything behind the header; body.size() must be body_bytes(). Call it once. Throws DataError if
+  /// the file is shorter or longer, or if the gzip data are damaged.
   void read_body(std::span<std::uint8_t> body);
 
  private:

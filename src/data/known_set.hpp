@@ -9,7 +9,7 @@ namespace fcmnist::data {
 /// A file whose content is known.
 struct KnownFile {
   std::string name;    ///< without ".gz"
-  std::string sha256;  ///< of the uncompressed content, 64 lower-case hexadecimal digits
+  std::string sha256;  ///< SHA-256 of the uncompressed content, 64 lower-case hexadecimal digits
 };
 
 /// The files of a data set that can be fetched and recognised.
@@ -17,7 +17,7 @@ struct KnownSet {
   std::string name;
   std::vector<KnownFile> files;
 
-  /// The file that has the name of `path`, gzipped or not, in any usual spelling; null if there is none.
+  /// The file that has the name of `path`, gzipped or not, in any usual spelling; nullptr if there is none.
   [[nodiscard]] const KnownFile* find(const std::filesystem::path& path) const;
 };
 

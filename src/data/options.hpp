@@ -7,17 +7,17 @@ namespace fcmnist::data {
 
 enum class Split { train, test };
 
-/// One of the sections train_input and eval_input: where samples come from and how they are batched.
+/// The section train_input or eval_input: where samples come from, and how they are batched.
 struct InputOptions {
   std::string data_dir = "./data/mnist";
   Split split = Split::train;  ///< which pair of files of the set: train-* or t10k-*
-  bool use_fake_data = false;  ///< labelled patterns that can be learnt, no files needed
+  bool use_fake_data = false;  ///< use labelled patterns that can be learnt; no files are needed
   bool download = true;        ///< fetch missing files of the MNIST set
   /// Base addresses tried in order; "/<name of the file>.gz" is appended.
   std::vector<std::string> mirrors = {"https://ossci-datasets.s3.amazonaws.com/mnist",
                                       "https://storage.googleapis.com/cvdf-datasets/mnist"};
 
-  int batch_size = 128;            ///< samples of the global batch, divided among replicas; 0 = see next
+  int batch_size = 128;  ///< samples of the global batch, all replicas together; 0: see the next key
   int batch_size_per_replica = 0;  ///< > 0: the global batch is this times the number of replicas
   bool drop_last_batch = false;    ///< training only: leave out the tail of an epoch that fills no batch
   bool shuffle = true;             ///< training only: a new order every epoch, a function of (seed, epoch)

@@ -53,7 +53,7 @@ void gemm(GemmBackend backend, Op op_a, MatrixView<const float> a, Op op_b, Matr
       fmt::format("op(A) {} x {}, op(B) {} x {}, C {} x {}", m, k, rows_of(op_b, b), n, c.rows, c.cols));
   FCMNIST_CHECK(available(backend), "a GEMM by oneDNN, which this build does not have");
   if (m == 0 || n == 0) return;
-  if (k == 0) return scale(c, beta);  // oneDNN would leave C as it is
+  if (k == 0) return scale(c, beta);  // oneDNN would not change C
   if constexpr (has_onednn) {
     if (backend == GemmBackend::onednn) return gemm_onednn(op_a, a, op_b, b, alpha, beta, c);
   }

@@ -9,10 +9,11 @@ namespace fcmnist::kernels {
 
 enum class Op { none, transpose };
 
-/// C = alpha * op_a(A) * op_b(B) + beta * C, float32, by the library `backend`, which must be available().
+/// C = alpha * op_a(A) * op_b(B) + beta * C in float32. The library `backend` computes it; it must be
+/// available().
 ///   op_a(A)  (m x k)
 ///   op_b(B)  (k x n)
-///   C        (m x n) written; its old content is not read when beta is 0
+///   C        (m x n) written; its old content is not read if beta is 0
 /// Shapes are checked. m = 0 or n = 0 does nothing; k = 0 gives beta * C.
 /// The bits depend on the library, on m, on the number of threads and on the kernels that the library chose.
 void gemm(GemmBackend backend, Op op_a, MatrixView<const float> a, Op op_b, MatrixView<const float> b,
@@ -21,12 +22,12 @@ void gemm(GemmBackend backend, Op op_a, MatrixView<const float> a, Op op_b, Matr
 /// Whether this build has the library.
 bool available(GemmBackend backend);
 
-/// Threads that each GEMM of the calling thread may use, whatever its library.
+/// Sets how many threads each GEMM of the calling thread may use, in either library.
 void set_blas_threads(int threads);
 
 struct BlasInfo {
   std::string config;  ///< name, version, build options, e.g. "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..."
-  std::string core;    ///< kernels chosen for this processor, e.g. "SkylakeX"; the bits depend on them
+  std::string core;  ///< name of the machine code for this processor, e.g. "SkylakeX"; the bits depend on it
   std::string forced_by;  ///< the environment variable that limits the choice, if one is set
 };
 BlasInfo blas_info(GemmBackend backend);

@@ -36,7 +36,7 @@ void gemm_onednn(Op op_a, MatrixView<const float> a, Op op_b, MatrixView<const f
                 fmt::format("dnnl_sgemm {} x {} x {}: {}", c.rows, c.cols, k, dnnl_status2str(status)));
 }
 
-// oneDNN has no setting of its own: it uses the threads of OpenMP.
+// oneDNN uses the threads of OpenMP and has no setting of its own.
 void set_onednn_threads(int threads) { omp_set_num_threads(threads); }
 
 BlasInfo onednn_info() {

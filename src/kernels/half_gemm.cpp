@@ -12,7 +12,7 @@
 
 namespace fcmnist::kernels {
 
-#if !FCMNIST_HAS_ONEDNN  // nobody makes any
+#if !FCMNIST_HAS_ONEDNN  // then no such object is ever made
 struct OneDnnProducts::State {};
 OneDnnProducts::~OneDnnProducts() = default;
 #endif

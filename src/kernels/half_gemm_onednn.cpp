@@ -15,7 +15,7 @@ namespace {
 
 using dnnl::memory;
 
-/// A row-major matrix, or the transpose of one, as oneDNN is told about it.
+/// Describes a row-major matrix, or the transpose of one, to oneDNN.
 struct Matrix {
   std::size_t rows, cols, stride;
   bool transposed, half;
@@ -41,8 +41,8 @@ struct Shape {
   auto operator<=>(const Shape&) const = default;
 };
 
-/// oneDNN's code for one shape, and the arguments that it is called with: making new ones takes three times
-/// as long as a call for a small product.
+/// oneDNN's code for one shape, and the arguments of a call. To make new arguments takes three times as long
+/// as a call for a small product.
 struct Primitive {
   dnnl::matmul matmul;
   memory a, b, c;
@@ -67,7 +67,7 @@ Primitive make_primitive(const dnnl::engine& engine, const Shape& shape) {
   return made;
 }
 
-/// The instruction sets of oneDNN are bit masks: a newer one has all bits of those that it includes.
+/// An instruction set of oneDNN is a bit mask. It has all bits of the sets that it includes.
 bool includes(dnnl_cpu_isa_t isa, dnnl_cpu_isa_t other) { return (isa & other) == other; }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace fcmnist::kernels {
 
 namespace {
 
-/// Numbers that are computed at once: small enough for the first-level cache.
+/// So many numbers are computed at a time; they stay in the first-level cache.
 constexpr std::size_t chunk = 512;
 using Chunk = std::array<float, chunk>;
 
@@ -38,8 +38,8 @@ void bias_relu_of(MatrixView<const float> x, std::span<const float> bias, Matrix
   }
 }
 
-/// d = activation > 0 ? d : 0. A half is greater than 0 if its bits are, as a signed integer (so is a NaN
-/// without a sign, which has spoilt the loss already).
+/// d = activation > 0 ? d : 0. A 16-bit number is greater than 0 if its bits are, taken as a signed integer.
+/// A NaN without a sign counts as greater too, but then the loss is a NaN already.
 template <class Half>
 void relu_backward(std::span<Half> d, std::span<const Half> activation) {
   const std::size_t count = d.size();

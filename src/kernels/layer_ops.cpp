@@ -34,15 +34,15 @@ namespace {
 
 constexpr std::size_t lanes = 16;
 
-/// Which of the 16-bit draws of a sample decides over unit u: draw j of block n belongs to unit
-/// 128 (n / 16) + n % 16 + 16 j. Part of the checkpoint contract, as CounterRng is.
+/// A unit is dropped or kept by one 16-bit random number of its sample: number j of block n belongs to unit
+/// 128 (n / 16) + n % 16 + 16 j. This is part of the checkpoint contract, as CounterRng is.
 constexpr std::size_t draws_per_block = 8;
 constexpr std::size_t units_per_group = draws_per_block * lanes;
 constexpr std::size_t unit_of(std::size_t block, std::size_t draw) {
   return block / lanes * units_per_group + block % lanes + lanes * draw;
 }
 
-/// Drops or scales one unit of up to `lanes` samples.
+/// Drops or scales the activation of one unit for up to `lanes` samples.
 template <class T>
 void drop(T* __restrict x, std::size_t samples, const std::array<std::uint32_t, lanes>& words, unsigned shift,
           std::uint32_t threshold, float scale) {
@@ -65,7 +65,7 @@ void dropout_of(MatrixView<T> x, std::span<const std::uint32_t> sample_ids, doub
   const auto threshold = static_cast<std::uint32_t>(probability * 65536.0);
   const auto scale = static_cast<float>(1.0 / (1.0 - probability));
   const std::size_t blocks = (x.rows + units_per_group - 1) / units_per_group * lanes;
-  // Epoch and layer share one word of the key: 2^24 epochs, 256 layers.
+  // Epoch and layer share one word of the key, which has room for 2^24 epochs and 256 layers.
   const std::uint32_t epoch_and_layer = key.epoch << 8 | key.layer;
   std::array<std::array<std::uint32_t, lanes>, 4> words;
   for (std::size_t first = 0; first < x.cols; first += lanes) {
@@ -108,7 +108,7 @@ void relu_dropout_backward(MatrixView<float> d, MatrixView<const float> activati
     float* __restrict out = d.row(u).data();
     const float* __restrict a = activation.row(u).data();
     for (std::size_t s = 0; s < d.cols; ++s) {
-      const float passed = out[s] * scale;  // always computed, so that the loop becomes vector code
+      const float passed = out[s] * scale;  // computed for every number, so that the loop becomes vector code
       out[s] = a[s] > 0.0F ? passed : 0.0F;
     }
   }

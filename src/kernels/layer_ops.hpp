@@ -17,13 +17,13 @@ namespace fcmnist::kernels {
 ///   x (units x samples), bias (units) or empty
 void add_bias(MatrixView<float> x, std::span<const float> bias);
 
-/// x[u][s] = max(x[u][s] + bias[u], 0), in one pass; an empty bias adds nothing. A NaN stays a NaN.
+/// x[u][s] = max(x[u][s] + bias[u], 0) in one pass; an empty bias adds nothing. A NaN stays a NaN.
 void add_bias_relu(MatrixView<float> x, std::span<const float> bias);
 
 /// Inverted dropout of one microbatch: x[u][s] becomes 0 with the given probability, else x[u][s] * scale
-/// with scale = 1 / (1 - probability). Unit u of sample `sample_ids[s]` falls or stays as a pure function of
-/// (seed, epoch, layer, sample id, u), so it does not matter which rank computes the sample, nor in which
-/// type. Half numbers are multiplied in fp32 and rounded.
+/// with scale = 1 / (1 - probability). Whether unit u of sample `sample_ids[s]` is dropped is a pure function
+/// of (seed, epoch, layer, sample id, u): it depends neither on the rank that computes the sample nor on the
+/// number type. 16-bit numbers are multiplied in fp32 and rounded.
 ///   x (units x samples), sample_ids (samples)
 /// The probability is used with a resolution of 2^-16.
 /// Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 10 (inverted form).
@@ -41,11 +41,12 @@ void dropout(MatrixView<Float16> x, std::span<const std::uint32_t> sample_ids, d
 
 /// Backward of ReLU followed by inverted dropout, from their output alone:
 ///   d = activation > 0 ? d * scale : 0
-///   d, activation (units x samples); scale = 1 / (1 - probability), 1 without dropout
+///   d, activation (units x samples)
+///   scale = 1 / (1 - probability); 1 without dropout
 void relu_dropout_backward(MatrixView<float> d, MatrixView<const float> activation, float scale);
 
-/// out[u] = sum over samples of d[u][s], or out[u] += that sum when `add`: the gradient of a bias. The order
-/// of additions depends on the number of samples only.
+/// out[u] = sum over samples of d[u][s], or out[u] += that sum if `add`. This is the gradient of a bias. The
+/// order of the additions depends on the number of samples only.
 ///   d (units x samples), out (units)
 void sum_samples(MatrixView<const float> d, std::span<float> out, bool add);
 

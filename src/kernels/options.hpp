@@ -9,14 +9,14 @@ namespace fcmnist::kernels {
 /// The library that multiplies matrices.
 enum class GemmBackend { openblas, onednn };
 
-/// What working weights and activations are stored in under mixed precision; see core/half.hpp.
+/// The 16-bit number type in which mixed precision stores working weights and activations; see core/half.hpp.
 enum class HalfType { bfloat16, float16 };
 template <class Half>
 constexpr HalfType half_type_of = std::is_same_v<Half, BFloat16> ? HalfType::bfloat16 : HalfType::float16;
 
 struct KernelOptions {
   GemmBackend gemm = GemmBackend::openblas;
-  int blas_threads = 1;  ///< per rank
+  int blas_threads = 1;  ///< threads of each rank
 
   bool operator==(const KernelOptions&) const = default;
 };

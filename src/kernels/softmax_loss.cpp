@@ -34,8 +34,8 @@ std::size_t arg_max(Column<T> logits) {
   return best;
 }
 
-/// log(exp_sum) - (logit of the label - largest logit); the largest is subtracted before exp, so that nothing
-/// overflows.
+/// log(exp_sum) - (logit of the label - largest logit). The largest logit was subtracted before exp, so that
+/// nothing overflows.
 double loss_of(float exp_sum, float label_logit, float largest, bool finite) {
   return finite ? std::log(static_cast<double>(exp_sum)) - (label_logit - largest)
                 : std::numeric_limits<double>::quiet_NaN();

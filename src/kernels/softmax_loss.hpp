@@ -10,7 +10,7 @@ namespace fcmnist::kernels {
 /// Sums over the samples of a microbatch.
 struct LossSums {
   double loss = 0.0;  ///< in nats
-  long correct = 0;   ///< samples whose arg max is the label
+  long correct = 0;   ///< number of samples whose largest logit is that of the label
   LossSums& operator+=(const LossSums& other) {
     loss += other.loss;
     correct += other.correct;
@@ -26,8 +26,8 @@ struct LossSums {
 LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels,
                                         float scale);
 
-/// The same loss without the gradient; `predicted` (samples) receives the arg max of each sample, the
-/// lowest index of equals.
+/// The same loss without the gradient. `predicted` (samples) receives the class with the largest logit of
+/// each sample; of equal logits, the lowest class.
 LossSums softmax_cross_entropy(MatrixView<const float> logits, std::span<const std::uint8_t> labels,
                                std::span<std::uint8_t> predicted);
 

@@ -13,7 +13,7 @@ namespace fcmnist::store {
 
 namespace {
 
-/// The state's attributes: one list for writing and reading.
+/// Visits the attributes of a state. Writing and reading share this list.
 template <class State, class Visit>
 void for_each_field(State& state, Visit visit) {
   visit("step", state.step);
@@ -24,7 +24,7 @@ void for_each_field(State& state, Visit visit) {
   visit("labels_sha256", state.labels_sha256);
 }
 
-/// Those that were added later: files of the first release do not have them.
+/// Visits the attributes that were added later. Files of the first release do not have them.
 template <class State, class Visit>
 void for_each_later_field(State& state, Visit visit) {
   visit("skipped_in_a_row", state.skipped_in_a_row);
@@ -48,7 +48,7 @@ void write_arena(const hdf5::Group& group, ArenaView<const float> values) {
   }
 }
 
-/// Every way in which a group differs from a layout.
+/// One line for each difference between a group and a layout.
 std::vector<std::string> differences(const hdf5::Group& group, const Layout& layout) {
   std::vector<std::string> found;
   for (const Slot& slot : layout.slots()) {
@@ -146,7 +146,7 @@ Checkpoint Checkpoint::read(const std::filesystem::path& path) {
     checkpoint.header_ = read_header(root);
     checkpoint.optimizer_arrays_ = root.group("optimizer").names();
   } catch (const StoreError& why) {
-    throw UnusableFileError(why.what());  // every byte is as it was written, but something is not there
+    throw UnusableFileError(why.what());  // the file is intact, but it lacks something
   }
   return checkpoint;
 }
@@ -164,8 +164,7 @@ void Checkpoint::load_optimizer(std::string_view name, ArenaView<float> values) 
             "{}: optimizer array {} is absent; the file has: {}", path_.string(), name,
             optimizer_arrays_.empty() ? "none" : fmt::format("{}", fmt::join(optimizer_arrays_, ", "))),
         "the section optimizer of the configuration must be that of the run that wrote the checkpoint, or "
-        "use "
-        "its weights only: --is_pretrained_checkpoint");
+        "use its weights only: --is_pretrained_checkpoint");
   }
   read_arena(arrays.group(name), values, fmt::format("{}: /optimizer/{}", path_.string(), name));
 }

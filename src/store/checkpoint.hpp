@@ -14,33 +14,35 @@
 
 namespace fcmnist::store {
 
-/// Sums over the steps since the last log line, which become its metrics row with save_losses: False.
+/// Sums over the steps since the last log line. With save_losses: False they become one row of the metrics.
 struct LogInterval {
   double loss = 0;     ///< sum over samples, nats
   double correct = 0;  ///< samples classified correctly
   double samples = 0;
-  std::int64_t skipped = 0;  ///< steps; they are in none of the other sums
+  std::int64_t skipped = 0;  ///< steps that were skipped; they are in none of the other sums
   bool operator==(const LogInterval&) const = default;
 };
 
-/// Where training stands: all that, with weights and optimizer arrays, is needed to go on as if never
-/// interrupted.
+/// Where training stands. With the weights and the optimizer arrays, this is all that a run needs to go on as
+/// if it had never been interrupted.
 struct TrainState {
-  std::int64_t step = 0;              ///< optimizer steps done
-  std::int64_t epoch = 0;             ///< of the next sample, from 0
-  std::int64_t step_in_epoch = 0;     ///< steps done in that epoch
-  std::int64_t samples_seen = 0;      ///< training samples used so far, all epochs
-  std::uint64_t seed = 0;             ///< of the run; random numbers are functions of it and of the position
-  std::string labels_sha256;          ///< of the training labels, so that a resume knows its data
-  std::int64_t skipped_in_a_row = 0;  ///< steps just before, skipped because they were not finite
+  std::int64_t step = 0;           ///< optimizer steps done
+  std::int64_t epoch = 0;          ///< epoch of the next sample, from 0
+  std::int64_t step_in_epoch = 0;  ///< steps done in this epoch
+  std::int64_t samples_seen = 0;   ///< training samples used so far, all epochs
+  std::uint64_t seed = 0;     ///< seed of the run; random numbers are functions of it and of the position
+  std::string labels_sha256;  ///< SHA-256 of the training labels, by which a resume recognises its data
+  std::int64_t skipped_in_a_row =
+      0;  ///< number of the last steps that were skipped because they were not finite
   LogInterval since_log_line;
-  std::int64_t gradient_exponent = 0;      ///< of the unit of fixed-point gradient sums; 0 when they are not
-  double loss_scale = 0;                   ///< dynamic, of the next step; 0: there is none
-  std::int64_t loss_scale_good_steps = 0;  ///< steps since it changed
+  std::int64_t gradient_exponent =
+      0;                  ///< exponent of the unit of fixed-point gradient sums; 0 without such sums
+  double loss_scale = 0;  ///< dynamic loss scale of the next step; 0 without one
+  std::int64_t loss_scale_good_steps = 0;  ///< steps since the loss scale changed
   bool operator==(const TrainState&) const = default;
 };
 
-/// How the stored weights did on the test set.
+/// The score of the stored weights on the test set.
 struct Evaluation {
   double loss = 0;      ///< mean over samples, nats
   double accuracy = 0;  ///< 0 to 1
@@ -61,10 +63,10 @@ struct OptimizerArray {
   ArenaView<const float> values;
 };
 
-/// The bytes of a checkpoint file, not sealed yet. Milliseconds for a million numbers; the arrays may change
-/// as soon as it returns. write_sealed(path, FileKind::checkpoint, bytes) puts them in place, from any
-/// thread.
-///   path                 for messages
+/// The bytes of a checkpoint file, not sealed yet. It takes milliseconds for a million numbers. The arrays
+/// may change as soon as it returns. write_sealed(path, FileKind::checkpoint, bytes) puts them in place, from
+/// any thread.
+///   path                 used in messages
 ///   weights, optimizer   equal layouts; a slot named "*.bias" (one row) is stored 1-D, as PyTorch shapes it
 std::vector<std::byte> checkpoint_image(const std::filesystem::path& path, const CheckpointHeader& header,
                                         ArenaView<const float> weights,
@@ -92,8 +94,8 @@ class Checkpoint {
   /// Names of the optimizer arrays in the file, sorted.
   [[nodiscard]] const std::vector<std::string>& optimizer_arrays() const { return optimizer_arrays_; }
 
-  /// Fill an arena whose layout must be the stored one: same names, shapes and type, nothing missing, nothing
-  /// left over. Throws StoreError that lists the differences; then `values` may be partly filled.
+  /// Fill an arena. The file must have exactly the slots of its layout: the same names, shapes and type.
+  /// Throws a StoreError that lists the differences; then `values` may be partly filled.
   void load_weights(ArenaView<float> values) const;
   void load_optimizer(std::string_view name, ArenaView<float> values) const;
 

@@ -21,7 +21,7 @@ struct Handle::Owner {
   Owner(Id id_, Close close_) : id(id_), close(close_) {}
   Owner(const Owner&) = delete;
   Owner& operator=(const Owner&) = delete;
-  ~Owner() { close(id); }  // nothing to do about a failure: the file is in memory
+  ~Owner() { close(id); }  // a failure does no harm: the file is in memory
 };
 
 Handle::Handle(Id id, Close close) : owner_(std::make_shared<Owner>(id, close)) {}
@@ -65,7 +65,7 @@ std::string describe_dataset(const Handle& dataset, std::string_view where) {
 
 Handle in_memory_access() {
   constexpr std::size_t growth_bytes = std::size_t{1} << 20;
-  // Without this HDF5 prints its error stack; we put the text into the exception.
+  // HDF5 must not print its error stack: the exception has the text.
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   Handle access = own(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "H5Pcreate", "HDF5");
   check(H5Pset_fapl_core(access.id(), growth_bytes, /*backing_store=*/false), "H5Pset_fapl_core", "HDF5");
@@ -74,12 +74,12 @@ Handle in_memory_access() {
   return access;
 }
 
-/// What HDF5 is told a file in memory is called. It refuses an image whose name is that of a real file, and
-/// takes two open files of one name for the same: so a name that cannot exist, and another one for every
-/// place in memory.
+/// The name under which HDF5 knows a file in memory. HDF5 refuses an image with the name of a real file, so
+/// no file can have this name. HDF5 takes two open files of one name for the same, so each place in memory
+/// has its own name.
 std::string name_in_memory(const void* place) { return fmt::format("/dev/null/{}", place); }
 
-/// No time stamps, so that the same content gives the same bytes.
+/// Datasets have no time stamps, so that the same content gives the same bytes.
 Handle dataset_creation(const Shape& shape, std::size_t chunk_rows, std::string_view where) {
   Handle creation = own(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "H5Pcreate", where);
   check(H5Pset_obj_track_times(creation.id(), false), "H5Pset_obj_track_times", where);

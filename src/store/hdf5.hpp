@@ -10,14 +10,14 @@
 #include <variant>
 #include <vector>
 
-/// The few things this program does with HDF5, each call checked. Internal to `store`; no type of the C
-/// library shows.
+/// The few things that this program does with HDF5. Every call is checked, and no type of the C library is
+/// visible. Internal to `store`.
 ///
 /// Files live in memory only (core driver without backing store): HDF5 never touches the file system, so it
 /// needs no file locks (which NFS and Lustre may not have) and can never leave half a file behind.
 namespace fcmnist::store::hdf5 {
 
-/// Types of numbers in our files, all little-endian.
+/// The types of numbers in our files. All are little-endian.
 enum class Type { float32, float64, int64, uint64 };
 
 template <class T>
@@ -42,7 +42,7 @@ std::string describe(Type type, const Shape& shape);
 /// What an attribute may hold; strings are UTF-8 of any length.
 using Attribute = std::variant<std::string, std::int64_t, std::uint64_t, double, std::vector<std::string>>;
 
-/// An open HDF5 object, closed when the last copy goes.
+/// An open HDF5 object. It is closed when its last copy goes.
 class Handle {
  public:
   using Id = std::int64_t;
@@ -58,7 +58,7 @@ class Handle {
 
 /// Numbers whose place in the file is fixed and that File::bytes() copies there.
 struct Placed {
-  std::size_t offset;  ///< in the file, user block included
+  std::size_t offset;  ///< byte in the file, user block included
   std::span<const std::byte> numbers;
 };
 using PlacedList = std::shared_ptr<std::vector<Placed>>;
@@ -70,32 +70,32 @@ class Group {
 
   Group create_group(std::string_view name) const;
   [[nodiscard]] Group group(std::string_view name) const;
-  /// "<file>: <path of this group>/<name>", for messages.
+  /// "<file>: <path of this group>/<name>", which messages begin with.
   [[nodiscard]] std::string where(std::string_view name) const;
   [[nodiscard]] bool has(std::string_view name) const;
-  /// Names of groups and datasets directly in this group, sorted.
+  /// The sorted names of the groups and datasets directly in this group.
   [[nodiscard]] std::vector<std::string> names() const;
 
-  /// A dataset of fixed shape.
+  /// Writes a dataset of fixed shape.
   template <class T>
   void write(std::string_view name, const Shape& shape, const T* data) const {
     write_dataset(name, type_of<T>(), shape, data, 0);
   }
-  /// The same for a large dataset of a new file: HDF5 makes room for it, and File::bytes() copies the
-  /// numbers, which must stay until then. HDF5 itself would copy them several times.
+  /// Writes a large dataset of a new file without the copies that HDF5 would make: HDF5 makes room for it,
+  /// and File::bytes() copies the numbers there. They must stay until then.
   template <class T>
   void place(std::string_view name, const Shape& shape, std::span<const T> numbers) const {
     place_dataset(name, type_of<T>(), shape, std::as_bytes(numbers));
   }
-  /// A dataset that can be extended along its first dimension, stored in chunks of `chunk_rows` rows.
+  /// Writes a dataset that can grow along its first dimension. It is stored in chunks of `chunk_rows` rows.
   template <class T>
   void write_extendible(std::string_view name, const Shape& shape, const T* data,
                         std::size_t chunk_rows) const {
     write_dataset(name, type_of<T>(), shape, data, chunk_rows);
   }
-  /// "float32 500 x 784", "absent", "a group", ...
+  /// What has this name: "float32 500 x 784", "absent", "a group" and so on.
   [[nodiscard]] std::string describe(std::string_view name) const;
-  /// Shape of a dataset.
+  /// The shape of a dataset.
   [[nodiscard]] Shape shape(std::string_view name) const;
   /// Reads a dataset that must have exactly this type and shape.
   template <class T>
@@ -104,15 +104,15 @@ class Group {
   }
 
   void set(std::string_view name, const Attribute& value) const;
-  /// Attribute of a dataset in this group.
+  /// Sets an attribute of a dataset in this group.
   void set_on(std::string_view dataset, std::string_view name, const Attribute& value) const;
   [[nodiscard]] std::vector<std::string> attribute_names() const;
   [[nodiscard]] bool has_attribute(std::string_view name) const;
   [[nodiscard]] Attribute attribute(std::string_view name) const;
 
-  /// Makes a 1-D dataset the coordinate of a dimension (HDF5 dimension scale), ...
+  /// Makes a 1-D dataset of this group an HDF5 dimension scale: the coordinate of a dimension.
   void make_scale(std::string_view dataset) const;
-  /// ... and attaches it to a dimension of another dataset of this group.
+  /// Attaches a dimension scale to a dimension of another dataset of this group.
   void attach_scale(std::string_view dataset, std::string_view scale, unsigned dimension) const;
 
  private:
@@ -123,24 +123,24 @@ class Group {
 
   Handle file_;
   Handle group_;
-  std::string file_name_;  ///< for messages
+  std::string file_name_;  ///< used in messages
   std::string path_;
   PlacedList placed_;
 };
 
-/// Bytes that HDF5 leaves to us at the start of a file ("user block"; its size is a power of two from 512).
+/// Size of the "user block", which HDF5 leaves to us at the start of a file. It is a power of two from 512.
 inline constexpr std::size_t user_block_bytes = 512;
 
-/// A file in memory. `name` is for messages.
+/// A file in memory. `name` is used in messages.
 class File {
  public:
-  /// A new file in the old format (readable by HDF5 1.8 and later), with a user block.
+  /// Makes a new file with a user block, in the old format, which HDF5 1.8 and later read.
   static File create(std::string name);
-  /// `bytes` are a whole file, user block included; they are copied.
+  /// Opens a copy of `bytes`, which are a whole file, user block included.
   static File open(std::string name, std::span<const std::byte> bytes);
 
   [[nodiscard]] Group root() const;
-  /// The whole file: user block (zeros) and HDF5 image. The same content gives the same bytes.
+  /// The whole file: a user block of zeros and the HDF5 image. The same content gives the same bytes.
   [[nodiscard]] std::vector<std::byte> bytes() const;
 
  private:

@@ -57,7 +57,7 @@ Attribute read_text(const Handle& attribute, std::string_view where) {
     throw StoreError(fmt::format("{}: a text attribute of {} dimensions", where, shape.size()));
   const Handle type = text_type(where);
   const std::size_t count = shape.empty() ? 1 : shape[0];
-  std::vector<char*> pointers(count + 1);  // one more, so that there is an address for an empty list
+  std::vector<char*> pointers(count + 1);  // one more than needed, so that an empty list has an address
   check(H5Aread(attribute.id(), type.id(), pointers.data()), "H5Aread", where);
   std::vector<std::string> texts;
   for (const char* pointer : std::span(pointers).first(count))

@@ -10,7 +10,7 @@ namespace fcmnist::store::hdf5 {
 
 namespace {
 
-/// The innermost entry of HDF5's error stack: the cause.
+/// The cause of a failure, which is the innermost entry of HDF5's error stack.
 std::string error_stack_text() {
   std::string text;
   const auto take_first = [](unsigned n, const H5E_error2_t* entry, void* out) -> herr_t {

@@ -14,7 +14,7 @@ namespace fcmnist::store {
 namespace {
 
 [[noreturn]] void fail(std::string_view call, const std::filesystem::path& path, int error_number) {
-  if (error_number == EIO) {  // a bad place of the disk: damage, of this file only
+  if (error_number == EIO) {  // a bad place of the disk: only this file is damaged
     throw UnusableFileError(errno_message(call, path.native(), error_number));
   }
   throw StoreError(errno_message(call, path.native(), error_number),
@@ -24,7 +24,7 @@ namespace {
 }  // namespace
 
 InputFile::InputFile(const std::filesystem::path& path)
-    // O_NONBLOCK: a pipe must not stop us here; it has no meaning for files.
+    // O_NONBLOCK keeps a pipe from stopping us here; it has no effect on files.
     : path_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   if (!file_) fail("open", path_, errno);
   struct stat status {};

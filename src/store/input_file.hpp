@@ -8,16 +8,17 @@
 
 namespace fcmnist::store {
 
-/// A file that is read from its beginning. Internal. Every failure is a StoreError that names the file.
+/// A file that is read from its beginning. Every failure is a StoreError that names the file. Internal to
+/// `store`.
 class InputFile {
  public:
   explicit InputFile(const std::filesystem::path& path);
 
-  /// Whether it is a file at all, not a directory, pipe or device: those are empty here.
+  /// Whether it is a regular file. Directories, pipes and devices are not, and count as empty.
   [[nodiscard]] bool regular() const { return regular_; }
   [[nodiscard]] std::size_t size() const { return size_; }
 
-  /// Fills `out` from the current position; returns how many bytes there were.
+  /// Fills `out` from the current position. Returns how many bytes there were.
   std::size_t read(std::span<std::byte> out);
 
  private:

@@ -19,12 +19,12 @@ static_assert(std::endian::native == std::endian::little, "numbers are stored as
 
 constexpr int journal_version = 1;
 constexpr std::size_t check_bytes = 8;
-constexpr std::size_t first_train_row_bytes = 13 * 8;  // rows of releases without stages end there
+constexpr std::size_t first_train_row_bytes = 13 * 8;  // length of a row in releases without stages
 
-/// Begins a record; its payload and its check follow.
+/// The beginning of a record. Its payload and its check follow.
 struct RecordHead {
   std::uint32_t payload_bytes;
-  std::uint32_t kind;  ///< index of the JournalEntry, from 1
+  std::uint32_t kind;  ///< index in JournalEntry, from 1
   std::int64_t number;
 };
 static_assert(sizeof(RecordHead) == 16);
@@ -66,7 +66,7 @@ constexpr std::size_t column_bytes() {
   return bytes;
 }
 
-/// Payloads: what is in them, their size, and back.
+// The functions below write a payload, tell its size, and read it.
 template <class Row>
 void put_columns(std::vector<std::byte>& out, const Row& row) {
   for_each_column(&row, [&](const char*, auto member, const char*, const char*) { put(out, row.*member); });
@@ -82,7 +82,7 @@ void put_payload(std::vector<std::byte>& out, const EvalRow& row) {
 }
 void put_payload(std::vector<std::byte>& out, const ForgetAfter& entry) { put(out, entry.step); }
 
-/// The last columns are 0 when there is nothing left of `in`.
+/// Columns for which `in` has no bytes left are 0.
 template <class Row>
 Row take_columns(std::span<const std::byte>& in) {
   Row row;
@@ -105,7 +105,7 @@ std::optional<TrainRow> take_train_row(std::span<const std::byte> in) {
   return row;
 }
 
-/// Nothing if there is no such kind, or its payload has another size.
+/// Nothing if there is no such kind, or if its payload has another size.
 std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std::byte> in,
                                          std::size_t classes) {
   const std::size_t cells = classes * classes;

@@ -11,16 +11,16 @@ namespace fcmnist::store {
 
 using ManifestValue = std::variant<std::string, std::int64_t, double, std::vector<std::string>>;
 
-/// What a run was: versions, host names, world, seeds ... A list of named values; what is in it is the
-/// caller's matter. It becomes the root attributes of both files.
+/// What a run was: versions, host names, world, seeds and so on, as a list of named values. The caller
+/// decides what is in it. The values become root attributes of both files.
 class Manifest {
  public:
-  /// `name` is new and none of the names of the format itself (format, format_version, config_yaml,
+  /// `name` must be new, and none of the names of the format itself (format, format_version, config_yaml,
   /// journal_records).
   void add(std::string name, ManifestValue value);
 
   [[nodiscard]] const std::vector<std::pair<std::string, ManifestValue>>& entries() const { return entries_; }
-  /// nullptr if there is no such entry.
+  /// The value of an entry; nullptr if there is no such entry.
   [[nodiscard]] const ManifestValue* find(std::string_view name) const;
 
   bool operator==(const Manifest&) const = default;

@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Rows are in the order of their steps, so this costs no more than what it removes.
+/// Removes the rows of later steps. They are the last ones, so this takes no longer than there are rows to
+/// remove.
 template <class Row>
 void forget_after(std::vector<Row>& rows, std::int64_t step) {
   while (!rows.empty() && rows.back().step > step) rows.pop_back();
@@ -62,12 +63,12 @@ std::int64_t MetricsFile::read_rows() {
     std::vector<EvalRow> eval = read_eval_table(root.group("eval"), classes_);
     const std::int64_t known = root.has_attribute(journal_records)
                                    ? read_attribute<std::int64_t>(root, journal_records)
-                                   : 0;  // written before there was a journal
+                                   : 0;  // releases without a journal wrote none
     train_ = std::move(train);
     eval_ = std::move(eval);
     return known;
   } catch (const StoreError& why) {
-    throw UnusableFileError(why.what());  // intact, but its content is not that of this run
+    throw UnusableFileError(why.what());  // the file is intact, but it does not fit this run
   }
 }
 

@@ -16,22 +16,22 @@ namespace fcmnist::store {
 /// A metrics file that is not written yet.
 struct MetricsImage {
   std::vector<std::byte> bytes;  ///< for write_sealed(path, FileKind::metrics, bytes)
-  std::int64_t records = 0;      ///< number of the newest journal record whose content is in it
+  std::int64_t records = 0;      ///< number of the newest journal record whose content the image has
 };
 
-/// The metrics of a run: rows in memory; a file that is replaced as a whole, so that at any moment it is
-/// complete and readable by any HDF5 program; and between two of these a journal beside it
+/// The metrics of a run. Their rows are in memory. Now and then the whole file is replaced, so that it is
+/// complete at any moment and any HDF5 program can read it. In between, new rows go to a journal beside it
 /// ("<name>.journal"), which open_or_create() and scripts/fcmnist_files.py merge with the file.
 ///
 /// Replacing the file takes three steps, so that the slow one can happen in another thread: image(),
-/// write_sealed() of its bytes, image_is_durable(). A process may die before, within and after each of them:
-/// file and journal together always give every row that was journaled, once.
+/// write_sealed() of its bytes, image_is_durable(). A process may die at any moment: file and journal
+/// together always give every row that was journaled, once.
 class MetricsFile {
  public:
   /// Reads the rows of an existing file and journal, or starts without rows. A file or journal that is
   /// damaged, foreign or of another number of classes is no reason not to train: it is renamed to
-  /// "<path>.damaged-<n>" with a warning; of a torn journal the intact beginning is used. Manifest and
-  /// configuration are those of this start and replace what the file had.
+  /// "<path>.damaged-<n>" with a warning. Of a torn journal, the intact beginning is used. The manifest and
+  /// the configuration of this start replace those of the file.
   static MetricsFile open_or_create(const std::filesystem::path& path, std::size_t classes,
                                     std::string config_yaml, Manifest manifest, Logger& log);
 
@@ -39,35 +39,37 @@ class MetricsFile {
   void append(const TrainRow& row);
   /// An evaluation of the same step as the last one replaces it.
   void append(const EvalRow& row);
-  /// Forgets the rows of later steps: a resume repeats them. In the files they are until the next journal()
-  /// or write().
+  /// Forgets the rows of later steps, which a resume repeats. The files have these rows until the next
+  /// journal() or write().
   void truncate_after(std::int64_t step);
 
   [[nodiscard]] const std::vector<TrainRow>& train() const { return train_; }
   [[nodiscard]] const std::vector<EvalRow>& eval() const { return eval_; }
 
-  /// Appends the rows that are in neither file nor journal to the journal, in one write, without waiting for
-  /// the disk: from now on they survive the death of this process. Throws StoreError (a full disk); the
-  /// journal is then as it was, and the next call tries the same rows again.
+  /// Appends the new rows to the journal, in one write, without waiting for the disk. From then on they
+  /// survive the death of this process. Throws StoreError (for example if the disk is full); the journal is
+  /// then as it was, and the next call tries the same rows again.
   void journal() { journal_.append(); }
-  /// Waits until the journal is on the disk: from now on its rows survive the death of the machine. May be
-  /// called by another thread than the one that uses the rest, at the same time. Throws StoreError.
+  /// Waits until the journal is on the disk. From then on its rows survive the death of the machine. Another
+  /// thread may call it while one uses the other functions. Throws StoreError.
   void sync_journal() const { journal_.sync(); }
 
-  /// The file as of now; takes milliseconds.
+  /// The bytes of the file with all rows so far. It takes milliseconds.
   [[nodiscard]] MetricsImage image() const;
-  /// To be told when write_sealed() of an image has returned: cuts from the journal what is in the file now.
-  /// Does not wait for the disk; rows that came after the image are no longer synced. Only `records` is used;
-  /// the bytes may be gone. Throws StoreError; a journal that is too long does no harm.
+  /// Call this when write_sealed() of an image has returned. It cuts the rows that the file now has from the
+  /// journal, without waiting for the disk: rows that came after the image are no longer synced. Only
+  /// `records` of the image is used; the bytes may be gone. Throws StoreError; a journal that is too long
+  /// does no harm.
   void image_is_durable(const MetricsImage& image);
-  /// All three at once. Throws StoreError; the file is then as it was and a later write() may succeed.
+  /// Does the three steps at once. Throws StoreError; the file is then as it was, and a later write() may
+  /// succeed.
   void write();
 
  private:
   MetricsFile(std::filesystem::path path, std::size_t classes, std::string config_yaml, Manifest manifest);
   /// Returns the number of the newest journal record whose content is in the file.
   std::int64_t read_rows();
-  /// What the journal says happened; in a torn history the later entry is right.
+  /// Apply an entry of the journal. If two entries contradict each other, the later one is right.
   void apply(const TrainRow& row);
   void apply(const EvalRow& row);
   void apply(const ForgetAfter& entry);

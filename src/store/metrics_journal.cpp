@@ -53,7 +53,7 @@ std::vector<JournalEntry> MetricsJournal::read(std::int64_t known, Logger& log) 
   const std::vector<std::byte> bytes = read_whole(path_);
   const std::string header = journal_header(classes_);
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (header.starts_with(text)) return {};  // killed before a record was whole: nothing is in it
+  if (header.starts_with(text)) return {};  // a process was killed before it had written a record
   if (!text.starts_with(header)) {
     log.warn("{}: not a journal of this run; it is now called {}", path_.string(),
              rename_damaged(path_).filename().string());
@@ -72,7 +72,7 @@ std::vector<JournalEntry> MetricsJournal::read(std::int64_t known, Logger& log) 
              bytes.size() - at, bytes.size());
   }
   newest_ = std::max(known, last);
-  file_bytes_ = last > known ? at : 0;  // all of it is in the metrics file: begun anew
+  file_bytes_ = last > known ? at : 0;  // 0 begins it anew: the metrics file has all of it
   return entries;
 }
 
@@ -81,7 +81,7 @@ void MetricsJournal::add(const JournalEntry& entry) { put_record(records_, ++new
 void MetricsJournal::open_for_append() {
   file_ = FileDescriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666));
   if (!file_) throw_write_error("open", path_, errno);
-  // What lies behind the intact records must not come to life again behind new ones.
+  // Records behind the intact ones must not be read again behind new ones.
   if (::ftruncate(file_.get(), static_cast<off_t>(file_bytes_)) != 0) {
     const int error_number = errno;
     file_ = {};
@@ -96,7 +96,7 @@ void MetricsJournal::append() {
   std::vector<std::byte> first;
   if (file_bytes_ == 0) bytes = first = with_header(classes_, bytes);
   if (const int error_number = write_all_at(file_.get(), bytes, file_bytes_)) {
-    file_ = {};  // opened anew the next time, which cuts off what was written of these
+    file_ = {};  // opening the file anew cuts off the part of these records that was written
     open_for_append();
     throw_write_error("write", path_, error_number);
   }
@@ -105,9 +105,9 @@ void MetricsJournal::append() {
 }
 
 void MetricsJournal::sync() const {
-  // A descriptor of its own, so that the thread of append() and cut() is in nobody's way.
+  // This thread has a descriptor of its own, since another thread may be in append() or cut().
   const FileDescriptor file(::open(path_.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (!file && errno == ENOENT) return;  // no entries
+  if (!file && errno == ENOENT) return;  // there are no entries
   if (!file) throw_write_error("open", path_, errno);
   if (const int error_number = sync_to_disk(file.get())) throw_write_error("fsync", path_, error_number);
   sync_directory_of(path_, &throw_write_error);
@@ -126,7 +126,7 @@ void MetricsJournal::cut(std::int64_t up_to) {
   records_.erase(records_.begin(), records_.begin() + static_cast<std::ptrdiff_t>(gone));
   appended_ = records_.size();
   file_bytes_ = left_bytes;
-  file_ = {};  // of the file that was
+  file_ = {};  // the descriptor is that of the old file
 }
 
 }  // namespace fcmnist::store

@@ -5,26 +5,27 @@
 
 namespace fcmnist::store {
 
-/// One training step, or the mean over the steps since the row before; loss, accuracy over the global batch.
+/// One training step, or the mean over the steps since the row before. Loss and accuracy are means over the
+/// global batch.
 struct TrainRow {
   std::int64_t step = 0;   ///< steps done, from 1
-  std::int64_t epoch = 0;  ///< of the step, from 0
+  std::int64_t epoch = 0;  ///< epoch of the step, from 0
   double loss = 0;         ///< mean over samples, nats
   double accuracy = 0;     ///< 0 to 1
   double learning_rate = 0;
   double grad_norm = 0;  ///< 2-norm of the global gradient, before clipping
   double samples_per_s = 0;
-  double elapsed_s = 0;      ///< since the start of training, all restarts together
-  double compute_s = 0;      ///< of this step on rank 0: forward, loss, backward
-  double exchange_s = 0;     ///< ... waiting for other ranks, summing gradients, updating weights
-  double data_s = 0;         ///< ... getting the batch
-  double files_s = 0;        ///< ... writing checkpoints and metrics
+  double elapsed_s = 0;      ///< time since the start of training, all restarts together
+  double compute_s = 0;      ///< time of forward, loss and backward on rank 0
+  double exchange_s = 0;     ///< time of waiting for ranks, summing gradients and updating weights on rank 0
+  double data_s = 0;         ///< time of getting the batch on rank 0
+  double files_s = 0;        ///< time of writing checkpoints and metrics on rank 0
   std::int64_t skipped = 0;  ///< 1 if the weights stayed as they were: loss or gradient was not finite
-  double bubble_fraction =
-      0;                  ///< part of the time of the stages in which they waited, 0 to 1; 0 without stages
+  /// Part of the time of the stages in which they waited, 0 to 1; 0 without stages.
+  double bubble_fraction = 0;
   double loss_scale = 0;  ///< factor on the loss; 1 without loss scaling, 0 in releases that had none
-  std::vector<double> stage_busy_s =
-      {};  ///< of each stage: all but waiting for a neighbour; empty without stages
+  /// For each stage, the time in which it did not wait for a neighbour; empty without stages.
+  std::vector<double> stage_busy_s = {};
   bool operator==(const TrainRow&) const = default;
 };
 
@@ -39,9 +40,9 @@ struct EvalRow {
   bool operator==(const EvalRow&) const = default;
 };
 
-/// The columns of a table in the order of FORMAT.md: one list for files and journal, writing and reading.
-/// visit(name, member, units, long name). Without `stage_busy_s`, which is as many columns as there are
-/// stages.
+/// Calls visit(name, member, units, long name) for each column of a table, in the order of FORMAT.md. Files
+/// and journal, writing and reading share this list. It lacks `stage_busy_s`, which has a column for each
+/// stage.
 template <class Visit>
 void for_each_column(const TrainRow*, Visit visit) {
   visit("step", &TrainRow::step, "1", "optimizer steps done");
@@ -67,7 +68,7 @@ void for_each_column(const TrainRow*, Visit visit) {
   visit("loss_scale", &TrainRow::loss_scale, "1", "factor on the loss of the step, and so on its gradients");
 }
 
-/// Without `confusion`, which is not a column of single numbers.
+/// The same for the other table. It lacks `confusion`, which has a matrix for each row.
 template <class Visit>
 void for_each_column(const EvalRow*, Visit visit) {
   visit("step", &EvalRow::step, "1", "optimizer steps done");

@@ -40,10 +40,10 @@ void write_columns(const hdf5::Group& group, const std::vector<Row>& rows) {
 
 std::size_t column_length(const hdf5::Group& group, const char* name) {
   const hdf5::Shape shape = group.shape(name);
-  return shape.empty() ? 0 : shape.front();  // of another shape: reading it will say so
+  return shape.empty() ? 0 : shape.front();  // if it has another shape, reading it says so
 }
 
-/// Columns that files written before version 0.2.0 may lack.
+/// Whether files that were written before version 0.2.0 may lack a column.
 bool came_later(std::string_view column) {
   constexpr std::string_view columns[] = {"skipped", "bubble_fraction"};
   return std::ranges::find(columns, column) != std::end(columns);
@@ -65,7 +65,7 @@ std::vector<Row> read_columns(const hdf5::Group& group) {
 
 std::string busy_column(std::size_t stage) { return fmt::format("stage{}_busy_s", stage); }
 
-/// A column for each stage that any row has; NaN in the others.
+/// Writes a column for each stage that any row has. It is NaN in the rows that have no such stage.
 void write_stages(const hdf5::Group& group, const std::vector<TrainRow>& rows) {
   std::size_t stages = 0;
   for (const TrainRow& row : rows) stages = std::max(stages, row.stage_busy_s.size());

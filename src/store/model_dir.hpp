@@ -36,29 +36,29 @@ class ModelDir {
   /// in the way, no permission, read-only, full).
   void ensure_writable() const;
 
-  /// Steps of the checkpoints, increasing; by name only, so a file may still prove damaged when read. None if
-  /// there is no such directory. Throws StoreError if it cannot be listed.
+  /// The steps of the checkpoints, in increasing order. Only names are looked at: a file may still prove
+  /// damaged when it is read. There are none if there is no such directory. Throws StoreError if it cannot be
+  /// listed.
   [[nodiscard]] std::vector<std::int64_t> checkpoint_steps() const;
 
-  /// Renames the checkpoints of later steps to "<name>.damaged-<n>", with a warning: a resume has passed them
-  /// over because they cannot be read, and they must not take the place of good ones when old ones are
-  /// deleted.
+  /// Renames the checkpoints of later steps to "<name>.damaged-<n>", with a warning. A resume has passed them
+  /// over because they cannot be read. They must not count as the newest ones when old ones are deleted.
   void set_damaged_aside(std::int64_t after_step, Logger& log) const;
 
   /// Deletes the checkpoints that checkpoints_to_delete() names, oldest first, and returns their steps. A
   /// file that cannot be deleted is a warning: training is not affected.
   std::vector<std::int64_t> prune(int keep, std::optional<std::int64_t> best_step, Logger& log) const;
 
-  /// Moves the files of a run into a new directory previous_<k> inside this one and returns its path; nothing
-  /// if there are none. Other files stay. Throws StoreError.
+  /// Moves the files of a run into a new directory previous_<k> inside this one and returns its path. Returns
+  /// nothing if there are no such files. Other files stay. Throws StoreError.
   [[nodiscard]] std::optional<std::filesystem::path> move_aside() const;
 
  private:
   std::filesystem::path path_;
 };
 
-/// Which checkpoints may go when the newest `keep` and the best one are kept. `keep` is at least 2, so that a
-/// damaged newest one is no end.
+/// Which checkpoints may be deleted if the newest `keep` and the best one are kept. `keep` is at least 2, so
+/// that a run can resume when the newest one is damaged.
 std::vector<std::int64_t> checkpoints_to_delete(std::vector<std::int64_t> steps, int keep,
                                                 std::optional<std::int64_t> best_step);
 

@@ -139,7 +139,8 @@ bool ModelDirLock::lock_in_kernel() {
   return true;
 }
 
-/// Returns when the text names nobody who lives, and nobody else holds the kernel's lock or the lease is over.
+/// Returns when the text names nobody who lives, and nobody else holds the kernel's lock or the lease is
+/// over.
 void ModelDirLock::wait_for_holder(bool is_locked) {
   const std::string text = text_now();
   if (text.empty() && is_locked) return;

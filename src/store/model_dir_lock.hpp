@@ -17,9 +17,12 @@ namespace fcmnist::store {
 
 /// Where a run finds out whether the holder of a lock lives.
 enum class LockPolicy {
-  kernel,           ///< from the kernel, which drops the lock of a process that dies: on local file systems
-  kernel_and_text,  ///< from the kernel and the text: on network file systems, whose locks may not leave a node
-  text,             ///< from the text alone: on file systems without locks
+  /// From the kernel, which drops the lock of a process that dies. For local file systems.
+  kernel,
+  /// From the kernel and the text. For network file systems, where other nodes may not see a lock.
+  kernel_and_text,
+  /// From the text alone. For file systems without locks.
+  text,
 };
 
 /// kernel_and_text if the directory lies on a network file system (by statfs), else kernel.
@@ -36,13 +39,13 @@ struct LockTiming {
 /// The right to train in a model_dir, from construction to destruction: a lock on `<model_dir>/LOCK` (fcntl's
 /// open file description lock, which works over NFS) and a text in it that names the holder.
 ///
-/// Where the kernel's lock does not suffice, the text tells whether the holder lives. A holder on this machine
-/// lives if a process has its number and the start time of the text. A holder elsewhere lives if it writes
-/// heartbeats: a thread of the holder, which uses neither HDF5 nor MPI, raises a counter in the text. A lock
-/// without a heartbeat may be one that the server keeps for a node that has died: the newcomer tries it again
-/// until the lease is over, and then goes on without it. An orderly end empties the text, so that the next
-/// run, on whatever node, waits for nothing. The file stays: deleting it would let two runs lock two files of
-/// one name.
+/// Where the kernel's lock does not suffice, the text tells whether the holder lives. A holder on this
+/// machine lives if a process has its number and the start time of the text. A holder elsewhere lives if it
+/// writes heartbeats: a thread of the holder, which uses neither HDF5 nor MPI, raises a counter in the text.
+/// A lock without a heartbeat may be one that the server keeps for a node that has died: the newcomer tries
+/// it again until the lease is over, and then goes on without it. An orderly end empties the text, so that
+/// the next run, on whatever node, waits for nothing. The file stays: deleting it would let two runs lock two
+/// files of one name.
 class ModelDirLock {
  public:
   /// Throws InUseError, which names the holder, if another run has it; StoreError if the file cannot be made.

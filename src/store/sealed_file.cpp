@@ -26,8 +26,8 @@ constexpr std::string_view hdf5_signature = "\x89HDF\r\n\x1a\n";
 
 std::string_view name_of(FileKind kind) { return kind == FileKind::checkpoint ? "checkpoint" : "metrics"; }
 
-/// The text of the user block, padded with line feeds. One meaning has exactly one text, so that a changed
-/// byte anywhere in the block shows.
+/// The text of the user block, padded with line feeds. For given values there is exactly one valid text, so
+/// that any changed byte of the block is found.
 std::string seal_text(std::string_view kind, int version, std::size_t image_bytes,
                       std::string_view image_sha256) {
   std::string text = fmt::format("{}{}\nformat_version {}\nimage_bytes {}\nimage_sha256 {}\n", program, kind,
@@ -40,7 +40,7 @@ std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-/// Refuses what is not one of our files, before a large foreign file is read.
+/// Refuses a file that is not one of ours, before a large foreign file is read.
 void check_origin(const fs::path& path, std::string_view block) {
   if (block.empty()) throw UnusableFileError(fmt::format("{}: the file is empty", path.string()));
   if (block.starts_with(program)) return;

@@ -10,22 +10,22 @@
 
 namespace fcmnist::store {
 
-/// A file that is there and readable but of no use: damaged, of another kind, foreign, or of a newer version.
-/// Whoever can go on without it may catch this; all other StoreErrors are about the file system.
+/// A file can be read but not used: it is damaged, of another kind, foreign, or of a newer version. Callers
+/// that can go on without the file may catch this error. All other StoreErrors are about the file system.
 struct UnusableFileError : StoreError {
   using StoreError::StoreError;
 };
 
-/// What a file of ours holds.
+/// The kinds of files that this program writes.
 enum class FileKind { checkpoint, metrics };
 
 /// The version of both formats that this program writes, and the newest that it reads. See FORMAT.md.
 inline constexpr int format_version = 1;
 
-/// Seals a file and puts it in place, durably (see write_atomically): fills its user block (see FORMAT.md)
-/// with kind, version, length and SHA-256 of the HDF5 image behind it. HDF5's own checksums do not cover its
-/// metadata; this covers every byte. Callable from any thread: it uses neither HDF5 nor MPI. Throws
-/// StoreError; a file that was there is then untouched.
+/// Seals a file and writes it with write_atomically(). The seal is the text in the user block (see
+/// FORMAT.md): kind, version, length and SHA-256 of the HDF5 image behind it. It covers every byte, whereas
+/// HDF5's own checksums do not cover its metadata. Any thread may call this, since it uses neither HDF5 nor
+/// MPI. Throws StoreError; an old file is then untouched.
 ///   bytes    user block (512 bytes, overwritten) and HDF5 image
 void write_sealed(const std::filesystem::path& path, FileKind kind, std::span<std::byte> bytes);
 

@@ -7,7 +7,8 @@
 /// Internal to `store`.
 namespace fcmnist::store {
 
-/// Throws the StoreError of a failed call on a file that is written: what failed, why, and what to do about it.
+/// Throws the StoreError of a failed call on a file that is written: what failed, why, and what to do about
+/// it.
 [[noreturn]] void throw_write_error(std::string_view call, const std::filesystem::path& path,
                                     int error_number);
 

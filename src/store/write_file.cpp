@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view probe_name = "write_test";
 
-/// Whether only the run that holds the model_dir writes a file of this name.
+/// Whether only the run that holds the ModelDirLock writes a file of this name.
 bool is_of_the_run(std::string_view final_name) {
   constexpr std::array<std::string_view, 5> names = {"metrics.h5", "metrics.journal", "params.yaml",
                                                      "STOPPED", probe_name};
@@ -44,7 +44,7 @@ void replace_file(const fs::path& path, std::span<const std::byte> bytes) {
 }
 
 void check_writable(const fs::path& directory) {
-  // More than file systems keep inside an inode, so that a full disk is noticed.
+  // The probe is larger than what file systems keep inside an inode, so that a full disk is noticed.
   const std::vector<std::byte> probe(std::size_t{64} * 1024);
   AtomicFile file(directory / probe_name, &throw_write_error);
   file.write(probe);

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-/// How the files of a model_dir are written. Every failure is a StoreError: a full disk, a quota, a permission,
-/// a directory that has vanished. The old file is then untouched.
+/// How the files of a model_dir are written. Every failure is a StoreError: a full disk, a quota, a
+/// permission, a directory that has vanished. The old file is then untouched.
 namespace fcmnist::store {
 
 /// Replaces a file as a whole and waits until it is on the disk (see AtomicFile::commit).

@@ -9,8 +9,8 @@
 namespace fcmnist {
 namespace {
 
-// Known answers of the authors' Random123 distribution for philox4x32-10: counter and key of all zeros, all
-// ones.
+// These are the known answers of the authors' Random123 distribution for philox4x32-10, for a counter and a
+// key of all zeros and of all ones.
 TEST(CounterRng, AgreesWithThePublishedKnownAnswers) {
   const CounterRng zeros(0, Purpose{0}, 0, 0);
   EXPECT_EQ(zeros.block(0), (std::array<std::uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));

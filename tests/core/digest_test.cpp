@@ -7,7 +7,7 @@
 namespace fcmnist {
 namespace {
 
-// FIPS 180-4 example values.
+// These are the example values of FIPS 180-4.
 TEST(Sha256, AgreesWithTheStandardsExamples) {
   EXPECT_EQ(sha256_hex({}), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(sha256_hex(std::as_bytes(std::span(std::string_view("abc")))),

@@ -50,7 +50,6 @@ TEST(FixedPoint, KeepsFloatsThatAreMultiplesOfItsUnit) {
   EXPECT_EQ(rounded(FixedPoint(FixedPoint::largest_exponent), huge), huge);
 }
 
-/// What the class is for.
 TEST(FixedPoint, TheOrderOfAdditionsDoesNotMatter) {
   constexpr std::size_t count = 777, arrays = 24;
   const FixedPoint format(-40);
@@ -59,7 +58,7 @@ TEST(FixedPoint, TheOrderOfAdditionsDoesNotMatter) {
     values.push_back(normal_numbers(count, i, std::ldexp(1.0F, static_cast<int>(i) - 16)));
   }
   std::vector<std::vector<float>> results;
-  for (const std::size_t parts : {1, 2, 3, 7, 24}) {  // as many ranks, in another order each time
+  for (const std::size_t parts : {1, 2, 3, 7, 24}) {  // the number of ranks; the order differs each time
     std::ranges::rotate(values, values.begin() + 5);
     std::vector<std::vector<std::int64_t>> sums(parts, std::vector<std::int64_t>(count, 99));
     for (std::size_t i = 0; i < arrays; ++i) {
@@ -68,12 +67,12 @@ TEST(FixedPoint, TheOrderOfAdditionsDoesNotMatter) {
     std::vector<const std::int64_t*> terms;
     for (const auto& sum : sums) terms.push_back(sum.data());
     ASSERT_TRUE(format.sum(terms, results.emplace_back(count)));
-    // The same by way of the nodes' sums, written over one of the terms.
+    // The sums of the nodes, each written over one of its terms, give the same bits.
     ordered_sum(terms, sums.back());
     const std::int64_t* const total[] = {sums.back().data()};
     ASSERT_TRUE(format.sum(total, results.emplace_back(count)));
   }
-  // And without integers in between, over one of the terms.
+  // So does the sum of floats, written over one of its terms.
   std::vector<const float*> terms;
   for (const auto& array : values) terms.push_back(array.data());
   std::vector<float> last = values.back();
@@ -119,7 +118,7 @@ TEST(FixedPoint, WhatFloatsDoNotFitIsNoticed) {
   EXPECT_FALSE(of(1.0F, -infinity).fits);
   EXPECT_TRUE(std::isnan(of(std::numeric_limits<float>::quiet_NaN(), infinity).largest));
   EXPECT_FALSE(of(std::numeric_limits<float>::quiet_NaN(), 1.0F).fits);
-  EXPECT_EQ(of(1e-20F, 0.0F).largest, 1e-20F);  // although the sum is 0
+  EXPECT_EQ(of(1e-20F, 0.0F).largest, 1e-20F);  // the largest term counts although the sum is 0
 }
 
 TEST(FixedPoint, ASumBeyondTheLimitIsNoticed) {
@@ -174,7 +173,7 @@ TEST(ExactSum, KeepsSmallNumbersAndWhatIsNotFinite) {
   }
   EXPECT_TRUE(std::isnan(sum_of(std::numeric_limits<double>::quiet_NaN())));
   EXPECT_EQ(sum_of(infinity), infinity);
-  EXPECT_EQ(sum_of(0x1p86), infinity);  // never silently inexact
+  EXPECT_EQ(sum_of(0x1p86), infinity);  // the sum is never silently inexact
 }
 
 }  // namespace

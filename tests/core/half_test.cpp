@@ -32,7 +32,7 @@ Half from_bits(unsigned bits) {
 template <class Half>
 constexpr unsigned infinity = ((1U << Format<Half>::exponent_bits) - 1) << Format<Half>::mantissa_bits;
 
-/// The value of positive finite bits, and of infinity's as if the exponent went on.
+/// The value of positive finite bits. Infinity has the value that it would have if the exponent went on.
 template <class Half>
 double value_of(unsigned bits) {
   const int m = Format<Half>::mantissa_bits, bias = (1 << (Format<Half>::exponent_bits - 1)) - 1;

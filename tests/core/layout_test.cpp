@@ -53,7 +53,7 @@ TEST(Blocks, HoldWholeRowsWhereARowFits) {
   }
 }
 
-// Blocks have different owners, who must not write to one cache line.
+// Different ranks own the blocks. They must not write to one cache line.
 TEST(Blocks, BeginAndEndWithACacheLineWhereRowsAllowIt) {
   Layout layout;
   layout.add("a", 500, 784);

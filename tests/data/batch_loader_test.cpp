@@ -35,7 +35,7 @@ TEST_P(BatchLoader, GathersAndNormalisesLikeTheFormula) {
   }
 }
 
-// Widths around those of vector registers, and the real one.
+// The widths are those around the width of vector registers, and the real one.
 INSTANTIATE_TEST_SUITE_P(Features, BatchLoader, ::testing::Values(1, 7, 8, 9, 31, 33, 784));
 
 TEST(BatchLoader, EveryPixelValueIsRight) {
@@ -50,8 +50,8 @@ TEST(BatchLoader, EveryPixelValueIsRight) {
 
 template <class Half>
 class HalfBatchLoader : public ::testing::Test {};
-using Halves = ::testing::Types<BFloat16, Float16>;
-TYPED_TEST_SUITE(HalfBatchLoader, Halves);
+using HalfTypes = ::testing::Types<BFloat16, Float16>;
+TYPED_TEST_SUITE(HalfBatchLoader, HalfTypes);
 
 TYPED_TEST(HalfBatchLoader, RoundsTheFloatOfEveryPixelValue) {
   std::vector<std::uint8_t> pixels(256), labels(256, 0);

@@ -54,7 +54,8 @@ TEST_F(DatasetTest, ReadsAnyShape) {
 }
 
 TEST_F(DatasetTest, TheShapeNeedsNoBodies) {
-  // Of a gzipped file only the header is looked at: that the rest is missing shows when it is read.
+  // Only the header of a gzipped file is looked at. A reader of the whole file finds that the rest is
+  // missing.
   const Bytes whole = gzipped(images_file(12, 28, 28));
   const DatasetFiles files = put({whole.begin(), whole.end() - 10}, gzipped(labels_file(12)));
   EXPECT_EQ(read_shape(files), (DatasetShape{12, 28, 28}));
@@ -105,7 +106,7 @@ TEST(RealData, MnistIsReadCompletely) {
   EXPECT_EQ(train.shape, (DatasetShape{60'000, 28, 28}));
   EXPECT_EQ(class_counts(train.labels),
             (std::array<int, 10>{5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949}));
-  // The mean that the reference's normalisation is made of.
+  // This is the mean that the normalisation of the reference uses.
   const double mean = std::accumulate(train.images.begin(), train.images.end(), 0.0) / (60'000 * 784) / 255;
   EXPECT_NEAR(mean, 0.1307, 0.0001);
   const Loaded test = load_split(data_dir, Split::test);

@@ -30,7 +30,7 @@ const Case cases[] = {
     {Op::none, Op::transpose, 100, 33, 784, 0},  // forward, input as images lie in memory
     {Op::transpose, Op::none, 301, 17, 30, 0},   // deltas
     {Op::none, Op::transpose, 30, 51, 65, 0},    // weight gradients
-    {Op::none, Op::transpose, 30, 51, 65, 5},    // and of a part of the samples
+    {Op::none, Op::transpose, 30, 51, 65, 5},    // weight gradients of a part of the samples
     {Op::transpose, Op::transpose, 9, 8, 7, 1}, {Op::none, Op::none, 10, 1, 300, 0},  // one sample
     {Op::none, Op::transpose, 12, 13, 1, 0},    {Op::transpose, Op::none, 12, 1, 1, 4},
     {Op::none, Op::none, 1, 1, 1, 0},           {Op::none, Op::none, 33, 65, 4099, 0},  // long sums
@@ -84,7 +84,7 @@ class Problem {
     }
   }
 
-  /// Nothing but its elements may be written.
+  /// Checks that nothing but the elements of the matrix was written.
   template <class T>
   void expect_gaps(const std::vector<T>& numbers, T before) const {
     for (std::size_t i = 0; i < numbers.size(); ++i) {
@@ -186,7 +186,8 @@ TYPED_TEST(HalfGemmOf, OneNaNReachesTheLoss) {
   });
 }
 
-// The same products again, with other matrices of these shapes in between: what is kept is the code only.
+// The products come again after others of the same shapes: only the code of a shape is kept, not its
+// matrices.
 TYPED_TEST(HalfGemmOf, WhatIsKeptForAShapeDoesNotKnowItsMatrices) {
   for_all<TypeParam>([](HalfGemm<TypeParam>& gemm, const Case& shape) {
     const Problem<TypeParam> one(shape), other(shape);

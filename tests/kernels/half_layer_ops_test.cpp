@@ -21,7 +21,7 @@ class HalfLayerOps : public testing::Test {};
 using Formats = testing::Types<BFloat16, Float16>;
 TYPED_TEST_SUITE(HalfLayerOps, Formats);
 
-// More samples than are computed at once, none a multiple of a vector's length.
+// There are more samples than are computed at a time, and their number is no multiple of a vector's length.
 constexpr std::size_t units = 5, stride = 1100;
 constexpr std::size_t sample_counts[] = {1, 19, 1037};
 

@@ -55,7 +55,7 @@ std::vector<float> kept_of(std::uint32_t id, std::size_t units, DropoutKey key) 
   return x;
 }
 
-// What makes the trained weights independent of how samples are dealt to ranks.
+// This makes the trained weights independent of how samples are dealt to ranks.
 TEST(Dropout, DependsOnTheSampleAndNotOnItsPlace) {
   const std::size_t units = 300, samples = 37;  // more than one group of units, no multiple of the lanes
   std::vector<std::uint32_t> ids(samples);

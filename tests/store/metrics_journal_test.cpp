@@ -64,8 +64,8 @@ TEST_F(MetricsJournalTest, GivesBackWhatIsInNoFileYet) {
   EXPECT_EQ(logged.str(), "");
 }
 
-// A run of days has a journal as long as this after a bad start; reading it must take no longer than its
-// size.
+// After a bad start, a run of days has a journal as long as this. The time of reading it must be proportional
+// to its length.
 TEST_F(MetricsJournalTest, TakesTimeInProportionToItsRows) {
   constexpr std::int64_t rows = 300'000;
   {
@@ -90,7 +90,7 @@ TEST_F(MetricsJournalTest, IsThereOnlyWhileItHasRows) {
   EXPECT_EQ(names_in(directory.path()), std::vector<std::string>{"metrics.h5"});
 }
 
-/// The record as releases wrote it that had 13 columns.
+/// A record as the releases with 13 columns wrote it.
 std::string with_13_columns(std::string record) {
   record.resize(16 + 13 * 8);
   const std::uint32_t payload_bytes = 13 * 8;
@@ -351,7 +351,7 @@ struct DamagedJournal : MetricsJournalTest {
     put(journal, bytes);
     MetricsFile file = open();
     ASSERT_TRUE(file.train() == rows_before(at)) << "damaged at " << at << " of " << good.size();
-    // What is left of the damaged records must not come back behind new ones.
+    // The rest of the damaged records must not come back behind new ones.
     const long last = file.train().back().step;
     append(file, last + 1, last + 1);
     file.journal();

@@ -1,4 +1,5 @@
-// Two runs in one model_dir, as two processes; and holders elsewhere, forged: a text, a lock, or both.
+// Two processes are two runs in one model_dir. Holders on other machines are forged, by a text, a lock, or
+// both.
 #include "store/model_dir_lock.hpp"
 
 #include <fcntl.h>
@@ -29,7 +30,7 @@ constexpr LockTiming quick{20ms, 300ms, 600ms, 5ms};
 constexpr LockPolicy all_policies[] = {LockPolicy::kernel, LockPolicy::kernel_and_text, LockPolicy::text};
 constexpr LockPolicy with_heartbeat[] = {LockPolicy::kernel_and_text, LockPolicy::text};
 
-/// The lock that a server keeps for another node, until the descriptor is closed.
+/// Takes the lock that a server keeps for another node, until the descriptor is closed.
 FileDescriptor locked(const fs::path& file) {
   FileDescriptor descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   struct flock whole_file {};
@@ -365,7 +366,7 @@ TEST_F(ModelDirLockTest, WhoWasTakenForDeadIsToldAndLeavesTheOthersTextAlone) {
         }
       }));
       EXPECT_TRUE(contains(message, "is in use by process 1234 on host elsewhere"));
-      EXPECT_THROW(lock.check(), InUseError);  // and again
+      EXPECT_THROW(lock.check(), InUseError);  // it is thrown again
     }
     EXPECT_EQ(content(file), forged(3));
     fs::remove(file);
@@ -383,7 +384,7 @@ TEST_F(ModelDirLockTest, AHeartbeatThatFailsIsAWarningAndTheNextOneComesInItsTim
   ModelDirLock lock(model_dir, heard, LockPolicy::text, timing);
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &nothing), 0);  // no file may grow or be written
   EXPECT_TRUE(soon([&] { return !said->last_formatted().empty(); }));
-  std::this_thread::sleep_for(10 * timing.heartbeat);  // more fail, of which nothing is said
+  std::this_thread::sleep_for(10 * timing.heartbeat);  // more heartbeats fail, without a warning
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
   const std::string before = content(file);
   EXPECT_TRUE(soon([&] { return content(file) != before; }));

@@ -173,8 +173,8 @@ TEST(StaleTemporaries, OfFilesOfTheRunAllGo) {
   Names expected;
   for (const std::string name :
        {"checkpoint_100.h5", "metrics.h5", "metrics.journal", "params.yaml", "STOPPED", "write_test"}) {
-    // The holder of the lock is alone: what names a process that lives, here or elsewhere, is a dead one's
-    // too.
+    // Only the holder of the lock writes these files. So a temporary is a leftover even if it names a process
+    // that lives, here or elsewhere.
     expected.push_back(temporary_name(directory / name).filename().string());
     expected.push_back("." + name + ".tmp.some.other.host.12");
   }
