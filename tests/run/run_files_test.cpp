@@ -59,7 +59,7 @@ class RunFilesTest : public testing::Test {
     conclude();
   }
 
-  store::TemporaryDirectory directory_;
+  TemporaryDirectory directory_;
   store::ModelDir dir_{directory_ / "run"};
   test::LogText log_;
   Layout layout_ = store::mlp_layout({3, 2});

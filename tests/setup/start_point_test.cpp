@@ -51,7 +51,7 @@ class StartPointTest : public testing::Test {
     return start.checkpoint ? start.checkpoint->header().state.step : -1;
   }
 
-  store::TemporaryDirectory directory_;
+  TemporaryDirectory directory_;
   config::CommandLine arguments_;
   config::RunConfig config_ = config::built_in_experiment();
   store::Manifest now_ = manifest_of("0.2.0", "Haswell");

@@ -29,7 +29,7 @@ class CommonDirectory {
 
  private:
   const comm::Communicator* group_;
-  std::optional<store::TemporaryDirectory> mine_;
+  std::optional<TemporaryDirectory> mine_;
   std::filesystem::path path_;
 };
 

@@ -53,7 +53,7 @@ class ACheckpoint {
     for (std::size_t k = 0; k < arrays; ++k) {
       optimizer.push_back({std::string(two_arrays[k]), numbers_[k + 1].view()});
     }
-    const store::TemporaryDirectory directory;
+    const TemporaryDirectory directory;
     store::write_checkpoint(directory / "checkpoint_1.h5", store::example_header(), numbers_[0].view(),
                             optimizer);
     checkpoint_ = store::Checkpoint::read(directory / "checkpoint_1.h5");
