@@ -46,11 +46,11 @@ void round_in_place(std::span<float> numbers) {
   }
 }
 
-/// Adds the halves to the numbers if `add` is true, and else replaces the numbers by the halves.
-void widen_into(std::span<float> numbers, const BFloat16* halves, bool add) {
+/// Adds the rounded numbers to the others if `add` is true, and else replaces the others by them.
+void widen_into(std::span<float> numbers, const BFloat16* rounded, bool add) {
 #pragma omp simd
   for (std::size_t i = 0; i < numbers.size(); ++i) {
-    const auto wide = static_cast<float>(halves[i]);
+    const auto wide = static_cast<float>(rounded[i]);
     // A copy is not an addition to 0, because 0 + -0 is not -0.
     numbers[i] = add ? numbers[i] + wide : wide;
   }
@@ -138,7 +138,7 @@ std::span<Number> RingAllreduce<Number>::incoming_chunk() const {
 }
 
 /// Adds the numbers that have arrived in this step. In the second half of the steps the chunk that arrives is
-/// complete. It is then already in place, unless it travelled in halves.
+/// complete. It is then already in place, unless it travelled as bfloat16.
 template <class Number>
 void RingAllreduce<Number>::use_incoming_chunk() {
   const bool adds = adds_in_this_step();

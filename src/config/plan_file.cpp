@@ -139,7 +139,7 @@ std::string write_plan(const Plan& plan) {
       "{}\n",
       format_version, write(target.cpu), write(target.libraries), write(target.precision),
       target.blas_threads, write(target.widths), target.microbatch, target.ranks, target.nodes, target.stages,
-      plan.gemm.empty() ? "gemm: []  # no library: halves are multiplied by instructions"
+      plan.gemm.empty() ? "gemm: []  # no library: instructions multiply the 16-bit numbers"
                         : "gemm:  # of every layer: library of forward, delta, weight gradient");
   for (const model::LayerGemms& layer : plan.gemm) {
     text += fmt::format("  - [{}, {}, {}]\n", write_choice(layer.forward, gemm_backends),

@@ -11,7 +11,7 @@ namespace fcmnist::config {
 struct PlanTarget {
   std::string cpu;                    ///< the models of the processors, each named once
   std::string libraries;              ///< the libraries that multiply matrices, and their kernels
-  std::string precision = "float32";  ///< of the run, and what multiplies halves; see model::describe()
+  std::string precision = "float32";  ///< of the run, and what multiplies it: model::describe()
   int blas_threads = 1;
   std::vector<int> widths;  ///< features, units of each hidden layer, classes
   int microbatch = 1;       ///< samples that are computed at once
@@ -25,7 +25,7 @@ struct PlanTarget {
 /// How a training step is carried out on one machine: what --compile_only writes and runconfig.plan names.
 struct Plan {
   PlanTarget target;
-  /// The libraries of each layer. Empty where instructions multiply halves, because no library does then.
+  /// The libraries of each layer. Empty where instructions multiply 16-bit numbers, since no library does.
   std::vector<model::LayerGemms> gemm;
   int exchange_streams = 0;       ///< 0 on one node, because nothing is sent there
   std::vector<int> first_layers;  ///< the first layer of each stage; empty when there is one stage

@@ -12,7 +12,7 @@ namespace fcmnist::plan {
 
 // Makes the plan that --compile_only writes. It measures what is fastest on this world: the library of each
 // matrix product; with several stages, the layers of each; with several nodes, how many ranks of each send.
-// Where instructions multiply halves (kernels/half_support.hpp) there is no library to choose.
+// Where instructions multiply 16-bit numbers (kernels/half_support.hpp) there is no library to choose.
 //
 // A choice differs from the configuration only if it gains more than noise (Comparison::is_gain). Libraries
 // are chosen product by product, and then the step as a whole is compared.

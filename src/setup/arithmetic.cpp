@@ -91,7 +91,7 @@ void say_arithmetic(const Arithmetic& arithmetic, const model::MlpOptions& asked
              compute == HalfCompute::emulated ? "emulated in float32: slower than model.mixed_precision False"
                                               : fmt::format("by {}", kernels::name_of(compute)));
     if (arithmetic.half_products != kernels::name_of(compute)) {
-      log.warn("ranks multiply halves differently ({}): bits depend on which rank runs where",
+      log.warn("ranks multiply 16-bit numbers differently ({}): bits depend on which rank runs where",
                arithmetic.half_products);
     }
   } else if (asked.half_type && !asked.mixed_precision.value_or(false)) {

@@ -149,7 +149,7 @@ config::PlanTarget plan_target(const Context& context, const config::RunConfig& 
   for (const std::size_t width : model::widths_of(config.model, train_shape.features())) {
     target.widths.push_back(static_cast<int>(width));
   }
-  const std::size_t samples = std::min(train::step_batch(config, grid.replicas()), train_shape.samples);
+  const std::size_t samples = train::largest_step(config, grid.replicas(), train_shape.samples);
   target.microbatch =
       static_cast<int>(train::training_microbatches(config, grid.replicas(), grid.stages()).largest(samples));
   target.ranks = world.size();

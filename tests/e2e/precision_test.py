@@ -211,7 +211,7 @@ class InstructionSets(Mixed):
         self.assertEqual(finished.code, 0, str(finished))
         same = best == "emulated"
         self.assertEqual(self.manifest("run", "half_products"), best if same else f"emulated, {best}")
-        self.assertEqual(len(finished.lines("ranks multiply halves differently")), 0 if same else 1, str(finished))
+        self.assertEqual(len(finished.lines("ranks multiply 16-bit numbers differently")), 0 if same else 1, str(finished))
 
     def test_decide_what_nobody_has_asked_for(self):
         log = self.train_limited("run", "AVX2", *settings(model__mixed_precision=True))

@@ -49,7 +49,7 @@ TEST(SearchPlan, ChoosesALibraryForEveryProduct) {
   EXPECT_TRUE(plan.first_layers.empty());
 }
 
-/// Where instructions multiply halves there is no library to choose. Stages are placed by the times of halves.
+/// Where instructions multiply 16-bit numbers there is no library to choose. Stages are placed by their times.
 TEST(SearchPlan, OfHalvesChoosesALibraryWhereTheyAreEmulated) {
   for (const auto precision : {model::Precision::bfloat16, model::Precision::float16}) {
     config::RunConfig config = test::small_config();
