@@ -73,26 +73,38 @@ ExitCode run_prepare_data(const config::CommandLine& arguments) {
   }
 }
 
-ExitCode run_mode(const setup::Context& context, StopSignals& signals) {
+void prepare_data_on_root(const setup::Context& context) {
   const config::RunConfig& config = context.config();
-  const bool trains =
-      config.run.mode == config::Mode::train || config.run.mode == config::Mode::train_and_eval;
-  const bool is_training = trains && !context.arguments().validate_only && !context.arguments().compile_only;
-  if (is_training) return run_training(context, signals);
-  signals.let_through();
+  setup::on_root(
+      context.world(),
+      [&] { data::prepare(config.train_input, config.eval_input, config.model.num_classes, context.log()); },
+      comm::long_work_s);
+}
+
+ExitCode run_mode(const setup::Context& context, StopSignals& signals) {
   if (context.arguments().validate_only) {
+    signals.let_through();
     run_validation(context);
-  } else if (context.arguments().compile_only) {
+    return ExitCode::done;
+  }
+  if (context.arguments().compile_only) {
+    signals.let_through();
     run_compile(context);
-  } else if (config.run.mode == config::Mode::prepare_data) {  // chosen in a file
-    setup::on_root(
-        context.world(),
-        [&] {
-          data::prepare(config.train_input, config.eval_input, config.model.num_classes, context.log());
-        },
-        comm::long_work_s);
-  } else {
-    run_evaluation(context);
+    return ExitCode::done;
+  }
+  switch (context.config().run.mode) {
+    case config::Mode::train:
+    case config::Mode::train_and_eval:
+      return run_training(context, signals);
+    case config::Mode::eval:
+    case config::Mode::eval_all:
+      signals.let_through();
+      run_evaluation(context);
+      break;
+    case config::Mode::prepare_data:  // chosen in a file, so that MPI has started
+      signals.let_through();
+      prepare_data_on_root(context);
+      break;
   }
   return ExitCode::done;
 }

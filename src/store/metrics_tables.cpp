@@ -45,7 +45,7 @@ std::size_t column_length(const hdf5::Group& group, const char* name) {
 
 /// Whether files that were written before version 0.2.0 may lack a column.
 bool came_later(std::string_view column) {
-  constexpr std::string_view columns[] = {"skipped", "bubble_fraction"};
+  constexpr std::string_view columns[] = {"skipped", "bubble_fraction", "loss_scale"};
   return std::ranges::find(columns, column) != std::end(columns);
 }
 
