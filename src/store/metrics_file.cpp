@@ -119,7 +119,7 @@ MetricsImage MetricsFile::image() const {
   root.set(journal_records, journal_.newest());
   write_table(root.create_group("train"), train_);
   write_table(root.create_group("eval"), eval_, classes_);
-  return {file.bytes(), journal_.newest()};
+  return {file.image(), journal_.newest()};
 }
 
 void MetricsFile::image_is_durable(const MetricsImage& image) { journal_.cut(image.records); }
