@@ -122,6 +122,13 @@ class Metrics(unittest.TestCase):
                     if name not in ("true_class", "predicted_class"):
                         self.assertIsNone(dataset.maxshape[0], name)
 
+    def test_what_to_plot_is_said_as_in_nexus(self):
+        with h5py.File(METRICS) as file:
+            group = file[file.attrs["default"]]
+            self.assertEqual((file.attrs["NX_class"], group.attrs["NX_class"]), ("NXroot", "NXdata"))
+            self.assertEqual(list(group.attrs["axes"]), ["step"])
+            self.assertEqual(group[group.attrs["signal"]].shape, group["step"].shape)
+
     @unittest.skipIf(xarray is None, "no xarray or netCDF4")
     def test_xarray_has_step_as_coordinate(self):
         with xarray.open_dataset(METRICS, group="train", engine="netcdf4") as train:
