@@ -32,8 +32,8 @@ except ImportError as error:
         sys.exit(message)
     raise ImportError(message) from error
 
-USER_BLOCK_BYTES = 512
-FORMAT_VERSION = 1
+SEAL_BYTES = 512
+FORMAT_VERSION = 2
 SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics)\nformat_version (\d+)\nimage_bytes (\d+)\n"
                   rb"image_sha256 ([0-9a-f]{64})\n\n*")
 
@@ -57,18 +57,23 @@ class DamagedFile(Exception):
 
 
 def verify(path):
-    """Checks every byte of a file against its user block and returns its kind, "checkpoint" or "metrics"."""
+    """Checks every byte of a file against its seal and returns its kind, "checkpoint" or "metrics"."""
     with open(path, "rb") as file:
-        block = file.read(USER_BLOCK_BYTES)
-        match = SEAL.fullmatch(block)
-        if len(block) < USER_BLOCK_BYTES or not match:
-            raise DamagedFile(f"{path}: damaged in its first 512 bytes, or not a file of fcmnist_mpi")
-        kind, version, image_bytes, expected = (text.decode() for text in match.groups())
-        if not 1 <= int(version) <= FORMAT_VERSION:
-            raise DamagedFile(f"{path}: format version {version}, this program reads up to {FORMAT_VERSION}")
-        image = file.read()
+        content = file.read()
+    seal_is_first = content.startswith(b"fcmnist_mpi ")  # in version 1
+    seal = content[:SEAL_BYTES] if seal_is_first else content[-SEAL_BYTES:]
+    image = content[SEAL_BYTES:] if seal_is_first else content[:-SEAL_BYTES]
+    match = SEAL.fullmatch(seal)
+    if len(seal) < SEAL_BYTES or not match:
+        place = "first" if seal_is_first else "last"
+        raise DamagedFile(f"{path}: no intact seal in its {place} 512 bytes: damaged, cut off, or not a file of fcmnist_mpi")
+    kind, version, image_bytes, expected = (text.decode() for text in match.groups())
+    if not 1 <= int(version) <= FORMAT_VERSION:
+        raise DamagedFile(f"{path}: format version {version}, this program reads up to {FORMAT_VERSION}")
+    if (version == "1") != seal_is_first:
+        raise DamagedFile(f"{path}: damaged: a file of version {version} has its seal elsewhere")
     if len(image) != int(image_bytes):
-        raise DamagedFile(f"{path}: damaged: {len(image)} bytes behind the user block, expected {image_bytes}")
+        raise DamagedFile(f"{path}: damaged: {len(image)} bytes beside the seal, expected {image_bytes}")
     found = hashlib.sha256(image).hexdigest()
     if found != expected:
         raise DamagedFile(f"{path}: damaged: SHA-256 {found[:12]}..., expected {expected[:12]}...")

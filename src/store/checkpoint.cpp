@@ -128,7 +128,7 @@ std::vector<std::byte> checkpoint_image(const std::filesystem::path& path, const
     FCMNIST_CHECK(array.values.layout() == weights.layout(), array.name);
     write_arena(arrays.create_group(array.name), array.values);
   }
-  return file.bytes();
+  return file.image();
 }
 
 void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader& header,
@@ -140,9 +140,9 @@ void write_checkpoint(const std::filesystem::path& path, const CheckpointHeader&
 Checkpoint Checkpoint::read(const std::filesystem::path& path) {
   Checkpoint checkpoint;
   checkpoint.path_ = path;
-  checkpoint.bytes_ = read_sealed(path, FileKind::checkpoint);
+  checkpoint.image_ = read_sealed(path, FileKind::checkpoint);
   try {
-    const hdf5::Group root = hdf5::File::open(path.string(), checkpoint.bytes_).root();
+    const hdf5::Group root = hdf5::File::open(path.string(), checkpoint.image_).root();
     checkpoint.header_ = read_header(root);
     checkpoint.optimizer_arrays_ = root.group("optimizer").names();
   } catch (const StoreError& why) {
@@ -152,12 +152,12 @@ Checkpoint Checkpoint::read(const std::filesystem::path& path) {
 }
 
 void Checkpoint::load_weights(ArenaView<float> values) const {
-  const hdf5::Group root = hdf5::File::open(path_.string(), bytes_).root();
+  const hdf5::Group root = hdf5::File::open(path_.string(), image_).root();
   read_arena(root.group("model"), values, fmt::format("{}: /model", path_.string()));
 }
 
 void Checkpoint::load_optimizer(std::string_view name, ArenaView<float> values) const {
-  const hdf5::Group arrays = hdf5::File::open(path_.string(), bytes_).root().group("optimizer");
+  const hdf5::Group arrays = hdf5::File::open(path_.string(), image_).root().group("optimizer");
   if (!arrays.has(name)) {
     throw StoreError(
         fmt::format(

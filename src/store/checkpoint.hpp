@@ -101,7 +101,7 @@ class Checkpoint {
 
  private:
   std::filesystem::path path_;
-  std::vector<std::byte> bytes_;
+  std::vector<std::byte> image_;
   CheckpointHeader header_;
   std::vector<std::string> optimizer_arrays_;
 };

@@ -209,20 +209,18 @@ void Group::attach_scale(std::string_view dataset, std::string_view scale, unsig
 
 File File::create(std::string name) {
   const Handle access = in_memory_access();
-  const Handle creation = own(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "H5Pcreate", name);
-  check(H5Pset_userblock(creation.id(), user_block_bytes), "H5Pset_userblock", name);
   const std::string hdf5_name = name_in_memory(&name);
-  Handle file = own(H5Fcreate(hdf5_name.c_str(), H5F_ACC_TRUNC, creation.id(), access.id()), H5Fclose,
-                    "H5Fcreate", name);
+  Handle file =
+      own(H5Fcreate(hdf5_name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose, "H5Fcreate", name);
   return {std::move(file), std::move(name)};
 }
 
-File File::open(std::string name, std::span<const std::byte> bytes) {
+File File::open(std::string name, std::span<const std::byte> image) {
   const Handle access = in_memory_access();
   // HDF5 copies the bytes; its interface is not const.
-  check(H5Pset_file_image(access.id(), const_cast<std::byte*>(bytes.data()), bytes.size()),
+  check(H5Pset_file_image(access.id(), const_cast<std::byte*>(image.data()), image.size()),
         "H5Pset_file_image", name);
-  const std::string hdf5_name = name_in_memory(bytes.data());
+  const std::string hdf5_name = name_in_memory(image.data());
   Handle file = own(H5Fopen(hdf5_name.c_str(), H5F_ACC_RDONLY, access.id()), H5Fclose, "H5Fopen", name);
   return {std::move(file), std::move(name)};
 }
@@ -232,19 +230,17 @@ Group File::root() const {
   return {file_, std::move(root), name_, "", placed_};
 }
 
-std::vector<std::byte> File::bytes() const {
+std::vector<std::byte> File::image() const {
   check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), "H5Fflush", name_);
-  // The image that HDF5 gives begins behind the user block.
   const auto size = check(H5Fget_file_image(file_.id(), nullptr, 0), "H5Fget_file_image", name_);
-  std::vector<std::byte> bytes(user_block_bytes + size);
-  const auto got =
-      check(H5Fget_file_image(file_.id(), bytes.data() + user_block_bytes, size), "H5Fget_file_image", name_);
+  std::vector<std::byte> image(size);
+  const auto got = check(H5Fget_file_image(file_.id(), image.data(), size), "H5Fget_file_image", name_);
   FCMNIST_CHECK(got == size, fmt::format("{}: {} of {} bytes", name_, got, size));
   for (const Placed& placed : *placed_) {
-    FCMNIST_CHECK(placed.offset + placed.numbers.size() <= bytes.size(), fmt::format("{}", placed.offset));
-    std::ranges::copy(placed.numbers, bytes.data() + placed.offset);
+    FCMNIST_CHECK(placed.offset + placed.numbers.size() <= image.size(), fmt::format("{}", placed.offset));
+    std::ranges::copy(placed.numbers, image.data() + placed.offset);
   }
-  return bytes;
+  return image;
 }
 
 }  // namespace fcmnist::store::hdf5

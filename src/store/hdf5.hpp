@@ -56,9 +56,9 @@ class Handle {
   std::shared_ptr<const Owner> owner_;
 };
 
-/// Numbers whose place in the file is fixed and that File::bytes() copies there.
+/// Numbers whose place in the file is fixed and that File::image() copies there.
 struct Placed {
-  std::size_t offset;  ///< byte in the file, user block included
+  std::size_t offset;  ///< byte in the file
   std::span<const std::byte> numbers;
 };
 using PlacedList = std::shared_ptr<std::vector<Placed>>;
@@ -82,7 +82,7 @@ class Group {
     write_dataset(name, type_of<T>(), shape, data, 0);
   }
   /// Writes a large dataset of a new file without the copies that HDF5 would make: HDF5 makes room for it,
-  /// and File::bytes() copies the numbers there. They must stay until then.
+  /// and File::image() copies the numbers there. They must stay until then.
   template <class T>
   void place(std::string_view name, const Shape& shape, std::span<const T> numbers) const {
     place_dataset(name, type_of<T>(), shape, std::as_bytes(numbers));
@@ -128,20 +128,17 @@ class Group {
   PlacedList placed_;
 };
 
-/// Size of the "user block", which HDF5 leaves to us at the start of a file. It is a power of two from 512.
-inline constexpr std::size_t user_block_bytes = 512;
-
 /// A file in memory. `name` is used in messages.
 class File {
  public:
-  /// Makes a new file with a user block, in the old format, which HDF5 1.8 and later read.
+  /// Makes a new file in the old format, which HDF5 1.8 and later read.
   static File create(std::string name);
-  /// Opens a copy of `bytes`, which are a whole file, user block included.
-  static File open(std::string name, std::span<const std::byte> bytes);
+  /// Opens a copy of `image`, the HDF5 data of a whole file.
+  static File open(std::string name, std::span<const std::byte> image);
 
   [[nodiscard]] Group root() const;
-  /// The whole file: a user block of zeros and the HDF5 image. The same content gives the same bytes.
-  [[nodiscard]] std::vector<std::byte> bytes() const;
+  /// The HDF5 data of the whole file. The same content gives the same bytes.
+  [[nodiscard]] std::vector<std::byte> image() const;
 
  private:
   File(Handle file, std::string name) : file_(std::move(file)), name_(std::move(name)) {}

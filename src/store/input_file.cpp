@@ -33,10 +33,11 @@ InputFile::InputFile(const std::filesystem::path& path)
   size_ = regular_ ? status.st_size : 0;
 }
 
-std::size_t InputFile::read(std::span<std::byte> out) {
+std::size_t InputFile::read_at(std::size_t offset, std::span<std::byte> out) {
   std::size_t got = 0;
   while (got < out.size()) {
-    const ssize_t n = ::read(file_.get(), out.data() + got, out.size() - got);
+    const ssize_t n =
+        ::pread(file_.get(), out.data() + got, out.size() - got, static_cast<off_t>(offset + got));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail("read", path_, errno);
     if (n == 0) break;

@@ -8,7 +8,7 @@
 
 namespace fcmnist::store {
 
-/// A file that is read from its beginning. Every failure is a StoreError that names the file. Internal to
+/// A file that is read. Every failure is a StoreError that names the file. Internal to
 /// `store`.
 class InputFile {
  public:
@@ -18,8 +18,8 @@ class InputFile {
   [[nodiscard]] bool regular() const { return regular_; }
   [[nodiscard]] std::size_t size() const { return size_; }
 
-  /// Fills `out` from the current position. Returns how many bytes there were.
-  std::size_t read(std::span<std::byte> out);
+  /// Fills `out` from this byte of the file on. Returns how many bytes there were.
+  std::size_t read_at(std::size_t offset, std::span<std::byte> out);
 
  private:
   std::filesystem::path path_;

@@ -117,9 +117,11 @@ MetricsImage MetricsFile::image() const {
   const hdf5::Group root = file.root();
   write_root_attributes(root, FileKind::metrics, config_yaml_, manifest_);
   root.set(journal_records, journal_.newest());
+  root.set("NX_class", std::string("NXroot"));
+  root.set("default", std::string("train"));
   write_table(root.create_group("train"), train_);
   write_table(root.create_group("eval"), eval_, classes_);
-  return {file.bytes(), journal_.newest()};
+  return {file.image(), journal_.newest()};
 }
 
 void MetricsFile::image_is_durable(const MetricsImage& image) { journal_.cut(image.records); }

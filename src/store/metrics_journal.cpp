@@ -28,7 +28,7 @@ std::vector<std::byte> read_whole(const fs::path& path) {
                      "move it away; the journal of the metrics stands there");
   }
   std::vector<std::byte> bytes(file.size());
-  bytes.resize(file.read(bytes));
+  bytes.resize(file.read_at(0, bytes));
   return bytes;
 }
 

@@ -47,7 +47,7 @@ template <class Visit>
 void for_each_column(const TrainRow*, Visit visit) {
   visit("step", &TrainRow::step, "1", "optimizer steps done");
   visit("epoch", &TrainRow::epoch, "1", "epoch of the step, from 0");
-  visit("loss", &TrainRow::loss, "nat", "cross-entropy, mean over the samples of the global batch");
+  visit("loss", &TrainRow::loss, "1", "cross-entropy in nats, mean over the samples of the global batch");
   visit("accuracy", &TrainRow::accuracy, "1",
         "fraction of the samples of the global batch classified correctly");
   visit("learning_rate", &TrainRow::learning_rate, "1", "learning rate of the step");
@@ -73,7 +73,7 @@ template <class Visit>
 void for_each_column(const EvalRow*, Visit visit) {
   visit("step", &EvalRow::step, "1", "optimizer steps done");
   visit("epoch", &EvalRow::epoch, "1", "epoch at the evaluation, from 0");
-  visit("loss", &EvalRow::loss, "nat", "cross-entropy, mean over the evaluated samples");
+  visit("loss", &EvalRow::loss, "1", "cross-entropy in nats, mean over the evaluated samples");
   visit("accuracy", &EvalRow::accuracy, "1", "fraction of the evaluated samples classified correctly");
   visit("elapsed_s", &EvalRow::elapsed_s, "s", "time since the start of training");
 }

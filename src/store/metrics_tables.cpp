@@ -20,6 +20,13 @@ void label(const hdf5::Group& group, const char* dataset, const char* units, con
   group.set_on(dataset, "long_name", std::string(long_name));
 }
 
+/// Lets programs that know NeXus (silx, h5web) plot the loss over the steps when they open the file.
+void set_default_plot(const hdf5::Group& group) {
+  group.set("NX_class", std::string("NXdata"));
+  group.set("signal", std::string("loss"));
+  group.set("axes", std::vector<std::string>{"step"});
+}
+
 /// `step` becomes the coordinate of the other columns, so that xarray and ncview index by it.
 template <class Row>
 void write_columns(const hdf5::Group& group, const std::vector<Row>& rows) {
@@ -107,6 +114,10 @@ void write_confusion(const hdf5::Group& group, const std::vector<EvalRow>& rows,
   for (const EvalRow& row : rows) all.insert(all.end(), row.confusion.begin(), row.confusion.end());
   group.write_extendible("confusion", {rows.size(), classes, classes}, all.data(), /*chunk_rows=*/8);
   label(group, "confusion", "1", "number of evaluated samples by true and predicted class");
+  group.set_on(
+      "confusion", "axis_order",
+      std::string("evaluation, true class, predicted class; column-major programs (MATLAB, Julia, R, "
+                  "Fortran) see the axes in reverse"));
   group.attach_scale("confusion", "step", 0);
   group.attach_scale("confusion", "true_class", 1);
   group.attach_scale("confusion", "predicted_class", 2);
@@ -125,11 +136,13 @@ void read_confusion(const hdf5::Group& group, std::vector<EvalRow>& rows, std::s
 }  // namespace
 
 void write_table(const hdf5::Group& group, const std::vector<TrainRow>& rows) {
+  set_default_plot(group);
   write_columns(group, rows);
   write_stages(group, rows);
 }
 
 void write_table(const hdf5::Group& group, const std::vector<EvalRow>& rows, std::size_t classes) {
+  set_default_plot(group);
   write_columns(group, rows);
   write_confusion(group, rows, classes);
 }

@@ -9,8 +9,8 @@ namespace fcmnist::store {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> format_attributes = {"format", "format_version", "config_yaml",
-                                                               journal_records};
+constexpr std::array<std::string_view, 6> format_attributes = {
+    "format", "format_version", "config_yaml", journal_records, "NX_class", "default"};
 
 constexpr std::size_t longest_list = 4000;
 

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "core/digest.hpp"
-#include "store/hdf5.hpp"
+#include "core/error.hpp"
 #include "store/input_file.hpp"
 #include "store/write_file.hpp"
 
@@ -19,46 +19,64 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using hdf5::user_block_bytes;
-
 constexpr std::string_view program = "fcmnist_mpi ";
 constexpr std::string_view hdf5_signature = "\x89HDF\r\n\x1a\n";
 
 std::string_view name_of(FileKind kind) { return kind == FileKind::checkpoint ? "checkpoint" : "metrics"; }
 
-/// The text of the user block, padded with line feeds. For given values there is exactly one valid text, so
-/// that any changed byte of the block is found.
+/// For given values there is exactly one valid text, so that any changed byte of a seal is found.
 std::string seal_text(std::string_view kind, int version, std::size_t image_bytes,
                       std::string_view image_sha256) {
   std::string text = fmt::format("{}{}\nformat_version {}\nimage_bytes {}\nimage_sha256 {}\n", program, kind,
                                  version, image_bytes, image_sha256);
-  text.resize(user_block_bytes, '\n');
+  text.resize(seal_bytes, '\n');
   return text;
-}
-
-std::string_view as_text(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-/// Refuses a file that is not one of ours, before a large foreign file is read.
-void check_origin(const fs::path& path, std::string_view block) {
-  if (block.empty()) throw UnusableFileError(fmt::format("{}: the file is empty", path.string()));
-  if (block.starts_with(program)) return;
-  if (block.starts_with(hdf5_signature)) {
-    throw UnusableFileError(
-        fmt::format("{}: an HDF5 file, but not written by fcmnist_mpi (or saved again by another program)",
-                    path.string()),
-        "give the file that the run wrote; copies made by cp, rsync or scp are fine");
-  }
-  const bool zeros = std::all_of(block.begin(), block.end(), [](char c) { return c == '\0'; });
-  throw UnusableFileError(fmt::format(
-      "{}: not a file of fcmnist_mpi: it begins with {}", path.string(),
-      zeros ? "zeros, expected the text \"fcmnist_mpi\"" : "other bytes than the text \"fcmnist_mpi\""));
 }
 
 [[noreturn]] void damaged(const fs::path& path, std::string_view how) {
   throw UnusableFileError(fmt::format("{}: the file is damaged: {}", path.string(), how),
                           "if it was copied here, copy it again; of checkpoints, an older one will do");
+}
+
+[[noreturn]] void foreign(const fs::path& path, std::string_view how) {
+  throw UnusableFileError(fmt::format("{}: not a file of fcmnist_mpi: {}", path.string(), how),
+                          "give the file that the run wrote; copies made by cp, rsync or scp are fine");
+}
+
+/// Up to `length` bytes from `offset` on.
+std::string text_at(InputFile& file, std::size_t offset, std::size_t length) {
+  std::string text(length, '\0');
+  text.resize(file.read_at(offset, std::as_writable_bytes(std::span(text))));
+  return text;
+}
+
+/// Where the image and its seal lie.
+struct Parts {
+  std::size_t image_begin;
+  std::string seal;
+  const char* seal_place;
+};
+
+/// Tells the versions apart by the first bytes, and refuses a file that is not one of ours before it is read.
+Parts find_parts(const fs::path& path, InputFile& file) {
+  const std::string first = text_at(file, 0, seal_bytes);
+  if (first.empty()) throw UnusableFileError(fmt::format("{}: the file is empty", path.string()));
+  if (first.starts_with(program)) {  // version 1
+    if (first.size() < seal_bytes) damaged(path, fmt::format("cut off after {} bytes", first.size()));
+    return {seal_bytes, first, "first"};
+  }
+  if (!first.starts_with(hdf5_signature)) {
+    const bool zeros = std::ranges::all_of(first, [](char c) { return c == '\0'; });
+    foreign(path, zeros ? "it begins with zeros, expected HDF5's signature"
+                        : "it begins with other bytes than HDF5's signature");
+  }
+  const std::size_t end = file.size() < seal_bytes ? 0 : file.size() - seal_bytes;
+  std::string last = text_at(file, end, seal_bytes);
+  if (!last.starts_with(program)) {
+    foreign(path,
+            "an HDF5 file without its seal at the end: cut off, changed, or written by another program");
+  }
+  return {0, std::move(last), "last"};
 }
 
 struct Seal {
@@ -68,26 +86,30 @@ struct Seal {
   std::string image_sha256;
 };
 
-Seal parse_seal(const fs::path& path, std::string_view block) {
+Seal parse_seal(const fs::path& path, const Parts& parts) {
   char kind[16] = "", sha256[65] = "";
   Seal seal;
-  const std::string text(block);
-  const int fields =
-      std::sscanf(text.c_str(), "fcmnist_mpi %15s format_version %9d image_bytes %18zu image_sha256 %64s",
-                  kind, &seal.version, &seal.image_bytes, sha256);
+  const int fields = std::sscanf(parts.seal.c_str(),
+                                 "fcmnist_mpi %15s format_version %9d image_bytes %18zu image_sha256 %64s",
+                                 kind, &seal.version, &seal.image_bytes, sha256);
   seal.kind = kind;
   seal.image_sha256 = sha256;
-  if (fields != 4 || block != seal_text(seal.kind, seal.version, seal.image_bytes, seal.image_sha256)) {
-    damaged(path, "its first 512 bytes are not as they were written");
+  const bool is_intact =
+      fields == 4 && parts.seal == seal_text(seal.kind, seal.version, seal.image_bytes, seal.image_sha256);
+  if (!is_intact) {
+    damaged(path, fmt::format("its {} {} bytes are not as they were written", parts.seal_place, seal_bytes));
   }
   return seal;
 }
 
-void check_meaning(const fs::path& path, const Seal& seal, FileKind kind) {
+void check_meaning(const fs::path& path, const Seal& seal, const Parts& parts, FileKind kind) {
   if (seal.version > format_version || seal.version < 1) {
     throw UnusableFileError(fmt::format("{}: format version {}, expected at most {}", path.string(),
                                         seal.version, format_version),
                             "it was written by a newer fcmnist_mpi: use that one");
+  }
+  if ((seal.version == 1) != (parts.image_begin > 0)) {
+    damaged(path, fmt::format("a file of version {} has its seal elsewhere", seal.version));
   }
   if (seal.kind != name_of(kind)) {
     throw UnusableFileError(
@@ -98,13 +120,14 @@ void check_meaning(const fs::path& path, const Seal& seal, FileKind kind) {
 
 }  // namespace
 
-void write_sealed(const fs::path& path, FileKind kind, std::span<std::byte> bytes) {
-  FCMNIST_CHECK(bytes.size() > user_block_bytes, fmt::format("{} bytes", bytes.size()));
-  const auto image = bytes.subspan(user_block_bytes);
-  const std::string text = seal_text(name_of(kind), format_version, image.size(), sha256_hex(image));
-  FCMNIST_CHECK(text.size() == user_block_bytes, text);
-  std::memcpy(bytes.data(), text.data(), text.size());
-  write_atomically(path, bytes);
+std::string seal_of(FileKind kind, int version, std::span<const std::byte> image) {
+  std::string text = seal_text(name_of(kind), version, image.size(), sha256_hex(image));
+  FCMNIST_CHECK(text.size() == seal_bytes, text);
+  return text;
+}
+
+void write_sealed(const fs::path& path, FileKind kind, std::span<const std::byte> image) {
+  write_atomically(path, image, seal_of(kind, format_version, image));
 }
 
 std::vector<std::byte> read_sealed(const fs::path& path, FileKind kind) {
@@ -114,25 +137,21 @@ std::vector<std::byte> read_sealed(const fs::path& path, FileKind kind) {
         fmt::format("{}: found a directory or a device, expected a {} file", path.string(), name_of(kind)),
         "name the file itself, for example model_dir/checkpoint_1000.h5");
   }
-  std::vector<std::byte> bytes(user_block_bytes);
-  bytes.resize(file.read(bytes));
-  check_origin(path, as_text(bytes));
-  if (bytes.size() < user_block_bytes) damaged(path, fmt::format("cut off after {} bytes", bytes.size()));
-  const Seal seal = parse_seal(path, as_text(bytes));
-  check_meaning(path, seal, kind);
-  if (file.size() != user_block_bytes + seal.image_bytes) {
-    damaged(path,
-            fmt::format("found {} bytes, expected {}", file.size(), user_block_bytes + seal.image_bytes));
+  const Parts parts = find_parts(path, file);
+  const Seal seal = parse_seal(path, parts);
+  check_meaning(path, seal, parts, kind);
+  if (file.size() != seal_bytes + seal.image_bytes) {
+    damaged(path, fmt::format("found {} bytes, expected {}", file.size(), seal_bytes + seal.image_bytes));
   }
-  bytes.resize(file.size());
-  const auto image = std::span(bytes).subspan(user_block_bytes);
-  if (file.read(image) != image.size()) damaged(path, "it became shorter while it was read");
+  std::vector<std::byte> image(seal.image_bytes);
+  if (file.read_at(parts.image_begin, image) != image.size())
+    damaged(path, "it became shorter while it was read");
   const std::string found = sha256_hex(image);
   if (found != seal.image_sha256) {
     damaged(path, fmt::format("found SHA-256 {}..., expected {}...", found.substr(0, 12),
                               seal.image_sha256.substr(0, 12)));
   }
-  return bytes;
+  return image;
 }
 
 }  // namespace fcmnist::store

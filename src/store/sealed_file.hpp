@@ -20,17 +20,21 @@ struct UnusableFileError : StoreError {
 enum class FileKind { checkpoint, metrics };
 
 /// The version of both formats that this program writes, and the newest that it reads. See FORMAT.md.
-inline constexpr int format_version = 1;
+inline constexpr int format_version = 2;
 
-/// Seals a file and writes it with write_atomically(). The seal is the text in the user block (see
-/// FORMAT.md): kind, version, length and SHA-256 of the HDF5 image behind it. It covers every byte, whereas
-/// HDF5's own checksums do not cover its metadata. Any thread may call this, since it uses neither HDF5 nor
-/// MPI. Throws StoreError; an old file is then untouched.
-///   bytes    user block (512 bytes, overwritten) and HDF5 image
-void write_sealed(const std::filesystem::path& path, FileKind kind, std::span<std::byte> bytes);
+/// Length of a seal: text, filled up with line feeds.
+inline constexpr std::size_t seal_bytes = 512;
 
-/// Reads a whole file and verifies its seal. Throws UnusableFileError if it is not an intact file of this
-/// kind, StoreError if it cannot be read.
+/// The seal of an HDF5 image: kind, version, length and SHA-256 of the image (see FORMAT.md). It covers every
+/// byte, whereas HDF5's own checksums do not cover its metadata.
+std::string seal_of(FileKind kind, int version, std::span<const std::byte> image);
+
+/// Writes an HDF5 image and behind it its seal, durably and as a whole (see AtomicFile::commit). Any thread
+/// may call this, since it uses neither HDF5 nor MPI. Throws StoreError; an old file is then untouched.
+void write_sealed(const std::filesystem::path& path, FileKind kind, std::span<const std::byte> image);
+
+/// Reads the HDF5 image of a file and verifies its seal. In files of version 1 the seal stands before the
+/// image. Throws UnusableFileError if it is not an intact file of this kind, StoreError if it cannot be read.
 std::vector<std::byte> read_sealed(const std::filesystem::path& path, FileKind kind);
 
 }  // namespace fcmnist::store

@@ -27,9 +27,10 @@ bool is_of_the_run(std::string_view final_name) {
 
 }  // namespace
 
-void write_atomically(const fs::path& path, std::span<const std::byte> bytes) {
+void write_atomically(const fs::path& path, std::span<const std::byte> bytes, std::string_view text_behind) {
   AtomicFile file(path, &throw_write_error);
   file.write(bytes);
+  file.write(std::as_bytes(std::span(text_behind)));
   file.commit();
 }
 

@@ -12,7 +12,8 @@
 namespace fcmnist::store {
 
 /// Replaces a file as a whole and waits until it is on the disk (see AtomicFile::commit).
-void write_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void write_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes,
+                      std::string_view text_behind = {});
 void write_atomically(const std::filesystem::path& path, std::string_view text);
 
 /// Replaces a file as a whole without waiting for the disk (see AtomicFile::commit_without_sync).

@@ -409,15 +409,15 @@ class Storage(BadInput):
             given("empty checkpoint", write("given.h5", b""), "given.h5: the file is empty"),
             given("text as checkpoint", write("given.h5", "hello\n"), "given.h5: not a file of fcmnist_mpi"),
             given("zeros as checkpoint", write("given.h5", bytes(4096)), "begins with zeros"),
-            given("foreign HDF5 as checkpoint", foreign("given.h5"), "an HDF5 file, but not written by fcmnist_mpi"),
+            given("foreign HDF5 as checkpoint", foreign("given.h5"), "an HDF5 file without its seal at the end"),
             given("metrics as checkpoint", lambda work: shutil.copy(work / "run/metrics.h5", work / "given.h5"),
                   "found a metrics file, expected a checkpoint file"),
             given("directory as checkpoint", directory("given.h5"), "found a directory"),
-            given("cut checkpoint", copied(lambda content: content[:-100]), "given.h5: the file is damaged", "expected"),
+            given("cut checkpoint", copied(lambda content: content[:-100]), "given.h5: not a file of fcmnist_mpi", "cut off"),
             given("a changed byte", copied(lambda content: patched(content, 3000, bytes([content[3000] ^ 1]))),
                   "given.h5: the file is damaged: found SHA-256"),
-            given("checkpoint of later", copied(lambda content: content.replace(b"version 1\n", b"version 9\n", 1)),
-                  "format version 9, expected at most 1", "HINT"),
+            given("checkpoint of later", copied(lambda content: content.replace(b"version 2\n", b"version 9\n", 1)),
+                  "format version 9, expected at most 2", "HINT"),
             given("checkpoint of another network", copied(bytes), "given.h5: /model", "fc_layers.0.weight", "expected",
                   more=["model.hidden_sizes=[7]"]),
             Case("all checkpoints damaged", go_on, STORAGE, ["none of its 2 checkpoints is intact", "HINT: --restart"],
@@ -444,7 +444,7 @@ class Storage(BadInput):
             file["data"] = [1, 2, 3]
         content = metrics.read_bytes()
         finished = self.run_to_end("-o", self.template, "--max_steps", 9, ranks=4)
-        self.assertTrue(any("not written by fcmnist_mpi" in line for line in finished.lines("warning:")), str(finished))
+        self.assertTrue(any("not a file of fcmnist_mpi" in line for line in finished.lines("warning:")), str(finished))
         self.assertEqual((self.template / "metrics.h5.damaged-1").read_bytes(), content)
 
     def test_places_that_cannot_be_written(self):

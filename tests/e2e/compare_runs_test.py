@@ -9,7 +9,7 @@ from support import runs  # noqa: E402 (exits with 77 when a module is missing)
 from support.runs import h5py, np, settings  # noqa: E402
 
 SCRIPT = runs.SOURCE / "scripts/compare_runs.py"
-USER_BLOCK = "fcmnist_mpi {}\nformat_version 1\nimage_bytes {}\nimage_sha256 {}\n"
+SEAL = "fcmnist_mpi {}\nformat_version 2\nimage_bytes {}\nimage_sha256 {}\n"
 
 
 def change(path, dataset, function):
@@ -19,9 +19,9 @@ def change(path, dataset, function):
         array = file[dataset][...]
         function(array)
         file[dataset][...] = array
-    image = path.read_bytes()[512:]
-    block = USER_BLOCK.format(kind, len(image), hashlib.sha256(image).hexdigest())
-    path.write_bytes(block.encode().ljust(512, b"\n") + image)
+    image = path.read_bytes()  # HDF5 cuts off what stands behind its data
+    seal = SEAL.format(kind, len(image), hashlib.sha256(image).hexdigest())
+    path.write_bytes(image + seal.encode().ljust(512, b"\n"))
 
 
 def put(index, value):

@@ -61,14 +61,12 @@ bool read_everything(const std::filesystem::path& path) {
   return true;
 }
 
-/// Fills the user block with the seal of FORMAT.md.
-void seal(std::span<std::byte> bytes) {
-  const auto image = bytes.subspan(hdf5::user_block_bytes);
-  std::string text =
-      fmt::format("fcmnist_mpi checkpoint\nformat_version {}\nimage_bytes {}\nimage_sha256 {}\n",
-                  format_version, image.size(), sha256_hex(image));
-  text.resize(hdf5::user_block_bytes, '\n');
-  std::memcpy(bytes.data(), text.data(), text.size());
+/// Writes the seal of FORMAT.md over the one of a file of this version.
+void seal(std::span<std::byte> bytes, int version) {
+  const std::size_t image_bytes = bytes.size() - seal_bytes;
+  const auto image = bytes.subspan(version == 1 ? seal_bytes : 0, image_bytes);
+  const std::string text = seal_of(FileKind::checkpoint, version, image);
+  std::memcpy(bytes.data() + (version == 1 ? 0 : image_bytes), text.data(), text.size());
 }
 
 /// A file that is accepted is sealed as FORMAT.md says.
@@ -76,7 +74,7 @@ void read_file(Bytes input) {
   if (!read_everything(fuzz::MemoryFile(input).path())) return;
   const auto bytes = std::as_bytes(input);
   std::vector<std::byte> sealed(bytes.begin(), bytes.end());
-  seal(sealed);
+  seal(sealed, fuzz::as_text(input).starts_with("fcmnist_mpi ") ? 1 : format_version);
   FCMNIST_CHECK(std::ranges::equal(sealed, bytes), "a damaged file was accepted");
 }
 
@@ -196,8 +194,9 @@ std::vector<std::byte> cook(Recipe recipe) {
     const hdf5::Group momentum = make_group(make_group(root, "optimizer", recipe), "momentum_buffer", recipe);
     for (const Slot& slot : layout.slots()) write_array(momentum, slot, recipe);
   }
-  std::vector<std::byte> bytes = file.bytes();
-  seal(bytes);
+  std::vector<std::byte> bytes = file.image();
+  bytes.resize(bytes.size() + seal_bytes);
+  seal(bytes, format_version);
   return bytes;
 }
 
@@ -220,7 +219,8 @@ void read_cooked(Bytes input) {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace fcmnist::store;
   const Bytes input(data, size);
-  const bool is_file = fcmnist::fuzz::as_text(input).starts_with("fcmnist_mpi ");
+  const auto text = fcmnist::fuzz::as_text(input);
+  const bool is_file = text.starts_with("fcmnist_mpi ") || text.starts_with("\x89HDF");
   is_file ? read_file(input) : read_cooked(input);
   return 0;
 }

@@ -117,8 +117,7 @@ template <class Fill>
 void write_sealed_hdf5(const std::filesystem::path& path, Fill fill_root) {
   const hdf5::File file = hdf5::File::create(path.string());
   fill_root(file.root());
-  std::vector<std::byte> bytes = file.bytes();
-  write_sealed(path, FileKind::checkpoint, bytes);
+  write_sealed(path, FileKind::checkpoint, file.image());
 }
 
 void write_minimal(const hdf5::Group& root) {

@@ -37,12 +37,12 @@ struct Corruption : testing::Test {
     write_checkpoint(path, example_header(), weights.view(),
                      std::vector<OptimizerArray>{{"momentum_buffer", momentum.view()}});
     good = content(path);
-    const std::size_t block = hdf5::user_block_bytes;
+    const std::size_t seal = good.size() - seal_bytes;
     const std::size_t attributes = position("labels_sha256"), arrays = position_of(weights);
-    regions = {{"user block", 0, block},
-               {"seal text", 0, good.find("\n\n")},
-               {"superblock", block, block + 96},
-               {"HDF5 image", block + 96, good.size()},
+    regions = {{"seal", seal, good.size()},
+               {"seal text", seal, good.find("\n\n", seal)},
+               {"superblock", 0, 96},
+               {"HDF5 image", 96, seal},
                {"attributes", attributes, attributes + 200},
                {"weights", arrays, arrays + layout.slots().front().count() * sizeof(float)},
                {"last byte", good.size() - 1, good.size()}};
@@ -144,15 +144,15 @@ TEST_F(Corruption, WrongFiles) {
   expect_refused(content(directory / "metrics.journal"), "a journal");
   metrics.write();
   expect_refused(content(directory / "metrics.h5"), "a metrics file");
-  expect_refused(good.substr(hdf5::user_block_bytes), "another HDF5 file");
-  const std::vector<std::byte> other = hdf5::File::create("other").bytes();
+  expect_refused(good.substr(0, good.size() - seal_bytes), "another HDF5 file");
+  const std::vector<std::byte> other = hdf5::File::create("other").image();
   expect_refused(std::string(reinterpret_cast<const char*>(other.data()), other.size()), "a file not sealed");
   expect_refused("train_input:\n  batch_size: 128\n", "text");
   expect_refused("\x1f\x8b\x08" + good, "gzip");
   expect_refused(std::string(good.size(), '\0'), "zeros");
   expect_refused(std::string(good.size(), '\xff'), "ones");
   std::string metrics_by_name = good;
-  metrics_by_name.replace(12, 10, "metrics\n\n\n");
+  metrics_by_name.replace(good.size() - seal_bytes + 12, 10, "metrics\n\n\n");
   expect_refused(metrics_by_name, "another kind by its text");
 }
 

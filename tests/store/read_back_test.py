@@ -49,7 +49,7 @@ def tearDownModule():
 class Checkpoint(unittest.TestCase):
     def test_h5py_finds_pytorchs_names_and_shapes(self):
         with h5py.File(CHECKPOINT) as file:
-            self.assertEqual(file.userblock_size, 512)
+            self.assertEqual(file.userblock_size, 0)
             shapes = {name: dataset.shape for name, dataset in file["model"].items()}
             types = {dataset.dtype for dataset in file["model"].values()}
             self.assertEqual(set(file["optimizer/momentum_buffer"]), set(shapes))
@@ -76,7 +76,7 @@ class Checkpoint(unittest.TestCase):
         self.assertEqual(fcmnist_files.evaluation(CHECKPOINT), {"loss": 0.0625, "accuracy": 0.9857})
         manifest = fcmnist_files.manifest(CHECKPOINT)
         self.assertEqual(manifest["format"], "fcmnist_mpi checkpoint")
-        self.assertEqual(manifest["format_version"], 1)
+        self.assertEqual(manifest["format_version"], 2)
         self.assertEqual(manifest["ranks"], 8)
         self.assertEqual(manifest["start_unix_s"], 1700000000.5)
         self.assertEqual(manifest["host_names"], ["node01", "node02"])
@@ -121,6 +121,13 @@ class Metrics(unittest.TestCase):
                     self.assertTrue(dataset.attrs["long_name"], name)
                     if name not in ("true_class", "predicted_class"):
                         self.assertIsNone(dataset.maxshape[0], name)
+
+    def test_what_to_plot_is_said_as_in_nexus(self):
+        with h5py.File(METRICS) as file:
+            group = file[file.attrs["default"]]
+            self.assertEqual((file.attrs["NX_class"], group.attrs["NX_class"]), ("NXroot", "NXdata"))
+            self.assertEqual(list(group.attrs["axes"]), ["step"])
+            self.assertEqual(group[group.attrs["signal"]].shape, group["step"].shape)
 
     @unittest.skipIf(xarray is None, "no xarray or netCDF4")
     def test_xarray_has_step_as_coordinate(self):
@@ -216,11 +223,26 @@ class Verification(unittest.TestCase):
         self.assertEqual(fcmnist_files.verify(CHECKPOINT), "checkpoint")
         self.assertEqual(fcmnist_files.verify(METRICS), "metrics")
 
+    def test_files_of_version_1_have_the_seal_in_front(self):
+        with open(METRICS, "rb") as file:
+            good = file.read()
+        old = good[-512:].replace(b"format_version 2", b"format_version 1") + good[:-512]
+        path = os.path.join(DIRECTORY, "version_1.h5")
+        for content, is_intact in ((old, True), (old[:600] + b"x" + old[601:], False), (b"f" + old[2:], False)):
+            with open(path, "wb") as file:
+                file.write(content)
+            if is_intact:
+                self.assertEqual(fcmnist_files.verify(path), "metrics")
+                self.assertEqual(len(fcmnist_files.tables(path)["eval"]["step"]), 3)
+            else:
+                with self.assertRaises(fcmnist_files.DamagedFile):
+                    fcmnist_files.verify(path)
+
     def test_damage_anywhere_is_found(self):
         with open(METRICS, "rb") as file:
             good = file.read()
         path = os.path.join(DIRECTORY, "damaged.h5")
-        for at in [*range(0, 512, 7), 512, 513, len(good) // 2, len(good) - 1]:
+        for at in [0, 1, len(good) // 2, len(good) - 513, *range(len(good) - 512, len(good), 7), len(good) - 1]:
             with open(path, "wb") as file:
                 file.write(good[:at] + bytes([good[at] ^ 4]) + good[at + 1:])
             with self.assertRaises(fcmnist_files.DamagedFile, msg=f"byte {at}"):

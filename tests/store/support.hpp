@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "core/log.hpp"
 #include "store/checkpoint.hpp"
 #include "store/metrics_file.hpp"
+#include "store/sealed_file.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace fcmnist::store {
@@ -26,6 +28,12 @@ inline std::string content(const std::filesystem::path& path) {
 
 inline void put(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
+}
+
+/// A checkpoint as releases before 0.3 wrote it: the seal stands before the image.
+inline std::string version_1(const std::string& checkpoint) {
+  const std::string image = checkpoint.substr(0, checkpoint.size() - seal_bytes);
+  return seal_of(FileKind::checkpoint, 1, std::as_bytes(std::span(image))) + image;
 }
 
 inline std::vector<std::string> names_in(const std::filesystem::path& directory) {
