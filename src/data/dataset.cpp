@@ -24,14 +24,23 @@ void check_same_count(const DatasetFiles& files, const IdxFile& images, const Id
                    "the two files are not of the same split or not of the same set");
 }
 
+std::string hint_for_labels(std::span<const std::uint8_t> labels, int num_classes) {
+  const auto [least, most] = std::ranges::minmax(labels);
+  const std::string offset =
+      least > 0 ? fmt::format(", or subtract {} from each label and set it to {}", least, most - least + 1)
+                : "";
+  return fmt::format(
+      "model.num_classes is {}; the labels of this file are {} to {}: set model.num_classes {}{}",
+      num_classes, least, most, most + 1, offset);
+}
+
 void check_labels(const DatasetFiles& files, std::span<const std::uint8_t> labels, int num_classes) {
   const auto bad =
       std::find_if(labels.begin(), labels.end(), [&](int label) { return label >= num_classes; });
   if (bad == labels.end()) return;
   throw file_error(files.labels, fmt::format("label of sample {}", bad - labels.begin()),
                    std::to_string(*bad), fmt::format("0 to {}", num_classes - 1),
-                   fmt::format("model.num_classes is {}; the largest label in this file is {}", num_classes,
-                               *std::max_element(labels.begin(), labels.end())));
+                   hint_for_labels(labels, num_classes));
 }
 
 }  // namespace
@@ -54,8 +63,8 @@ DatasetShape read_shape(const DatasetFiles& files) {
   return shape_of(images);
 }
 
-void read_samples(const DatasetFiles& files, const DatasetShape& shape, int num_classes,
-                  std::span<std::uint8_t> images, std::span<std::uint8_t> labels) {
+FileDigests read_samples(const DatasetFiles& files, const DatasetShape& shape, int num_classes,
+                         std::span<std::uint8_t> images, std::span<std::uint8_t> labels) {
   FCMNIST_CHECK(images.size() == shape.image_bytes() && labels.size() == shape.samples,
                 fmt::format("{} bytes, {} labels, {} samples", images.size(), labels.size(), shape.samples));
   FCMNIST_CHECK(1 <= num_classes && num_classes <= 256, std::to_string(num_classes));
@@ -70,6 +79,7 @@ void read_samples(const DatasetFiles& files, const DatasetShape& shape, int num_
   image_file.read_body(images);
   label_file.read_body(labels);
   check_labels(files, labels, num_classes);
+  return {image_file.sha256(images), label_file.sha256(labels)};
 }
 
 }  // namespace fcmnist::data

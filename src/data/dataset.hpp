@@ -39,6 +39,14 @@ struct Dataset {
 Dataset make_dataset(const DatasetShape& shape, int num_classes, std::span<const std::uint8_t> images,
                      std::span<const std::uint8_t> labels);
 
+/// SHA-256 of the uncompressed content of the two files of a split.
+struct FileDigests {
+  std::string images;
+  std::string labels;
+
+  bool operator==(const FileDigests&) const = default;
+};
+
 /// Reads the headers of both files only. DataError for a wrong header or if there are not as many labels as
 /// images.
 DatasetShape read_shape(const DatasetFiles& files);
@@ -47,8 +55,8 @@ DatasetShape read_shape(const DatasetFiles& files);
 ///   images  (samples x features)  written, row-major
 ///   labels  (samples)             written; DataError names the first one outside 0 .. num_classes - 1
 /// A DataError also says what IdxFile has found, or that the files no longer have this shape.
-/// num_classes must be 1 to 256.
-void read_samples(const DatasetFiles& files, const DatasetShape& shape, int num_classes,
-                  std::span<std::uint8_t> images, std::span<std::uint8_t> labels);
+/// num_classes must be 1 to 256. Returns the digests of what was read.
+FileDigests read_samples(const DatasetFiles& files, const DatasetShape& shape, int num_classes,
+                         std::span<std::uint8_t> images, std::span<std::uint8_t> labels);
 
 }  // namespace fcmnist::data

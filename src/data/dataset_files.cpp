@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <system_error>
+#include <vector>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "data/data_dir.hpp"
 
 namespace fcmnist::data {
 
@@ -19,25 +19,36 @@ bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-std::string replaced(std::string text, std::string_view from, std::string_view to) {
-  if (const auto at = text.find(from); at != std::string::npos) text.replace(at, from.size(), to);
+std::string labels_for_images(std::string text) {
+  if (const auto at = text.rfind("images"); at != std::string::npos) text.replace(at, 6, "labels");
   return text;
 }
 
-bool is_images(std::string_view name) { return contains(name, "images") && contains(name, "idx3"); }
-bool is_labels(std::string_view name) { return contains(name, "labels") && contains(name, "idx1"); }
+/// Where the split stands in a name, and which one it is: the last such word, since "latest-train" has two.
+struct SplitWord {
+  std::size_t at = std::string_view::npos;
+  Split split = Split::train;
+};
 
-bool is_of_split(std::string_view name, Split split) {
-  if (split == Split::train) return contains(name, "train");
-  return contains(name, "t10k") || contains(name, "test");
+SplitWord split_word(std::string_view name) {
+  SplitWord last;
+  for (const auto& [word, split] : {std::pair<std::string_view, Split>{"train", Split::train},
+                                    {"t10k", Split::test},
+                                    {"test", Split::test}}) {
+    const auto at = name.rfind(word);
+    if (at != std::string_view::npos && (last.at == std::string_view::npos || at > last.at))
+      last = {at, split};
+  }
+  return last;
+}
+
+bool is_images_of(std::string_view name, Split split) {
+  const SplitWord word = split_word(name);
+  return contains(name, "images") && word.at != std::string_view::npos && word.split == split;
 }
 
 std::string usual_images_name(Split split) {
   return split == Split::train ? "train-images-idx3-ubyte" : "t10k-images-idx3-ubyte";
-}
-
-std::string labels_name_of(const std::string& images_name) {
-  return replaced(replaced(images_name, "images", "labels"), "idx3", "idx1");
 }
 
 /// Canonical name of the images of `split` among `files`; empty if there are none.
@@ -46,63 +57,62 @@ std::string choose_images(const std::vector<fs::path>& files, const fs::path& di
   for (const fs::path& file : files) {
     std::string name = canonical_name(file);
     if (name == usual_images_name(split)) return name;
-    const bool fits = is_images(name) && is_of_split(name, split);
-    if (fits && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    if (is_images_of(name, split) && std::ranges::find(names, name) == names.end()) names.push_back(name);
   }
   if (names.size() > 1) {
     throw DataError(fmt::format("{}: {}.data_dir holds several sets of images, expected one: {}",
                                 directory.string(), section_of(split), joined(names, ", ")),
-                    "put each set in a directory of its own");
+                    "put the four files of each set, or links to them, into a directory of its own");
   }
   return names.empty() ? "" : names.front();
 }
 
-fs::path file_named(const std::vector<fs::path>& files, const std::string& canonical) {
-  const auto at = std::find_if(files.begin(), files.end(),
-                               [&](const fs::path& file) { return canonical_name(file) == canonical; });
-  return at == files.end() ? fs::path() : *at;
+/// The labels that belong to these images, of any type: what cannot be read is an error that says so.
+fs::path choose_labels(const std::vector<fs::path>& files, const std::string& images_name) {
+  const std::string stem = labels_for_images(std::string(stem_of(images_name)));
+  const std::string usual = stem + "idx1-ubyte";
+  fs::path any;
+  for (const fs::path& file : files) {
+    const std::string name = canonical_name(file);
+    if (name == usual) return file;
+    if (any.empty() && stem_of(name) == stem) any = file;
+  }
+  return any;
 }
 
 /// The files of the split. `labels`, or both, are empty if they are not there.
 DatasetFiles look_for_files(const InputOptions& options) {
-  for (const fs::path& directory : search_directories(options)) {
-    const auto files = idx_files_in(directory);
-    const std::string images = choose_images(files, directory, options.split);
-    if (!images.empty()) return {file_named(files, images), file_named(files, labels_name_of(images))};
+  const fs::path directory = place_of_set(options.data_dir, section_of(options.split));
+  if (directory.empty()) return {};
+  const auto files = idx_files_in(directory);
+  const std::string name = choose_images(files, directory, options.split);
+  if (name.empty()) return {};
+  const auto images =
+      std::ranges::find_if(files, [&](const fs::path& file) { return canonical_name(file) == name; });
+  return {*images, choose_labels(files, name)};
+}
+
+DataError no_images(const InputOptions& options) {
+  const std::string_view section = section_of(options.split);
+  fs::path place = place_of_set(options.data_dir, section);
+  if (place.empty()) place = options.data_dir;
+  std::string hint = how_to_get_data();
+  if (!is_vacant(options.data_dir)) {
+    const std::string advice = advice_on_contents(place);
+    hint = fmt::format(
+        "{}{}name the directory that holds the IDX files as {}.data_dir; or one that is absent or empty, and "
+        "MNIST is fetched into it",
+        advice, advice.empty() ? "" : "; or ", section);
   }
-  return {};
+  return DataError(
+      fmt::format("no images for {}: {} {}; looked there, and in the folders that torchvision makes "
+                  "(MNIST/raw, FashionMNIST/raw and so on), for {} or one file like {}, with or without .gz",
+                  section, place.string(), describe_contents(place), usual_images_name(options.split),
+                  options.split == Split::train ? "*train*images*idx3-ubyte" : "*test*images*idx3-ubyte"),
+      hint);
 }
 
 }  // namespace
-
-std::string canonical_name(const fs::path& path) {
-  std::string name = path.filename().string();
-  if (name.ends_with(".gz")) name.resize(name.size() - 3);
-  return replaced(replaced(std::move(name), ".idx3", "-idx3"), ".idx1", "-idx1");
-}
-
-std::array<fs::path, 2> search_directories(const InputOptions& options) {
-  const fs::path data_dir = options.data_dir;
-  return {data_dir, data_dir / "MNIST" / "raw"};
-}
-
-std::vector<fs::path> idx_files_in(const fs::path& directory) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
-    const std::string name = canonical_name(entry->path());
-    const bool is_complete_name = name.ends_with("ubyte") || name.ends_with("idx3") || name.ends_with("idx1");
-    const bool is_hidden = name.starts_with('.');
-    if (is_complete_name && !is_hidden && (is_images(name) || is_labels(name)))
-      files.push_back(entry->path());
-  }
-  if (error && error != std::errc::no_such_file_or_directory) {
-    throw DataError(fmt::format("{}: cannot list this data_dir: {}", directory.string(), error.message()),
-                    "data_dir must be a directory that this user may read");
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
 
 std::optional<DatasetFiles> try_locate(const InputOptions& options) {
   const DatasetFiles files = look_for_files(options);
@@ -112,24 +122,23 @@ std::optional<DatasetFiles> try_locate(const InputOptions& options) {
 
 DatasetFiles locate(const InputOptions& options) {
   DatasetFiles files = look_for_files(options);
-  if (files.images.empty()) {
-    const auto directories = search_directories(options);
-    const std::string usual = usual_images_name(options.split);
+  if (files.images.empty()) throw no_images(options);
+  if (files.labels.empty()) {
     throw DataError(
-        fmt::format("no images for {}: looked in {} and {} for {} or {}, each with or without .gz, or one "
-                    "file like {}",
-                    section_of(options.split), directories[0].string(), directories[1].string(), usual,
-                    replaced(usual, "-idx3", ".idx3"),
-                    options.split == Split::train ? "*train*images*idx3-ubyte" : "*test*images*idx3-ubyte"),
+        fmt::format("no labels for {}: found {} but beside it no {}, with or without .gz",
+                    section_of(options.split), files.images.string(),
+                    labels_for_images(std::string(stem_of(canonical_name(files.images)))) + "idx1-ubyte"),
         how_to_get_data());
   }
-  if (files.labels.empty()) {
-    throw DataError(fmt::format("no labels for {}: found {} but beside it no {}, with or without .gz",
-                                section_of(options.split), files.images.string(),
-                                labels_name_of(canonical_name(files.images))),
-                    how_to_get_data());
-  }
   return files;
+}
+
+std::string name_of_set(const fs::path& images) {
+  const std::string name = canonical_name(images);
+  const SplitWord word = split_word(name);
+  if (word.at != std::string_view::npos && word.at > 0) return name.substr(0, word.at);
+  const fs::path folder = images.parent_path();
+  return folder.filename() == "raw" ? folder.parent_path().filename().string() : std::string();
 }
 
 std::string_view section_of(Split split) { return split == Split::train ? "train_input" : "eval_input"; }

@@ -12,8 +12,9 @@
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "data/claimed_directory.hpp"
+#include "data/data_dir.hpp"
 #include "data/dataset_files.hpp"
-#include "data/file_lock.hpp"
 #include "data/gz_file.hpp"
 
 namespace fcmnist::data {
@@ -25,25 +26,6 @@ namespace {
 [[noreturn]] void throw_write_error(std::string_view call, const fs::path& path, int error_number) {
   throw DataError(errno_message(fmt::format("cannot {}", call), path.native(), error_number),
                   "check that data_dir can be written and that its disk is not full");
-}
-
-void create_directory(const fs::path& directory) {
-  std::error_code error;
-  fs::create_directories(directory, error);
-  if (error) {
-    throw DataError(
-        fmt::format("cannot create data_dir {}: {}", directory.string(), error.message()),
-        "name a directory that this user may write, or one that already holds the files, as data_dir");
-  }
-}
-
-std::vector<fs::path> existing_files(const InputOptions& options) {
-  std::vector<fs::path> files;
-  for (const fs::path& directory : search_directories(options)) {
-    const auto here = idx_files_in(directory);
-    files.insert(files.end(), here.begin(), here.end());
-  }
-  return files;
 }
 
 void check_is_of_set(const fs::path& file, const KnownSet& known, const DownloadLimits& limits) {
@@ -63,16 +45,12 @@ void check_is_of_set(const fs::path& file, const KnownSet& known, const Download
                   known.name, known.name));
 }
 
-/// Where the files of the set belong: beside those that are there, else in data_dir.
-fs::path target_directory(const InputOptions& options, const KnownSet& known) {
-  for (const fs::path& directory : search_directories(options)) {
-    const auto files = idx_files_in(directory);
-    if (std::any_of(files.begin(), files.end(),
-                    [&](const fs::path& file) { return known.find(file) != nullptr; })) {
-      return directory;
-    }
-  }
-  return options.data_dir;
+/// Where the files of the set belong: beside those that are there, else in data_dir. Throws what locate()
+/// throws if other things lie there: then the user meant them, and not this set.
+fs::path target_directory(const InputOptions& options) {
+  const fs::path place = place_of_set(options.data_dir, section_of(options.split));
+  if (place.empty() && !is_vacant(options.data_dir)) locate(options);
+  return place.empty() ? fs::path(options.data_dir) : place;
 }
 
 std::vector<KnownFile> missing_files(const fs::path& directory, const KnownSet& known) {
@@ -163,13 +141,15 @@ void fetch_missing(const InputOptions& options, Logger& logger, const KnownSet& 
     locate(options);  // throws, as something is missing
     return;
   }
-  create_directory(options.data_dir);
-  const FileLock lock(fs::path(options.data_dir) / ".fcmnist_fetch.lock", logger);
+  target_directory(options);  // before anything is made
+  const ClaimedDirectory claimed(options.data_dir, logger);
   if (try_locate(options)) return;  // another job fetched them while this one waited
-  const fs::path directory = target_directory(options, known);
+  const fs::path directory = target_directory(options);
   remove_leftovers(directory,
-                   [&](std::string_view name) { return lock.is_held() && is_file_of(known, name); });
-  for (const fs::path& file : existing_files(options)) check_is_of_set(file, known, limits);
+                   [&](std::string_view name) { return claimed.is_exclusive() && is_file_of(known, name); });
+  for (const fs::path& file : idx_files_in(directory)) check_is_of_set(file, known, limits);
+  logger.info("{}: fetching {} into {}, which {}", section_of(options.split), known.name, directory.string(),
+              claimed.is_new() ? "did not exist" : describe_contents(directory));
   Fetcher fetcher(options, known, limits, logger);
   for (const KnownFile& wanted : missing_files(directory, known)) fetcher.fetch(wanted, directory);
 }

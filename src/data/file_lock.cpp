@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <chrono>
@@ -21,7 +22,7 @@ constexpr int polls_per_log_line = 600;
 }  // namespace
 
 FileLock::FileLock(const std::filesystem::path& path, Logger& logger)
-    : file_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+    : path_(path), file_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   if (!file_) {
     throw DataError(
         errno_message("cannot write in data_dir: open", path.string(), errno),
@@ -33,6 +34,13 @@ FileLock::FileLock(const std::filesystem::path& path, Logger& logger)
     }
     std::this_thread::sleep_for(poll_interval);
   }
+}
+
+bool FileLock::is_current() const {
+  struct stat mine {
+  }, named{};
+  return ::fstat(file_.get(), &mine) == 0 && ::stat(path_.c_str(), &named) == 0 &&
+         mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
 }
 
 bool FileLock::try_lock(const std::filesystem::path& path, Logger& logger) {

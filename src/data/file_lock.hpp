@@ -10,7 +10,7 @@ namespace fcmnist::data {
 /// An exclusive lock between processes, held from construction to destruction.
 ///
 /// The kernel (or the file server) drops it when its process dies in any way, so nobody waits for a dead
-/// process. The empty file stays: deleting it would let two processes lock two files of one name.
+/// process. Who holds it may delete the file: who waited for it then finds that is_current() is false.
 class FileLock {
  public:
   /// Waits until the lock is free, and logs that it waits. Throws DataError if the file cannot be made. On a
@@ -21,10 +21,13 @@ class FileLock {
   FileLock& operator=(const FileLock&) = delete;
 
   [[nodiscard]] bool is_held() const { return is_held_; }
+  /// Whether the file still has its name. If not, another process may hold a new file of that name.
+  [[nodiscard]] bool is_current() const;
 
  private:
   bool try_lock(const std::filesystem::path& path, Logger& logger);
 
+  std::filesystem::path path_;
   FileDescriptor file_;
   bool is_held_ = false;
 };

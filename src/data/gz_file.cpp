@@ -21,8 +21,9 @@ constexpr std::size_t max_call_bytes = 1 << 30;
 // Deflate cannot compress better than this: 258 bytes in 2 bits.
 constexpr std::uint64_t max_deflate_ratio = 1032;
 constexpr std::string_view replace_hint =
-    "the file is damaged or is something else: copy it again; or delete it, and a file of the MNIST set is "
-    "fetched again (download true)";
+    "the file is damaged or is something else: copy it again; or if it is one of MNIST's own, delete it, and "
+    "it "
+    "is fetched again (download True)";
 
 gzFile as_gz(void* handle) { return static_cast<gzFile>(handle); }
 
@@ -32,7 +33,8 @@ std::uint64_t size_of_regular_file(const std::filesystem::path& path) {
   const auto status = std::filesystem::status(path, error);
   if (error) throw DataError(fmt::format("{}: cannot open: {}", path.string(), error.message()));
   if (std::filesystem::is_directory(status)) {
-    throw file_error(path, "kind of file", "a directory", "a file");
+    throw file_error(path, "kind of file", "a directory", "a file",
+                     "if the file lies in this directory, move it up into data_dir");
   }
   if (!std::filesystem::is_regular_file(status)) {
     throw file_error(path, "kind of file", "a device, pipe or socket", "a regular file");

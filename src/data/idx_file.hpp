@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "data/gz_file.hpp"
@@ -20,12 +21,12 @@ enum class IdxKind : std::size_t { labels = 1, images = 3 };
 /// of handwritten digits", section "The IDX file format".
 class IdxFile {
  public:
-  /// A header that says that images have more rows or columns than this counts as damaged.
+  /// Images with more rows or columns than this are not read.
   static constexpr std::uint32_t max_side = 4096;
 
   /// Opens the file and checks every field of the header, also against the size of the file, so that nobody
   /// allocates memory for an absurd count. Throws a DataError that names the file, the field, and the value
-  /// found and expected.
+  /// found and expected; its HINT tells a whole file of a kind that is not read from a damaged one.
   IdxFile(const std::filesystem::path& path, IdxKind kind);
 
   /// One count per dimension, each > 0: samples, and for images rows and columns.
@@ -37,12 +38,17 @@ class IdxFile {
   /// the file is shorter or longer, or if the gzip data are damaged.
   void read_body(std::span<std::uint8_t> body);
 
+  /// The SHA-256 of the whole content, of which `body` is what read_body() has read.
+  [[nodiscard]] std::string sha256(std::span<const std::uint8_t> body) const;
+
  private:
-  void check_magic(std::span<const std::uint8_t> magic) const;
+  void check_magic() const;
   void check_counts();
+  [[nodiscard]] bool has_little_endian_counts() const;
 
   GzFile file_;
   IdxKind kind_;
+  std::vector<std::uint8_t> header_;
   std::vector<std::uint32_t> counts_;
   std::size_t body_bytes_ = 0;
 };

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "data/dataset_files.hpp"
+#include "data/data_dir.hpp"
 
 namespace fcmnist::data {
 
@@ -13,6 +13,15 @@ const KnownFile* KnownSet::find(const std::filesystem::path& path) const {
   return file == files.end() ? nullptr : &*file;
 }
 
+bool KnownSet::has(Split split, std::string_view images_sha256, std::string_view labels_sha256) const {
+  const std::string prefix = split == Split::train ? "train-" : "t10k-";
+  const auto is_file = [&](std::string_view end, std::string_view sha256) {
+    const KnownFile* file = find(prefix + std::string(end));
+    return file != nullptr && file->sha256 == sha256;
+  };
+  return is_file("images-idx3-ubyte", images_sha256) && is_file("labels-idx1-ubyte", labels_sha256);
+}
+
 KnownSet mnist() {
   return {"MNIST",
           {{"train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"},
@@ -20,5 +29,7 @@ KnownSet mnist() {
            {"t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"},
            {"t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"}}};
 }
+
+std::vector<KnownSet> known_sets() { return {mnist()}; }
 
 }  // namespace fcmnist::data

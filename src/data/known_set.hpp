@@ -2,7 +2,10 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "data/options.hpp"
 
 namespace fcmnist::data {
 
@@ -19,9 +22,14 @@ struct KnownSet {
 
   /// The file that has the name of `path`, gzipped or not, in any usual spelling; nullptr if there is none.
   [[nodiscard]] const KnownFile* find(const std::filesystem::path& path) const;
+  /// Whether these are the digests of images and labels of a split.
+  [[nodiscard]] bool has(Split split, std::string_view images_sha256, std::string_view labels_sha256) const;
 };
 
 /// MNIST: LeCun, Cortes, Burges, "The MNIST database of handwritten digits" (1998).
 KnownSet mnist();
+
+/// All sets that are recognised by their content.
+std::vector<KnownSet> known_sets();
 
 }  // namespace fcmnist::data

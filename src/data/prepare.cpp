@@ -16,12 +16,14 @@ namespace fcmnist::data {
 
 namespace {
 
-void log_file(const std::filesystem::path& path, const std::string& content, const KnownSet& known,
-              const DownloadLimits& limits, Logger& logger) {
-  const std::string sha256 = content_sha256(path, limits.max_content_bytes);
-  for (const KnownFile& file : known.files) {
-    if (file.sha256 == sha256) {
-      logger.info("{}: {}, verified: {} of {}", path.string(), content, file.name, known.name);
+void log_file(const std::filesystem::path& path, const std::string& content, const std::string& sha256,
+              const KnownSet& known, Logger& logger) {
+  std::vector<KnownSet> sets = known_sets();
+  sets.push_back(known);
+  for (const KnownSet& set : sets) {
+    for (const KnownFile& file : set.files) {
+      if (file.sha256 != sha256) continue;
+      logger.info("{}: {}, verified: {} of {}", path.string(), content, file.name, set.name);
       return;
     }
   }
@@ -29,15 +31,14 @@ void log_file(const std::filesystem::path& path, const std::string& content, con
               sha256);
 }
 
-DatasetShape verify(const DatasetFiles& files, int num_classes, const KnownSet& known,
-                    const DownloadLimits& limits, Logger& logger) {
+DatasetShape verify(const DatasetFiles& files, int num_classes, const KnownSet& known, Logger& logger) {
   const DatasetShape shape = read_shape(files);
   std::vector<std::uint8_t> images(shape.image_bytes()), labels(shape.samples);
-  read_samples(files, shape, num_classes, images, labels);
-  log_file(files.images, fmt::format("{} images of {} x {}", shape.samples, shape.rows, shape.cols), known,
-           limits, logger);
-  log_file(files.labels, fmt::format("{} labels from 0 to {}", shape.samples, num_classes - 1), known, limits,
-           logger);
+  const FileDigests digests = read_samples(files, shape, num_classes, images, labels);
+  log_file(files.images, fmt::format("{} images of {} x {}", shape.samples, shape.rows, shape.cols),
+           digests.images, known, logger);
+  log_file(files.labels, fmt::format("{} labels from 0 to {}", shape.samples, num_classes - 1),
+           digests.labels, known, logger);
   return shape;
 }
 
@@ -53,7 +54,7 @@ void prepare(const InputOptions& train, const InputOptions& test, int num_classe
     }
     fetch_missing(*options, logger, known, limits);
     const DatasetFiles files = locate(*options);
-    const DatasetShape shape = verify(files, num_classes, known, limits, logger);
+    const DatasetShape shape = verify(files, num_classes, known, logger);
     if (first && (first->rows != shape.rows || first->cols != shape.cols)) {
       throw file_error(files.images, "image size", fmt::format("{} x {}", shape.rows, shape.cols),
                        fmt::format("{} x {}, as in train_input", first->rows, first->cols),

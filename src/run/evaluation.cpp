@@ -119,9 +119,11 @@ class Scorer {
 /// Every checkpoint of a queue, scored in its own precision.
 class Evaluation {
  public:
-  /// `dataset` and `context` must outlive it.
-  Evaluation(const setup::Context& context, const data::Dataset& dataset)
-      : context_(&context), dataset_(&dataset), manifest_(context.manifest()) {}
+  /// `identity` is that of the dataset, on rank 0. All arguments must outlive it.
+  Evaluation(const setup::Context& context, const data::Dataset& dataset, const data::SetIdentity& identity)
+      : context_(&context), dataset_(&dataset), identity_(&identity), manifest_(context.manifest()) {
+    if (context.is_root()) setup::add_to_manifest(identity, setup::Role::test, manifest_);
+  }
 
   /// `checkpoint`: on rank 0. Collective; all ranks throw the same errors.
   void score(const store::Checkpoint* checkpoint);
@@ -135,6 +137,7 @@ class Evaluation {
 
   const setup::Context* context_;
   const data::Dataset* dataset_;
+  const data::SetIdentity* identity_;
   store::Manifest manifest_;
   std::optional<Scorer> scorer_;
   std::vector<store::EvalRow> rows_;
@@ -153,6 +156,7 @@ void Evaluation::prepare_scorer(const store::Checkpoint* checkpoint) {
     setup::say_arithmetic(arithmetic, asked, context_->log());
     if (checkpoint != nullptr) {
       setup::warn_of_other_arithmetic(checkpoint->header().manifest, manifest_, context_->log());
+      setup::warn_of_other_set(checkpoint->header().manifest, *identity_, context_->log());
     }
   }
   scorer_.emplace(*context_, with_precision(context_->config(), arithmetic.precision), *dataset_);
@@ -208,10 +212,10 @@ void run_evaluation(const setup::Context& context) {
   CheckpointQueue queue(context, model_dir);
   const data::DatasetShape shape = setup::find_dataset(topology, config.eval_input, context.log());
   comm::check_shared_memory(topology, topology.is_leader() ? train::SharedDataset::bytes(shape) : 0);
-  const train::SharedDataset dataset =
-      setup::read_dataset(topology, config.eval_input, shape, config.model.num_classes);
-  const data::Dataset view = dataset.view();
-  Evaluation evaluation(context, view);
+  const setup::LoadedSet test_set = setup::read_dataset(
+      topology, config.eval_input, shape, config.model.num_classes, setup::Role::test, context.log());
+  const data::Dataset view = test_set.samples.view();
+  Evaluation evaluation(context, view, test_set.identity);
   while (queue.next()) evaluation.score(queue.current());
   setup::on_root(context.world(), [&] {
     if (!evaluation.rows().empty()) return;

@@ -4,16 +4,16 @@
 
 #include "core/digest.hpp"
 #include "optim/update.hpp"
-#include "setup/datasets.hpp"
 #include "setup/resume_position.hpp"
 
 namespace fcmnist::run {
 
 namespace {
 
-train::SharedDataset read_set(const setup::Context& context, const data::InputOptions& input,
-                              const data::DatasetShape& shape) {
-  return setup::read_dataset(context.topology(), input, shape, context.config().model.num_classes);
+setup::LoadedSet read_set(const setup::Context& context, const data::InputOptions& input,
+                          const data::DatasetShape& shape, setup::Role role) {
+  return setup::read_dataset(context.topology(), input, shape, context.config().model.num_classes, role,
+                             context.log());
 }
 
 }  // namespace
@@ -21,15 +21,23 @@ train::SharedDataset read_set(const setup::Context& context, const data::InputOp
 Learner::Learner(const setup::Context& context, const setup::Settled& settled)
     : context_(&context),
       settled_(&settled),
-      train_set_(read_set(context, settled.config.train_input, settled.shapes.train)),
-      train_view_(train_set_.view()),
+      train_set_(read_set(context, settled.config.train_input, settled.shapes.train, setup::Role::training)),
+      train_view_(train_set_.samples.view()),
+      manifest_(settled.manifest),
       state_(context.grid(), settled.mlp, optim::state_arrays(settled.config.optimizer)),
       trainer_(settled.config, context.grid(), train_view_, settled.epoch_plan, settled.mlp, state_,
                settled.total_steps, context.give_way()) {
-  if (context.is_root()) labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
+  if (context.is_root()) {
+    labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
+    setup::add_to_manifest(train_set_.identity, setup::Role::training, manifest_);
+  }
   if (!settled.shapes.eval) return;
-  eval_set_ = read_set(context, settled.config.eval_input, *settled.shapes.eval);
-  eval_view_ = eval_set_->view();
+  eval_set_ = read_set(context, settled.config.eval_input, *settled.shapes.eval, setup::Role::test);
+  eval_view_ = eval_set_->samples.view();
+  if (context.is_root()) {
+    setup::add_to_manifest(eval_set_->identity, setup::Role::test, manifest_);
+    setup::warn_of_other_set(manifest_, eval_set_->identity, context.log());
+  }
   evaluator_.emplace(settled.config, context.grid(), eval_view_, settled.mlp, state_, context.give_way());
 }
 

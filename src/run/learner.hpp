@@ -5,12 +5,13 @@
 #include <string>
 
 #include "setup/context.hpp"
+#include "setup/datasets.hpp"
 #include "setup/settle.hpp"
 #include "store/checkpoint.hpp"
+#include "store/manifest.hpp"
 #include "train/evaluator.hpp"
 #include "train/model_state.hpp"
 #include "train/replica_check.hpp"
-#include "train/shared_dataset.hpp"
 #include "train/trainer.hpp"
 
 namespace fcmnist::run {
@@ -48,13 +49,17 @@ class Learner {
   /// Where training stands, for a checkpoint. Only the sums since the last log line are missing. On rank 0.
   [[nodiscard]] store::TrainState position() const;
   [[nodiscard]] const train::ModelState& state() const { return state_; }
+  /// What every file of the run says about it: the manifest of the settled run, and which data were read. On
+  /// rank 0.
+  [[nodiscard]] const store::Manifest& manifest() const { return manifest_; }
 
  private:
   const setup::Context* context_;
   const setup::Settled* settled_;
-  train::SharedDataset train_set_;
-  std::optional<train::SharedDataset> eval_set_;
+  setup::LoadedSet train_set_;
+  std::optional<setup::LoadedSet> eval_set_;
   data::Dataset train_view_, eval_view_;
+  store::Manifest manifest_;   ///< with the data on rank 0 only
   std::string labels_sha256_;  ///< rank 0 only
   train::ModelState state_;
   train::Trainer trainer_;

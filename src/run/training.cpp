@@ -12,6 +12,7 @@
 #include "run/run_files.hpp"
 #include "run/stop_decision.hpp"
 #include "run/time_limit.hpp"
+#include "setup/datasets.hpp"
 #include "setup/resume_position.hpp"
 #include "setup/settle.hpp"
 #include "train/step_time.hpp"
@@ -102,12 +103,14 @@ void TrainingRun::open_files(Learner::Origin origin) {
     if (origin == Learner::Origin::all) {
       setup::check_same_position(saved, learner_->position(), config_->train_input.data_dir,
                                  context_->grid().replicas());
+      setup::check_same_images(checkpoint->header().manifest, learner_->manifest(),
+                               config_->train_input.data_dir);
     }
     files_.emplace(RunFiles::Run{.model_dir = config_->run.model_dir,
                                  .classes = static_cast<std::size_t>(config_->model.num_classes),
                                  .checkpoint = config_->checkpoint,
                                  .config_yaml = settled_->config_yaml,
-                                 .manifest = settled_->manifest,
+                                 .manifest = learner_->manifest(),
                                  .restart = context_->arguments().restart},
                    learner_->steps_done(), *settled_->lock, *log_);
     stop_decision_.set_time_limit({config_->run.max_time, context_->started_s(), *log_});

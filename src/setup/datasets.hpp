@@ -1,9 +1,13 @@
 #pragma once
 
+#include <string>
+
 #include "comm/topology.hpp"
 #include "core/log.hpp"
 #include "data/dataset.hpp"
 #include "data/options.hpp"
+#include "data/set_identity.hpp"
+#include "store/manifest.hpp"
 #include "train/shared_dataset.hpp"
 
 namespace fcmnist::setup {
@@ -12,9 +16,29 @@ namespace fcmnist::setup {
 /// of each node reads the headers. Collective; all ranks throw the same DataError.
 data::DatasetShape find_dataset(const comm::Topology& topology, const data::InputOptions& input, Logger& log);
 
-/// Images and labels of that split, read by one rank of each node. `shape` is what find_dataset() returned.
-/// Collective; all ranks throw the same DataError. `topology` must outlive the data.
-train::SharedDataset read_dataset(const comm::Topology& topology, const data::InputOptions& input,
-                                  const data::DatasetShape& shape, int num_classes);
+/// A split that was read, and what it is.
+struct LoadedSet {
+  train::SharedDataset samples;
+  data::SetIdentity identity;  ///< on rank 0
+};
+
+/// What a split is read for.
+enum class Role { training, test };
+
+/// Images and labels of that split, read by one rank of each node; the log says what they are. `shape` is what
+/// find_dataset() returned. Collective; all ranks throw the same DataError, also if nodes hold files of
+/// different content. `topology` must outlive the data.
+LoadedSet read_dataset(const comm::Topology& topology, const data::InputOptions& input,
+                       const data::DatasetShape& shape, int num_classes, Role role, Logger& log);
+
+/// Adds the entries training_set... or test_set..., which FORMAT.md describes.
+void add_to_manifest(const data::SetIdentity& identity, Role role, store::Manifest& manifest);
+
+/// Warns if a network was trained on one set and is tested on another; says nothing if that cannot be known.
+void warn_of_other_set(const store::Manifest& trained, const data::SetIdentity& tested, Logger& log);
+
+/// Throws DataError unless both manifests, if they say so, name the same training images. That the labels are
+/// the same is checked with the position of a resume.
+void check_same_images(const store::Manifest& then, const store::Manifest& now, const std::string& data_dir);
 
 }  // namespace fcmnist::setup

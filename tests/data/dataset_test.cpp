@@ -76,6 +76,17 @@ TEST_F(DatasetTest, NamesTheFirstLabelOutOfRange) {
   EXPECT_EQ(load(files, 256).labels[3], 255);
 }
 
+TEST_F(DatasetTest, SaysHowManyClassesLettersNeed) {
+  Bytes letters(52);
+  for (std::size_t i = 0; i < letters.size(); ++i) letters[i] = static_cast<std::uint8_t>(1 + i % 26);
+  const DatasetFiles files = put(images_file(52, 2, 2), idx(8, {52}, letters));
+  expect_contains(
+      error_of([&] { load(files, 26); }),
+      {"found 26, expected 0 to 25", "the labels of this file are 1 to 26: set model.num_classes 27",
+       "or subtract 1 from each label and set it to 26"});
+  EXPECT_EQ(load(files, 27).labels[25], 26);
+}
+
 TEST_F(DatasetTest, NoticesAFileThatChanged) {
   const DatasetFiles files = put(images_file(5, 2, 2), labels_file(5));
   Bytes images(5 * 4), labels(5);

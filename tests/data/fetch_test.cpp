@@ -22,7 +22,9 @@ TEST_F(FetchTest, FetchesAllFilesIntoADirectoryThatItMakes) {
   fetch_from({"good"});
   expect_complete(data_dir_);
   EXPECT_EQ(read_shape(locate(options_)), (DatasetShape{40, 28, 28}));
-  expect_contains(log(), {"info: fetching http://127.0.0.1:", train_images + ".gz", "SHA-256 verified"});
+  expect_contains(log(),
+                  {"train_input: fetching TinyMNIST into " + data_dir_.string() + ", which did not exist",
+                   "info: fetching http://127.0.0.1:", train_images + ".gz", "SHA-256 verified"});
 }
 
 TEST_F(FetchTest, AsksNobodyWhenTheFilesAreThere) {
@@ -69,7 +71,7 @@ TEST_P(BadMirrorTest, AloneIsOneErrorWithItsReason) {
                             server().mirror(GetParam().way) + ": ", GetParam().reason});
   EXPECT_EQ(message.find(".part"), std::string::npos)
       << "the temporary file is nobody's business: " << message;
-  expect_nothing_fetched();
+  expect_nothing_left();
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, BadMirrorTest,
@@ -112,14 +114,14 @@ TEST_F(FetchTest, WhenAllMirrorsFailOneErrorListsThemAndTheWaysOut) {
                             "ftp://127.0.0.1/mnist: ", "not supported", "no address: ", "HINT: ",
                             "dataset-fashion-mnist", "train_input.data_dir /usr/share/datasets/fashion-mnist",
                             "-m prepare_data", train_images + ".gz", "by hand"});
-  expect_nothing_fetched();
+  expect_nothing_left();
   expect_contains(error_of([&] { fetch({}); }), {"the list of mirrors is empty"});
 }
 
 TEST_F(FetchTest, GzipBombsAreNotUnpacked) {
   limits_.max_content_bytes = 10'000;  // below the 40 x 784 bytes of the images
   expect_contains(error_of([&] { fetch_from({"good"}); }), {"more than 10000 bytes"});
-  expect_nothing_fetched();
+  expect_nothing_left();
 }
 
 TEST_F(FetchTest, FetchesOnlyWhatIsMissingBesideFilesOfTheSet) {
@@ -137,13 +139,39 @@ TEST_F(FetchTest, FetchesOnlyWhatIsMissingBesideFilesOfTheSet) {
 
 TEST_F(FetchTest, NeverMixesSets) {
   // A file of the same name, and one of another name: either is somebody's own data.
-  for (const std::string& name : {train_labels, std::string("emnist-train-images-idx3-ubyte")}) {
+  for (const std::string& name :
+       {train_labels, std::string("emnist-train-images-idx3-ubyte"), std::string("a-test-labels-idx2-int")}) {
     fs::remove_all(data_dir_);
     write_file(data_dir_ / name, labels_file(7));
     expect_contains(error_of([&] { fetch_from({"good"}); }),
                     {(data_dir_ / name).string(), "content", "TinyMNIST", "HINT: sets are never mixed"});
     EXPECT_EQ(names_in(data_dir_), std::vector<std::string>{name});
   }
+}
+
+TEST_F(FetchTest, FetchesNothingBesideWhatTheUserHasNamed) {
+  for (const char* name : {"mnist.npz", "notes/a", "MNIST/raw/readme", "train-images-idx3-ubyte (1)",
+                           "t10k-images-idx3-ubyte.zip", "KMNIST/processed/training.pt"}) {
+    fs::remove_all(data_dir_);
+    write_file(data_dir_ / name, {0});
+    const std::string first = *fs::path(name).begin();
+    expect_contains(error_of([&] { fetch_from({"good"}); }),
+                    {"no images for train_input", data_dir_.string() + " holds " + first, "absent or empty"});
+    EXPECT_EQ(std::distance(fs::directory_iterator(data_dir_), {}), 1) << name;
+  }
+  EXPECT_EQ(requests(), "");
+}
+
+TEST_F(FetchTest, HiddenFilesLeaveADirectoryEmpty) {
+  write_file(data_dir_ / ".gitkeep", {});
+  fetch_from({"good"});
+  EXPECT_TRUE(try_locate(options_));
+}
+
+TEST_F(FetchTest, ADirectoryThatWasThereStaysWhenNothingCanBeFetched) {
+  fs::create_directories(data_dir_);
+  error_of([&] { fetch_from({"missing"}); });
+  EXPECT_TRUE(fs::is_empty(data_dir_));
 }
 
 TEST_F(FetchTest, WithoutDownloadSaysWhatIsMissingWhere) {

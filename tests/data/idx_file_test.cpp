@@ -170,6 +170,61 @@ TEST_P(BadIdxFile, IsRefusedWithFileFieldAndHint) {
 INSTANTIATE_TEST_SUITE_P(Table, BadIdxFile, ::testing::Range(std::size_t{0}, bad_files().size()),
                          [](const auto& bad) { return bad_files()[bad.param].name; });
 
+/// A file that is whole, and the part of the HINT that says so.
+struct OtherKind {
+  std::string name;
+  Bytes content;
+  IdxKind kind;
+  std::string hint;
+};
+
+Bytes little_endian(Bytes bytes, std::size_t begin, std::size_t end) {
+  for (std::size_t at = begin; at < end; at += 4) std::reverse(bytes.begin() + at, bytes.begin() + at + 4);
+  return bytes;
+}
+
+TEST(IdxFile, AWholeFileOfAnotherKindIsNotCalledDamaged) {
+  const Bytes letters = labels_file(200);
+  const std::vector<OtherKind> others = {
+      {"Int32Labels", idx(0x0C, {20}, ramp(80)), labels, "unsigned bytes, one class per sample"},
+      {"QmnistLabels", idx(0x0C, {20, 8}, ramp(640)), labels, "QMNIST's labels are 8 numbers per sample"},
+      {"FloatImages", idx(0x0D, {20, 2, 2}, ramp(320)), images, "unsigned bytes, 0 for background"},
+      {"SignedBytes", idx(0x09, {20, 2, 2}, ramp(80)), images, "of a kind that is not read"},
+      {"Shorts", idx(0x0B, {20, 2, 2}, ramp(160)), images, "of a kind that is not read"},
+      {"Doubles", idx(0x0E, {20, 2, 2}, ramp(640)), images, "of a kind that is not read"},
+      {"Colours", idx(8, {20, 2, 2, 3}, ramp(240)), images, "no colours"},
+      {"FlatImages", idx(8, {20, 784}, ramp(20 * 784)), images, "samples x rows x columns"},
+      {"OneHotLabels", idx(8, {20, 10}, ramp(200)), labels, "one class per sample"},
+      {"LittleEndianMagic", little_endian(good, 0, 16), images, "little-endian"},
+      {"LittleEndianCounts", little_endian(good, 4, 16), images, "little-endian"},
+      {"LittleEndianGzipped", gzipped(little_endian(good, 4, 16)), images, "little-endian"},
+      {"LittleEndianLabels", little_endian(letters, 4, 8), labels, "little-endian"},
+      {"LittleEndianLabelsMagic", little_endian(letters, 0, 8), labels, "little-endian"},
+      {"LittleEndianInt32", little_endian(idx(0x0C, {20}, ramp(80)), 0, 8), labels, "little-endian"},
+      {"NoSamples", idx(8, {0}, {}), labels, "no samples"},
+      {"LargeImages", idx(8, {1, 4097, 1}, ramp(4097)), images, "larger images are not read"},
+      {"Zip", text("PK\x03\x04 and so on"), images, "zip archive"},
+      {"WebPage", text("<!DOCTYPE html>..."), images, "web page"},
+      {"NumPy", text("\x93NUMPY..........."), images, "NumPy"},
+  };
+  for (const OtherKind& other : others) {
+    const TemporaryDirectory directory;
+    write_file(directory / "file", other.content);
+    const std::string message = error_of([&] { read_whole(directory / "file", other.kind); });
+    expect_contains(message, {"HINT: ", other.hint});
+    EXPECT_EQ(message.find("delete it"), std::string::npos) << other.name << ": " << message;
+  }
+}
+
+TEST(IdxFile, DamageIsNotCalledAnotherKind) {
+  const TemporaryDirectory directory;
+  for (const Bytes& content :
+       {without_end(good, 1), with(good, 2, 0x55), with(good, 0, 1), with(good, 4, 1)}) {
+    write_file(directory / "file", content);
+    expect_contains(error_of([&] { read_whole(directory / "file", images); }), {"damaged", "copy it again"});
+  }
+}
+
 TEST(IdxFile, RefusesADirectoryAndAMissingFile) {
   const TemporaryDirectory directory;
   expect_contains(error_of([&] { IdxFile(directory.path(), images); }),

@@ -3,6 +3,7 @@ nothing of an earlier run in the model_dir is touched."""
 import concurrent.futures
 import dataclasses
 import gzip
+import hashlib
 import os
 import pathlib
 import shutil
@@ -254,6 +255,29 @@ class Data(BadInput):
                 (data / name).rename(data / ("emnist-" + name))
                 shutil.copy(data / ("emnist-" + name), data / ("kmnist-" + name))
 
+        def two_folders(data):
+            for name in ("MNIST", "KMNIST"):
+                shutil.copytree(data, data.parent / "both" / name / "raw")
+            shutil.rmtree(data)
+            (data.parent / "both").rename(data)
+
+        def only(name):
+            def change(data):
+                for path in data.iterdir():
+                    path.unlink()
+                (data / name).write_bytes(b"x")
+            return change
+
+        def qmnist(data):
+            raw = data / "QMNIST/raw"
+            raw.mkdir(parents=True)
+            (data / IMAGES).rename(raw / f"qmnist-{IMAGES}")
+            numbers = np.zeros((len(TRAIN.labels), 8), ">i4")
+            numbers[:, 0] = TRAIN.labels
+            (raw / "qmnist-train-labels-idx2-int").write_bytes(struct.pack(">HBBII", 0, 12, 2, *numbers.shape) + numbers.tobytes())
+            for path in data.glob("*-ubyte"):
+                path.unlink()
+
         def directory(data):
             (data / IMAGES).unlink()
             (data / IMAGES).mkdir()
@@ -266,16 +290,33 @@ class Data(BadInput):
             small = runs.patterns(30, SIDE - 1, CLASSES, seed=2)
             (data / "t10k-images-idx3-ubyte").write_bytes(runs.idx_bytes(small.images))
 
+        nowhere = f'["http://127.0.0.1:{dead_port()}"]'
+        fetching = settings(train_input__mirrors=nowhere, eval_input__mirrors=nowhere) + ["train_input.download=True"]
+
         self.check([
-            data_case("no data_dir", shutil.rmtree, "no images for train_input: looked in data and data/MNIST/raw",
+            data_case("no data_dir", shutil.rmtree, "no images for train_input: data does not exist",
                       "HINT", "dataset-fashion-mnist"),
-            data_case("empty data_dir", lambda data: [path.unlink() for path in data.iterdir()], "no images for train_input",
+            data_case("empty data_dir", lambda data: [path.unlink() for path in data.iterdir()], "no images for train_input: data is empty",
                       "-m prepare_data"),
             data_case("data_dir is a file", lambda data: (shutil.rmtree(data), data.write_text("x")),
-                      "cannot list this data_dir", "HINT"),
+                      "data: this data_dir is a file, expected a directory", "HINT: name the directory"),
             data_case("no labels", lambda data: (data / LABELS).unlink(), "no labels for train_input", LABELS),
             data_case("no test set", lambda data: (data / "t10k-images-idx3-ubyte").unlink(), "no images for eval_input"),
             data_case("several sets", second_set, "data_dir holds several sets", "emnist-", "kmnist-"),
+            data_case("several folders of torchvision", two_folders, "data_dir holds several sets", "data/MNIST/raw",
+                      "data/KMNIST/raw", "HINT: name the one"),
+            data_case("NumPy's files", only("mnist.npz"), "data holds mnist.npz", "HINT: mnist.npz: ", "python3 -c"),
+            data_case("NumPy's files and download", only("mnist.npz"), "data holds mnist.npz", "absent or empty",
+                      more=fetching),
+            data_case("an unknown name and download", only("train-images-idx3-ubyte.zip"), "unpack it", more=fetching),
+            data_case("another set and download", lambda data: (data / "t10k-labels-idx1-ubyte").unlink(),
+                      "sets are never mixed", more=fetching),
+            data_case("labels of QMNIST", qmnist, "qmnist-train-labels-idx2-int", "0x0c (32-bit integer)",
+                      "not a damaged one", "of which the first is the class"),
+            data_case("little-endian", replace(IMAGES, images[:4] + struct.pack("<III", 60, SIDE, SIDE) + images[16:]), IMAGES,
+                      "HINT: the header is little-endian"),
+            data_case("letters", replace(LABELS, runs.idx_bytes(TRAIN.labels + np.uint8(1))), "label of sample",
+                      f"the labels of this file are 1 to {CLASSES}: set model.num_classes {CLASSES + 1}"),
             data_case("empty file", replace(IMAGES, b""), IMAGES, "found an empty file"),
             data_case("cut header", replace(IMAGES, images[:10]), IMAGES, "header: found 10 bytes, expected 16 bytes"),
             data_case("wrong magic", replace(IMAGES, patched(images, 0, b"\x12")), IMAGES,
@@ -315,6 +356,30 @@ class Data(BadInput):
             data_case("bad data and prepare_data", replace(IMAGES, images[:-7]), IMAGES, "HINT", more=["-m", "prepare_data"]),
         ])
 
+    def test_a_run_says_which_sets_it_trains_and_tests_on(self):
+        train = runs.write_set(self.directory / "root/FashionMNIST/raw", TRAIN, TEST)
+        test = runs.write_set(self.directory / "other/KMNIST/raw", TRAIN, TEST, gzipped=False)
+        finished = self.run_to_end("-o", self.directory / "said", "--max_steps", 3, *settings(
+            train_input__data_dir=self.directory / "root", eval_input__data_dir=self.directory / "other",
+            model__hidden_sizes="[6]", model__num_classes=CLASSES, train_input__batch_size=20), ranks=2)
+        digests = [[hashlib.sha256(runs.idx_bytes(array)).hexdigest() for array in (split.images, split.labels)]
+                   for split in (TRAIN, TEST)]
+        for role, split, samples, directory, (images, labels), end in (("training", "train", 60, train, digests[0], ".gz"),
+                                                                       ("test", "t10k", 30, test, digests[1], "")):
+            files = [str(directory / f"{split}-{kind}-ubyte{end}") for kind in ("images-idx3", "labels-idx1")]
+            said = finished.lines(f"info: {role} set: ")
+            self.assertEqual(len(said), 1, str(finished))
+            for part in ("unknown set", images[:12], labels[:12], f"{samples} samples of 8 x 8", "4 classes", ", ".join(files)):
+                self.assertIn(part, said[0])
+            for name in ("metrics.h5", "checkpoint_3.h5"):
+                with h5py.File(self.directory / "said" / name) as file:
+                    self.assertEqual(file.attrs[f"{role}_set"], "unknown set")
+                    self.assertEqual(file.attrs[f"{role}_set_split"], "test" if split == "t10k" else split)
+                    self.assertEqual((file.attrs[f"{role}_set_samples"], file.attrs[f"{role}_set_classes"]), (samples, 4))
+                    self.assertEqual(list(file.attrs[f"{role}_set_files"]), files)
+                    self.assertEqual(list(file.attrs[f"{role}_set_sha256"]), [images, labels])
+        self.assertEqual(len(finished.lines("warning: trained on unknown set")), 1, str(finished))
+
     def test_unreadable_file(self):
         if os.geteuid() == 0:
             self.skipTest("root reads everything")
@@ -340,8 +405,7 @@ class Download(BadInput):
                  "train_input.data_dir"]
         for mode in ("train_and_eval", "prepare_data"):
             self.check([Case(f"{mode} without network", ["-o", "run", "-m", mode, "--max_steps", 9, *common], DATA, parts)])
-            left = {path.name for path in self.directory.glob("*network*/data/*")}
-            self.assertLessEqual(left, {".fcmnist_fetch.lock"})
+            self.assertEqual(list(self.directory.glob("*network*/data")), [], "an empty directory is left behind")
 
     def test_files_of_another_set_are_not_mixed_with_mnist(self):
         mirrors = f'["http://127.0.0.1:{dead_port()}"]'
