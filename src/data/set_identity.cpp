@@ -5,6 +5,7 @@
 #include <bitset>
 #include <utility>
 
+#include "core/text.hpp"
 #include "data/known_set.hpp"
 
 namespace fcmnist::data {
@@ -36,8 +37,9 @@ std::string to_string(const SetIdentity& identity) {
     set += fmt::format(" (SHA-256 of images {}..., of labels {}...)",
                        identity.digests.images.substr(0, digits), identity.digests.labels.substr(0, digits));
   }
-  std::string text = fmt::format("{}, {} split, {}, {} classes", set, name_of(identity.split),
-                                 to_string(identity.shape), identity.classes);
+  std::string text =
+      fmt::format("{}, {} split, {}, {} class{}", set, name_of(identity.split), to_string(identity.shape),
+                  identity.classes, plural(static_cast<std::size_t>(identity.classes), "es"));
   if (identity.set == made_up_set) return text;
   return fmt::format("{}, {}, {}", text, identity.files.images.string(), identity.files.labels.string());
 }

@@ -309,8 +309,6 @@ class Data(BadInput):
             data_case("NumPy's files and download", only("mnist.npz"), "data holds mnist.npz", "absent or empty",
                       more=fetching),
             data_case("an unknown name and download", only("train-images-idx3-ubyte.zip"), "unpack it", more=fetching),
-            data_case("another set and download", lambda data: (data / "t10k-labels-idx1-ubyte").unlink(),
-                      "sets are never mixed", more=fetching),
             data_case("labels of QMNIST", qmnist, "qmnist-train-labels-idx2-int", "0x0c (32-bit integer)",
                       "not a damaged one", "of which the first is the class"),
             data_case("little-endian", replace(IMAGES, images[:4] + struct.pack("<III", 60, SIDE, SIDE) + images[16:]), IMAGES,
