@@ -29,6 +29,10 @@ struct KnownSet {
 /// MNIST: LeCun, Cortes, Burges, "The MNIST database of handwritten digits" (1998).
 KnownSet mnist();
 
+/// Fashion-MNIST: Xiao, Rasul, Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine learning
+/// algorithms" (2017).
+KnownSet fashion_mnist();
+
 /// All sets that are recognised by their content.
 std::vector<KnownSet> known_sets();
 
