@@ -12,7 +12,6 @@ Exit code 0: equal; 1: different; 2: they cannot be compared.
 """
 import argparse
 import dataclasses
-import os
 import pathlib
 import re
 import sys
@@ -268,6 +267,7 @@ def steps_text(steps):
 
 
 def main():
+    fcmnist_files.print_to_anybody()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("a", metavar="A", help="model_dir, checkpoint, metrics.h5 or evaluation.h5")
     parser.add_argument("b", metavar="B", help="the other one")
@@ -281,11 +281,7 @@ def main():
     except (CannotCompare, fcmnist_files.DamagedFile, OSError, KeyError) as error:
         print(f"compare_runs.py: error: {error}", file=sys.stderr)
         return 2
-    try:
-        print("\n".join(comparison.lines()))
-        sys.stdout.flush()
-    except BrokenPipeError:  # head has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print("\n".join(comparison.lines()))
     return 1 if comparison.first() else 0
 
 

@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import os
 import re
+import signal
 import struct
 import sys
 
@@ -132,12 +133,15 @@ def scored(what, path):
     """What the evaluations in a file are, in the words of the log (src/run/scored_set.cpp): "test accuracy", or
     "accuracy on the train split", ... if eval_input named another set."""
     found = settings(path)
+
+    def same(key):  # what eval_input leaves out is that of train_input
+        return found.get(f"eval_input.{key}", found.get(f"train_input.{key}")) == found.get(f"train_input.{key}")
+
     split = "train" if found.get("eval_input.split") == "train" else "test"
     batches = int(found.get("runconfig.eval_steps", 0))
-    same = all(found.get(f"train_input.{key}") == found.get(f"eval_input.{key}") for key in ("split", "use_fake_data"))
-    fake = found.get("eval_input.use_fake_data") == "True"
-    same = same and (fake or found.get("train_input.data_dir") == found.get("eval_input.data_dir"))
-    trained_on = split == "test" and same and "eval_input.split" in found
+    is_fake = found.get("train_input.use_fake_data") == "True"
+    trained_on = (split == "test" == found.get("train_input.split") and same("use_fake_data")
+                  and (is_fake or same("data_dir")))
     if split == "test" and not batches and not trained_on:
         return f"test {what}"
     part = "" if not batches else "the first batch of " if batches == 1 else f"the first {batches} batches of "
@@ -301,8 +305,8 @@ def _summary(path):
             rows = len(table["step"])
             last = f", last: step {table['step'][-1]}, loss {table['loss'][-1]:.5f}, " \
                    f"accuracy {table['accuracy'][-1]:.4f}" if rows else ""
-            of = f" ({scored('accuracy', path)})" if name == "eval" and rows and scored("", path) != "test " else ""
-            lines.append(f"  {name}{of}: {rows} rows{last}")
+            of = scored("", path).rstrip(",") if name == "eval" and rows else ""  # " on the train split"
+            lines.append(f"  {name}{of if of.startswith(' ') else ''}: {rows} rows{last}")
         lines += [f"  {said}"] if said else []
     return "\n".join(lines)
 
@@ -318,7 +322,18 @@ def expanded(paths):
     return found
 
 
+def print_to_anybody():
+    """For programs: prints names that the terminal's encoding lacks as \\xfc, and ends quietly when a reader such as head
+    has seen enough."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
 def main():
+    print_to_anybody()
     parser = argparse.ArgumentParser(description="Verifies and summarises files of fcmnist_mpi.")
     parser.add_argument("files", metavar="FILE_OR_DIRECTORY", nargs="+",
                         help="checkpoint_<step>.h5, metrics.h5, evaluation.h5; or a directory: all its .h5 files")

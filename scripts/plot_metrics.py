@@ -164,6 +164,7 @@ def save(figure, output):
 
 
 def main():
+    fcmnist_files.print_to_anybody()
     parser = argparse.ArgumentParser(description="Draws the curves of a run of fcmnist_mpi.")
     parser.add_argument("source", metavar="MODEL_DIR_OR_FILE")
     parser.add_argument("-o", "--output", metavar="PNG", help="picture, or directory for it; default: beside the file")

@@ -18,8 +18,9 @@ except ImportError as error:
     sys.exit(77)
 
 
-def script(name, *arguments):
-    return subprocess.run([sys.executable, "-B", os.path.join(SCRIPTS, name), *arguments], capture_output=True, text=True)
+def script(name, *arguments, environment=None):
+    return subprocess.run([sys.executable, "-B", os.path.join(SCRIPTS, name), *arguments], capture_output=True, text=True,
+                          env={**os.environ, **(environment or {})})
 
 
 def plot(*arguments):
@@ -59,6 +60,10 @@ with tempfile.TemporaryDirectory() as directory:
     done = script("fcmnist_files.py", directory)
     names = [os.path.basename(line.split(":")[0]) for line in done.stdout.splitlines() if not line.startswith(" ")]
     check(done.returncode == 0 and names == ["checkpoint_1234.h5", "evaluation_1.h5", "metrics.h5"], done)
+    umlaut = shutil.copy(os.path.join(directory, "metrics.h5"), os.path.join(pictures, "\u00fc.h5"))
+    done = script("fcmnist_files.py", umlaut, environment={"PYTHONIOENCODING": "ascii"})
+    check(done.returncode == 0 and "\\xfc.h5: metrics, intact" in done.stdout and not done.stderr, done)
+    os.remove(umlaut)
     done = script("fcmnist_files.py", pictures)
     check(done.returncode == 1 and f"{pictures}: no .h5 file in this directory" in done.stderr, done)
 
