@@ -96,15 +96,26 @@ void check_meaning(const fs::path& path, const Seal& seal, FileKind kind) {
   }
 }
 
-}  // namespace
-
-void write_sealed(const fs::path& path, FileKind kind, std::span<std::byte> bytes) {
+/// Writes the seal of an image into the user block before it.
+void seal(FileKind kind, std::span<std::byte> bytes) {
   FCMNIST_CHECK(bytes.size() > user_block_bytes, fmt::format("{} bytes", bytes.size()));
   const auto image = bytes.subspan(user_block_bytes);
   const std::string text = seal_text(name_of(kind), format_version, image.size(), sha256_hex(image));
   FCMNIST_CHECK(text.size() == user_block_bytes, text);
   std::memcpy(bytes.data(), text.data(), text.size());
+}
+
+}  // namespace
+
+void write_sealed(const fs::path& path, FileKind kind, std::span<std::byte> bytes) {
+  seal(kind, bytes);
   write_atomically(path, bytes);
+}
+
+fs::path write_sealed_as_new(const std::function<fs::path(int)>& name, int first, FileKind kind,
+                             std::span<std::byte> bytes) {
+  seal(kind, bytes);
+  return write_as_new(name, first, bytes);
 }
 
 std::vector<std::byte> read_sealed(const fs::path& path, FileKind kind) {

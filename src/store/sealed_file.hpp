@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +29,10 @@ inline constexpr int format_version = 1;
 /// MPI. Throws StoreError; an old file is then untouched.
 ///   bytes    user block (512 bytes, overwritten) and HDF5 image
 void write_sealed(const std::filesystem::path& path, FileKind kind, std::span<std::byte> bytes);
+
+/// The same for a file that replaces none, as write_as_new() names it.
+std::filesystem::path write_sealed_as_new(const std::function<std::filesystem::path(int)>& name, int first,
+                                          FileKind kind, std::span<std::byte> bytes);
 
 /// Reads a whole file and verifies its seal. Throws UnusableFileError if it is not an intact file of this
 /// kind, StoreError if it cannot be read.
