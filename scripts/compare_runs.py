@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Says whether two runs computed the same bits, or names the first step and tensor that differ.
 
-    compare_runs.py A B                    two model_dirs, or two checkpoints of the same step
+    compare_runs.py A B                    two model_dirs, two checkpoints of the same step, or two metrics files
     compare_runs.py A B --tolerance 1e-4   runs of different worlds, which agree to rounding
 
 Compared are all rows of metrics and all checkpoints that both have: losses, accuracies, learning rates, gradient
@@ -12,7 +12,6 @@ Exit code 0: equal; 1: different; 2: they cannot be compared.
 """
 import argparse
 import dataclasses
-import os
 import pathlib
 import re
 import sys
@@ -56,7 +55,7 @@ def metrics_content(path):
 
 
 class Run:
-    """What there is of a model_dir, or of one checkpoint."""
+    """What there is of a model_dir, or of one file of it."""
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
@@ -68,29 +67,22 @@ class Run:
             metrics = self.path / "metrics.h5"
             if metrics.exists():
                 fcmnist_files.verify(metrics)
-                self.tables = metrics_content(metrics)
-                self.manifest = fcmnist_files.manifest(metrics)
+                self.read_metrics(metrics)
         elif fcmnist_files.verify(self.path) == "checkpoint":
             self.checkpoints = {fcmnist_files.state(self.path)["step"]: self.path}
         else:
-            raise CannotCompare(f"{path}: a metrics file", "name its model_dir, which has the checkpoints too")
+            self.checkpoints = {}
+            self.read_metrics(self.path)
         for step in sorted(self.checkpoints)[-1:]:
             self.manifest = self.manifest or fcmnist_files.manifest(self.checkpoints[step])
-        self.settings = settings_of(self.manifest.get("config_yaml", ""))
+        self.settings = fcmnist_files.settings_of(self.manifest.get("config_yaml", ""))
         if not self.checkpoints and not any(len(table["step"]) for table in self.tables.values()):
-            raise CannotCompare(f"{path}: not a model_dir: no checkpoint, no row of metrics",
-                                "name the -o/--model_dir of a run, or a checkpoint_<step>.h5")
+            what = "not a model_dir: no checkpoint, no row of metrics" if self.path.is_dir() else "metrics without a row"
+            raise CannotCompare(f"{path}: {what}", "name the -o/--model_dir of a run, or a file of it")
 
-
-def settings_of(config_yaml):
-    """{"runconfig.seed": "1", ...} of a resolved configuration."""
-    found, section = {}, ""
-    for line in config_yaml.splitlines():
-        if match := re.fullmatch(r"(\w+):", line):
-            section = match[1]
-        elif match := re.fullmatch(r"  (\w+): (.*)", line):
-            found[f"{section}.{match[1]}"] = match[2]
-    return found
+    def read_metrics(self, path):
+        self.tables = metrics_content(path)
+        self.manifest = fcmnist_files.manifest(path)
 
 
 @dataclasses.dataclass
@@ -275,8 +267,9 @@ def steps_text(steps):
 
 
 def main():
+    fcmnist_files.print_to_anybody()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("a", metavar="A", help="model_dir or checkpoint")
+    parser.add_argument("a", metavar="A", help="model_dir, checkpoint, metrics.h5 or evaluation.h5")
     parser.add_argument("b", metavar="B", help="the other one")
     parser.add_argument("--tolerance", metavar="X", type=float, default=0.0,
                         help="numbers may differ by X times the largest of their tensor or column (0: bit for bit)")
@@ -288,11 +281,7 @@ def main():
     except (CannotCompare, fcmnist_files.DamagedFile, OSError, KeyError) as error:
         print(f"compare_runs.py: error: {error}", file=sys.stderr)
         return 2
-    try:
-        print("\n".join(comparison.lines()))
-        sys.stdout.flush()
-    except BrokenPipeError:  # head has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print("\n".join(comparison.lines()))
     return 1 if comparison.first() else 0
 
 

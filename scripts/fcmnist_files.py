@@ -7,15 +7,17 @@ As a module:
     weights = fcmnist_files.state_dict("model_dir/checkpoint_1000.h5")   # {name: numpy array}
     fcmnist_files.verify("model_dir/checkpoint_1000.h5")          # raises DamagedFile
 
-Rows that are not in metrics.h5 yet are in metrics.journal beside it; the tables have both.
+Rows that are not in metrics.h5 yet are in metrics.journal beside it; the tables have both. The name of a model_dir stands
+for its metrics.h5, or for its newest checkpoint.
 
 On the command line, a summary of each file; exit code 1 if one is damaged:
-    fcmnist_files.py FILE...
+    fcmnist_files.py FILE_OR_DIRECTORY...      (of a directory: all its .h5 files)
 """
 import argparse
 import hashlib
 import os
 import re
+import signal
 import struct
 import sys
 
@@ -56,6 +58,30 @@ class DamagedFile(Exception):
     """The file is not an intact file of fcmnist_mpi."""
 
 
+def files_in(directory, pattern=r"(.*)\.h5"):
+    """The files of a directory with such a name, by the numbers in them."""
+    def by_number(name):
+        return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+    names = [name for name in os.listdir(directory) if re.fullmatch(pattern, name) and not name.startswith(".")]
+    return [os.path.join(directory, name) for name in sorted(names, key=by_number)]
+
+
+def metrics_file(path):
+    """The metrics file of a model_dir; any other path as it is."""
+    return os.path.join(path, "metrics.h5") if os.path.isdir(path) else path
+
+
+def checkpoint_file(path):
+    """The newest checkpoint of a model_dir; any other path as it is."""
+    if not os.path.isdir(path):
+        return path
+    checkpoints = files_in(path, r"checkpoint_\d+\.h5")
+    if not checkpoints:
+        raise FileNotFoundError(f"{path}: no checkpoint_<step>.h5 in this directory")
+    return checkpoints[-1]
+
+
 def verify(path):
     """Checks every byte of a file against its seal and returns its kind, "checkpoint" or "metrics"."""
     with open(path, "rb") as file:
@@ -82,33 +108,69 @@ def verify(path):
 
 def manifest(path):
     """What the run was: versions, hosts, seeds, ... and its configuration as text under "config_yaml"."""
-    with h5py.File(path, "r") as file:
+    with h5py.File(metrics_file(path), "r") as file:
         return {name: _plain(value) for name, value in file.attrs.items()}
 
 
 def state(path):
     """Where training stood when the checkpoint was written: step, epoch, step_in_epoch, samples_seen, seed."""
-    with h5py.File(path, "r") as file:
+    with h5py.File(checkpoint_file(path), "r") as file:
         return {name: _plain(value) for name, value in file["state"].attrs.items()}
 
 
+def settings(path):
+    """The configuration of a file: {"runconfig.seed": "1", ...}."""
+    return settings_of(manifest(path).get("config_yaml", ""))
+
+
+def settings_of(config_yaml):
+    """The same of the text of a resolved configuration."""
+    found, section = {}, ""
+    for line in config_yaml.splitlines():
+        if match := re.fullmatch(r"(\w+):", line):
+            section = match[1]
+        elif match := re.fullmatch(r"  (\w+): (.*)", line):
+            found[f"{section}.{match[1]}"] = match[2]
+    return found
+
+
+def scored(what, path):
+    """What the evaluations in a file are, in the words of the log (src/run/scored_set.cpp): "test accuracy", or
+    "accuracy on the train split", ... if eval_input named another set."""
+    found = settings(path)
+
+    def same(key):  # what eval_input leaves out is that of train_input
+        return found.get(f"eval_input.{key}", found.get(f"train_input.{key}")) == found.get(f"train_input.{key}")
+
+    split = "train" if found.get("eval_input.split") == "train" else "test"
+    batches = int(found.get("runconfig.eval_steps", 0))
+    is_fake = found.get("train_input.use_fake_data") == "True"
+    trained_on = (split == "test" == found.get("train_input.split") and same("use_fake_data")
+                  and (is_fake or same("data_dir")))
+    if split == "test" and not batches and not trained_on:
+        return f"test {what}"
+    part = "" if not batches else "the first batch of " if batches == 1 else f"the first {batches} batches of "
+    return f"{what} on {part}the {split} split" + (", which it was trained on," if trained_on else "")
+
+
 def evaluation(path):
-    """Loss and accuracy of the weights of a checkpoint on the test set; empty if they were not evaluated."""
-    with h5py.File(path, "r") as file:
+    """Loss and accuracy of the weights of a checkpoint on the set of eval_input, which scored() names; empty if they were
+    not evaluated."""
+    with h5py.File(checkpoint_file(path), "r") as file:
         return {name: _plain(value) for name, value in file["evaluation"].attrs.items()} if "evaluation" in file else {}
 
 
 def state_dict(path):
     """Weights of a checkpoint as numpy arrays, with PyTorch's names and shapes. For PyTorch:
     model.load_state_dict({k: torch.from_numpy(v) for k, v in state_dict(path).items()}, strict=True)"""
-    with h5py.File(path, "r") as file:
+    with h5py.File(checkpoint_file(path), "r") as file:
         return {name: dataset[...] for name, dataset in file["model"].items()}
 
 
 def tables(path):
     """The tables of a metrics file and its journal as numpy arrays: {"train": {column: array}, "eval": ...}; "eval" has
     the confusion matrices (evaluations x true class x predicted class) too."""
-    return _read_metrics(path)[0]
+    return _read_metrics(metrics_file(path))[0]
 
 
 def metrics(path):
@@ -133,7 +195,7 @@ def journal(path):
     """The journal of a metrics file: list of (number, kind, payload), and how many bytes behind them are torn or
     damaged. A payload is a dict of columns, or the step after which rows are forgotten. No file: no records."""
     try:
-        with open(os.path.splitext(path)[0] + ".journal", "rb") as file:
+        with open(os.path.splitext(metrics_file(path))[0] + ".journal", "rb") as file:
             data = file.read()
     except FileNotFoundError:
         return [], 0
@@ -231,12 +293,15 @@ def _plain(value):
 
 
 def _summary(path):
+    if os.path.isdir(path):
+        raise FileNotFoundError(f"{path}: no .h5 file in this directory")
     kind = verify(path)
     lines = [f"{path}: {kind}, intact (SHA-256 verified), {os.path.getsize(path):,} bytes"]
     if kind == "checkpoint":
         at, score, weights = state(path), evaluation(path), state_dict(path)
         lines.append(f"  step {at['step']}, epoch {at['epoch']}, {at['samples_seen']:,} samples seen, seed {at['seed']}")
-        lines.append(f"  test accuracy {score['accuracy']:.4f}, loss {score['loss']:.5f}" if score else "  not evaluated")
+        lines.append(f"  {scored('accuracy', path)} {score['accuracy']:.4f}, loss {score['loss']:.5f}" if score
+                     else "  not evaluated")
         lines.append(f"  {sum(array.size for array in weights.values()):,} parameters:")
         lines += [f"    {name:24} {' x '.join(map(str, array.shape))}" for name, array in weights.items()]
     else:
@@ -245,16 +310,40 @@ def _summary(path):
             rows = len(table["step"])
             last = f", last: step {table['step'][-1]}, loss {table['loss'][-1]:.5f}, " \
                    f"accuracy {table['accuracy'][-1]:.4f}" if rows else ""
-            lines.append(f"  {name}: {rows} rows{last}")
+            of = scored("", path).rstrip(",") if name == "eval" and rows else ""  # " on the train split"
+            lines.append(f"  {name}{of if of.startswith(' ') else ''}: {rows} rows{last}")
         lines += [f"  {said}"] if said else []
     return "\n".join(lines)
 
 
+def expanded(paths):
+    """The paths, and the .h5 files of a directory in its place; a directory without any stays, and is an error."""
+    found = []
+    for path in paths:
+        try:
+            found += (files_in(path) if os.path.isdir(path) else []) or [path]
+        except OSError:  # a directory that may not be read
+            found.append(path)
+    return found
+
+
+def print_to_anybody():
+    """For programs: prints names that the terminal's encoding lacks as \\xfc, and ends quietly when a reader such as head
+    has seen enough."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
 def main():
+    print_to_anybody()
     parser = argparse.ArgumentParser(description="Verifies and summarises files of fcmnist_mpi.")
-    parser.add_argument("files", metavar="FILE", nargs="+", help="checkpoint_<step>.h5 or metrics.h5")
+    parser.add_argument("files", metavar="FILE_OR_DIRECTORY", nargs="+",
+                        help="checkpoint_<step>.h5, metrics.h5, evaluation.h5; or a directory: all its .h5 files")
     code = 0
-    for path in parser.parse_args().files:
+    for path in expanded(parser.parse_args().files):
         try:
             print(_summary(path))
         except (DamagedFile, OSError, KeyError) as error:

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Draws the curves of a run: loss, accuracy, learning rate, confusion matrix, where the time went.
 
-    plot_metrics.py MODEL_DIR_OR_FILE [-o PNG]      (default: metrics.png beside metrics.h5)
+    plot_metrics.py MODEL_DIR_OR_FILE [-o PNG]      (default: metrics.png beside metrics.h5, as any file's name)
 """
 import argparse
+import io
 import os
 import sys
 
@@ -18,6 +19,7 @@ except ImportError as error:
              "and run this with /usr/bin/python3")
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 (after the choice of the backend)
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 
 TRAIN, EVAL, OTHER = "#4477aa", "#cc3311", "#666666"  # distinguishable for all readers, and in print
 TIMES = {"compute_s": "compute", "exchange_s": "exchange", "data_s": "data", "files_s": "files"}
@@ -30,25 +32,25 @@ def smoothed(values):
     return values.rolling(window, center=True, min_periods=1).mean()
 
 
-def draw_curve(axes, train, evaluated, column, train_label):
+def draw_curve(axes, train, evaluated, column, train_label, set_name):
     """Raw numbers pale, their smoothed curve strong, evaluations as points."""
     axes.plot(train.index, train[column], color=TRAIN, alpha=0.2, linewidth=0.6)
     axes.plot(train.index, smoothed(train[column]), color=TRAIN, label=train_label)
-    axes.plot(evaluated.index, evaluated[column], "o-", color=EVAL, markersize=4, linewidth=1, label="test")
+    axes.plot(evaluated.index, evaluated[column], "o-", color=EVAL, markersize=4, linewidth=1, label=set_name)
     axes.set_xlabel("step")
     axes.legend(frameon=False)
 
 
-def draw_loss(axes, train, evaluated):
-    draw_curve(axes, train, evaluated, "loss", "training, smoothed")
+def draw_loss(axes, train, evaluated, set_name):
+    draw_curve(axes, train, evaluated, "loss", "training, smoothed", set_name)
     axes.set_ylabel("loss (nats)")
     if (smoothed(train["loss"]) > 0).any():
         axes.set_yscale("log")
     axes.set_title("Loss")
 
 
-def draw_accuracy(axes, train, evaluated):
-    draw_curve(axes, 100 * train, 100 * evaluated, "accuracy", "training, smoothed")
+def draw_accuracy(axes, train, evaluated, set_name):
+    draw_curve(axes, 100 * train, 100 * evaluated, "accuracy", "training, smoothed", set_name)
     # train and evaluated were scaled as a whole, their index was not.
     best = [frame["accuracy"].max() for frame in (train, evaluated) if len(frame)]
     worst = [smoothed(train["accuracy"]).quantile(0.05)] if len(train) else []
@@ -56,7 +58,8 @@ def draw_accuracy(axes, train, evaluated):
     low = 100 * min(worst, default=0)
     axes.set_ylim(max(0, low - 0.3 * (100 - low)), 100 + 0.05 * (100 - low) if max(best, default=1) > 0.5 else None)
     axes.set_ylabel("accuracy (%)")
-    axes.set_title(f"Accuracy (last test: {100 * evaluated['accuracy'].iloc[-1]:.2f} %)" if len(evaluated) else "Accuracy")
+    last = f"(last {set_name}: {100 * evaluated['accuracy'].iloc[-1]:.2f} %)" if len(evaluated) else ""
+    axes.set_title(f"Accuracy {last}".strip())
     axes.legend(frameon=False, loc="lower right")
 
 
@@ -124,8 +127,9 @@ def draw(path):
     plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
                          "grid.alpha": 0.25, "axes.titlesize": 10, "axes.axisbelow": True})
     figure, axes = plt.subplots(2, 3, figsize=(13, 7.5), constrained_layout=True)
-    draw_loss(axes[0, 0], train, evaluated)
-    draw_accuracy(axes[0, 1], train, evaluated)
+    set_name = fcmnist_files.scored("", path).removesuffix(",").strip()  # "test", "on the train split"
+    draw_loss(axes[0, 0], train, evaluated, set_name)
+    draw_accuracy(axes[0, 1], train, evaluated, set_name)
     draw_learning_rate(axes[0, 2], train)
     draw_grad_norm(axes[1, 0], train)
     draw_times(axes[1, 1], train)
@@ -135,20 +139,43 @@ def draw(path):
     return figure
 
 
+def picture_of(path, output):
+    """Where the picture of a file goes: beside it, or to what -o names."""
+    own_name = os.path.splitext(os.path.basename(path))[0] + ".png"
+    if not output:
+        return os.path.join(os.path.dirname(path), own_name)
+    if os.path.isdir(output):
+        return os.path.join(output, own_name)
+    kinds = FigureCanvasAgg.get_supported_filetypes()
+    if kind_of(output) not in kinds:  # such as h5: nothing is written over a file that is no picture
+        sys.exit(f"-o {output}: not the name of a picture, such as metrics.png or metrics.pdf ({', '.join(sorted(kinds))})")
+    return output
+
+
+def kind_of(output):
+    return os.path.splitext(output)[1].lstrip(".").lower() or "png"
+
+
+def save(figure, output):
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=150, format=kind_of(output))
+    with open(output, "wb") as file:  # only now, so that an error leaves the old picture
+        file.write(picture.getvalue())
+
+
 def main():
+    fcmnist_files.print_to_anybody()
     parser = argparse.ArgumentParser(description="Draws the curves of a run of fcmnist_mpi.")
     parser.add_argument("source", metavar="MODEL_DIR_OR_FILE")
-    parser.add_argument("-o", "--output", metavar="PNG", help="default: metrics.png beside the metrics file")
+    parser.add_argument("-o", "--output", metavar="PNG", help="picture, or directory for it; default: beside the file")
     arguments = parser.parse_args()
-    path = arguments.source
-    if os.path.isdir(path):
-        path = os.path.join(path, "metrics.h5")
-    output = arguments.output or os.path.join(os.path.dirname(path), "metrics.png")
+    path = fcmnist_files.metrics_file(arguments.source)
     try:
+        output = picture_of(path, arguments.output)
         if fcmnist_files.verify(path) != "metrics":
             sys.exit(f"{path}: a checkpoint; curves are drawn from metrics.h5")
-        draw(path).savefig(output, dpi=150)
-    except (fcmnist_files.DamagedFile, OSError) as error:
+        save(draw(path), output)
+    except (fcmnist_files.DamagedFile, OSError, KeyError) as error:
         sys.exit(str(error))
     print(output)
 

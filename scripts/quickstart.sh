@@ -116,8 +116,8 @@ build
 get_data
 train
 draw_curves
-accuracy=$(sed -nE 's/.*test accuracy (is )?([01]\.[0-9]+).*/\2/p' "$log" | tail -n 1)
-say "Done: test accuracy ${accuracy:-not evaluated}. In $model_dir:"
+accuracy=$(sed -nE 's/.*info: (its )?((test )?accuracy [^(]*[01]\.[0-9]{4}).*/\2/p' "$log" | tail -n 1)
+say "Done: ${accuracy:-not evaluated}. In $model_dir:"
 cat <<TEXT
     metrics.png      the curves          params.yaml     the settings of the run
     metrics.h5       the numbers         checkpoint_*.h5 the weights (scripts/fcmnist_files.py FILE shows what is in it)

@@ -100,6 +100,25 @@ void AtomicFile::commit_without_sync() {
   rename();
 }
 
+bool AtomicFile::take_name(const fs::path& name) {
+  if (::link(temporary_path_.c_str(), name.c_str()) == 0) return true;
+  if (errno == EEXIST) return false;
+  if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK) {
+    throw_error_("link to", name, errno);
+  }
+  // A file system without hard links: an empty file claims the name for a moment.
+  const FileDescriptor claim(::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!claim && errno == EEXIST) return false;
+  if (!claim) throw_error_("create", name, errno);
+  if (::rename(temporary_path_.c_str(), name.c_str()) != 0) {
+    const int error_number = errno;
+    ::unlink(name.c_str());
+    throw_error_("rename to", name, error_number);
+  }
+  is_renamed_ = true;
+  return true;
+}
+
 void sync_directory_of(const fs::path& path, ThrowFileError throw_error) {
   const fs::path directory = directory_of(path);
   const FileDescriptor file(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -43,6 +43,9 @@ class AtomicFile {
   /// Gives the file its final name without waiting for the disk: the file survives the death of this process,
   /// but perhaps not that of the machine.
   void commit_without_sync();
+  /// After sync_and_close(): gives the file this name in its directory, unless another has it; then false, and
+  /// nothing has changed. Of several processes that want one name, one gets it. Its directory is not synced.
+  [[nodiscard]] bool take_name(const std::filesystem::path& name);
 
  private:
   void close();

@@ -168,32 +168,32 @@ void Evaluation::score(const store::Checkpoint* checkpoint) {
   const train::EvaluationResult result = scorer_->score(checkpoint);
   if (checkpoint == nullptr) return;
   const store::TrainState& at = checkpoint->header().state;
-  context_->log().info("{}", eval_line(at.step, result));
+  context_->log().info("{}", eval_line(at.step, result, context_->config()));
   const std::int64_t epoch =
       at.step_in_epoch == 0 && at.epoch > 0 ? at.epoch - 1 : at.epoch;  // of the last step done
   rows_.push_back({at.step, epoch, result.loss, result.accuracy, watch.lap_s(), result.confusion});
 }
 
-/// The results in a file of the metrics format. The scores are printed already, so a place that cannot be
-/// written to, such as somebody else's model_dir, is only worth a warning.
+/// The results in a new file of the metrics format. Evaluations lock nothing, and several may end at once. The
+/// scores are printed already, so a place that cannot be written to, such as somebody else's model_dir, is only
+/// worth a warning.
 void write_results(const setup::Context& context, const store::Manifest& manifest,
                    const std::vector<store::EvalRow>& rows) {
   const store::ModelDir model_dir(context.config().run.model_dir);
-  const std::filesystem::path path = model_dir.path() / "evaluation.h5";
   const auto classes = static_cast<std::size_t>(context.config().model.num_classes);
   std::error_code unknown;
   if (!std::filesystem::is_directory(model_dir.path(), unknown))
     return;  // a checkpoint without a run around it
   try {
-    std::filesystem::remove(path);
-    auto file = store::MetricsFile::open_or_create(path, classes, config::to_yaml(context.config()), manifest,
-                                                   context.log());
+    const int number = model_dir.next_evaluation();
+    auto file = store::MetricsFile::without_rows(model_dir.evaluation_file(number), classes,
+                                                 config::to_yaml(context.config()), manifest);
     for (const store::EvalRow& row : rows) file.append(row);
-    file.write();
+    store::MetricsImage image = file.image();
+    const auto path = store::write_sealed_as_new([&](int n) { return model_dir.evaluation_file(n); }, number,
+                                                 store::FileKind::metrics, image.bytes);
     context.log().info("files: {}", path.string());
   } catch (const StoreError& error) {
-    context.log().warn("results are not saved: {}", error.what());
-  } catch (const std::filesystem::filesystem_error& error) {
     context.log().warn("results are not saved: {}", error.what());
   }
 }

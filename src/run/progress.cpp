@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "core/text.hpp"
+#include "run/scored_set.hpp"
 
 namespace fcmnist::run {
 
@@ -94,9 +95,10 @@ std::string Progress::line() const {
       format_duration(time_remaining_s()));
 }
 
-std::string eval_line(std::int64_t step, const train::EvaluationResult& result) {
-  return fmt::format("| Eval Device=cpu Step={} Loss={:.5f} Accuracy={:.4f} Samples={}", step, result.loss,
-                     result.accuracy, result.samples);
+std::string eval_line(std::int64_t step, const train::EvaluationResult& result,
+                      const config::RunConfig& config) {
+  return fmt::format("| Eval Device=cpu Step={} Loss={:.5f} Accuracy={:.4f} Samples={}{}", step, result.loss,
+                     result.accuracy, result.samples, split_mark(config));
 }
 
 std::string format_time_split(const train::TimeSplit& time) {
@@ -115,14 +117,28 @@ std::string format_pipeline_time(const train::PipelineTime& time) {
   return text + fmt::format(" bubble {:.1f} %", 100.0 * time.bubble_fraction());
 }
 
-std::vector<std::string> done_lines(std::int64_t total_steps, const Progress& progress, double peak_bytes,
-                                    const store::EvalRow* last_evaluation, const store::ModelDir& model_dir) {
+namespace {
+
+/// The steps and the time of the whole run, if this start did not do all of it.
+std::string whole_run(const DoneRun& run, const Progress& progress) {
+  if (progress.steps_before() == 0) return "";
+  if (!run.elapsed_before_s) return fmt::format(" ({} steps with those before this start)", run.total_steps);
+  return fmt::format(" ({} steps in {} with earlier starts)", run.total_steps,
+                     format_duration(*run.elapsed_before_s + progress.total_time().total_s()));
+}
+
+}  // namespace
+
+std::vector<std::string> done_lines(const DoneRun& run, const Progress& progress) {
   const train::TimeSplit& time = progress.total_time();
+  const store::ModelDir model_dir(run.config.run.model_dir);
+  const auto steps = static_cast<std::size_t>(progress.steps());
   std::vector<std::string> lines = {
-      fmt::format("done: {} steps in {} of training, {:.0f} samples/s", total_steps,
-                  format_duration(time.total_s()), progress.global_rate()),
+      fmt::format("done: {} step{} in {} of training, {:.0f} samples/s{}", steps, plural(steps),
+                  format_duration(time.total_s()), progress.global_rate(), whole_run(run, progress)),
       fmt::format("time of rank 0: {}", format_time_split(time)),
-      fmt::format("peak memory of a rank: {:.0f} MB, data shared by its node included", peak_bytes / 1e6)};
+      fmt::format("peak memory of a rank: {:.0f} MB, data shared by its node included",
+                  run.peak_bytes / 1e6)};
   if (const train::PipelineTime& pipeline = progress.total_pipeline(); !pipeline.busy_s.empty()) {
     lines.push_back(format_pipeline_time(pipeline));
   }
@@ -130,12 +146,11 @@ std::vector<std::string> done_lines(std::int64_t total_steps, const Progress& pr
     lines.push_back(fmt::format("reproducible: {} gradients were computed again in another fixed-point unit",
                                 progress.recomputed()));
   }
-  if (last_evaluation != nullptr) {
-    lines.push_back(fmt::format("test accuracy {:.4f} (error {:.2f} %), loss {:.5f}",
-                                last_evaluation->accuracy, 100.0 * (1.0 - last_evaluation->accuracy),
-                                last_evaluation->loss));
+  if (const store::EvalRow* last = run.last_evaluation) {
+    lines.push_back(fmt::format("{} {:.4f} (error {:.2f} %), loss {:.5f}", scored("accuracy", run.config),
+                                last->accuracy, 100.0 * (1.0 - last->accuracy), last->loss));
   }
-  lines.push_back(fmt::format("files: {} {} {}", model_dir.checkpoint_file(total_steps).string(),
+  lines.push_back(fmt::format("files: {} {} {}", model_dir.checkpoint_file(run.total_steps).string(),
                               model_dir.metrics_file().string(), model_dir.params_file().string()));
   return lines;
 }

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "config/run_config.hpp"
 #include "store/checkpoint.hpp"
 #include "store/metrics_rows.hpp"
 #include "store/model_dir.hpp"
@@ -39,6 +41,9 @@ class Progress {
   [[nodiscard]] double time_remaining_s() const;
   /// Gradients since the start of this process that were computed once more; see StepResult.
   [[nodiscard]] std::int64_t recomputed() const { return recomputed_; }
+  /// Of this process, and before it.
+  [[nodiscard]] std::int64_t steps() const { return last_.step - first_step_; }
+  [[nodiscard]] std::int64_t steps_before() const { return first_step_; }
   /// Time for files after the last step.
   void add_files(double seconds) { total_time_.files_s += seconds; }
   [[nodiscard]] const train::TimeSplit& total_time() const { return total_time_; }
@@ -60,8 +65,9 @@ class Progress {
   train::PipelineTime interval_pipeline_, total_pipeline_;
 };
 
-/// "| Eval Device=cpu Step=4690 Loss=.. Accuracy=.. Samples=10000"
-std::string eval_line(std::int64_t step, const train::EvaluationResult& result);
+/// "| Eval Device=cpu Step=4690 Loss=.. Accuracy=.. Samples=10000", and " Split=train" if that is scored
+std::string eval_line(std::int64_t step, const train::EvaluationResult& result,
+                      const config::RunConfig& config);
 
 /// "compute 80.1 % | exchange 15.0 % | data 3.9 % | files 1.0 %"
 std::string format_time_split(const train::TimeSplit& time);
@@ -69,11 +75,18 @@ std::string format_time_split(const train::TimeSplit& time);
 /// "pipeline: stage 0 busy 81.0 % | stage 1 busy 52.3 % | bubble 33.4 %"
 std::string format_pipeline_time(const train::PipelineTime& time);
 
-/// What a run says when its last step is done, line by line.
-///   peak_bytes       largest memory of a rank
-///   last_evaluation  nullptr without evaluations
-std::vector<std::string> done_lines(std::int64_t total_steps, const Progress& progress, double peak_bytes,
-                                    const store::EvalRow* last_evaluation, const store::ModelDir& model_dir);
+/// A run whose last step is done.
+struct DoneRun {
+  const config::RunConfig& config;
+  std::int64_t total_steps = 0;
+  std::optional<double> elapsed_before_s;  ///< training time of the steps before this start, if it is known
+  double peak_bytes = 0.0;                 ///< largest memory of a rank
+  const store::EvalRow* last_evaluation = nullptr;  ///< nullptr without evaluations
+};
+
+/// What it says, line by line. Steps, time and rate are those of this start; if it went on from an earlier
+/// one, the steps and the time of the whole run follow.
+std::vector<std::string> done_lines(const DoneRun& run, const Progress& progress);
 
 /// What it says when it is started once more after that.
 std::string finished_line(std::int64_t steps_done, std::int64_t total_steps,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <utility>
 
 #include "store/sealed_file.hpp"
@@ -25,7 +26,7 @@ std::vector<Score> scores_of(const std::vector<store::EvalRow>& evaluations) {
   return scores;
 }
 
-/// The checkpoint that has the best test accuracy; of equal ones the latest.
+/// The checkpoint that has the best accuracy; of equal ones the latest.
 std::optional<std::int64_t> best_of(const std::vector<Score>& scores,
                                     const std::vector<std::int64_t>& checkpoints) {
   const Score* best = nullptr;
@@ -34,6 +35,16 @@ std::optional<std::int64_t> best_of(const std::vector<Score>& scores,
     if (best == nullptr || score.accuracy >= best->accuracy) best = &score;
   }
   return best != nullptr ? std::optional(best->step) : std::nullopt;
+}
+
+/// Whether the rows cover all steps from the first one to `step`. They do not begin there if the run began at a
+/// checkpoint of another one or lost its metrics, and do not end there if only logged steps have rows.
+bool cover_all_steps(const std::vector<store::TrainRow>& rows, std::int64_t step) {
+  if (rows.empty() || rows.back().step != step) return step == 0;
+  // The first row has a mean over its steps of what is added up in elapsed_s.
+  const store::TrainRow& first = rows.front();
+  const double step_s = first.compute_s + first.exchange_s + first.data_s + first.files_s;
+  return step_s > 0.0 && std::llround(first.elapsed_s / step_s) == first.step;
 }
 
 /// Opens the metrics, when everything is out of their way.
@@ -63,6 +74,7 @@ RunFiles::RunFiles(Run run, std::int64_t step, store::ModelDirLock& lock, Logger
   store::write_atomically(model_dir_.params_file(), run_.config_yaml);
   metrics_.truncate_after(step);
   if (!metrics_.train().empty()) elapsed_before_s_ = metrics_.train().back().elapsed_s;
+  if (cover_all_steps(metrics_.train(), step)) elapsed_of_all_before_s_ = elapsed_before_s_;
 }
 
 void RunFiles::write_first_metrics() {

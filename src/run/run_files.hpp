@@ -23,7 +23,7 @@
 
 namespace fcmnist::run {
 
-/// Test accuracy of the weights of a step.
+/// Accuracy of the weights of a step, in the words of the log the "test accuracy" as a rule.
 struct Score {
   std::int64_t step = 0;
   double accuracy = 0.0;
@@ -65,6 +65,8 @@ class RunFiles {
   [[nodiscard]] store::MetricsFile& metrics() { return metrics_; }
   /// Training time of the processes before this one.
   [[nodiscard]] double elapsed_before_s() const { return elapsed_before_s_; }
+  /// The same if it is that of all steps before; nothing if metrics of some of them are not here.
+  [[nodiscard]] std::optional<double> elapsed_of_all_before_s() const { return elapsed_of_all_before_s_; }
 
   /// Throws InUseError if another run has taken the model_dir. Cheap: to be called at every step boundary.
   void check_lock() const { lock_->check(); }
@@ -136,6 +138,7 @@ class RunFiles {
   store::ModelDir model_dir_;
   store::MetricsFile metrics_;
   double elapsed_before_s_ = 0.0;
+  std::optional<double> elapsed_of_all_before_s_;
   std::optional<Image> held_;
   std::optional<StoreError> failure_;
   int failures_in_a_row_ = 0;

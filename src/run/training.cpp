@@ -10,6 +10,7 @@
 #include "run/learner.hpp"
 #include "run/progress.hpp"
 #include "run/run_files.hpp"
+#include "run/scored_set.hpp"
 #include "run/stop_decision.hpp"
 #include "run/time_limit.hpp"
 #include "setup/datasets.hpp"
@@ -87,7 +88,9 @@ TrainingRun::TrainingRun(const setup::Context& context, const setup::Settled& se
   learner_->check_replicas();
   open_files(origin);
   log_->info("training on {}", learner_->description());
-  if (origin == Learner::Origin::all) log_->info("resuming at step {}", learner_->steps_done());
+  const bool is_finished = learner_->steps_done() >= total_steps_;
+  if (origin == Learner::Origin::all && !is_finished)
+    log_->info("resuming at step {}", learner_->steps_done());
   if (origin == Learner::Origin::weights) {
     log_->info("starting from the weights of {}", context.arguments().checkpoint_path);
   }
@@ -208,11 +211,11 @@ void TrainingRun::evaluate_weights() {
   const train::EvaluationResult result = learner_->evaluate();
   stop_decision_.add_evaluation(turn_.lap_s());
   bar_.clear();
-  log_->info("{}", eval_line(learner_->steps_done(), result));
+  log_->info("{}", eval_line(learner_->steps_done(), result, *config_));
   if (!std::isfinite(result.loss)) {
     throw train::diverged_error(
-        fmt::format("step {}: the test loss is {}: training has diverged, these weights are not saved",
-                    learner_->steps_done(), result.loss))
+        fmt::format("step {}: the {} is {}: training has diverged, these weights are not saved",
+                    learner_->steps_done(), scored("loss", *config_), result.loss))
         .as_agreed();
   }
   if (!files_) return;
@@ -294,21 +297,22 @@ ExitCode TrainingRun::finish_run() {
 void TrainingRun::say_summary() {
   const double peak_bytes = context_->world().max(static_cast<double>(peak_memory_bytes()));
   if (!files_) return;
-  const store::EvalRow* last_evaluation = learner_->evaluates() ? &files_->metrics().eval().back() : nullptr;
-  for (const std::string& line : done_lines(total_steps_, progress_, peak_bytes, last_evaluation,
-                                            store::ModelDir(config_->run.model_dir))) {
-    log_->info("{}", line);
-  }
+  const DoneRun run = {.config = *config_,
+                       .total_steps = total_steps_,
+                       .elapsed_before_s = files_->elapsed_of_all_before_s(),
+                       .peak_bytes = peak_bytes,
+                       .last_evaluation = learner_->evaluates() ? &files_->metrics().eval().back() : nullptr};
+  for (const std::string& line : done_lines(run, progress_)) log_->info("{}", line);
 }
 
 void TrainingRun::say_finished() {
   log_->info("{}",
              finished_line(learner_->steps_done(), total_steps_, store::ModelDir(config_->run.model_dir)));
   setup::on_root(context_->world(), [&] { files_->merge_journal(); });
-  const auto scored = files_ ? files_->evaluation_of(learner_->steps_done()) : std::nullopt;
-  const bool known = context_->world().broadcast(scored.has_value(), 0);
+  const auto known_score = files_ ? files_->evaluation_of(learner_->steps_done()) : std::nullopt;
+  const bool known = context_->world().broadcast(known_score.has_value(), 0);
   if (!learner_->evaluates() || learner_->steps_done() == 0) return;
-  if (scored) log_->info("its test accuracy is {:.4f}", scored->accuracy);
+  if (known_score) log_->info("its {} is {:.4f}", scored("accuracy", *config_), known_score->accuracy);
   if (known) return;
   evaluate_weights();
   setup::on_root(context_->world(), [&] { files_->metrics().write(); });

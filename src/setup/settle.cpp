@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "comm/host_memory.hpp"
@@ -11,6 +10,7 @@
 #include "model/layer_placement.hpp"
 #include "setup/datasets.hpp"
 #include "setup/plan_in_effect.hpp"
+#include "setup/run_length.hpp"
 #include "train/microbatches.hpp"
 #include "train/stage_placement.hpp"
 #include "train/window_bytes.hpp"
@@ -18,13 +18,6 @@
 namespace fcmnist::setup {
 
 namespace {
-
-/// Steps of the whole run: the smaller of max_steps and num_epochs, of those that are given.
-std::int64_t count_steps(const config::RunOptions& run, std::uint64_t steps_per_epoch) {
-  const std::int64_t by_epochs = run.num_epochs * static_cast<std::int64_t>(steps_per_epoch);
-  if (run.max_steps == 0) return by_epochs;
-  return run.num_epochs == 0 ? run.max_steps : std::min<std::int64_t>(run.max_steps, by_epochs);
-}
 
 /// Says in the log what the model is, and where its layers are.
 void describe_model(const Context& context, const config::RunConfig& config, const model::Mlp& mlp,
@@ -172,6 +165,9 @@ void Draft::check_memory() const {
 
 Settled Draft::settled() && {
   const std::int64_t total_steps = count_steps(config_.run, epoch_plan_->steps_per_epoch());
+  if (checkpoint() != nullptr) {
+    warn_of_rate_change(checkpoint()->header(), config_, epoch_plan_->steps_per_epoch(), log_);
+  }
   return {.config = std::move(config_),
           .arithmetic = std::move(arithmetic_),
           .lock = std::move(start_.lock),

@@ -118,7 +118,7 @@ MetricsImage MetricsFile::image() const {
   write_root_attributes(root, FileKind::metrics, config_yaml_, manifest_);
   root.set(journal_records, journal_.newest());
   root.set("NX_class", std::string("NXroot"));
-  root.set("default", std::string("train"));
+  root.set("default", std::string(train_.empty() ? "eval" : "train"));
   write_table(root.create_group("train"), train_);
   write_table(root.create_group("eval"), eval_, classes_);
   return {file.image(), journal_.newest()};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/log.hpp"
@@ -34,6 +35,11 @@ class MetricsFile {
   /// the configuration of this start replace those of the file.
   static MetricsFile open_or_create(const std::filesystem::path& path, std::size_t classes,
                                     std::string config_yaml, Manifest manifest, Logger& log);
+  /// Starts without rows, whatever is there. For image().
+  static MetricsFile without_rows(const std::filesystem::path& path, std::size_t classes,
+                                  std::string config_yaml, Manifest manifest) {
+    return {path, classes, std::move(config_yaml), std::move(manifest)};
+  }
 
   /// Steps are appended in increasing order.
   void append(const TrainRow& row);

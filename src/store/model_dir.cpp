@@ -17,20 +17,32 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view prefix = "checkpoint_";
+constexpr std::string_view checkpoint_prefix = "checkpoint_", evaluation_prefix = "evaluation_";
 constexpr std::string_view suffix = ".h5";
 
-/// The step in "checkpoint_<step>.h5", written as this program writes it (no sign, no leading zeros).
-std::optional<std::int64_t> step_of(std::string_view name) {
+/// The number in "<prefix><number>.h5", written as this program writes it (no sign, no leading zeros).
+template <class Number>
+std::optional<Number> number_in(std::string_view name, std::string_view prefix) {
   if (!name.starts_with(prefix) || !name.ends_with(suffix) || name.size() <= prefix.size() + suffix.size())
     return {};
   const std::string_view digits = name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
-  std::int64_t step = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), step);
-  if (error != std::errc{} || end != digits.data() + digits.size() || fmt::format("{}", step) != digits ||
-      step < 0)
+  Number number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc{} || end != digits.data() + digits.size() || fmt::format("{}", number) != digits ||
+      number < 0)
     return {};
-  return step;
+  return number;
+}
+
+/// The step in "checkpoint_<step>.h5".
+std::optional<std::int64_t> step_of(std::string_view name) {
+  return number_in<std::int64_t>(name, checkpoint_prefix);
+}
+
+/// The number of an evaluation: 0 in "evaluation.h5", n in "evaluation_<n>.h5".
+std::optional<int> evaluation_of(std::string_view name) {
+  if (name == "evaluation.h5") return 0;
+  return number_in<int>(name, evaluation_prefix);
 }
 
 /// Names in a directory, sorted; none if there is no such directory.
@@ -48,9 +60,8 @@ std::vector<std::string> names_in(const fs::path& directory) {
 }
 
 bool belongs_to_a_run(std::string_view name) {
-  return name == "params.yaml" || name == "metrics.h5" || name == "metrics.journal" ||
-         name == "evaluation.h5" || name == "STOPPED" ||
-         name.find(".h5.damaged-") != std::string_view::npos ||
+  return name == "params.yaml" || name == "metrics.h5" || name == "metrics.journal" || name == "STOPPED" ||
+         evaluation_of(name) || name.find(".h5.damaged-") != std::string_view::npos ||
          name.find(".journal.damaged-") != std::string_view::npos || step_of(name);
 }
 
@@ -68,7 +79,17 @@ fs::path make_previous(const fs::path& parent) {
 }  // namespace
 
 fs::path ModelDir::checkpoint_file(std::int64_t step) const {
-  return path_ / fmt::format("{}{}{}", prefix, step, suffix);
+  return path_ / fmt::format("{}{}{}", checkpoint_prefix, step, suffix);
+}
+
+fs::path ModelDir::evaluation_file(int n) const {
+  return path_ / (n == 0 ? "evaluation.h5" : fmt::format("{}{}{}", evaluation_prefix, n, suffix));
+}
+
+int ModelDir::next_evaluation() const {
+  int next = 0;
+  for (const std::string& name : names_in(path_)) next = std::max(next, evaluation_of(name).value_or(-1) + 1);
+  return next;
 }
 
 void ModelDir::ensure_writable() const {

@@ -16,6 +16,7 @@ namespace fcmnist::store {
 ///   metrics.h5              see MetricsFile
 ///   metrics.journal         the rows that are not in metrics.h5 yet; absent when there are none
 ///   checkpoint_<step>.h5    see Checkpoint
+///   evaluation.h5, evaluation_1.h5 ...    what each evaluation of checkpoints found; a MetricsFile
 ///   STOPPED                 why a run stopped early
 ///   LOCK                    see ModelDirLock
 ///   previous_<k>/           what move_aside() put there
@@ -31,6 +32,11 @@ class ModelDir {
   [[nodiscard]] std::filesystem::path stopped_file() const { return path_ / "STOPPED"; }
   [[nodiscard]] std::filesystem::path lock_file() const { return path_ / "LOCK"; }
   [[nodiscard]] std::filesystem::path checkpoint_file(std::int64_t step) const;
+  /// evaluation.h5 for n = 0, else evaluation_<n>.h5.
+  [[nodiscard]] std::filesystem::path evaluation_file(int n) const;
+  /// The number behind those of all evaluations that are there, so that the newest one has the largest. Throws
+  /// StoreError if the directory cannot be listed.
+  [[nodiscard]] int next_evaluation() const;
 
   /// Creates the directory if needed and proves that files can be written into it. Throws StoreError (a file
   /// in the way, no permission, read-only, full).

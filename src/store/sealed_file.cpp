@@ -130,6 +130,11 @@ void write_sealed(const fs::path& path, FileKind kind, std::span<const std::byte
   write_atomically(path, image, seal_of(kind, format_version, image));
 }
 
+fs::path write_sealed_as_new(const std::function<fs::path(int)>& name, int first, FileKind kind,
+                             std::span<const std::byte> image) {
+  return write_as_new(name, first, image, seal_of(kind, format_version, image));
+}
+
 std::vector<std::byte> read_sealed(const fs::path& path, FileKind kind) {
   InputFile file(path);
   if (!file.regular()) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,10 @@ std::string seal_of(FileKind kind, int version, std::span<const std::byte> image
 /// Writes an HDF5 image and behind it its seal, durably and as a whole (see AtomicFile::commit). Any thread
 /// may call this, since it uses neither HDF5 nor MPI. Throws StoreError; an old file is then untouched.
 void write_sealed(const std::filesystem::path& path, FileKind kind, std::span<const std::byte> image);
+
+/// The same for a file that replaces none, as write_as_new() names it.
+std::filesystem::path write_sealed_as_new(const std::function<std::filesystem::path(int)>& name, int first,
+                                          FileKind kind, std::span<const std::byte> image);
 
 /// Reads the HDF5 image of a file and verifies its seal. In files of version 1 the seal stands before the
 /// image. Throws UnusableFileError if it is not an intact file of this kind, StoreError if it cannot be read.

@@ -38,6 +38,18 @@ void write_atomically(const fs::path& path, std::string_view text) {
   write_atomically(path, std::as_bytes(std::span(text)));
 }
 
+fs::path write_as_new(const std::function<fs::path(int)>& name, int first, std::span<const std::byte> bytes,
+                      std::string_view text_behind) {
+  AtomicFile file(name(first), &throw_write_error);
+  file.write(bytes);
+  file.write(std::as_bytes(std::span(text_behind)));
+  file.sync_and_close();
+  int n = first;
+  while (!file.take_name(name(n))) ++n;
+  sync_directory_of(name(n), &throw_write_error);
+  return name(n);
+}
+
 void replace_file(const fs::path& path, std::span<const std::byte> bytes) {
   AtomicFile file(path, &throw_write_error);
   file.write(bytes);

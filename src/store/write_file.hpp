@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +17,12 @@ void write_atomically(const std::filesystem::path& path, std::span<const std::by
                       std::string_view text_behind = {});
 void write_atomically(const std::filesystem::path& path, std::string_view text);
 
+/// Writes a file that replaces none: it gets the first of name(first), name(first + 1), ... that no file has,
+/// even if other processes look for a name at the same time. All are in one directory. Waits until the file is
+/// on the disk, and returns its name.
+std::filesystem::path write_as_new(const std::function<std::filesystem::path(int)>& name, int first,
+                                   std::span<const std::byte> bytes, std::string_view text_behind = {});
+
 /// Replaces a file as a whole without waiting for the disk (see AtomicFile::commit_without_sync).
 void replace_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 
@@ -24,7 +31,7 @@ void check_writable(const std::filesystem::path& directory);
 
 /// Removes the temporary files that dead runs left in a model_dir, and returns their names. To be called with
 /// the ModelDirLock held: then every temporary of a checkpoint or of another file that only the run with the
-/// lock writes is a leftover. See remove_leftovers() for the other files (evaluation.h5).
+/// lock writes is a leftover. See remove_leftovers() for the other files (evaluation*.h5).
 std::vector<std::string> remove_stale_temporaries(const std::filesystem::path& directory);
 
 /// Renames a damaged file to the first free "<path>.damaged-<n>", out of the way of good ones, and returns

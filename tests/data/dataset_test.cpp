@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "data/idx_fixtures.hpp"
+#include "data/known_set.hpp"
 
 namespace fcmnist::data {
 namespace {
@@ -22,13 +23,14 @@ using testing::write_file;
 struct Loaded {
   DatasetShape shape;
   Bytes images, labels;
+  FileDigests digests;
 };
 
 Loaded load(const DatasetFiles& files, int num_classes) {
-  Loaded loaded{read_shape(files), {}, {}};
+  Loaded loaded{read_shape(files), {}, {}, {}};
   loaded.images.resize(loaded.shape.image_bytes());
   loaded.labels.resize(loaded.shape.samples);
-  read_samples(files, loaded.shape, num_classes, loaded.images, loaded.labels);
+  loaded.digests = read_samples(files, loaded.shape, num_classes, loaded.images, loaded.labels);
   return loaded;
 }
 
@@ -135,6 +137,8 @@ TEST(RealData, FashionMnistIsReadCompletely) {
   const Loaded test = load_split(data_dir, Split::test);
   EXPECT_EQ(test.shape, (DatasetShape{10'000, 28, 28}));
   for (const int count : class_counts(test.labels)) EXPECT_EQ(count, 1'000);
+  EXPECT_TRUE(fashion_mnist().has(Split::train, train.digests.images, train.digests.labels));
+  EXPECT_TRUE(fashion_mnist().has(Split::test, test.digests.images, test.digests.labels));
 }
 
 }  // namespace

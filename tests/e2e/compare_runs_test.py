@@ -76,6 +76,10 @@ class Equal(Comparing):
     def test_two_checkpoints(self):
         self.compare(0, "compared: checkpoints 40\nequal", a=self.a / "checkpoint_40.h5", b=self.b / "checkpoint_40.h5")
 
+    def test_two_metrics_files(self):
+        self.compare(0, "compared: 60 training steps (1 to 60), 2 evaluations (30, 60)\nequal, bit for bit",
+                     a=self.a / "metrics.h5", b=self.b / "metrics.h5")
+
     def test_what_only_one_has_is_said(self):
         self.train(self.b, runconfig__max_steps=80)
         (self.a / "checkpoint_20.h5").unlink()
@@ -178,7 +182,6 @@ class Refused(Comparing):
         empty.mkdir()
         self.compare(2, f"{empty}: not a model_dir", "HINT", b=empty)
         self.compare(2, "absent", b=self.directory / "absent")
-        self.compare(2, "a metrics file", "HINT", b=self.b / "metrics.h5")
         self.compare(2, "not a file of fcmnist_mpi", b=self.b / "params.yaml")
 
     def test_a_damaged_file(self):

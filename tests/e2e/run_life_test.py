@@ -48,6 +48,7 @@ class Resume(Life):
         self.train("--max_steps", 30)
         second = self.train("--max_steps", 60)
         self.assertEqual(len(second.lines("resuming at step 30")), 1, str(second))
+        self.assertRegex(second.output, r"done: 30 steps in \S+ of training, \d+ samples/s \(60 steps in \S+ with earlier")
         self.assertTrue(runs.same_arrays(runs.weights(whole, 60), runs.weights(self.model_dir, 60)))
         self.assertTrue(runs.same_arrays(runs.momentum_buffer(whole, 60), runs.momentum_buffer(self.model_dir, 60)))
         expected, found = runs.metrics(whole), runs.metrics(self.model_dir)
@@ -100,12 +101,17 @@ class Resume(Life):
             self.refuse(2, *parts, "HINT", "--restart", arguments=self.arguments("--max_steps", 30, **{key: value}))
 
     def test_harmless_changes_pass(self):
-        self.train("--max_steps", 20)
+        schedule = {"optimizer__learning_rate": "{scheduler: Linear, initial_learning_rate: 0.02, end_learning_rate: 0.0}"}
+        self.train("--max_steps", 20, **schedule)
         moved = self.directory / "moved_data"
         self.data.rename(moved)
         self.data = moved
         resumed = self.train("--max_steps", 30, runconfig__log_steps=5, runconfig__checkpoint_steps=5,
-                             runconfig__keep_checkpoints=2, runconfig__eval_frequency=10, eval_input__batch_size=17)
+                             runconfig__keep_checkpoints=2, runconfig__eval_frequency=10, eval_input__batch_size=17,
+                             **schedule)
+        jump = "warning: the learning rate jumps from 0.001 in step 20 to 0.00667 in step 21: its schedule ends with training, " \
+               "after 30 steps now instead of 20"
+        self.assertEqual(len(resumed.lines(jump)), 1, str(resumed))
         self.assertEqual(len(resumed.lines("runconfig.log_steps: 50 in the checkpoint, 5 from here on")), 1, str(resumed))
         self.assertEqual(runs.checkpoint_steps(self.model_dir)[-1], 30)
 
@@ -149,11 +155,15 @@ class Resume(Life):
         self.assertEqual(runs.checkpoint_steps(self.model_dir), [10, 20, 30])
 
     def test_damaged_metrics_are_set_aside(self):
-        self.train("--max_steps", 20)
+        first = self.train("--max_steps", 20, eval_input__split="train")
+        self.assertEqual(len(first.lines("info: accuracy on the train split ")), 1, str(first))
+        self.assertTrue(first.lines("| Eval")[0].endswith("Samples=300 Split=train"), str(first))
+        self.assertNotIn("test", first.output.replace(str(self.directory), ""))
         self.damage(self.model_dir / "metrics.h5")
         damaged = (self.model_dir / "metrics.h5").read_bytes()
-        resumed = self.train("--max_steps", 30)
+        resumed = self.train("--max_steps", 30, eval_input__split="train")
         self.assertTrue(resumed.lines("warning:"), str(resumed))
+        self.assertEqual(len(resumed.lines("(30 steps with those before this start)")), 1, str(resumed))
         self.assertEqual((self.model_dir / "metrics.h5.damaged-1").read_bytes(), damaged)
         np.testing.assert_array_equal(runs.metrics(self.model_dir)["step"], np.arange(21, 31))
 
@@ -279,8 +289,13 @@ class Evaluation(Life):
         self.assertEqual(found, [self.eval_line(row) for row in rows], str(finished))
 
     def test_newest_checkpoint_on_any_world(self):
-        for ranks in (1, 3, 8):
-            self.check_lines(self.run_to_end("-m", "eval", "-o", self.model_dir, ranks=ranks), [1])
+        for ranks, name in ((1, "evaluation.h5"), (3, "evaluation_1.h5"), (8, "evaluation_2.h5")):
+            more = ["--checkpoint_path", self.model_dir / "checkpoint_10.h5"] if ranks == 3 else []
+            finished = self.run_to_end("-m", "eval", "-o", self.model_dir, *more, ranks=ranks)
+            self.check_lines(finished, [0] if more else [1])
+            self.assertEqual(len(finished.lines(f"files: {self.model_dir / name}")), 1, str(finished))
+        for name, step in (("evaluation.h5", 20), ("evaluation_1.h5", 10), ("evaluation_2.h5", 20)):
+            self.assertEqual(runs.metrics(self.model_dir, "eval", name)["step"].tolist(), [step])
 
     def test_named_checkpoint(self):
         finished = self.run_to_end("-m", "eval", "-o", self.directory / "other", "--checkpoint_path",

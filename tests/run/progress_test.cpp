@@ -143,20 +143,58 @@ class RunSummary : public testing::Test {
     progress_.add(step);
     progress_.add_files(57.0);
   }
+  std::vector<std::string> lines() const { return done_lines(run_, progress_); }
+
   Progress progress_;
+  config::RunConfig config_ = config_of_run();
+  DoneRun run_{.config = config_, .total_steps = 400, .elapsed_before_s = 600.0, .peak_bytes = 123.4e6};
   store::ModelDir model_dir_{"runs/a"};
+
+ private:
+  static config::RunConfig config_of_run() {
+    config::RunConfig config;
+    config.run.model_dir = "runs/a";
+    config.eval_input.split = data::Split::test;
+    return config;
+  }
 };
 
 TEST_F(RunSummary, RatesLeaveFilesOutAndTimesDoNot) {
   store::EvalRow evaluation;
   evaluation.accuracy = 0.9817;
   evaluation.loss = 0.0625;
-  EXPECT_THAT(done_lines(400, progress_, 123.4e6, &evaluation, model_dir_),
-              ElementsAre("done: 400 steps in 0:01:00 of training, 2000 samples/s",
+  run_.last_evaluation = &evaluation;
+  EXPECT_THAT(lines(),
+              ElementsAre("done: 100 steps in 0:01:00 of training, 2000 samples/s (400 steps in 0:11:00 with "
+                          "earlier starts)",
                           "time of rank 0: compute 2.5 % | exchange 1.7 % | data 0.8 % | files 95.0 %",
                           "peak memory of a rank: 123 MB, data shared by its node included",
                           "test accuracy 0.9817 (error 1.83 %), loss 0.06250",
                           "files: runs/a/checkpoint_400.h5 runs/a/metrics.h5 runs/a/params.yaml"));
+}
+
+TEST_F(RunSummary, OfARunThatWasNeverInterruptedIsOfOneStart) {
+  progress_ = Progress(0, 400);
+  progress_.add(step_of(400, 120'000, 1.0, 0.5, 60.0));
+  EXPECT_EQ(lines().front(), "done: 400 steps in 0:01:00 of training, 2000 samples/s");
+}
+
+TEST_F(RunSummary, ClaimsNoTimeForStepsWhoseTimeIsUnknown) {
+  run_.elapsed_before_s.reset();
+  EXPECT_EQ(
+      lines().front(),
+      "done: 100 steps in 0:01:00 of training, 2000 samples/s (400 steps with those before this start)");
+}
+
+TEST_F(RunSummary, SaysWhatWasScored) {
+  store::EvalRow evaluation;
+  evaluation.accuracy = 0.5;
+  evaluation.loss = 1.0;
+  run_.last_evaluation = &evaluation;
+  config_.eval_input.split = data::Split::train;
+  EXPECT_THAT(lines(), testing::Contains("accuracy on the train split 0.5000 (error 50.00 %), loss 1.00000"));
+  EXPECT_EQ(eval_line(7, {.samples = 3, .loss = 1.0, .accuracy = 0.5, .confusion = {}}, config_),
+            "| Eval Device=cpu Step=7 Loss=1.00000 Accuracy=0.5000 Samples=3 Split=train");
 }
 
 TEST_F(RunSummary, SaysHowBusyTheStagesWere) {
@@ -164,7 +202,7 @@ TEST_F(RunSummary, SaysHowBusyTheStagesWere) {
   step.pipeline = {{0.5, 0.25, 0.75}, 1.0};
   progress_.add(step);
   progress_.add(step);
-  EXPECT_THAT(done_lines(400, progress_, 1e6, nullptr, model_dir_),
+  EXPECT_THAT(lines(),
               testing::Contains("pipeline: stage 0 busy 50.0 % | stage 1 busy 25.0 % | stage 2 busy 75.0 % | "
                                 "bubble 50.0 %"));
 }
@@ -174,13 +212,11 @@ TEST_F(RunSummary, SaysHowManyGradientsWereComputedAgain) {
   step.recomputed = 2;
   progress_.add(step);
   progress_.add(step);
-  EXPECT_THAT(done_lines(400, progress_, 1e6, nullptr, model_dir_),
-              testing::Contains(HasSubstr("reproducible: 4 gradients were computed again")));
+  EXPECT_THAT(lines(), testing::Contains(HasSubstr("reproducible: 4 gradients were computed again")));
 }
 
 TEST_F(RunSummary, WithoutEvaluationsThereIsNoAccuracy) {
-  EXPECT_THAT(done_lines(400, progress_, 1e6, nullptr, model_dir_),
-              testing::Not(testing::Contains(HasSubstr("accuracy"))));
+  EXPECT_THAT(lines(), testing::Not(testing::Contains(HasSubstr("accuracy"))));
 }
 
 TEST_F(RunSummary, AFinishedRunSaysHowToGoOn) {

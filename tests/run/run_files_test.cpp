@@ -210,6 +210,27 @@ TEST_F(RunFilesTest, ARunThatGoesOnForgetsMetricsOfLaterStepsAndCountsOnItsTime)
   EXPECT_EQ(files_->elapsed_before_s(), 20.0);
 }
 
+TEST_F(RunFilesTest, TheTimeOfAllStepsIsKnownIfTheRowsHaveAllOfThem) {
+  const auto known_after = [&](std::vector<store::TrainRow> rows, std::int64_t step) {
+    open(0, true);
+    for (const store::TrainRow& row : rows) files_->metrics().append(row);
+    files_->finish_metrics();
+    return open(step).elapsed_of_all_before_s();
+  };
+  const auto row = [](std::int64_t step, double elapsed_s, double step_s) {
+    store::TrainRow timed = row_of_step(step, elapsed_s);
+    timed.compute_s = 0.75 * step_s;
+    timed.files_s = 0.25 * step_s;
+    return timed;
+  };
+  EXPECT_EQ(known_after({row(1, 0.3, 0.3), row(2, 0.7, 0.4)}, 2), 0.7);
+  EXPECT_EQ(known_after({row(50, 15.0, 0.3), row(100, 35.0, 0.4)}, 100), 35.0) << "rows of logged steps";
+  EXPECT_EQ(known_after({row(50, 15.0, 0.3)}, 75), std::nullopt) << "no row has the last 25 steps";
+  EXPECT_EQ(known_after({row(21, 0.3, 0.3), row(22, 0.7, 0.4)}, 22), std::nullopt) << "it began at step 20";
+  EXPECT_EQ(known_after({row(100, 15.0, 0.3)}, 100), std::nullopt) << "it began at step 50";
+  EXPECT_EQ(known_after({}, 20), std::nullopt);
+}
+
 TEST_F(RunFilesTest, ARestartMovesTheOldRunAside) {
   open();
   files_->metrics().append(row_of_step(1));

@@ -57,6 +57,16 @@ TEST_F(ModelDirTest, DamagedCheckpointsGoOutOfTheWay) {
   EXPECT_EQ(content(directory / "checkpoint_200.h5.damaged-1"), "checkpoint_200.h5.damaged-1");
 }
 
+TEST_F(ModelDirTest, TheNewestEvaluationHasTheLargestNumber) {
+  EXPECT_EQ(model_dir.evaluation_file(model_dir.next_evaluation()), directory / "evaluation.h5");
+  put_all({"evaluation.h5"});
+  EXPECT_EQ(model_dir.evaluation_file(model_dir.next_evaluation()), directory / "evaluation_1.h5");
+  put_all(
+      {"evaluation_10.h5", "evaluation_9.h5", "evaluation_77.txt", "evaluation_078.h5", "evaluation_.h5"});
+  EXPECT_EQ(model_dir.next_evaluation(), 11) << "numbers that were deleted are not given again";
+  EXPECT_EQ(ModelDir(directory / "absent").next_evaluation(), 0);
+}
+
 TEST_F(ModelDirTest, KnowsItsCheckpoints) {
   put_all({"checkpoint_5.h5", "checkpoint_100.h5", "checkpoint_0.h5"});
   put_all({"checkpoint_.h5", "checkpoint_07.h5", "checkpoint_-1.h5", "checkpoint_8.h5.bak",

@@ -10,6 +10,8 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
+#include <span>
 
 #include "core/atomic_file.hpp"
 #include "core/error.hpp"
@@ -68,6 +70,38 @@ TEST(WriteFile, WritesAndReplaces) {
   write_atomically(directory / "a", "");
   EXPECT_EQ(content(directory / "a"), "");
   EXPECT_EQ(names_in(directory.path()), Names{"a"});
+}
+
+TEST(WriteFile, ANewFileReplacesNone) {
+  const TemporaryDirectory directory;
+  const auto name = [&](int n) { return directory / std::to_string(n); };
+  const auto bytes = std::as_bytes(std::span(std::string_view("new")));
+  put(name(3), "old");
+  fs::create_symlink("nowhere", name(4));
+  EXPECT_EQ(write_as_new(name, 3, bytes), name(5));
+  EXPECT_EQ(write_as_new(name, 3, bytes), name(6));
+  EXPECT_EQ(content(name(3)), "old");
+  EXPECT_EQ(content(name(5)), "new");
+  EXPECT_EQ(names_in(directory.path()), (Names{"3", "4", "5", "6"}));
+}
+
+TEST(WriteFile, ProcessesThatWriteNewFilesAtOnceLoseNone) {
+  const TemporaryDirectory directory;
+  const auto name = [&](int n) { return directory / std::to_string(n); };
+  constexpr int processes = 4, files = 25;
+  std::vector<pid_t> children;
+  for (int child = 0; child < processes; ++child) {
+    children.push_back(::fork());
+    if (children.back() != 0) continue;
+    const std::string mine(1000, static_cast<char>('a' + child));
+    for (int n = 0; n < files; ++n) write_as_new(name, 100, std::as_bytes(std::span(mine)));
+    ::_exit(0);
+  }
+  for (const pid_t pid : children) EXPECT_EQ(::waitpid(pid, nullptr, 0), pid);
+  std::map<std::string, int> found;
+  for (const std::string& file : names_in(directory.path())) ++found[content(directory / file)];
+  ASSERT_EQ(found.size(), processes);
+  for (const auto& [text, count] : found) EXPECT_EQ(count, files) << text.substr(0, 1);
 }
 
 TEST(WriteFile, ReplacesALinkNotItsTarget) {

@@ -1,0 +1,40 @@
+#include "run/scored_set.hpp"
+
+#include <fmt/format.h>
+
+namespace fcmnist::run {
+
+namespace {
+
+std::string_view name_of(data::Split split) { return split == data::Split::train ? "train" : "test"; }
+
+/// Whether training uses the samples that are scored, which the name "test" denies.
+bool trains_on_test_split(const config::RunConfig& config) {
+  const data::InputOptions& train = config.train_input;
+  const data::InputOptions& eval = config.eval_input;
+  if (eval.split != data::Split::test || train.split != eval.split) return false;
+  return train.use_fake_data == eval.use_fake_data &&
+         (train.use_fake_data || train.data_dir == eval.data_dir);
+}
+
+}  // namespace
+
+std::string scored(std::string_view what, const config::RunConfig& config) {
+  const data::InputOptions& eval = config.eval_input;
+  const long batches = config.run.eval_steps;
+  const bool is_trained_on = trains_on_test_split(config);
+  if (eval.split == data::Split::test && batches == 0 && !is_trained_on) return fmt::format("test {}", what);
+  std::string part;
+  if (batches > 0) {
+    part = batches == 1 ? "the first batch of " : fmt::format("the first {} batches of ", batches);
+  }
+  return fmt::format("{} on {}the {} split{}", what, part, name_of(eval.split),
+                     is_trained_on ? ", which it was trained on," : "");
+}
+
+std::string split_mark(const config::RunConfig& config) {
+  const data::Split split = config.eval_input.split;
+  return split == data::Split::test ? "" : fmt::format(" Split={}", name_of(split));
+}
+
+}  // namespace fcmnist::run
