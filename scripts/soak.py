@@ -84,7 +84,7 @@ class Attempt:
 
     def first_step(self):
         """Where it began."""
-        return max((int(step) for step in re.findall(r"resuming at step (\d+)", self.text)), default=0)
+        return max((int(step) for step in re.findall(r"(?:resuming at step|is finished:) (\d+)", self.text)), default=0)
 
     def look_at_all_processes(self):
         self.pids = [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
