@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <set>
 #include <sstream>
@@ -94,9 +95,9 @@ std::vector<std::string> placement_warnings(std::span<const RankPlacement> ranks
     const auto threads = static_cast<std::size_t>(node.ranks) * static_cast<std::size_t>(threads_per_rank);
     if (threads > node.cores.size()) {
       warnings.push_back(fmt::format(
-          "{}: {} ranks x {} threads on {} cores: ranks wait for each other's turns; start at most {} ranks "
-          "here",
-          node.host, node.ranks, threads_per_rank, node.cores.size(),
+          "{}: {} ranks x {} thread{} on {} core{}: ranks wait for each other's turns; start at most {} here",
+          node.host, node.ranks, threads_per_rank, plural(static_cast<std::size_t>(threads_per_rank)),
+          node.cores.size(), plural(node.cores.size()),
           std::max<std::size_t>(node.cores.size() / static_cast<std::size_t>(threads_per_rank), 1)));
       continue;
     }
@@ -111,6 +112,14 @@ std::vector<std::string> placement_warnings(std::span<const RankPlacement> ranks
     }
   }
   return warnings;
+}
+
+std::string openmp_binding() {
+  for (const char* name : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}) {
+    const char* value = std::getenv(name);
+    if (value != nullptr && *value != '\0') return fmt::format("{}={}", name, value);
+  }
+  return {};
 }
 
 std::string describe_placement(std::span<const RankPlacement> ranks, int threads_per_rank) {

@@ -26,6 +26,10 @@ std::vector<RankPlacement> planned_placement(int ranks, int nodes);
 /// ranks are bound to one core.
 std::vector<std::string> placement_warnings(std::span<const RankPlacement> ranks, int threads_per_rank);
 
+/// "OMP_PROC_BIND=true": the variable by which OpenMP's library, which oneDNN loads, binds this process to cores
+/// before main(), each process to the same ones. Empty if none is set.
+std::string openmp_binding();
+
 /// "4 ranks on 2 nodes (2 per node), 2 core(s) per node, 1 BLAS thread per rank"
 std::string describe_placement(std::span<const RankPlacement> ranks, int threads_per_rank);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct CommandLine {
   int plan_ranks = 0;          ///< validate_only: the ranks of an imagined world; 0: this world
   int plan_nodes = 1;          ///< the nodes of the imagined world
   std::string logging = "info";
+  bool logging_given = false;       ///< otherwise runconfig.logging may say another level
   std::vector<Override> overrides;  ///< flags that stand for a key first, then "section.key value" in order
 };
 
@@ -28,5 +30,12 @@ struct CommandLine {
 /// Throws UsageError for: unknown flags (with the nearest known one), missing values, arguments that are
 /// neither, flags that need another flag. Values of overrides are checked by load.
 CommandLine parse_command_line(int argc, const char* const* argv);
+
+/// Expands "~/" and variables in the paths of -p and --checkpoint_path, by the environment of this process. Those of
+/// keys are expanded by load. Throws UsageError.
+void expand_paths(CommandLine& line);
+
+/// The model_dir that the command line names, expanded by the environment of this process. Throws UsageError.
+std::optional<std::string> given_model_dir(const CommandLine& line);
 
 }  // namespace fcmnist::config

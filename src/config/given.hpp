@@ -17,10 +17,13 @@ class Given {
     GivenBy by = GivenBy::nobody;
     Place where = "built-in settings";
     std::string found;           ///< the value, for messages
+    std::string name;            ///< the name of the key as it was written, which may be another one of it
     bool logs_sentence = false;  ///< the key changes nothing, and its sentence is to be logged
   };
 
   void add(const std::string& full_name, Entry entry) { entries_[full_name] = std::move(entry); }
+
+  void forget(const std::string& full_name) { entries_.erase(full_name); }
 
   /// The entry of a key; that of `nobody` if it was not given.
   [[nodiscard]] const Entry& operator[](const std::string& full_name) const {

@@ -22,9 +22,12 @@ enum class OnResume { keeps, may_change };
 inline constexpr OnResume keeps = OnResume::keeps, may_change = OnResume::may_change;
 
 /// How a value gets into the configuration, and how it is written. Without `write`, to_yaml leaves the key out.
+/// `reset` undoes `read`; null asks for it where it `may_be_null`.
 struct Setting {
   Key::Read read;
   Key::Write write;
+  Key::Reset reset = nullptr;
+  bool may_be_null = false;
 };
 
 /// A key that sets something.
@@ -49,6 +52,22 @@ struct InertRow {
   bool (*logs_sentence)(const Value&, const std::string& key) = any_value;
 };
 
+/// Another name of a key: of the reference's other releases, or of PyTorch.
+struct OtherNameRow {
+  const char* name;
+  const char* key;  ///< "section.name"
+  Value (*translate)(const Value&, const std::string& key) = nullptr;
+};
+
+/// A key of the reference that takes one value here, which is what happens anyway. null and an empty list or
+/// mapping always pass.
+struct FixedRow {
+  const char* name;
+  const char* value;     ///< "" means that only null passes
+  const char* sentence;  ///< why there is no other
+  const char* hint = "delete this key";
+};
+
 /// A key of an optimizer that comes in a later release.
 struct RefusedRow {
   const char* name;
@@ -59,7 +78,9 @@ struct RefusedRow {
 struct SectionTable {
   const char* name;
   std::span<const SettingRow> settings;  ///< in the order in which to_yaml writes them
+  std::span<const OtherNameRow> other_names;
   std::span<const InertRow> inert;
+  std::span<const FixedRow> fixed;
   std::span<const RefusedRow> refused;
 };
 
@@ -107,7 +128,8 @@ Setting setting(Member member, Reader read, Writer write = as_text) {
             } else {
               return write(value);
             }
-          }};
+          },
+          [=](const RunConfig& unset, Draft& draft) { member(draft.config) = member(unset); }};
 }
 
 template <class Member>
@@ -143,6 +165,17 @@ Setting text(Member member) {
   return setting(member, read_text);
 }
 
+/// A path, in which "~/" and "$NAME" are expanded.
+template <class Member>
+Setting path(Member member) {
+  Setting setting = text(member);
+  setting.read = [=](const Value& value, const std::string& key, Draft& draft) {
+    member(draft.config) = read_path(value, key, draft.environment);
+  };
+  setting.write = [=](const RunConfig& config) { return write(quote_dollars(member(config))); };
+  return setting;
+}
+
 /// One of the words of `choices`, which must live as long as the program.
 template <class Member, class T, std::size_t n>
 Setting choice(Member member, const Choice<T> (&choices)[n]) {
@@ -158,16 +191,26 @@ Setting in_draft(std::optional<T> Draft::*member, std::type_identity_t<T> least,
   return {[=](const Value& v, const std::string& key, Draft& draft) {
             draft.*member = read_integer(v, key, least, most);
           },
-          nullptr};
+          nullptr, [=](const RunConfig&, Draft& draft) { (draft.*member).reset(); }};
 }
 
 /// The same setting, but to_yaml leaves the key out.
-inline Setting not_written(Setting setting) { return {std::move(setting.read), nullptr}; }
+inline Setting not_written(Setting setting) {
+  setting.write = nullptr;
+  return setting;
+}
+
+/// The same setting, where null means that the key is not given.
+inline Setting optional(Setting setting) {
+  setting.may_be_null = true;
+  return setting;
+}
 
 /// A key that takes one word only, because there is nothing else to choose yet.
 inline Setting only_word(const std::string& word, const std::string& hint) {
   return {[=](const Value& v, const std::string& key, Draft&) {
-            if (lower_case(read_text(v, key)) != word) unexpected(v, key, word, hint);
+            const bool is_none = v.kind == Value::Kind::none;
+            if (is_none || lower_case(read_text(v, key)) != word) unexpected(v, key, word, hint);
           },
           [=](const RunConfig&) { return write(word); }};
 }

@@ -36,35 +36,71 @@ std::vector<int> read_hidden_sizes(const Value& value, const std::string& key) {
 }
 
 constexpr const char* one_model = "this program trains the fully-connected MNIST classifier only";
-constexpr const char* one_activation = "other activation functions come in a later release";
+constexpr const char* one_activation =
+    "other activation functions, and layers without one (null), come in a later release: write relu";
+
+/// The reference's machine has one more 16-bit type.
+Value half_type_of_fp16_type(const Value& value, const std::string& key) {
+  if (value.kind == Value::Kind::scalar && lower_case(value.text) == "cbfloat16") {
+    throw UsageError(
+        fmt::format("{}: {} cbfloat16: that type belongs to the machine of the reference", value.where, key),
+        fmt::format("{} bfloat16, or float16", key));
+  }
+  return value;
+}
+
+/// Of the releases in which one switch chose between the two types.
+Value half_type_of_switch(const Value& value, const std::string& key) {
+  Value type = value;
+  type.text = read_bool(value, key) ? "bfloat16" : "float16";
+  return type;
+}
 
 // clang-format off
 const SettingRow settings[] = {
     {"name",            keeps,      only_word("fc_mnist", one_model)},
-    {"hidden_sizes",    keeps,      setting(mlp(&Options::hidden_sizes), read_hidden_sizes)},
-    {"depth",           keeps,      in_draft(&Draft::depth, 0, most_hidden_layers)},
-    {"hidden_size",     keeps,      in_draft(&Draft::hidden_size, 1, widest_layer)},
+    {"hidden_sizes",    keeps,      optional(setting(mlp(&Options::hidden_sizes), read_hidden_sizes))},
+    {"depth",           keeps,      optional(in_draft(&Draft::depth, 0, most_hidden_layers))},
+    {"hidden_size",     keeps,      optional(in_draft(&Draft::hidden_size, 1, widest_layer))},
     {"num_classes",     keeps,      integer(mlp(&Options::num_classes), 2, 256)},
     {"dropout",         keeps,      number(mlp(&Options::dropout), fraction)},
     {"activation_fn",   keeps,      only_word("relu", one_activation)},
     {"use_bias",        keeps,      boolean(mlp(&Options::use_bias))},
     {"initializer",     keeps,      choice(mlp(&Options::initializer), initializers)},
     {"mixed_precision", may_change, boolean(mlp(&Options::mixed_precision))},
-    {"half_type",       may_change, choice(mlp(&Options::half_type), half_types)},
+    {"half_type",       may_change, optional(choice(mlp(&Options::half_type), half_types))},
+};
+
+constexpr OtherNameRow other_names[] = {
+    {"fp16_type",    "model.half_type", half_type_of_fp16_type},
+    {"use_bfloat16", "model.half_type", half_type_of_switch},
 };
 
 constexpr InertRow inert[] = {
-    {"to_float16",           "images are kept as bytes; they get the run's precision when a batch is made", any_bool},
+    {"to_float16",           "model.mixed_precision and model.half_type choose the arithmetic", any_bool},
     {"compute_eval_metrics", "accuracy, loss and the confusion matrix are always computed", any_bool},
     {"disable_softmax",      "softmax and loss are one kernel here, so both are always computed", only_true},
-    {"fp16_type",            "use model.half_type, which is bfloat16 or float16"},
     {"boundary_casting",     "activations have one type from the first layer to the logits"},
+    {"allow_multireplica",   "the ranks that mpirun starts are the replicas; runconfig.num_replicas checks their number", any_bool},
     {"tf_summary",           "metrics go to <model_dir>/metrics.h5"},
+};
+
+constexpr FixedRow fixed[] = {
+    {"lora_params",    "", "all weights are trained, without low-rank additions"},
+    {"compression",    "", "weights are not compressed"},
+    {"selective_grad", "", "all of the gradient is used"},
 };
 // clang-format on
 
 }  // namespace
 
-SectionTable model_table() { return {"model", settings, inert, {}}; }
+SectionTable model_table() {
+  return {.name = "model",
+          .settings = settings,
+          .other_names = other_names,
+          .inert = inert,
+          .fixed = fixed,
+          .refused = {}};
+}
 
 }  // namespace fcmnist::config

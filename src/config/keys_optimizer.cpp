@@ -62,22 +62,34 @@ std::string write_loss_scaling_factor(double factor) {
 // clang-format off
 const SettingRow settings[] = {
     {"optimizer_type",      keeps,      setting(optimizer(&Options::type), read_optimizer_type, write_optimizer_type)},
-    {"learning_rate",       keeps,      setting(optimizer(&Options::learning_rate), read_learning_rate, write_learning_rate)},
+    {"learning_rate",       keeps,      optional(setting(optimizer(&Options::learning_rate), read_learning_rate, write_learning_rate))},
     {"momentum",            keeps,      number(optimizer(&Options::momentum), fraction)},
     {"use_nesterov",        keeps,      boolean(optimizer(&Options::use_nesterov))},
     {"weight_decay_rate",   keeps,      number(optimizer(&Options::weight_decay_rate), not_negative)},
-    {"max_gradient_norm",   keeps,      number(optimizer(&Options::max_gradient_norm), not_negative)},
-    {"max_gradient_value",  keeps,      number(optimizer(&Options::max_gradient_value), not_negative)},
-    {"grad_accum_steps",    keeps,      integer(optimizer(&Options::grad_accum_steps), 1, 1'000'000)},
-    {"loss_scaling_factor", may_change, setting(optimizer(&Options::loss_scale, &Scale::factor), read_loss_scaling_factor, write_loss_scaling_factor)},
-    {"initial_loss_scale",  may_change, number(optimizer(&Options::loss_scale, &Scale::initial), loss_scales)},
-    {"steps_per_increase",  may_change, integer(optimizer(&Options::loss_scale, &Scale::steps_per_increase), 1, most_steps)},
-    {"min_loss_scale",      may_change, number(optimizer(&Options::loss_scale, &Scale::min), loss_scales)},
-    {"max_loss_scale",      may_change, number(optimizer(&Options::loss_scale, &Scale::max), loss_scales)},
+    {"max_gradient_norm",   keeps,      optional(number(optimizer(&Options::max_gradient_norm), not_negative))},
+    {"max_gradient_value",  keeps,      optional(number(optimizer(&Options::max_gradient_value), not_negative))},
+    {"grad_accum_steps",    keeps,      optional(integer(optimizer(&Options::grad_accum_steps), 1, 1'000'000))},
+    {"loss_scaling_factor", may_change, optional(setting(optimizer(&Options::loss_scale, &Scale::factor), read_loss_scaling_factor, write_loss_scaling_factor))},
+    {"initial_loss_scale",  may_change, optional(number(optimizer(&Options::loss_scale, &Scale::initial), loss_scales))},
+    {"steps_per_increase",  may_change, optional(integer(optimizer(&Options::loss_scale, &Scale::steps_per_increase), 1, most_steps))},
+    {"min_loss_scale",      may_change, optional(number(optimizer(&Options::loss_scale, &Scale::min), loss_scales))},
+    {"max_loss_scale",      may_change, optional(number(optimizer(&Options::loss_scale, &Scale::max), loss_scales))},
+};
+
+constexpr OtherNameRow other_names[] = {
+    {"weight_decay", "optimizer.weight_decay_rate"},
+    {"nesterov",     "optimizer.use_nesterov"},
 };
 
 constexpr InertRow inert[] = {
     {"log_summaries", "metrics go to <model_dir>/metrics.h5"},
+};
+
+constexpr FixedRow fixed[] = {
+    {"dampening",              "0",     "the momentum takes each gradient whole", "write 0, or delete this key"},
+    {"maximize",               "False", "a loss is made small", "write False, or delete this key"},
+    {"adjust_learning_rate",   "",      "all layers have one learning rate"},
+    {"disable_lr_steps_reset", "False", "each schedule of a list counts its own steps", "write False, and give each schedule its own steps"},
 };
 
 constexpr RefusedRow refused[] = {
@@ -85,17 +97,44 @@ constexpr RefusedRow refused[] = {
     {"beta2",                     "Adam and its kin"},
     {"betas",                     "Adam and its kin"},
     {"eps",                       "Adam, RMSprop and their kin"},
+    {"epsilon",                   "Adam, RMSprop and their kin"},
     {"amsgrad",                   "Adam"},
     {"correct_bias",              "AdamW"},
     {"exclude_from_weight_decay", "AdamW and Lamb"},
     {"adam",                      "Lamb"},
     {"alpha",                     "RMSprop"},
     {"rho",                       "Adadelta"},
+    {"centered",                  "RMSprop"},
+    {"momentum_decay",            "NAdam"},
+    {"lr_decay",                  "Adagrad"},
+    {"initial_accumulator_value", "Adagrad"},
+    {"lambd",                     "ASGD"},
+    {"t0",                        "ASGD"},
+    {"eta1",                      "Rprop"},
+    {"eta2",                      "Rprop"},
+    {"etas",                      "Rprop"},
+    {"step_size_min",             "Rprop"},
+    {"step_size_max",             "Rprop"},
+    {"step_sizes",                "Rprop"},
+    {"eps1",                      "Adafactor"},
+    {"eps2",                      "Adafactor"},
+    {"clip_threshold",            "Adafactor"},
+    {"decay_rate",                "Adafactor"},
+    {"scale_parameter",           "Adafactor"},
+    {"relative_step",             "Adafactor"},
+    {"warmup_init",               "Adafactor"},
 };
 // clang-format on
 
 }  // namespace
 
-SectionTable optimizer_table() { return {"optimizer", settings, inert, refused}; }
+SectionTable optimizer_table() {
+  return {.name = "optimizer",
+          .settings = settings,
+          .other_names = other_names,
+          .inert = inert,
+          .fixed = fixed,
+          .refused = refused};
+}
 
 }  // namespace fcmnist::config

@@ -26,10 +26,11 @@ constexpr Choice<ScheduleKind> kinds[] = {
 };
 
 // Schedules of the reference that this release does not have.
-constexpr std::array later_kinds = {
-    "exponential",    "piecewiseconstant", "inverseexponentialtimedecay", "step",    "multistep",  "onecycle",
-    "cyclic",         "cosineannealing",   "cosineannealingwarmrestarts", "chained", "sequential", "lambda",
-    "multiplicative", "scalepersample"};
+constexpr std::array later_kinds = {"exponential",    "piecewiseconstant", "inverseexponentialtimedecay",
+                                    "step",           "multistep",         "onecycle",
+                                    "cyclic",         "cosineannealing",   "cosineannealingwarmrestarts",
+                                    "chained",        "sequential",        "lambda",
+                                    "multiplicative", "scalepersample",    "scaleperparam"};
 
 std::string without_lr(std::string word) {
   if (word.size() > 2 && word.ends_with("lr")) word.resize(word.size() - 2);
@@ -55,14 +56,16 @@ ScheduleKind read_kind(const Value& value, const std::string& key) {
              meant.empty() ? "" : fmt::format("did you mean {}?", meant));
 }
 
-enum class Field { scheduler, initial, end, power, steps };
+enum class Field { scheduler, initial, end, power, steps, main_scheduler, cycle, no_reset };
+constexpr std::size_t field_count = 8;
 
 constexpr Choice<Field> fields[] = {
     {"scheduler", Field::scheduler},   {"initial_learning_rate", Field::initial},
     {"end_learning_rate", Field::end}, {"power", Field::power},
     {"steps", Field::steps},           {"learning_rate", Field::initial},
     {"val", Field::initial},           {"total_iters", Field::steps},
-    {"decay_steps", Field::steps},
+    {"decay_steps", Field::steps},     {"main_scheduler", Field::main_scheduler},
+    {"cycle", Field::cycle},           {"disable_lr_steps_reset", Field::no_reset},
 };
 
 Field field_of(const Value::Entry& entry, const std::string& key) {
@@ -79,7 +82,7 @@ Field field_of(const Value::Entry& entry, const std::string& key) {
 
 /// The entries of a schedule, by field. Two names of one field are an error.
 struct Entries {
-  std::array<const Value::Entry*, 5> of{};
+  std::array<const Value::Entry*, field_count> of{};
 
   Entries(const Value& value, const std::string& key) {
     for (const Value::Entry& entry : value.entries) {
@@ -90,6 +93,9 @@ struct Entries {
             "keep one of them");
       }
       slot = &entry;
+    }
+    for (const Value::Entry*& slot : of) {
+      if (slot != nullptr && is_null(slot->value)) slot = nullptr;  // as if it were not given
     }
   }
   [[nodiscard]] const Value::Entry* operator[](Field field) const {
@@ -103,6 +109,22 @@ void refuse_foreign_field(const Value::Entry* entry, const std::string& key, std
                    "delete it, or choose that scheduler");
 }
 
+/// What the reference can do and this program cannot is accepted as far as it is not asked for.
+void refuse_other_sequences(const Entries& entries, const std::string& key) {
+  if (const Value::Entry* main = entries[Field::main_scheduler]) {
+    const std::string word = without_lr(lower_case(read_text(main->value, key)));
+    if (word != "sequential") {
+      unexpected(main->value, key + ".main_scheduler", "sequential", "schedules run one after the other");
+    }
+  }
+  for (const Field field : {Field::cycle, Field::no_reset}) {
+    const Value::Entry* entry = entries[field];
+    if (entry == nullptr || !read_bool(entry->value, key + "." + entry->key)) continue;
+    unexpected(entry->value, key + "." + entry->key, "False",
+               "a schedule runs once, and counts its own steps");
+  }
+}
+
 SchedulePiece read_piece(const Value& value, const std::string& key) {
   if (value.kind != Value::Kind::mapping) unexpected(value, key, "a schedule: {scheduler: ..., ...}");
   const Entries entries(value, key);
@@ -112,6 +134,7 @@ SchedulePiece read_piece(const Value& value, const std::string& key) {
     throw UsageError(
         fmt::format("{}: {}: a schedule without {}", value.where, key, write_choice(required, fields)));
   }
+  refuse_other_sequences(entries, key);
   SchedulePiece piece;
   piece.kind = read_kind(entries[Field::scheduler]->value, name(Field::scheduler));
   piece.initial_learning_rate =

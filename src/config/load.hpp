@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "config/paths.hpp"
 #include "config/run_config.hpp"
 
 namespace fcmnist::config {
@@ -22,11 +23,18 @@ struct Sources {
   std::string config_name;  ///< --config: the top-level key that holds the sections; empty: there is none
   std::vector<Override> overrides;
   bool multireplica = false;  ///< --multireplica
+  /// What paths may name: environment_for() on rank 0, which broadcasts it too. Without one, the texts are taken as
+  /// this program wrote them, where paths are already expanded.
+  std::optional<Environment> environment;
 };
+
+/// The variables of this process that the texts of a person name.
+Environment environment_for(const Sources& sources);
 
 struct Loaded {
   RunConfig config;
-  std::vector<std::string> notes;  ///< one log line each: keys that change nothing here, and why
+  std::optional<std::string> logging;  ///< the level of the log, if a key names one
+  std::vector<std::string> notes;      ///< one log line each: keys that change nothing here, and why
 };
 
 /// The configuration that these texts say. Without a file it begins as the built-in experiment; with a file, a

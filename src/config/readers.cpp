@@ -6,9 +6,9 @@
 #include <cctype>
 #include <charconv>
 #include <cstdint>
-#include <optional>
 #include <system_error>
 
+#include "config/duration.hpp"
 #include "config/nearest.hpp"
 #include "core/error.hpp"
 
@@ -31,24 +31,6 @@ template <class T>
 std::string integer_range(T least, T most) {
   if (most == std::numeric_limits<T>::max()) return fmt::format("a whole number, at least {}", least);
   return fmt::format("a whole number from {} to {}", least, most);
-}
-
-/// The seconds of "HH:MM:SS", where the hours have one to six digits; nothing if it is no such time.
-std::optional<long> seconds_of_time(std::string_view text) {
-  const std::size_t hour_digits = text.find(':');
-  if (hour_digits < 1 || hour_digits > 6 || text.size() != hour_digits + 6 || text[hour_digits + 3] != ':')
-    return {};
-  const std::string_view parts[] = {text.substr(0, hour_digits), text.substr(hour_digits + 1, 2),
-                                    text.substr(hour_digits + 4, 2)};
-  long seconds = 0;
-  for (const std::string_view part : parts) {
-    if (part.find_first_not_of("0123456789") != std::string_view::npos) return {};
-    long number = 0;
-    if (parse_number(part, number) != std::errc{}) return {};
-    if (part.data() != parts[0].data() && number > 59) return {};
-    seconds = 60 * seconds + number;
-  }
-  return seconds;
 }
 
 }  // namespace
@@ -118,14 +100,30 @@ std::vector<std::string> read_texts(const Value& value, const std::string& key) 
   return texts;
 }
 
+std::string read_path(const Value& value, const std::string& key,
+                      const std::optional<Environment>& environment) {
+  const std::string text = read_text(value, key);
+  if (!environment) return unquote_dollars(text);
+  return expand_path(text, *environment, value.where + ": " + key);
+}
+
 MaxTime read_max_time(const Value& value, const std::string& key) {
+  const bool is_scalar = value.kind == Value::Kind::scalar;
   const std::string text = lower_case(value.text);
-  if (value.kind == Value::Kind::scalar && text == "none") return {};
-  if (value.kind == Value::Kind::scalar && text == "auto") return {0, true};
-  const std::optional<long> seconds =
-      value.kind == Value::Kind::scalar ? seconds_of_time(text) : std::optional<long>();
-  if (seconds.value_or(0) == 0) unexpected(value, key, "a time above 0 as HH:MM:SS, or auto, or none");
+  if (is_scalar && (text == "none" || text == "unlimited" || text == "infinite")) return {};
+  if (is_scalar && text == "auto") return {0, true};
+  const std::optional<long> seconds = is_scalar ? seconds_of_slurm_time(text) : std::nullopt;
+  if (seconds.value_or(0) == 0) {
+    unexpected(
+        value, key,
+        "a time above 0 as Slurm writes it (minutes, M:S, H:M:S, D-H, D-H:M, D-H:M:S), or auto, or none");
+  }
   return {*seconds, false};
+}
+
+bool is_null(const Value& value) {
+  if (value.kind == Value::Kind::none) return true;
+  return is_plain(value) && (value.text == "~" || lower_case(value.text) == "null");
 }
 
 std::size_t read_word(const Value& value, const std::string& key, std::span<const std::string> words) {

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "config/paths.hpp"
 #include "config/run_config.hpp"
 #include "config/value.hpp"
 
@@ -23,6 +25,9 @@ struct NumberRange {
 };
 inline constexpr NumberRange not_negative{};
 inline constexpr NumberRange fraction{0, 1, true, false, "a number from 0 up to but not including 1"};
+
+/// Whether a value is null, or the plain word for it.
+bool is_null(const Value& value);
 
 /// One of the words that a key takes. Several words may mean the same; the first of them is written.
 template <class T>
@@ -60,7 +65,10 @@ std::string read_text(const Value& value, const std::string& key);
 /// List of whole numbers; a single number is a list of one.
 std::vector<int> read_integers(const Value& value, const std::string& key, int least, int most);
 std::vector<std::string> read_texts(const Value& value, const std::string& key);
-/// "HH:MM:SS" (any number of hours), "auto" or "none".
+/// A text in which "~/" and variables are expanded; without an environment, as this program wrote it.
+std::string read_path(const Value& value, const std::string& key,
+                      const std::optional<Environment>& environment);
+/// A time as Slurm writes it, "auto" or "none".
 MaxTime read_max_time(const Value& value, const std::string& key);
 
 /// The index of the word that the value names, in upper or lower case.

@@ -49,18 +49,8 @@ void settle_batch_size(const Given& given, const std::string& section, data::Inp
 }
 
 void settle_length(const Given& given, Draft& draft) {
-  const std::string max_steps = "runconfig.max_steps", num_steps = "runconfig.num_steps";
   RunOptions& run = draft.config.run;
-  const GivenBy alias = given.by(num_steps);
-  if (draft.num_steps && alias == given.by(max_steps) && *draft.num_steps != run.max_steps) {
-    throw UsageError(
-        fmt::format("{}: runconfig.num_steps {} and runconfig.max_steps {} mean the same and differ",
-                    given.where(num_steps), *draft.num_steps, run.max_steps),
-        "keep one of them");
-  }
-  if (draft.num_steps && alias > given.by(max_steps)) run.max_steps = *draft.num_steps;
-  const GivenBy steps = std::max(alias, given.by(max_steps));
-  const GivenBy epochs = given.by("runconfig.num_epochs");
+  const GivenBy steps = given.by("runconfig.max_steps"), epochs = given.by("runconfig.num_epochs");
   if (steps > epochs) run.num_epochs = 0;
   if (epochs > steps) run.max_steps = 0;
 }

@@ -84,7 +84,8 @@ class Builder : public YAML::EventHandler {
   struct Frame {
     Value value;
     YAML::anchor_t anchor = 0;
-    std::optional<Value> key;  ///< the key of a mapping that waits for its value
+    std::optional<Value> key;   ///< the key of a mapping that waits for its value
+    std::vector<Value> merged;  ///< the values of "<<" in a mapping
   };
 
   [[nodiscard]] Value make_value(Value::Kind kind, const YAML::Mark& mark) {
@@ -113,13 +114,34 @@ class Builder : public YAML::EventHandler {
     if (frames_.size() >= max_depth) {
       throw UsageError(fmt::format("{}: nested deeper than {} levels", place(mark), max_depth));
     }
-    frames_.push_back({make_value(kind, mark), anchor, std::nullopt});
+    frames_.push_back({make_value(kind, mark), anchor, std::nullopt, {}});
   }
 
   void close_collection() {
     Frame frame = std::move(frames_.back());
     frames_.pop_back();
+    for (const Value& merged : frame.merged) merge(merged, frame.value);
     add_value(std::move(frame.value), frame.anchor);
+  }
+
+  /// Adds the entries of `from` that `into` does not have. So a mapping's own keys win, and of several merged ones
+  /// the first.
+  static void merge(const Value& from, Value& into) {
+    for (const Value& item : from.items) merge(item, into);
+    for (const Value::Entry& entry : from.entries) {
+      if (into.find(entry.key) == nullptr) into.entries.push_back(entry);
+    }
+  }
+
+  /// "<<" takes over the entries of a mapping, or of each mapping of a list.
+  static void check_merged(const Value& value, const Place& where) {
+    const bool is_list = value.kind == Value::Kind::list && !value.items.empty();
+    const bool all_mappings =
+        std::ranges::all_of(value.items, [](const Value& item) { return item.kind == Value::Kind::mapping; });
+    if (value.kind == Value::Kind::mapping || (is_list && all_mappings)) return;
+    throw UsageError(fmt::format("{}: <<: expected a mapping, or a list of mappings, found {}", where,
+                                 is_list ? "a list of other values" : describe(value)),
+                     "<<: *name, where &name stands before the mapping elsewhere");
   }
 
   void add_value(Value value, YAML::anchor_t anchor) {
@@ -142,6 +164,11 @@ class Builder : public YAML::EventHandler {
     const Value key = *std::exchange(parent.key, std::nullopt);
     if (key.kind != Value::Kind::scalar) {
       throw UsageError(fmt::format("{}: expected the name of a key, found {}", key.where, describe(key)));
+    }
+    if (key.text == "<<" && !key.quoted) {
+      check_merged(value, key.where);
+      parent.merged.push_back(std::move(value));
+      return;
     }
     for (const Value::Entry& other : parent.value.entries) {
       if (other.key != key.text) continue;
@@ -177,6 +204,20 @@ void check_text(const std::string& text, const std::string& name) {
   }
 }
 
+/// The number of the last line up to the one where the parser stopped (from 0; -1: at the end) that has a tab in
+/// its indentation; 0 if there is none. The parser reports such lines as all kinds of things, where it likes.
+long line_indented_by_tab(const std::string& text, int stopped_at) {
+  long line = 1, found = 0;
+  for (std::size_t begin = 0; begin < text.size() && (stopped_at < 0 || line <= stopped_at + 1L); ++line) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::size_t first = std::min(text.find_first_not_of(" \t\r", begin), end);
+    const bool has_text = first < end && text[first] != '#';
+    if (has_text && text.substr(begin, first - begin).find('\t') != std::string::npos) found = line;
+    begin = end + 1;
+  }
+  return found;
+}
+
 Value parse(const std::string& text, const std::string& name, bool numbered) {
   check_text(text, name);
   Builder builder(name, numbered);
@@ -190,6 +231,10 @@ Value parse(const std::string& text, const std::string& name, bool numbered) {
       throw UsageError(name + ": more than one YAML document", "keep one, without lines of '---' between");
     }
   } catch (const YAML::Exception& error) {
+    if (const long line = line_indented_by_tab(text, error.mark.line); line > 0 && numbered) {
+      throw UsageError(fmt::format("{}:{}: not valid YAML: this line is indented by a tab", name, line),
+                       "YAML indents by spaces: replace each tab by two or more of them");
+    }
     const bool open_quotes = error.msg == YAML::ErrorMsg::DOC_IN_SCALAR;
     throw UsageError(fmt::format("{}: not valid YAML: {}", builder.place(error.mark),
                                  open_quotes ? "quotes are opened above and never closed" : error.msg));

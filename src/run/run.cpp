@@ -50,15 +50,18 @@ void check_joined(int world_size) {
 }
 
 /// Without MPI, so that it runs on a login node where MPI may not start.
-void prepare_data(const config::CommandLine& arguments) {
-  const auto log = make_logger(arguments.logging, false);
+void prepare_data(config::CommandLine arguments) {
+  config::expand_paths(arguments);
   config::Sources sources;
   if (!arguments.params_file.empty())
     sources.yaml = setup::read_text_file(arguments.params_file, "-p/--params");
   sources.yaml_name = arguments.params_file;
   sources.config_name = arguments.config_name;
   sources.overrides = arguments.overrides;
+  sources.environment = config::environment_for(sources);
   const config::Loaded loaded = config::load(sources);
+  const bool is_default = !arguments.logging_given && loaded.logging;
+  const auto log = make_logger(is_default ? *loaded.logging : arguments.logging, false);
   data::prepare(loaded.config.train_input, loaded.config.eval_input, loaded.config.model.num_classes, *log);
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "comm/clock.hpp"
+#include "config/duration.hpp"
 #include "core/text.hpp"
 
 namespace fcmnist::run {
@@ -64,22 +65,9 @@ TimeLimit::TimeLimit(const config::MaxTime& max_time, double started_s, Logger& 
 double TimeLimit::left_s() const { return end_s_ - comm::now_s(); }
 
 std::optional<double> parse_slurm_duration(std::string_view text) {
-  const std::string copy(text);
-  long days = 0, hours = 0, minutes = 0, seconds = 0;
-  int used = -1;
-  const auto complete = [&] { return used == static_cast<int>(copy.size()); };
-  if (copy.find('-') != std::string::npos) {
-    // NOLINTNEXTLINE(cert-err34-c): lengths are limited, so nothing overflows
-    std::sscanf(copy.c_str(), "%6ld-%2ld:%2ld:%2ld%n", &days, &hours, &minutes, &seconds, &used);
-  } else {
-    std::sscanf(copy.c_str(), "%2ld:%2ld:%2ld%n", &hours, &minutes, &seconds, &used);  // NOLINT(cert-err34-c)
-    if (!complete()) {
-      hours = 0;
-      std::sscanf(copy.c_str(), "%2ld:%2ld%n", &minutes, &seconds, &used);  // NOLINT(cert-err34-c)
-    }
-  }
-  if (!complete()) return std::nullopt;
-  return static_cast<double>(((days * 24 + hours) * 60 + minutes) * 60 + seconds);
+  if (text.find(':') == std::string_view::npos) return std::nullopt;  // squeue never writes minutes alone
+  const std::optional<long> seconds = config::seconds_of_slurm_time(text);
+  return seconds ? std::optional(static_cast<double>(*seconds)) : std::nullopt;
 }
 
 }  // namespace fcmnist::run

@@ -38,6 +38,10 @@ void warn_of_placement(const Context& context) {
   if (lines.size() > most_lines) {
     context.log().warn("and so on for {} more nodes", lines.size() - most_lines);
   }
+  const std::string binding = comm::openmp_binding();
+  if (!lines.empty() && !binding.empty()) {
+    context.log().warn("{} may have bound all ranks to the same cores; HINT: unset it", binding);
+  }
 }
 
 void describe_start(const Context& context) {
@@ -56,13 +60,14 @@ void describe_start(const Context& context) {
 }  // namespace
 
 Context::Context(const comm::Communicator& world, const config::CommandLine& arguments, double started_s)
-    : arguments_(&arguments),
+    : arguments_(expanded(world, arguments)),
       started_s_(started_s),
       log_(make_logger(arguments.logging, world.rank() != 0)),
       topology_(world) {
-  const SettingsFile file = find_settings(world, arguments);
-  const config::Loaded loaded = load_settings(world, arguments, file);
+  const SettingsFile file = find_settings(world, arguments_);
+  const config::Loaded loaded = load_settings(world, arguments_, file);
   config_ = loaded.config;
+  if (!arguments_.logging_given && loaded.logging) log_ = make_logger(*loaded.logging, world.rank() != 0);
   comm::collectively(world, [&] { check_alone_if_planned(arguments, world.size()); });
   placement_ = is_planned() ? comm::planned_placement(arguments.plan_ranks, arguments.plan_nodes)
                             : comm::gather_placement(topology_);

@@ -25,7 +25,7 @@ class Context {
   ///   world      the ranks that work together: all ranks of the program, or a group of them
   ///   arguments  the same on all of them
   ///   started_s  when the program started, by comm::now_s()
-  /// `world` and `arguments` must outlive it.
+  /// `world` must outlive it.
   Context(const comm::Communicator& world, const config::CommandLine& arguments, double started_s);
 
   [[nodiscard]] const comm::Communicator& world() const { return topology_.world(); }
@@ -35,7 +35,8 @@ class Context {
   [[nodiscard]] const comm::Grid& grid() const { return *grid_; }
   [[nodiscard]] bool is_root() const { return world().rank() == 0; }
 
-  [[nodiscard]] const config::CommandLine& arguments() const { return *arguments_; }
+  /// With paths expanded.
+  [[nodiscard]] const config::CommandLine& arguments() const { return arguments_; }
   [[nodiscard]] const config::RunConfig& config() const { return config_; }  ///< as it was given
   [[nodiscard]] double started_s() const { return started_s_; }
   [[nodiscard]] Logger& log() const { return *log_; }  ///< silent on every rank but 0
@@ -43,7 +44,7 @@ class Context {
   [[nodiscard]] const store::Manifest& manifest() const { return manifest_; }
 
   /// Whether --plan_ranks names a world that is not there. The four below are of that world, else of this one.
-  [[nodiscard]] bool is_planned() const { return arguments_->plan_ranks > 0; }
+  [[nodiscard]] bool is_planned() const { return arguments_.plan_ranks > 0; }
   [[nodiscard]] const std::vector<comm::RankPlacement>& placement() const { return placement_; }
   [[nodiscard]] int ranks() const { return static_cast<int>(placement_.size()); }
   [[nodiscard]] int stages() const { return stages_; }
@@ -52,7 +53,7 @@ class Context {
   [[nodiscard]] bool give_way() const { return comm::oversubscribed(placement_); }
 
  private:
-  const config::CommandLine* arguments_;
+  config::CommandLine arguments_;
   double started_s_;
   std::shared_ptr<Logger> log_;
   comm::Topology topology_;

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
-#include <optional>
 
 #include "core/error.hpp"
 #include "store/checkpoint.hpp"
@@ -14,16 +14,14 @@ namespace fcmnist::setup {
 
 namespace {
 
-/// The model_dir of the command line, if it names one.
-std::optional<std::string> model_dir_argument(const config::CommandLine& arguments) {
-  for (const config::Override& override : arguments.overrides) {
-    if (override.key == "runconfig.model_dir") return override.value;
-  }
-  return std::nullopt;
+std::filesystem::path model_dir_of(const config::CommandLine& arguments) {
+  return config::given_model_dir(arguments).value_or(config::RunOptions().model_dir);
 }
 
-std::filesystem::path model_dir_of(const config::CommandLine& arguments) {
-  return model_dir_argument(arguments).value_or(config::RunOptions().model_dir);
+bool names_model_dir(const config::CommandLine& arguments) {
+  return std::ranges::any_of(arguments.overrides, [](const config::Override& override) {
+    return override.key == "runconfig.model_dir";
+  });
 }
 
 bool has_settings(const store::ModelDir& model_dir) {
@@ -32,6 +30,15 @@ bool has_settings(const store::ModelDir& model_dir) {
 }
 
 }  // namespace
+
+config::CommandLine expanded(const comm::Communicator& world, config::CommandLine arguments) {
+  comm::collectively(world, [&] {
+    if (world.rank() == 0) config::expand_paths(arguments);
+  });
+  arguments.params_file = world.broadcast(arguments.params_file, 0);
+  arguments.checkpoint_path = world.broadcast(arguments.checkpoint_path, 0);
+  return arguments;
+}
 
 SettingsFile find_settings(const comm::Communicator& world, const config::CommandLine& arguments) {
   SettingsFile found;
@@ -60,9 +67,12 @@ config::Loaded load_settings(const comm::Communicator& world, const config::Comm
   sources.multireplica = arguments.multireplica;
   sources.overrides = arguments.overrides;
   // Settings that were found in a model_dir or checkpoint may name the place where it once was.
-  if (arguments.params_file.empty() && !model_dir_argument(arguments)) {
+  if (arguments.params_file.empty() && !names_model_dir(arguments)) {
     sources.overrides.push_back({"runconfig.model_dir", config::RunOptions().model_dir, "built-in"});
   }
+  // One environment for all ranks: that of another node may be another one.
+  const std::string variables = config::to_text(config::environment_for(sources));
+  sources.environment = config::environment_of_text(world.broadcast(variables, 0));
   config::Loaded loaded;
   comm::collectively(world, [&] { loaded = config::load(sources); });
   return loaded;

@@ -15,6 +15,10 @@ struct SettingsFile {
   std::string text;  ///< YAML
 };
 
+/// The command line with its paths as rank 0 understands them: with "~/" and variables expanded. Collective; all
+/// ranks throw the same errors.
+config::CommandLine expanded(const comm::Communicator& world, config::CommandLine arguments);
+
 /// Finds the settings: those of -p; else those in the checkpoint that is to be evaluated or continued; else
 /// those of the run in the model_dir; else none. Rank 0 reads, and every rank gets the text. Collective; all
 /// ranks throw the same errors.

@@ -72,7 +72,7 @@ DivergedError diverged_error(std::string_view what, std::optional<double> learni
                        : "";
   return DivergedError(
       what, fmt::format("{}lower optimizer.learning_rate{} or set optimizer.max_gradient_norm; "
-                        "the last checkpoint is kept",
+                        "checkpoints of before are kept",
                         smaller_scale, learning_rate ? fmt::format(" (now {:g})", *learning_rate) : ""));
 }
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 namespace fcmnist::comm {
 namespace {
 
@@ -21,7 +23,7 @@ TEST(Placement, OneCoreForEachThreadIsFine) {
 TEST(Placement, MoreThreadsThanCoresIsSaidForTheNodeThatHasThem) {
   const std::vector<RankPlacement> ranks = {
       {"a", 0, {0, 1}}, {"a", 0, {0, 1}}, {"b", 1, {0, 1}}, {"b", 1, {0, 1}}, {"b", 1, {0, 1}}};
-  EXPECT_THAT(placement_warnings(ranks, 1), ElementsAre(HasSubstr("b: 3 ranks x 1 threads on 2 cores")));
+  EXPECT_THAT(placement_warnings(ranks, 1), ElementsAre(HasSubstr("b: 3 ranks x 1 thread on 2 cores")));
   EXPECT_TRUE(oversubscribed(ranks));
   EXPECT_THAT(placement_warnings(ranks, 2), testing::SizeIs(2));
 }
@@ -30,6 +32,15 @@ TEST(Placement, RanksBoundToOneCoreWhileOthersAreIdleIsSaid) {
   const std::vector<RankPlacement> ranks = {{"a", 0, {0}}, {"a", 0, {0}}, {"a", 0, {1, 2, 3}}};
   EXPECT_THAT(placement_warnings(ranks, 1),
               ElementsAre(HasSubstr("2 ranks are bound to the same core(s) 0")));
+}
+
+TEST(Placement, AVariableThatBindsRanksBehindTheLauncherIsNamed) {
+  for (const char* name : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"})
+    ::unsetenv(name);
+  EXPECT_EQ(openmp_binding(), "");
+  ::setenv("OMP_PROC_BIND", "true", 1);
+  EXPECT_EQ(openmp_binding(), "OMP_PROC_BIND=true");
+  ::unsetenv("OMP_PROC_BIND");
 }
 
 TEST(Placement, IsDescribedInOneLine) {

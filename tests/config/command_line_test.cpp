@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -120,6 +122,67 @@ TEST(CommandLine, RefusesArgumentsThatAreNeither) {
   EXPECT_TRUE(contains(error_of({"model.hidden_sizes", "[3,", "4]"}), "quote a value that contains spaces"));
   EXPECT_TRUE(contains(error_of({""}), "unexpected argument ''"));
   EXPECT_TRUE(contains(error_of({"=5"}), "unexpected argument '=5'"));
+}
+
+TEST(CommandLine, NamesWhatBelongsToOtherPrograms) {
+  for (const char* device : {"CPU", "GPU", "CSX", "cpu"}) {
+    EXPECT_TRUE(contains(error_of({device, "--mode", "train"}), "no choice of device")) << device;
+  }
+  EXPECT_TRUE(contains(error_of({"weight_streaming"}), "leave it out"));
+  EXPECT_TRUE(contains(error_of({"pipeline"}), "runconfig.execution layer_pipelined"));
+  EXPECT_TRUE(contains(error_of({"train"}), "the mode is a flag: -m train"));
+  EXPECT_TRUE(contains(error_of({"run.py", "CPU"}), "unexpected argument 'run.py'"));
+  EXPECT_TRUE(contains(error_of({"configs/a.yaml"}), "named by a flag: -p configs/a.yaml"));
+  EXPECT_TRUE(contains(error_of({"a.yaml", "model.depth", "3"}), "unexpected argument 'a.yaml'"));
+  EXPECT_TRUE(contains(error_of({"--lr", "0.1"}), "write it as a setting: optimizer.learning_rate VALUE"));
+  EXPECT_TRUE(contains(error_of({"--epochs=3"}), "write it as a setting: runconfig.num_epochs VALUE"));
+  EXPECT_TRUE(contains(error_of({"lr=0.1"}), "did you mean optimizer.learning_rate?"));
+}
+
+TEST(CommandLine, NamesSpacesAndColonsOfASetting) {
+  const char* hint = "HINT: model.depth=VALUE or model.depth VALUE";
+  for (const std::vector<const char*>& spaced :
+       {std::vector<const char*>{"model.depth", "=", "3"}, {"model.depth", "=3"}, {"model.depth=", "3"}}) {
+    const std::string message = error_of(spaced);
+    EXPECT_TRUE(contains(message, "spaces around a \"=\"")) << message;
+    EXPECT_TRUE(contains(message, hint)) << message;
+  }
+  for (const std::vector<const char*>& yaml : {std::vector<const char*>{"model.depth:", "3"},
+                                               {"model.depth:3"},
+                                               {"model.depth: 3"},
+                                               {"model.depth", ":", "3"},
+                                               {"model.depth", ":3"}}) {
+    const std::string message = error_of(yaml);
+    EXPECT_TRUE(contains(message, "is YAML, for files")) << message;
+    EXPECT_TRUE(contains(message, hint)) << message;
+  }
+  EXPECT_TRUE(contains(error_of({"learning_rate:", "0.1"}), "did you mean optimizer.learning_rate?"));
+  EXPECT_TRUE(contains(error_of({"optimizer.lr", "=", "0.1"}), "spaces around"))
+      << "whether the key is known or not";
+  // These are settings as they should be.
+  EXPECT_EQ(parse({"eval_input.data_dir=", "model.depth=3"}).overrides[0].value, "");
+  EXPECT_EQ(parse({"train_input.data_dir", "a:b=c"}).overrides[0].value, "a:b=c");
+  EXPECT_EQ(parse({"train_input.data_dir=a:b"}).overrides[0].value, "a:b");
+}
+
+TEST(CommandLine, PathsOfFlagsAreExpanded) {
+  setenv("HOME", "/home/me", 1);
+  setenv("FCMNIST_TEST_DIR", "/scratch", 1);
+  CommandLine line = parse({"-p", "~/a.yaml", "--checkpoint_path", "$FCMNIST_TEST_DIR/c.h5", "-o", "~/runs"});
+  expand_paths(line);
+  EXPECT_EQ(line.params_file, "/home/me/a.yaml");
+  EXPECT_EQ(line.checkpoint_path, "/scratch/c.h5");
+  EXPECT_EQ(given_model_dir(line), "/home/me/runs");
+  EXPECT_EQ(given_model_dir(parse({"runconfig.model_dir", "a", "runconfig.model_dir=${FCMNIST_TEST_DIR}"})),
+            "/scratch")
+      << "the last one counts, as in load";
+  EXPECT_EQ(given_model_dir(parse({})), std::nullopt);
+  line.params_file = "$FCMNIST_TEST_NOTHING/a.yaml";
+  const std::string message = usage_error_of([&] { expand_paths(line); });
+  EXPECT_TRUE(contains(
+      message, "-p/--params: $FCMNIST_TEST_NOTHING/a.yaml: the variable FCMNIST_TEST_NOTHING is not set"))
+      << message;
+  unsetenv("FCMNIST_TEST_DIR");
 }
 
 TEST(CommandLine, RefusesMissingValues) {

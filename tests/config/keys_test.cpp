@@ -89,9 +89,15 @@ TEST(Keys, AreNamedOnceAndComplete) {
   for (const Key& key : all_keys()) {
     EXPECT_TRUE(names.insert(key.full_name()).second) << key.full_name() << " twice";
     const bool sets = key.kind == KeyKind::active || key.kind == KeyKind::alias;
-    EXPECT_EQ(sets, static_cast<bool>(key.read)) << key.full_name();
+    const bool is_other_name = key.kind == KeyKind::other_name;
+    EXPECT_EQ(sets || key.kind == KeyKind::fixed, static_cast<bool>(key.read)) << key.full_name();
     EXPECT_EQ(key.kind == KeyKind::active, static_cast<bool>(key.write)) << key.full_name();
-    EXPECT_EQ(sets, key.sentence.empty()) << key.full_name();
+    EXPECT_EQ(sets || is_other_name, key.sentence.empty()) << key.full_name();
+    EXPECT_EQ(is_other_name, !key.stands_for.empty()) << key.full_name();
+    if (is_other_name) {
+      ASSERT_NE(find_key(key.stands_for), nullptr) << key.stands_for;
+      EXPECT_TRUE(find_key(key.stands_for)->stands_for.empty()) << "a name of a name: " << key.full_name();
+    }
     EXPECT_EQ(find_key(key.full_name()), &key);
   }
   EXPECT_EQ(find_key("model.nothing"), nullptr);
@@ -120,7 +126,7 @@ TEST(Keys, EveryActiveKeyChangesTheConfiguration) {
 
 TEST(Keys, EveryActiveKeyRefusesNoValueAndAMapping) {
   for (const Key& key : all_keys()) {
-    if (!key.read) continue;
+    if (!key.read || key.kind == KeyKind::fixed) continue;
     const std::string none = usage_error_of([&] { load_overrides({{key.full_name(), ""}}); });
     EXPECT_TRUE(contains(none, "command line: " + key.full_name() + ": expected")) << none;
     EXPECT_TRUE(contains(none, "found no value")) << none;
@@ -154,6 +160,83 @@ TEST(Keys, RefusedKeysSayWhy) {
     const std::string message = usage_error_of([&] { load_overrides({{key.full_name(), "True"}}); });
     EXPECT_TRUE(contains(message, key.full_name() + ": " + key.sentence)) << message;
     EXPECT_TRUE(contains(key.sentence, "later release")) << key.full_name();
+  }
+}
+
+TEST(Keys, OtherNamesSetTheSameKey) {
+  const auto same = [](const char* one, const char* value, const char* other, const char* its_value) {
+    const RunConfig named = load_overrides({{one, value}}).config;
+    EXPECT_EQ(named, load_overrides({{other, its_value}}).config) << one;
+    EXPECT_NE(named, built_in_experiment()) << one << " sets nothing";
+  };
+  same("train_input.drop_last", "True", "train_input.drop_last_batch", "True");
+  same("train_input.micro_batch_size", "8", "runconfig.microbatch", "8");
+  same("model.fp16_type", "float16", "model.half_type", "float16");
+  same("model.fp16_type", "bfloat16", "model.half_type", "bfloat16");
+  same("model.use_bfloat16", "True", "model.half_type", "bfloat16");
+  same("model.use_bfloat16", "False", "model.half_type", "float16");
+  same("optimizer.weight_decay", "0.25", "optimizer.weight_decay_rate", "0.25");
+  same("optimizer.nesterov", "True", "optimizer.use_nesterov", "True");
+  same("runconfig.num_steps", "7", "runconfig.max_steps", "7");
+  same("runconfig.max_checkpoints", "9", "runconfig.keep_checkpoints", "9");
+  same("runconfig.keep_checkpoint_max", "9", "runconfig.keep_checkpoints", "9");
+  same("runconfig.save_checkpoints_steps", "9", "runconfig.checkpoint_steps", "9");
+  same("runconfig.steps_per_increase", "9", "optimizer.steps_per_increase", "9");
+  EXPECT_EQ(load_overrides({{"train_input.micro_batch_size", "auto"}}).config.run.microbatch, 0);
+}
+
+TEST(Keys, TwoNamesOfAKeyMayAgreeButNotDiffer) {
+  EXPECT_EQ(load_text("optimizer: {weight_decay: 0.5, weight_decay_rate: 0.50}\n")
+                .config.optimizer.weight_decay_rate,
+            0.5);
+  const std::string message = usage_error_of([] {
+    load_overrides({{"optimizer.nesterov", "True"}, {"optimizer.use_nesterov", "False"}});
+  });
+  EXPECT_TRUE(contains(message, "optimizer.use_nesterov False and optimizer.nesterov True")) << message;
+  // The command line still wins over the file, under any name.
+  EXPECT_EQ(load_text("optimizer: {weight_decay: 0.5}\n", {{"optimizer.weight_decay_rate", "0.25"}})
+                .config.optimizer.weight_decay_rate,
+            0.25);
+  EXPECT_EQ(load_text("optimizer: {weight_decay_rate: 0.5}\n", {{"optimizer.weight_decay", "0.25"}})
+                .config.optimizer.weight_decay_rate,
+            0.25);
+}
+
+TEST(Keys, NullMeansNotGiven) {
+  for (const Key& key : all_keys()) {
+    const Key& target = key.stands_for.empty() ? key : *find_key(key.stands_for);
+    if (!target.may_be_null()) continue;
+    const Loaded loaded = load_text(key.section + ":\n  " + key.name + ": null\n");
+    EXPECT_EQ(loaded.config, RunConfig()) << key.full_name();
+    EXPECT_TRUE(loaded.notes.empty()) << key.full_name();
+  }
+  const char* file =
+      "runconfig: {max_steps: 5, seed: 7}\nmodel: {fp16_type: float16, depth: 1, hidden_size: 2}\n";
+  const RunConfig config = load_text(file, {{"runconfig.max_steps", "null"},
+                                            {"model.half_type", "~"},
+                                            {"model.depth", "null"},
+                                            {"model.hidden_size", "null"}})
+                               .config;
+  EXPECT_EQ(config.run.num_epochs, RunConfig().run.num_epochs) << "the length of the file is taken back";
+  EXPECT_EQ(config.run.max_steps, 0);
+  EXPECT_EQ(config.run.seed, 7U);
+  EXPECT_EQ(config.model, RunConfig().model);
+  EXPECT_EQ(load_text("model:\n  fp16_type: null\n  half_type: float16\n").config.model.half_type,
+            kernels::HalfType::float16)
+      << "null beside the other name";
+}
+
+TEST(Keys, FixedKeysTakeTheirOneValue) {
+  for (const auto& [key, value] :
+       std::map<std::string, std::string>{{"optimizer.dampening", "0.0"},
+                                          {"optimizer.maximize", "no"},
+                                          {"optimizer.adjust_learning_rate", "{}"},
+                                          {"runconfig.load_checkpoint_states", "ALL"},
+                                          {"runconfig.autoload_last_checkpoint", "True"}}) {
+    const Loaded loaded = load_text(key.substr(0, key.find('.')) + ": {" + key.substr(key.find('.') + 1) +
+                                    ": " + value + "}\n");
+    EXPECT_EQ(loaded.config, RunConfig()) << key;
+    EXPECT_TRUE(loaded.notes.empty()) << key;
   }
 }
 
@@ -218,6 +301,10 @@ TEST(NearestKey, FindsSlipsInNameAndSection) {
   EXPECT_EQ(nearest_key("model.learning_rate"), "optimizer.learning_rate");
   EXPECT_EQ(nearest_key("optimiser.momentm"), "optimizer.momentum");
   EXPECT_EQ(nearest_key("seed"), "runconfig.seed");
+  EXPECT_EQ(nearest_key("eval_input.bs"), "eval_input.batch_size")
+      << "a synonym, in the section that was named";
+  EXPECT_EQ(nearest_key("lr"), "optimizer.learning_rate");
+  EXPECT_EQ(nearest_key("model.max-grad-norm"), "optimizer.max_gradient_norm");
   EXPECT_EQ(nearest_key("runconfig.zzzzzzzzzzzz"), "");
   EXPECT_EQ(nearest_key(""), "");
   EXPECT_EQ(nearest_key("."), "");

@@ -94,7 +94,8 @@ runconfig: {max_steps: 1000, eval_frequency: 500, checkpoint_steps: 2000, log_st
   EXPECT_EQ(loaded.config.run.eval_frequency, 500);
   EXPECT_EQ(loaded.config.eval_input.split, data::Split::test);
   EXPECT_EQ(loaded.config.optimizer.loss_scale.factor, optim::LossScaleOptions::dynamic);
-  EXPECT_EQ(loaded.notes.size(), 6U);
+  EXPECT_EQ(loaded.config.model.half_type, kernels::HalfType::bfloat16);
+  EXPECT_EQ(loaded.notes.size(), 5U);
 }
 
 TEST(Load, TheCommandLineOverridesTheFile) {
@@ -148,6 +149,70 @@ TEST(Load, PicksTheNamedPartOfAFile) {
   sources.config_name = "small";
   sources.yaml.reset();
   EXPECT_TRUE(contains(usage_error_of([&] { load(sources); }), "--config small without a file"));
+}
+
+TEST(Load, LeavesAloneWhatHoldsAnchors) {
+  const Loaded loaded = load_text(
+      "description: \"text\"\nx-base: &base {seed: 5, frob: 1}\n.more: &more {log_steps: 7}\n"
+      "runconfig:\n  <<: *more\n  max_steps: 3\n");
+  EXPECT_EQ(loaded.config.run.log_steps, 7);
+  EXPECT_EQ(loaded.config.run.max_steps, 3);
+  EXPECT_TRUE(loaded.notes.empty());
+}
+
+TEST(Load, SaysWhatATimeWasTakenFor) {
+  const auto note = [](const char* time) {
+    return load_overrides({{"runconfig.max_time", time}}).notes.at(0);
+  };
+  EXPECT_EQ(note("90"),
+            "runconfig.max_time 90: the run stops 1:30:00 (hours:minutes:seconds) after its start");
+  EXPECT_TRUE(contains(note("1-12"), "36:00:00")) << note("1-12");
+  EXPECT_TRUE(load_overrides({{"runconfig.max_time", "auto"}}).notes.empty());
+  EXPECT_TRUE(load_overrides({{"runconfig.max_time", "UNLIMITED"}}).notes.empty());
+}
+
+TEST(Load, AFileMayNameTheLevelOfTheLog) {
+  EXPECT_EQ(load_text("runconfig: {logging: INFO}\n").logging, "info");
+  EXPECT_EQ(load_text("runconfig: {logging: 10}\n").logging, "debug");
+  EXPECT_EQ(load_text("runconfig: {seed: 1}\n").logging, std::nullopt);
+}
+
+TEST(Load, PathsAreExpandedAndWrittenAsTheyAre) {
+  Sources sources;
+  sources.environment = Environment{{"HOME", "/home/me"}, {"SCRATCH", "/big $tore"}};
+  sources.yaml =
+      "train_input: {data_dir: ~/mnist, mirrors: [\"file://~/m\", $SCRATCH/n, \"http://h/~a\", "
+      "\"file://${HOME}/o\"]}\n"
+      "eval_input: {data_dir: \"$SCRATCH/e\"}\nrunconfig: {plan: ~/plan.yaml}\n";
+  sources.overrides = {{"runconfig.model_dir", "~", "--model_dir"}};
+  const RunConfig config = load(sources).config;
+  EXPECT_EQ(config.train_input.data_dir, "/home/me/mnist");
+  EXPECT_EQ(config.train_input.mirrors, (std::vector<std::string>{"file:///home/me/m", "file:///big $tore/n",
+                                                                  "http://h/~a", "file:///home/me/o"}));
+  EXPECT_EQ(config.eval_input.data_dir, "/big $tore/e");
+  EXPECT_EQ(config.run.plan, "/home/me/plan.yaml");
+  EXPECT_EQ(config.run.model_dir, "/home/me");
+  EXPECT_EQ(load_text(to_yaml(config)).config, config)
+      << "as this program reads its own file: " << to_yaml(config);
+  sources.yaml = to_yaml(config);
+  sources.overrides.clear();
+  EXPECT_EQ(load(sources).config, config) << "and as a person's file";
+}
+
+TEST(Load, APathThatCannotBeExpandedIsNamedWithItsPlace) {
+  Sources sources;
+  sources.environment = Environment{{"HOME", "/home/me"}};
+  sources.yaml_name = "f.yaml";
+  for (const char* key : {"train_input.data_dir", "eval_input.data_dir", "train_input.mirrors",
+                          "eval_input.mirrors", "runconfig.model_dir", "runconfig.plan"}) {
+    const std::string name = key;
+    const std::size_t dot = name.find('.');
+    sources.yaml = name.substr(0, dot) + ":\n  " + name.substr(dot + 1) + ": $SCRATCH/x\n";
+    const std::string message = usage_error_of([&] { load(sources); });
+    EXPECT_TRUE(contains(message, "f.yaml:2: " + name + ": $SCRATCH/x: the variable SCRATCH is not set"))
+        << message;
+    EXPECT_TRUE(contains(message, "HINT: export SCRATCH=...")) << message;
+  }
 }
 
 TEST(Load, MultireplicaIsOneNote) {

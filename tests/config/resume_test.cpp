@@ -73,7 +73,6 @@ TEST(Resume, TheListNamesWhatMayChange) {
   const std::vector<std::string> keys = resumable_keys();
   const auto listed = [&](const char* key) { return std::ranges::find(keys, key) != keys.end(); };
   for (const char* key : {"runconfig.max_steps",
-                          "runconfig.num_steps",
                           "runconfig.num_epochs",
                           "runconfig.log_steps",
                           "runconfig.eval_steps",
@@ -91,6 +90,7 @@ TEST(Resume, TheListNamesWhatMayChange) {
                           "runconfig.exchange_streams",
                           "runconfig.gemm",
                           "runconfig.plan",
+                          "runconfig.logging",
                           "runconfig.stall_timeout",
                           "runconfig.execution",
                           "runconfig.pipeline_stages",

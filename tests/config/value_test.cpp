@@ -54,6 +54,27 @@ TEST(ParseYaml, CopiesWhatAnAliasStandsFor) {
   EXPECT_EQ(root.find("b")->where, "f.yaml:2");
 }
 
+TEST(ParseYaml, MergesMappings) {
+  const Value root = parse_yaml(
+      "x-a: &a {k: 1, l: 2}\nx-b: &b {k: 3, m: 4, <<: {n: 5}}\n"
+      "own: {k: 0, <<: *a}\nlast: {<<: *a, k: 0}\nlist:\n  <<: [*a, *b]\n  o: 6\n",
+      "f.yaml");
+  const auto entries = [&](const char* name) {
+    std::string text;
+    for (const Value::Entry& entry : root.find(name)->entries) text += entry.key + entry.value.text + " ";
+    return text;
+  };
+  EXPECT_EQ(entries("own"), "k0 l2 ") << "own keys win";
+  EXPECT_EQ(entries("last"), "k0 l2 ") << "wherever they stand";
+  EXPECT_EQ(entries("list"), "o6 k1 l2 m4 n5 ") << "of a list the first mapping wins";
+  EXPECT_EQ(root.find("list")->entries[1].where, "f.yaml:1") << "errors lead to where the key stands";
+  EXPECT_EQ(parse_yaml("a: &a {k: 1}\n<<: *a\n", "f.yaml").find("k")->text, "1");
+}
+
+TEST(ParseYaml, ATabIsNoErrorWhereYamlAllowsIt) {
+  EXPECT_EQ(parse_yaml("a:\t1\nb: [1,\n\t2]\n\t# comment\n", "f.yaml").find("a")->text, "1");
+}
+
 TEST(ParseYaml, RefusesAliasesThatGrowWithoutBound) {
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 12; ++i) {

@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   config::Sources sources;
   sources.yaml = fuzz::as_text({data, size});
   sources.config_name = config_name(*sources.yaml);
+  sources.environment = config::Environment{{"HOME", "/home/a"}, {"A", "~/$b"}};
   config::Loaded loaded;
   try {
     loaded = config::load(sources);

@@ -49,6 +49,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     sources.config_name = line.config_name;
     sources.overrides = line.overrides;
     sources.multireplica = line.multireplica;
+    sources.environment = config::Environment{{"HOME", "/home/a"}, {"A", "~/$b"}};
     loaded = config::load(sources);
   } catch (const UsageError&) {
     return 0;

@@ -12,7 +12,7 @@ TEST(Divergence, TheHintNamesTheLearningRateIfItIsKnown) {
   EXPECT_EQ(diverged_error("step 7: the loss is nan").code(), ExitCode::diverged);
   EXPECT_STREQ(diverged_error("step 7: the loss is nan").what(),
                "step 7: the loss is nan\n  HINT: lower optimizer.learning_rate or set "
-               "optimizer.max_gradient_norm; the last checkpoint is kept");
+               "optimizer.max_gradient_norm; checkpoints of before are kept");
   EXPECT_THAT(diverged_error("step 7", 0.25).what(),
               testing::HasSubstr("lower optimizer.learning_rate (now 0.25) or set"));
 }
