@@ -79,8 +79,9 @@ launch_program() {
   shift 2
   export OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1} # ranks are the parallelism: see runconfig.blas_threads
   if [[ $EUID == 0 ]]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
-  ranks_here=${SLURM_TASKS_PER_NODE:-$count} # Slurm writes "4(x2),3"
-  if ((${ranks_here%%[^0-9]*} > $(usable_cores))); then # waiting ranks must give way; Open MPI does not always notice
+  ranks_here=${SLURM_TASKS_PER_NODE:-$count} # of the job, which may be more than are started here; Slurm writes "4(x2),3"
+  ranks_here=${ranks_here%%[^0-9]*}
+  if (((ranks_here < count ? ranks_here : count) > $(usable_cores))); then # waiting ranks must give way; Open MPI does not always notice
     export OMPI_MCA_mpi_yield_when_idle=1
     mpirun_options=(--oversubscribe --bind-to none)
   fi

@@ -8,11 +8,13 @@
 #include <filesystem>
 #include <new>
 #include <optional>
+#include <system_error>
 
 #include "comm/blocking_call.hpp"
 #include "comm/mpi_handle.hpp"
 #include "comm/polled_wait.hpp"
 #include "core/error.hpp"
+#include "core/memory_limits.hpp"
 
 namespace fcmnist::comm {
 
@@ -255,7 +257,9 @@ void collectively(const Communicator& group, const std::function<void()>& action
   } catch (const std::filesystem::filesystem_error& error) {
     mine = StoreError(error.what());
   } catch (const std::bad_alloc&) {
-    mine = CommError("out of memory");
+    mine = out_of_memory("out of memory");
+  } catch (const std::system_error& error) {  // such as a thread that the system does not give
+    mine = CommError(error.what());
   }
   const int nobody = group.size();
   const auto first = static_cast<int>(group.min(mine ? group.rank() : nobody, work_s));

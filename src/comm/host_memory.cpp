@@ -6,8 +6,11 @@
 
 #include <cstdint>
 
+#include "comm/cgroup_memory.hpp"
 #include "core/error.hpp"
 #include "core/host_name.hpp"
+#include "core/memory_limits.hpp"
+#include "core/text.hpp"
 
 namespace fcmnist::comm {
 
@@ -23,8 +26,15 @@ std::optional<std::size_t> free_shared_memory() {
   return file_system.f_bavail * file_system.f_frsize;
 }
 
-std::size_t host_memory() {
-  return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+HostMemory host_memory() {
+  const auto pages = static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES));
+  const std::size_t bytes = pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t limit = cgroup_memory_limit().value_or(bytes);
+  return limit < bytes ? HostMemory{limit, true} : HostMemory{bytes, false};
+}
+
+std::string to_string(const HostMemory& memory) {
+  return bytes_text(memory.bytes) + (memory.is_cgroup_limit ? " (the memory limit of its cgroup)" : "");
 }
 
 void check_shared_memory(const Topology& topology, std::size_t my_bytes) {
@@ -32,6 +42,12 @@ void check_shared_memory(const Topology& topology, std::size_t my_bytes) {
   topology.node().sum(needed);
   collectively(topology.world(), [&] {
     const auto available = free_shared_memory();
+    // Open MPI 4.1 may crash when it cannot map a window.
+    const auto node_bytes = static_cast<std::size_t>(needed[0]);
+    if (!can_share(node_bytes)) {
+      throw out_of_memory(fmt::format("no address space for shared windows of {}", bytes_text(node_bytes)),
+                          node_bytes);
+    }
     if (topology.node().size() == 1 || !available) return;
     if (static_cast<std::int64_t>(*available) >= needed[0]) return;
     throw CommError(

@@ -1,5 +1,6 @@
 #include "comm/launcher.hpp"
 
+#include <cstdint>
 #include <cstdlib>
 #include <initializer_list>
 
@@ -10,6 +11,17 @@ namespace {
 int number_from_environment(const char* name) {
   const char* text = std::getenv(name);
   return text != nullptr ? std::atoi(text) : 0;  // NOLINT(cert-err34-c): a launcher's own number, or 0
+}
+
+/// Not so in the script of a job, in the shell of salloc, and outside of Slurm. SLURM_NTASKS and other variables of the
+/// job are set in its script too, which is one process.
+bool in_parallel_slurm_step() {
+  constexpr std::int64_t first_special_step = 0xffff'fff0;  // of the script, of an interactive shell, ...
+  for (const char* name : {"SLURM_STEP_ID", "SLURM_STEPID"}) {
+    const char* text = std::getenv(name);
+    if (text != nullptr && std::atoll(text) >= first_special_step) return false;  // NOLINT(cert-err34-c)
+  }
+  return true;
 }
 
 }  // namespace
@@ -28,9 +40,8 @@ bool launched_by_mpi() {
 
 int unjoined_slurm_tasks(int world_size) {
   // mpirun tells each rank the size of its world, also when it starts one rank inside a larger job.
-  if (world_size > 1 || std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr) return 0;
-  const char* step_tasks = std::getenv("SLURM_STEP_NUM_TASKS");
-  const int tasks = number_from_environment(step_tasks != nullptr ? "SLURM_STEP_NUM_TASKS" : "SLURM_NTASKS");
+  if (world_size > 1 || std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr || !in_parallel_slurm_step()) return 0;
+  const int tasks = number_from_environment("SLURM_STEP_NUM_TASKS");
   return tasks > 1 ? tasks : 0;
 }
 

@@ -12,7 +12,8 @@ int launcher_rank();
 bool launched_by_mpi();
 
 /// The number of tasks in the Slurm job step of this process if MPI has not joined them, or 0 when all is
-/// well. A world of 1 rank in a step of N tasks means that N separate runs were started by mistake.
+/// well. A world of 1 rank in a step of N tasks means that N separate runs were started by mistake. A world of 1
+/// rank in the script of a job of N tasks is one process on purpose.
 ///   world_size  the number of ranks that MPI sees
 int unjoined_slurm_tasks(int world_size);
 

@@ -9,6 +9,8 @@
 #include "comm/blocking_call.hpp"
 #include "comm/mpi_handle.hpp"
 #include "core/error.hpp"
+#include "core/memory_limits.hpp"
+#include "core/text.hpp"
 
 namespace fcmnist::comm {
 
@@ -38,6 +40,17 @@ std::span<std::byte> from_the_next_line(std::byte* base, std::size_t bytes) {
   return {base + (behind == 0 ? 0 : line_bytes - behind), bytes};
 }
 
+/// Throws CommError on all ranks if one of them cannot map a window to which this rank gives `my_bytes`. Open MPI 4.1
+/// may crash then.
+void check_address_space(const Communicator& node, std::int64_t my_bytes) {
+  constexpr std::size_t besides = std::size_t{32} << 20;  // what Open MPI needs for itself
+  std::int64_t total[] = {my_bytes};
+  node.sum(total);
+  const std::size_t bytes = static_cast<std::size_t>(total[0]) + besides;
+  if (node.min(can_share(bytes) ? 1 : 0) == 1) return;
+  throw out_of_memory(fmt::format("no address space for a shared window of {}", bytes_text(bytes)), bytes);
+}
+
 }  // namespace
 
 SharedWindow::SharedWindow(const Communicator& node, std::size_t my_bytes)
@@ -47,6 +60,7 @@ SharedWindow::SharedWindow(const Communicator& node, std::size_t my_bytes)
   FCMNIST_MPI(MPI_Info_set(info, "alloc_shared_noncontig", "true"));
   void* mine = nullptr;
   const auto asked = static_cast<MPI_Aint>(my_bytes > 0 ? my_bytes + line_bytes : 0);
+  check_address_space(node, asked);
   node.barrier();
   const int status = [&] {
     const BlockingCall watched(node.stall_watch());
@@ -54,8 +68,10 @@ SharedWindow::SharedWindow(const Communicator& node, std::size_t my_bytes)
   }();
   FCMNIST_MPI(MPI_Info_free(&info));
   if (status != MPI_SUCCESS) {
-    throw CommError(fmt::format("MPI_Win_allocate_shared: no {} bytes of shared memory", my_bytes),
-                    "is /dev/shm full? Killed runs may have left files there");
+    throw CommError(
+        fmt::format("MPI_Win_allocate_shared: no {} bytes of shared memory; {}", my_bytes,
+                    memory_limits_text(my_bytes)),
+        "is a limit too low (ulimit -v, ulimit -d), or /dev/shm full? Killed runs may have left files there");
   }
   for (int rank = 0; rank < node.size(); ++rank) {
     MPI_Aint bytes = 0;

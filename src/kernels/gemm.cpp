@@ -62,11 +62,6 @@ void gemm(GemmBackend backend, Op op_a, MatrixView<const float> a, Op op_b, Matr
 
 bool available(GemmBackend backend) { return backend == GemmBackend::openblas || has_onednn; }
 
-void set_blas_threads(int threads) {
-  openblas_set_num_threads(threads);
-  if constexpr (has_onednn) set_onednn_threads(threads);
-}
-
 BlasInfo blas_info(GemmBackend backend) {
   if constexpr (has_onednn) {
     if (backend == GemmBackend::onednn) return onednn_info();

@@ -22,9 +22,6 @@ void gemm(GemmBackend backend, Op op_a, MatrixView<const float> a, Op op_b, Matr
 /// Whether this build has the library.
 bool available(GemmBackend backend);
 
-/// Sets how many threads each GEMM of the calling thread may use, in either library.
-void set_blas_threads(int threads);
-
 struct BlasInfo {
   std::string config;  ///< name, version, build options, e.g. "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..."
   std::string core;  ///< name of the machine code for this processor, e.g. "SkylakeX"; the bits depend on it

@@ -6,9 +6,11 @@
 #include <omp.h>
 
 #include <cstdlib>
+#include <new>
 #include <string_view>
 
 #include "core/error.hpp"
+#include "core/memory_limits.hpp"
 
 namespace fcmnist::kernels {
 
@@ -32,8 +34,14 @@ void gemm_onednn(Op op_a, MatrixView<const float> a, Op op_b, MatrixView<const f
   const dnnl_status_t status =
       dnnl_sgemm(flag_of(op_a), flag_of(op_b), dim(c.rows), dim(c.cols), dim(k), alpha, a.data, dim(a.stride),
                  b.data, dim(b.stride), beta, c.data, dim(c.stride));
+  if (status == dnnl_out_of_memory) throw std::bad_alloc();
   FCMNIST_CHECK(status == dnnl_success,
                 fmt::format("dnnl_sgemm {} x {} x {}: {}", c.rows, c.cols, k, dnnl_status2str(status)));
+}
+
+void check_memory_for_code() {
+  constexpr std::size_t enough = std::size_t{32} << 20;  // dozens of kernels of 256 kB
+  if (!can_allocate(enough)) throw std::bad_alloc();
 }
 
 // oneDNN uses the threads of OpenMP and has no setting of its own.

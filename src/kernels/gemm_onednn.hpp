@@ -12,6 +12,10 @@ void gemm_onednn(Op op_a, MatrixView<const float> a, Op op_b, MatrixView<const f
 
 void set_onednn_threads(int threads);
 
+/// Throws std::bad_alloc if there is too little memory for new machine code, for which oneDNN asks without a look at
+/// the answer. The first gemm_onednn() makes all of its code at once.
+void check_memory_for_code();
+
 BlasInfo onednn_info();
 
 }  // namespace fcmnist::kernels

@@ -5,9 +5,11 @@
 #include <compare>
 #include <dnnl.hpp>
 #include <map>
+#include <new>
 #include <unordered_map>
 
 #include "core/error.hpp"
+#include "kernels/gemm_onednn.hpp"
 
 namespace fcmnist::kernels {
 
@@ -90,6 +92,7 @@ struct OneDnnProducts::State {
     try {
       auto place = primitives.find(shape);
       if (place == primitives.end()) {
+        check_memory_for_code();
         place = primitives.emplace(shape, make_primitive(engine, shape)).first;
       }
       Primitive& primitive = place->second;
@@ -99,6 +102,7 @@ struct OneDnnProducts::State {
       primitive.matmul.execute(stream, primitive.arguments);
       stream.wait();
     } catch (const dnnl::error& error) {
+      if (error.status == dnnl_out_of_memory) throw std::bad_alloc();
       FCMNIST_CHECK(false, fmt::format("oneDNN matmul into {} x {}: {}", c.rows, c.cols, error.what()));
     }
   }

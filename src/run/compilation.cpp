@@ -5,6 +5,7 @@
 #include "comm/clock.hpp"
 #include "comm/host_memory.hpp"
 #include "config/readers.hpp"
+#include "core/text.hpp"
 #include "plan/plan_search.hpp"
 #include "plan/product_timer.hpp"
 #include "setup/plan_in_effect.hpp"
@@ -32,11 +33,12 @@ void check_room(const setup::Context& context, const config::RunConfig& config,
   const std::size_t needed = plan::product_timing_bytes(network, samples) *
                              static_cast<std::size_t>(context.topology().node().size());
   comm::collectively(context.world(), [&] {
-    if (needed <= comm::host_memory()) return;
+    const comm::HostMemory memory = comm::host_memory();
+    if (needed <= memory.bytes) return;
     throw UsageError(
-        fmt::format("--compile_only computes all layers on every rank, which needs {:.1f} GB on "
-                    "this node; it has {:.1f} GB",
-                    static_cast<double>(needed) / 1e9, static_cast<double>(comm::host_memory()) / 1e9),
+        fmt::format(
+            "--compile_only computes all layers on every rank, which needs {} on this node; it has {}",
+            bytes_text(needed), to_string(memory)),
         "fewer ranks on a node; or run without a plan");
   });
 }

@@ -8,6 +8,7 @@
 #include "config/load.hpp"
 #include "core/error.hpp"
 #include "model/precision.hpp"
+#include "run/memory_check.hpp"
 #include "run/progress.hpp"
 #include "setup/arithmetic.hpp"
 #include "setup/datasets.hpp"
@@ -212,6 +213,7 @@ void run_evaluation(const setup::Context& context) {
   CheckpointQueue queue(context, model_dir);
   const data::DatasetShape shape = setup::find_dataset(topology, config.eval_input, context.log());
   comm::check_shared_memory(topology, topology.is_leader() ? train::SharedDataset::bytes(shape) : 0);
+  check_evaluation_memory(context, shape);
   const setup::LoadedSet test_set = setup::read_dataset(
       topology, config.eval_input, shape, config.model.num_classes, setup::Role::test, context.log());
   const data::Dataset view = test_set.samples.view();

@@ -4,13 +4,15 @@
 
 #include <cstdio>
 #include <exception>
+#include <new>
 
 #include "comm/clock.hpp"
 #include "comm/launcher.hpp"
 #include "comm/session.hpp"
 #include "config/load.hpp"
+#include "core/memory_limits.hpp"
 #include "data/prepare.hpp"
-#include "kernels/gemm.hpp"
+#include "kernels/first_product.hpp"
 #include "run/compilation.hpp"
 #include "run/evaluation.hpp"
 #include "run/training.hpp"
@@ -112,11 +114,13 @@ ExitCode run_mode(const setup::Context& context, StopSignals& signals) {
   return ExitCode::done;
 }
 
-/// Does what a configuration says about the process as a whole. The ranks of a world watch each other, whatever
+/// Does what a configuration says about the process as a whole, and throws CommError if the process has not the
+/// memory to multiply. The ranks of a world watch each other, whatever
 /// groups they form, so that the stall timeout must be the same on all of them.
 void configure_process(const comm::Session& session, const config::RunConfig& config) {
   session.set_stall_timeout(config.comm.stall_timeout_s);
-  kernels::set_blas_threads(config.kernels.blas_threads);
+  if (config.run.mode == config::Mode::prepare_data) return;
+  comm::collectively(session.world(), [&] { kernels::start_products(config.kernels.blas_threads); });
 }
 
 }  // namespace
@@ -158,6 +162,10 @@ ExitCode run(const config::CommandLine& arguments) {
         session.world().rank() == 0 && (session.world().size() > 1 || comm::launcher_rank() == 0);
     if (speaks) print_error(error.what());
     return error.code();
+  } catch (const std::bad_alloc&) {
+    print_error(
+        fmt::format("[rank {}] {}", session.world().rank(), out_of_memory("out of memory").what()).c_str());
+    session.abort_all(ExitCode::communication);
   } catch (const std::exception& error) {
     print_error(fmt::format("[rank {}] {}", session.world().rank(), error.what()).c_str());
     session.abort_all(ExitCode::communication);

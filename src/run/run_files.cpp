@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <new>
+#include <system_error>
 #include <utility>
 
+#include "core/memory_limits.hpp"
 #include "store/sealed_file.hpp"
 #include "store/write_file.hpp"
 
@@ -45,6 +48,27 @@ bool cover_all_steps(const std::vector<store::TrainRow>& rows, std::int64_t step
   const store::TrainRow& first = rows.front();
   const double step_s = first.compute_s + first.exchange_s + first.data_s + first.files_s;
   return step_s > 0.0 && std::llround(first.elapsed_s / step_s) == first.step;
+}
+
+/// Calls `action`. If the system gives it no memory or no thread, that is a file that cannot be written, as when the
+/// disk is full.
+template <class Action>
+void as_store_error(Action action) {
+  try {
+    action();
+  } catch (const std::bad_alloc&) {
+    throw StoreError(out_of_memory("no memory to write a file").what());
+  } catch (const std::system_error& error) {
+    throw StoreError(fmt::format("cannot write a file: {}", error.what()));
+  }
+}
+
+/// Throws std::bad_alloc unless there is memory for the image of a checkpoint and the copy of it that HDF5 makes first.
+/// HDF5 1.10 does not survive that there is none: it ends in a segmentation fault.
+void check_room_for_image(const train::ModelState::Network& network) {
+  const std::size_t numbers = network.weights.all().size() * (1 + network.optimizer.size());
+  constexpr std::size_t besides = std::size_t{8} << 20;
+  if (!can_allocate(2 * numbers * sizeof(float) + besides)) throw std::bad_alloc();
 }
 
 /// Opens the metrics, when everything is out of their way.
@@ -107,9 +131,15 @@ void RunFiles::keep_metrics() {
 
 void RunFiles::write_metrics_behind() {
   const double begun_s = comm::now_s();
-  const auto image = std::make_shared<store::MetricsImage>(metrics_.image());
-  const auto path = model_dir_.metrics_file();
   last_metrics_write_s_ = begun_s;
+  const auto image = std::make_shared<store::MetricsImage>();
+  try {
+    as_store_error([&] { *image = metrics_.image(); });
+  } catch (const StoreError& error) {
+    log_->warn("{}; tried again later", error.what());
+    return;
+  }
+  const auto path = model_dir_.metrics_file();
   start_file([image, path] { store::write_sealed(path, store::FileKind::metrics, image->bytes); },
              [this, image, begun_s] {
                metrics_write_took_s_ = comm::now_s() - begun_s;
@@ -126,10 +156,20 @@ void RunFiles::hold_checkpoint(const store::TrainState& position, const train::M
   const store::CheckpointHeader header{position, evaluation_of(position.step), run_.config_yaml,
                                        run_.manifest};
   last_save_s_ = comm::now_s();
-  held_ = Image{position.step,
-                store::checkpoint_image(model_dir_.checkpoint_file(position.step), header, network.weights,
-                                        network.optimizer),
-                last_save_s_};
+  held_.reset();
+  not_held_.reset();
+  try {
+    as_store_error([&] {
+      check_room_for_image(network);
+      held_ = Image{position.step,
+                    store::checkpoint_image(model_dir_.checkpoint_file(position.step), header,
+                                            network.weights, network.optimizer),
+                    last_save_s_};
+    });
+  } catch (const StoreError& error) {
+    not_held_ = error;
+    checkpoint_failed(position.step, error);
+  }
 }
 
 void RunFiles::release_checkpoint() {
@@ -181,8 +221,13 @@ void RunFiles::checkpoint_failed(std::int64_t step, const StoreError& error) {
 void RunFiles::start_file(std::function<void()> write, std::function<void()> on_success,
                           std::function<void(const StoreError&)> on_failure) {
   wait_for_file();
-  writing_ =
-      Writing{std::async(std::launch::async, std::move(write)), std::move(on_success), std::move(on_failure)};
+  try {
+    std::future<void> result;
+    as_store_error([&] { result = std::async(std::launch::async, std::move(write)); });
+    writing_ = Writing{std::move(result), std::move(on_success), std::move(on_failure)};
+  } catch (const StoreError& error) {
+    on_failure(error);
+  }
 }
 
 void RunFiles::wait_for_file() {
@@ -194,7 +239,7 @@ void RunFiles::wait_for_file() {
 void RunFiles::conclude_file() {
   Writing writing = *std::exchange(writing_, std::nullopt);
   try {
-    writing.result.get();
+    as_store_error([&] { writing.result.get(); });
     writing.on_success();
   } catch (const StoreError& error) {
     writing.on_failure(error);
@@ -202,6 +247,7 @@ void RunFiles::conclude_file() {
 }
 
 void RunFiles::write_held_checkpoint() {
+  if (not_held_) throw StoreError(*not_held_);
   if (held_) {
     // This does not wait for a metrics file that is being written, since mpirun gives a run a second to end.
     Image image = *std::exchange(held_, std::nullopt);

@@ -87,7 +87,7 @@ class RunFiles {
   void keep_metrics();
 
   /// Takes the image of a checkpoint. One that was never released gives way to it; one that was is written
-  /// first.
+  /// first. That there is no memory for it is a failure of this checkpoint.
   void hold_checkpoint(const store::TrainState& position, const train::ModelState::Network& network);
   /// The weights of the checkpoint that is held have proved to be good. Cheap if there is none.
   void release_checkpoint();
@@ -140,6 +140,7 @@ class RunFiles {
   double elapsed_before_s_ = 0.0;
   std::optional<double> elapsed_of_all_before_s_;
   std::optional<Image> held_;
+  std::optional<StoreError> not_held_;  ///< why the last checkpoint that was due is not held
   std::optional<StoreError> failure_;
   int failures_in_a_row_ = 0;
   bool journal_failed_ = false;

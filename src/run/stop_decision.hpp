@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "core/hang_watch.hpp"
 #include "run/stop_signals.hpp"
 #include "run/time_limit.hpp"
 
@@ -20,6 +21,12 @@ class StopDecision {
   /// counts. The longest turn fades, so that a job that was suspended goes on.
   void add_turn(double seconds);
   void add_evaluation(double seconds);
+
+  /// How long a step or an evaluation may take when a signal has arrived, until a library is taken to hang. Others
+  /// may keep it waiting for the stall timeout. After TERM or INT the process is soon killed, so a few times the
+  /// longest so far must do; a batch system gives about 30 s.
+  [[nodiscard]] Patience patience_with_step(double stall_timeout_s) const;
+  [[nodiscard]] Patience patience_with_evaluation(double stall_timeout_s) const;
 
   [[nodiscard]] bool signal_arrived() const { return signals_->arrived() != 0; }
   ///   evaluates_next   whether one of the next two turns has an evaluation: who goes on now can stop only

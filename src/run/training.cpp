@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/hang_watch.hpp"
 #include "run/learner.hpp"
+#include "run/memory_check.hpp"
 #include "run/progress.hpp"
 #include "run/run_files.hpp"
 #include "run/scored_set.hpp"
@@ -42,6 +44,7 @@ class TrainingRun {
  private:
   void open_files(Learner::Origin origin);
   ExitCode train_loop();
+  train::StepResult make_step();
   [[nodiscard]] train::Requests make_requests();
   void record_metrics(bool is_logged);
   void log_progress(std::int64_t step);
@@ -63,6 +66,7 @@ class TrainingRun {
   Learner* learner_;
   std::int64_t total_steps_;
   StopDecision stop_decision_;
+  std::string hang_error_;         ///< of this rank
   std::optional<RunFiles> files_;  ///< rank 0 only
   Progress progress_;
   ProgressBar bar_;
@@ -82,6 +86,10 @@ TrainingRun::TrainingRun(const setup::Context& context, const setup::Settled& se
       learner_(&learner),
       total_steps_(learner.total_steps()),
       stop_decision_(signals),
+      hang_error_(fmt::format(
+          "fcmnist_mpi: error: [rank {}] a signal to stop has arrived, and the step has not ended: a "
+          "library waits for ever\n  HINT: the same command goes on from the newest checkpoint\n",
+          context.world().rank())),
       progress_(0, total_steps_),
       bar_(context.is_root()) {
   const Learner::Origin origin = learner_->take_start_point();
@@ -143,7 +151,7 @@ ExitCode TrainingRun::run() {
 ExitCode TrainingRun::train_loop() {
   turn_.lap_s();
   for (bool last = false; !last;) {
-    train::StepResult step = learner_->step(make_requests());
+    train::StepResult step = make_step();
     step.time.files_s = std::exchange(files_s_, 0.0);
     train::Stopwatch watch;
     if (files_ && shows_good_weights(step)) files_->release_checkpoint();
@@ -165,6 +173,13 @@ ExitCode TrainingRun::train_loop() {
     if (step.requests.stop && !last) return stop_early();
   }
   return finish_run();
+}
+
+/// A library that never returns must not keep a signal from being heard.
+train::StepResult TrainingRun::make_step() {
+  const train::Requests mine = make_requests();
+  const HangWatch watch(hang_error_, stop_decision_.patience_with_step(config_->comm.stall_timeout_s));
+  return learner_->step(mine);
 }
 
 /// What this rank asks for at a step boundary. It happens after the next step.
@@ -208,7 +223,11 @@ void TrainingRun::log_progress(std::int64_t step) {
 
 void TrainingRun::evaluate_weights() {
   turn_s_ += turn_.lap_s();
-  const train::EvaluationResult result = learner_->evaluate();
+  const train::EvaluationResult result = [&] {
+    const HangWatch watch(hang_error_,
+                          stop_decision_.patience_with_evaluation(config_->comm.stall_timeout_s));
+    return learner_->evaluate();
+  }();
   stop_decision_.add_evaluation(turn_.lap_s());
   bar_.clear();
   log_->info("{}", eval_line(learner_->steps_done(), result, *config_));
@@ -326,6 +345,7 @@ bool TrainingRun::evaluates_at(std::int64_t step) const {
 
 ExitCode run_training(const setup::Context& context, StopSignals& signals) {
   const setup::Settled settled = setup::settle(context, setup::Intent::train);
+  check_training_memory(context, settled);
   Learner learner(context, settled);
   return TrainingRun(context, settled, signals, learner).run();
 }

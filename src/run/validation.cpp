@@ -18,6 +18,7 @@
 #include "plan/rates.hpp"
 #include "plan/rehearsal.hpp"
 #include "run/evaluation.hpp"
+#include "run/memory_check.hpp"
 #include "run/progress.hpp"
 #include "setup/arithmetic.hpp"
 #include "setup/datasets.hpp"
@@ -48,16 +49,6 @@ void as_usage_error(Check check) {
   }
 }
 
-void check_host_memory(const setup::Context& context, std::size_t node_bytes) {
-  comm::collectively(context.world(), [&] {
-    if (node_bytes <= comm::host_memory()) return;
-    const std::string found = fmt::format("a node with the most ranks needs {}, this one has {}",
-                                          bytes_text(node_bytes), bytes_text(comm::host_memory()));
-    throw UsageError(found,
-                     "fewer ranks per node, a smaller microbatch, or runconfig.execution layer_pipelined");
-  });
-}
-
 /// The nodes of a planned world cannot be asked. So this says what would happen if they were like this host.
 void warn_of_planned_memory(const setup::Context& context, std::size_t shared, std::size_t all) {
   if (const auto available = comm::free_shared_memory(); available && *available < shared) {
@@ -66,9 +57,9 @@ void warn_of_planned_memory(const setup::Context& context, std::size_t shared, s
         "ends with exit 5",
         bytes_text(shared), bytes_text(*available));
   }
-  if (comm::host_memory() < all) {
-    context.log().warn("a node needs {} of memory, this one has {}: on such nodes the run is killed",
-                       bytes_text(all), bytes_text(comm::host_memory()));
+  if (const comm::HostMemory here = comm::host_memory(); here.bytes < all) {
+    context.log().warn("a node needs {} of memory, this one has {}: on such nodes the run ends with exit 5",
+                       bytes_text(all), to_string(here));
   }
 }
 
@@ -135,7 +126,7 @@ void forecast_elsewhere(const setup::Context& context, const setup::Settled& set
                         const plan::Mapping& mapping) {
   const auto most = std::ranges::max_element(mapping.stages, {}, &plan::StageMapping::numbers);
   const std::size_t bytes = mapping.private_memory.total() + most->numbers * sizeof(float);
-  if (bytes > comm::host_memory() / 2) {
+  if (bytes > comm::host_memory().bytes / 2) {
     row(context, "step time", "not predicted: with {} a rank is too large to be timed here",
         bytes_text(bytes));
     return;
@@ -193,7 +184,7 @@ void validate_training(const setup::Context& context) {
     forecast_elsewhere(context, settled, mapping);
     return;
   }
-  check_host_memory(context, mapping.memory_on_a_node);
+  as_usage_error([&] { check_host_memory(context, mapping.memory_on_a_node); });
   as_usage_error([&] { setup::check_memory(context, config, shapes, settled.mlp); });
   rehearse_here(context, settled, mapping);
 }
@@ -250,7 +241,7 @@ void validate_evaluation(const setup::Context& context) {
     warn_of_planned_memory(context, mapping.shared_on_a_node, mapping.memory_on_a_node);
     return;
   }
-  check_host_memory(context, mapping.memory_on_a_node);
+  as_usage_error([&] { check_host_memory(context, mapping.memory_on_a_node); });
   const std::size_t mine = context.topology().is_leader() ? mapping.shared_on_a_node : 0;
   as_usage_error([&] { comm::check_shared_memory(context.topology(), mine); });
 }

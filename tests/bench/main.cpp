@@ -19,6 +19,7 @@
 #include "comm/placement.hpp"
 #include "comm/session.hpp"
 #include "core/error.hpp"
+#include "kernels/blas_threads.hpp"
 #include "kernels/gemm.hpp"
 #include "plan/made_up_data.hpp"
 

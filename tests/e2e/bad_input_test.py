@@ -166,6 +166,13 @@ class CommandLine(BadInput):
         self.assertIn("HINT: start with `srun --mpi=pmix` or mpirun", finished.errors)
         self.assertFalse((self.directory / "slurm").exists())
 
+    def test_one_process_in_the_script_of_a_job_of_several_tasks(self):
+        """It is no broken step, though the variables of the job are set."""
+        finished = runs.execute([runs.PROGRAM, "-o", self.directory / "slurm", "--validate_only", "--plan_ranks", "8",
+                                 *settings(train_input__use_fake_data=True, eval_input__use_fake_data=True)], env={
+            "SLURM_JOB_ID": "7", "SLURM_NTASKS": "8", "SLURM_NPROCS": "8", "SLURM_PROCID": "0", "OMPI_MCA_ess": "singleton"})
+        self.assertEqual(finished.code, 0, str(finished))
+
 
 class Configuration(BadInput):
     def test_refused(self):

@@ -3,18 +3,20 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "kernels/blas_threads.hpp"
+#include "support/process_threads.hpp"
 #include "support/random_matrix.hpp"
 
 namespace fcmnist::kernels {
 namespace {
 
 using test::random_numbers;
+using test::threads_of_this_process;
 
 struct Case {
   Op op_a, op_b;
@@ -110,15 +112,6 @@ TEST_P(GemmContract, InfoNamesTheLibrary) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, GemmContract, testing::ValuesIn(backends()), name_of);
-
-int threads_of_this_process() {
-  std::ifstream status("/proc/self/status");
-  int threads = 0;
-  for (std::string word; status >> word;) {
-    if (word == "Threads:") status >> threads;
-  }
-  return threads;
-}
 
 TEST(GemmThreads, OneDnnStartsOnlyThoseThatAreAskedFor) {
   if (!available(GemmBackend::onednn)) GTEST_SKIP() << "built without oneDNN";

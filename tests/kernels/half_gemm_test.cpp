@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "kernels/blas_threads.hpp"
 #include "support/random_half.hpp"
 
 namespace fcmnist::kernels {

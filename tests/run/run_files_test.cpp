@@ -2,6 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include <cstdlib>
+#include <fstream>
 
 #include "core/arena.hpp"
 #include "store/support.hpp"
@@ -199,6 +204,50 @@ TEST_F(RunFilesTest, ACheckpointThatSucceedsForgetsTheFailures) {
     save(step);
   }
   EXPECT_FALSE(files_->failure());
+}
+
+/// From here on this process gets hardly any more memory, and no thread, for which there would have to be a stack.
+void allow_no_more_memory() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t pages = 0;
+  file >> pages;
+  // Larger stacks than those that earlier threads have left.
+  pthread_attr_t attributes;
+  if (pthread_getattr_default_np(&attributes) != 0) std::_Exit(99);
+  pthread_attr_setstacksize(&attributes, std::size_t{1} << 30);
+  pthread_setattr_default_np(&attributes);
+  const rlimit limit = {pages * 4096 + 2'000'000, RLIM_INFINITY};
+  if (setrlimit(RLIMIT_AS, &limit) != 0) std::_Exit(99);
+}
+
+TEST_F(RunFilesTest, ThatThereIsNoThreadOrNoMemoryIsAFailureOfTheCheckpoint) {
+#if defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "the address sanitizer needs all of the address space";
+#endif
+  const auto no_thread = [&] {
+    open();
+    hold(4);
+    allow_no_more_memory();
+    files_->release_checkpoint();
+    std::fputs(log_.text().c_str(), stderr);
+    std::_Exit(files_->failure() ? 1 : 0);
+  };
+  EXPECT_EXIT(no_thread(), testing::ExitedWithCode(0), "no checkpoint of step 4: cannot write a file: ");
+  const auto no_memory = [&] {
+    const Layout large = store::mlp_layout({3000, 3000});
+    const Arena<float> weights(large);
+    open();
+    allow_no_more_memory();
+    files_->hold_checkpoint({}, {{}, weights.view(), {}});
+    std::fputs(log_.text().c_str(), stderr);
+    try {
+      files_->write_held_checkpoint();
+    } catch (const StoreError&) {  // at the end of a run it is an error
+      std::_Exit(4);
+    }
+    std::_Exit(1);
+  };
+  EXPECT_EXIT(no_memory(), testing::ExitedWithCode(4), "no checkpoint of step 0: ");
 }
 
 TEST_F(RunFilesTest, ARunThatGoesOnForgetsMetricsOfLaterStepsAndCountsOnItsTime) {

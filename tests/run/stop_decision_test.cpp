@@ -57,6 +57,18 @@ TEST_F(StopDecisionTest, AJobThatWasSuspendedGoesOn) {
   EXPECT_FALSE(decision_.time_is_up(false, 0.0));
 }
 
+TEST_F(StopDecisionTest, AStepMayLastForTheStallTimeoutOrManyTimesTheLongest) {
+  EXPECT_EQ(decision_.patience_with_step(300.0).hurried_seconds, 300.0) << "no step is known yet";
+  decision_.add_turn(0.1);
+  EXPECT_EQ(decision_.patience_with_step(300.0).seconds, 300.0);
+  EXPECT_EQ(decision_.patience_with_step(300.0).hurried_seconds, 20.0);
+  EXPECT_EQ(decision_.patience_with_step(5.0).hurried_seconds, 5.0);
+  decision_.add_turn(50.0);
+  EXPECT_EQ(decision_.patience_with_step(300.0).seconds, 500.0);
+  EXPECT_EQ(decision_.patience_with_step(300.0).hurried_seconds, 500.0);
+  EXPECT_EQ(decision_.patience_with_evaluation(300.0).seconds, 300.0) << "an evaluation has times of its own";
+}
+
 TEST_F(StopDecisionTest, WhoHasNoReasonStopsForAnother) {
   EXPECT_FALSE(decision_.signal_arrived());
   EXPECT_EQ(decision_.reason(), "another rank received a signal");

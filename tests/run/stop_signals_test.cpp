@@ -10,6 +10,8 @@
 #include <functional>
 #include <thread>
 
+#include "core/hang_watch.hpp"
+
 namespace fcmnist::run {
 namespace {
 
@@ -117,6 +119,25 @@ TEST(StopSignals, ALaterOneEndsTheProcessAtOnce) {
   std::this_thread::sleep_for(4s);  // two, and some in which the process had no core to take the first one
   process.send(SIGTERM);
   EXPECT_EQ(process.end(), -SIGTERM);
+}
+
+/// In a step that never ends, and that has such patience.
+int hangs(Patience patience) {
+  const std::string error = "the step hangs\n";
+  const HangWatch watch(error, patience);
+  std::this_thread::sleep_for(100s);
+  return 0;
+}
+
+TEST(StopSignals, TheFirstOneEndsAStepThatHangs) {
+  constexpr double long_s = 1000.0;
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1, SIGUSR2}) {
+    const bool is_hurried = signal == SIGTERM || signal == SIGINT;
+    const Patience patience = is_hurried ? Patience{long_s, 0.0} : Patience{0.0, long_s};
+    const Process process([patience](StopSignals&) { return hangs(patience); });
+    process.send(signal);
+    EXPECT_EQ(process.end(), 5) << signal_name(signal);
+  }
 }
 
 TEST(StopSignals, AreNoticedWhicheverThreadTakesThem) {
