@@ -21,6 +21,8 @@ int main(int argc, char** argv) {
       if (speaks) fmt::print("{}", arguments.text_to_print);
       return static_cast<int>(ExitCode::done);
     }
+    // Nor shall a run end because nobody reads its log any more.
+    std::signal(SIGPIPE, SIG_IGN);
     return static_cast<int>(fcmnist::run::run(arguments));
   } catch (const fcmnist::Error& error) {
     return static_cast<int>(fcmnist::run::refuse(error));

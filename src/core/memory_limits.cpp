@@ -1,6 +1,7 @@
 #include "core/memory_limits.hpp"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -64,6 +65,11 @@ std::string memory_limits_text(std::size_t bytes) {
   }
   if (set.empty()) return "neither ulimit -v (RLIMIT_AS) nor ulimit -d (RLIMIT_DATA) is set";
   return joined(exceeded.empty() ? set : exceeded, "; ");
+}
+
+void spare_address_space() {
+  rlimit found{};
+  if (getrlimit(RLIMIT_AS, &found) == 0 && found.rlim_cur != RLIM_INFINITY) mallopt(M_ARENA_MAX, 1);
 }
 
 bool can_allocate(std::size_t bytes) { return can_map(bytes, MAP_PRIVATE); }

@@ -12,6 +12,10 @@ namespace fcmnist {
 /// are in use". If none of them does, those that are set; or that none is.
 std::string memory_limits_text(std::size_t bytes);
 
+/// For the beginning of a process: if its address space is limited, all threads allocate from one heap. By itself
+/// glibc takes 64 MB to 128 MB of address space for each thread, at moments that nobody foresees.
+void spare_address_space();
+
 /// Whether this process may have `bytes` more of memory in one piece. The pages are not touched.
 bool can_allocate(std::size_t bytes);
 /// The same for memory that it shares with other processes, which RLIMIT_DATA does not count.

@@ -144,6 +144,7 @@ ExitCode run(const config::CommandLine& arguments) {
   // Without PMI every task is alone, and some MPIs end in MPI_Init with a text of their own.
   if (!comm::launched_by_mpi()) check_joined(1);
   const double started_s = comm::now_s();
+  spare_address_space();
   StopSignals signals;
   const comm::Session session;
   try {

@@ -1,5 +1,6 @@
 #include "run/stop_signals.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -15,14 +16,14 @@ namespace fcmnist::run {
 namespace {
 
 constexpr std::array soon = {SIGUSR1, SIGUSR2};
-constexpr std::array now = {SIGTERM, SIGINT};
+constexpr std::array now = {SIGTERM, SIGINT, SIGHUP};
 constexpr std::int64_t repeats_count_as_one_ms = 2000;
 
 std::atomic<int> first_signal = 0;
 std::atomic<std::int64_t> first_time_ms = 0;
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<std::int64_t>::is_always_lock_free);
 
-bool means_now(int signal) { return signal == SIGTERM || signal == SIGINT; }
+bool means_now(int signal) { return std::ranges::find(now, signal) != now.end(); }
 
 /// Uses only what POSIX allows in a handler.
 void on_signal(int signal) {
@@ -41,20 +42,29 @@ void on_signal(int signal) {
   std::raise(signal);  // takes effect when the handler returns
 }
 
+/// Under nohup a run goes on when its terminal is closed.
+bool is_ignored_hangup(int signal) {
+  struct sigaction action {};
+  return signal == SIGHUP && sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 void handle_by(void (*handler)(int), std::span<const int> signals, int flags = 0) {
   struct sigaction action {};
   action.sa_handler = handler;
   action.sa_flags = flags;
   sigemptyset(&action.sa_mask);
-  for (const int signal : {SIGUSR1, SIGUSR2, SIGTERM, SIGINT}) sigaddset(&action.sa_mask, signal);
-  for (const int signal : signals) sigaction(signal, &action, nullptr);
+  for (const int signal : soon) sigaddset(&action.sa_mask, signal);
+  for (const int signal : now) sigaddset(&action.sa_mask, signal);
+  for (const int signal : signals) {
+    if (!is_ignored_hangup(signal)) sigaction(signal, &action, nullptr);
+  }
 }
 
 }  // namespace
 
 StopSignals::StopSignals() { handle_by(on_signal, soon, SA_RESTART); }
 
-// TERM and INT interrupt a write: mpirun no longer reads what its ranks print once it has been told to end.
+// TERM, INT and HUP interrupt a write: mpirun no longer reads what its ranks print once it has been told to end.
 void StopSignals::catch_all() {
   handle_by(on_signal, now);
   if (arrived() != 0) HangWatch::begin(must_hurry());
@@ -81,6 +91,8 @@ const char* signal_name(int signal) {
       return "SIGTERM";
     case SIGINT:
       return "SIGINT";
+    case SIGHUP:
+      return "SIGHUP";
     default:
       return "a signal";
   }

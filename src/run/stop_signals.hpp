@@ -3,7 +3,7 @@
 namespace fcmnist::run {
 
 /// The signals that ask a run to stop and to be resumed later: USR1 and USR2 (batch systems, job scripts),
-/// TERM and INT. A run looks at arrived() at its step boundaries. Repeats within 2 s count as one, since
+/// TERM, INT and HUP (a terminal that is closed; not under nohup). A run looks at arrived() at its step boundaries. Repeats within 2 s count as one, since
 /// launchers and batch systems both forward them; a later one ends the process at once, as if nobody handled
 /// signals, in case the orderly end hangs. In case the step hangs, the first one begins the HangWatch. One object
 /// per process.
@@ -12,7 +12,7 @@ namespace fcmnist::run {
 /// would still take them. What a handler can reach is global; it is hidden in this class.
 class StopSignals {
  public:
-  /// From here on USR1 and USR2 are caught: they mean "soon". TERM and INT still end the process, which has
+  /// From here on USR1 and USR2 are caught: they mean "soon". TERM, INT and HUP still end the process, which has
   /// nothing to save before its first step and may be waiting for a download.
   StopSignals();
   ~StopSignals() = default;  // caught to the end: a late one must not spoil the exit code
@@ -25,7 +25,7 @@ class StopSignals {
   void let_through();
   /// The signal that arrived first, 0 if none has.
   [[nodiscard]] int arrived() const;
-  /// Whether it was TERM or INT: the launcher may end the process soon, and no longer reads its output.
+  /// Whether it was TERM, INT or HUP: the launcher may end the process soon, and no longer reads its output.
   [[nodiscard]] bool must_hurry() const;
 };
 

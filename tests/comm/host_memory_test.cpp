@@ -17,7 +17,7 @@ TEST(HostMemory, TooLittleSharedMemoryIsFoundBeforeAnythingIsAllocated) {
   EXPECT_THROW(check_shared_memory(topology, std::size_t{1} << 50), Error);
 }
 
-TEST(HostMemory, OfThisHostIsSomething) { EXPECT_GT(host_memory(), std::size_t{1} << 20); }
+TEST(HostMemory, OfThisHostIsSomething) { EXPECT_GT(host_memory().bytes, std::size_t{1} << 20); }
 
 }  // namespace
 }  // namespace fcmnist::comm

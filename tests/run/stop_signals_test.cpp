@@ -90,7 +90,7 @@ TEST(StopSignals, BeforeTheFirstStepTermAndIntEndTheProcess) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Signals, EachSignal, testing::Values(SIGUSR1, SIGUSR2, SIGTERM, SIGINT),
+INSTANTIATE_TEST_SUITE_P(Signals, EachSignal, testing::Values(SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGHUP),
                          [](const auto& signal) { return std::string(signal_name(signal.param)); });
 
 /// Saves for ever.
@@ -98,6 +98,15 @@ int never_ends(StopSignals& signals) {
   wait_for_one(signals);
   std::this_thread::sleep_for(10s);
   return 0;
+}
+
+TEST(StopSignals, AHangupThatIsIgnoredStaysIgnored) {  // nohup
+  std::signal(SIGHUP, SIG_IGN);
+  const Process process(wait_for_one);
+  std::signal(SIGHUP, SIG_DFL);
+  process.send(SIGHUP);
+  process.send(SIGUSR1);
+  EXPECT_EQ(process.end(), SIGUSR1);
 }
 
 TEST(StopSignals, RepeatsWithinTwoSecondsCountAsOne) {
