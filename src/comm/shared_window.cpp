@@ -55,12 +55,12 @@ void check_address_space(const Communicator& node, std::int64_t my_bytes) {
 
 SharedWindow::SharedWindow(const Communicator& node, std::size_t my_bytes)
     : handle_(std::make_unique<Handle>(node)) {
+  const auto asked = static_cast<MPI_Aint>(my_bytes > 0 ? my_bytes + line_bytes : 0);
+  check_address_space(node, asked);
   MPI_Info info = MPI_INFO_NULL;
   FCMNIST_MPI(MPI_Info_create(&info));
   FCMNIST_MPI(MPI_Info_set(info, "alloc_shared_noncontig", "true"));
   void* mine = nullptr;
-  const auto asked = static_cast<MPI_Aint>(my_bytes > 0 ? my_bytes + line_bytes : 0);
-  check_address_space(node, asked);
   node.barrier();
   const int status = [&] {
     const BlockingCall watched(node.stall_watch());

@@ -148,7 +148,8 @@ TEST_F(Stall, NamesTheRootOfABroadcast) {
       [] { static_cast<void>(world().broadcast(std::uint64_t{}, 0)); });  // the length of the text
 }
 
-// These functions make calls of MPI that wait without a limit. So they first wait in a barrier for all ranks.
+// These functions make calls of MPI that wait without a limit. So they first wait for all ranks, in a barrier or in a
+// sum.
 TEST_F(Stall, NamesTheMissingRankBeforeCallsThatCannotBePolled) {
   const Action barrier = [] { world().barrier(); };
   expect_named(
@@ -156,7 +157,11 @@ TEST_F(Stall, NamesTheMissingRankBeforeCallsThatCannotBePolled) {
   expect_named(
       last(), [] { static_cast<void>(world().split_by_node()); }, barrier);
   expect_named(
-      0, [] { const SharedWindow window(world(), 100); }, barrier);
+      0, [] { const SharedWindow window(world(), 100); },
+      [] {
+        std::int64_t bytes[] = {0};
+        world().sum(bytes);
+      });
 }
 
 TEST_F(Stall, NamesTheMissingRankInANodeBarrier) {
