@@ -12,7 +12,7 @@ enum class ExitCode : int {
   usage = 2,          ///< the command line or the configuration is wrong
   data = 3,           ///< data files are missing, damaged or unsuitable
   storage = 4,        ///< checkpoints, metrics or the model_dir cannot be read or written
-  communication = 5,  ///< a rank stalled, replicas differ, no shared memory, out of memory
+  communication = 5,  ///< a rank stalled, replicas differ, out of (shared) memory, a library hangs
   diverged = 6,       ///< loss, gradient or weights are not finite
   in_use = 7,         ///< another run works in the model_dir
   stopped = 75,       ///< the run stopped early, with a checkpoint to resume from (EX_TEMPFAIL of sysexits.h)

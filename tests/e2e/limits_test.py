@@ -21,7 +21,7 @@ class Limits(runs.TestCase):
     def run_limited(self, limit, megabytes, *more, ranks=1):
         """The limit is one of the ranks, not of mpirun."""
         return runs.execute([*runs.MPIRUN, "-n", ranks, "prlimit", f"--{limit}={megabytes * 1_000_000}", runs.PROGRAM, "-o",
-                             self.directory / "run", *ARGUMENTS, *more])
+                             self.directory / limit, *ARGUMENTS, *more])
 
     def check_refused(self, finished, limit):
         self.assertEqual(finished.code, OUT_OF_MEMORY, str(finished))
@@ -30,9 +30,9 @@ class Limits(runs.TestCase):
         self.assertIn("HINT: ", finished.errors)
 
     def least_that_starts(self, limit):
-        """The least limit, in steps of 50 MB, under which MPI starts, so that the program itself has to say what is
+        """The least limit, in steps of 100 MB, under which MPI starts, so that the program itself has to say what is
         missing; and how that run ended."""
-        for megabytes in range(100, 2000, 50):
+        for megabytes in range(100, 2000, 100):
             finished = self.run_limited(limit, megabytes)
             self.assertNotEqual(finished.code, -1, str(finished))
             if "info: settings: " in finished.output:
@@ -46,7 +46,7 @@ class Limits(runs.TestCase):
                 self.check_refused(finished, limit)
                 self.assertIn("OpenBLAS needs 134.2 MB", finished.errors)
                 self.check_refused(self.run_limited(limit, megabytes, "--validate_only", ranks=2), limit)
-                self.assertFalse((self.directory / "run").exists())
+                self.assertFalse((self.directory / limit).exists())
                 enough = self.run_limited(limit, megabytes + 400, ranks=2)
                 self.assertEqual(enough.code, 0, str(enough))
 
