@@ -37,5 +37,5 @@ if [[ $slurm == yes ]]; then scripts/slurm_lab.sh check; fi
 
 cmake --preset "$preset"
 cmake --build --preset "$preset" --parallel "$(nproc)"
-exec ctest --test-dir "build/$preset" --parallel 3 --output-on-failure --no-tests=error --timeout 300 \
+exec ctest --test-dir "build/$preset" --parallel 2 --output-on-failure --no-tests=error --timeout 300 \
   "${ctest_arguments[@]}"

@@ -8,6 +8,7 @@
 #include <ctime>
 
 #include "core/error.hpp"
+#include "core/signal_stack.hpp"
 
 namespace fcmnist {
 
@@ -59,7 +60,8 @@ void make_timer() {
   if (has_timer) return;
   struct sigaction action {};
   action.sa_handler = on_tick;
-  action.sa_flags = SA_RESTART | SA_NODEFER;
+  use_signal_stack();
+  action.sa_flags = SA_RESTART | SA_NODEFER | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   sigaction(SIGALRM, &action, nullptr);
   sigevent event{};

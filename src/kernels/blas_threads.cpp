@@ -3,6 +3,7 @@
 #include <cblas.h>
 #include <unistd.h>
 
+#include "core/signal_stack.hpp"
 #include "kernels/gemm_onednn.hpp"
 
 // OpenBLAS starts its threads in its constructor, before main(), unless its environment says otherwise. glibc
@@ -73,6 +74,7 @@ __attribute__((constructor)) void put_entry_back() {
 namespace fcmnist::kernels {
 
 void set_blas_threads(int threads) {
+  const SignalsBlocked blocked;
   openblas_set_num_threads(threads);
   if constexpr (FCMNIST_HAS_ONEDNN) set_onednn_threads(threads);
 }

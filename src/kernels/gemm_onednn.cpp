@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <new>
 #include <string_view>
@@ -45,7 +46,12 @@ void check_memory_for_code() {
 }
 
 // oneDNN uses the threads of OpenMP and has no setting of its own.
-void set_onednn_threads(int threads) { omp_set_num_threads(threads); }
+void set_onednn_threads(int threads) {
+  omp_set_num_threads(threads);
+  std::atomic<int> started = 0;  // without it the compiler leaves out the region
+#pragma omp parallel             // starts them
+  ++started;
+}
 
 BlasInfo onednn_info() {
   const dnnl_version_t& version = *dnnl_version();

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "core/hang_watch.hpp"
+#include "core/signal_stack.hpp"
 
 namespace fcmnist::run {
 
@@ -51,7 +52,7 @@ bool is_ignored_hangup(int signal) {
 void handle_by(void (*handler)(int), std::span<const int> signals, int flags = 0) {
   struct sigaction action {};
   action.sa_handler = handler;
-  action.sa_flags = flags;
+  action.sa_flags = flags | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   for (const int signal : soon) sigaddset(&action.sa_mask, signal);
   for (const int signal : now) sigaddset(&action.sa_mask, signal);
@@ -62,7 +63,10 @@ void handle_by(void (*handler)(int), std::span<const int> signals, int flags = 0
 
 }  // namespace
 
-StopSignals::StopSignals() { handle_by(on_signal, soon, SA_RESTART); }
+StopSignals::StopSignals() {
+  use_signal_stack();
+  handle_by(on_signal, soon, SA_RESTART);
+}
 
 // TERM, INT and HUP interrupt a write: mpirun no longer reads what its ranks print once it has been told to end.
 void StopSignals::catch_all() {

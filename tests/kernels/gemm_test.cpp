@@ -113,17 +113,18 @@ TEST_P(GemmContract, InfoNamesTheLibrary) {
 
 INSTANTIATE_TEST_SUITE_P(Backends, GemmContract, testing::ValuesIn(backends()), name_of);
 
-TEST(GemmThreads, OneDnnStartsOnlyThoseThatAreAskedFor) {
+TEST(GemmThreads, OneDnnStartsThoseThatAreAskedForAndNoneInAProduct) {
   if (!available(GemmBackend::onednn)) GTEST_SKIP() << "built without oneDNN";
   constexpr std::size_t size = 512;
   const std::vector<float> a(size * size, 1.0F);
   std::vector<float> c(size * size);
   for (const int threads : {1, 2}) {
     set_blas_threads(threads);
-    const int before = threads_of_this_process();  // OpenBLAS has a pool of its own
+    const int before = threads_of_this_process();
+    EXPECT_GE(before, threads);
     gemm(GemmBackend::onednn, Op::none, {a.data(), size, size}, Op::none, {a.data(), size, size}, 1.0F, 0.0F,
          {c.data(), size, size});
-    EXPECT_EQ(threads_of_this_process() - before, threads - 1);
+    EXPECT_EQ(threads_of_this_process(), before);
   }
 }
 
