@@ -92,7 +92,8 @@ LoadedSet read_dataset(const comm::Topology& topology, const data::InputOptions&
   if (topology.world().rank() == 0) {
     loaded.identity = data::identify(input.split, files, digests, shape, loaded.samples.view());
   }
-  log.info("{} set: {}", role == Role::training ? "training" : "test", data::to_string(loaded.identity));
+  const char* scored = loaded.identity.split == data::Split::test ? "test" : "evaluation";
+  log.info("{} set: {}", role == Role::training ? "training" : scored, data::to_string(loaded.identity));
   if (data::name_of_set(files.images).starts_with("emnist")) {
     log.info("EMNIST's images are stored with rows and columns exchanged; they are used as they are");
   }
