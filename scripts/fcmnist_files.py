@@ -92,7 +92,7 @@ def verify(path):
     match = SEAL.fullmatch(seal)
     if len(seal) < SEAL_BYTES or not match:
         place = "first" if seal_is_first else "last"
-        raise DamagedFile(f"{path}: no intact seal in its {place} 512 bytes: damaged, cut off, or not a file of fcmnist_mpi")
+        raise DamagedFile(f"{path}: damaged in its {place} 512 bytes, cut off, or not a file of fcmnist_mpi")
     kind, version, image_bytes, expected = (text.decode() for text in match.groups())
     if not 1 <= int(version) <= FORMAT_VERSION:
         raise DamagedFile(f"{path}: format version {version}, this program reads up to {FORMAT_VERSION}")
