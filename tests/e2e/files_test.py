@@ -73,7 +73,7 @@ class Metrics(Files):
                 h5py.File(self.model_dir / f"checkpoint_{STEPS}.h5") as checkpoint:
             for file, kind in ((metrics, "metrics"), (checkpoint, "checkpoint")):
                 self.assertEqual(file.attrs["format"], f"fcmnist_mpi {kind}")
-                self.assertEqual(file.attrs["format_version"], 1)
+                self.assertEqual(file.attrs["format_version"], 2)
                 self.assertEqual(file.attrs["world_size"], 3)
                 self.assertEqual(file.attrs["seed"], "5")
                 self.assertEqual(file.attrs["config_yaml"], (self.model_dir / "params.yaml").read_text())

@@ -117,14 +117,14 @@ class PlannedWorld(Validation):
         finished = runs.run("--validate_only", "--plan_ranks", 100000, *FAKE, "train_input.batch_size=100000",
                             cwd=self.directory)
         self.assertEqual(finished.code, 0, str(finished))
-        self.assertEqual(len(finished.lines("planned node 0: 100000 ranks x 1 threads on")), 1, str(finished))
+        self.assertEqual(len(finished.lines("planned node 0: 100000 ranks x 1 thread on")), 1, str(finished))
         self.assertEqual(len(finished.lines("GB of memory, this one has")), 1, str(finished))
 
 
 class Refused(Validation):
     def test_data_that_are_not_there_are_not_fetched(self):
         finished = self.validate("train_input.data_dir=absent", code=3)
-        self.assertIn("looked in absent", finished.errors)
+        self.assertIn("no images for train_input: absent does not exist; looked there", finished.errors)
 
     def test_what_does_not_map(self):
         self.assertIn("divided among 4", self.validate(*FAKE, "train_input.batch_size=3", ranks=4, code=2).errors)
