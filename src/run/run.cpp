@@ -114,9 +114,9 @@ ExitCode run_mode(const setup::Context& context, StopSignals& signals) {
   return ExitCode::done;
 }
 
-/// Does what a configuration says about the process as a whole, and throws CommError if the process has not the
-/// memory to multiply. The ranks of a world watch each other, whatever
-/// groups they form, so that the stall timeout must be the same on all of them.
+/// Does what a configuration says about the process as a whole. Throws CommError if the process has too little memory
+/// to multiply. The ranks of a world watch each other, whatever groups they form, so that the stall timeout must be
+/// the same on all of them.
 void configure_process(const comm::Session& session, const config::RunConfig& config) {
   session.set_stall_timeout(config.comm.stall_timeout_s);
   if (config.run.mode == config::Mode::prepare_data) return;

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "data/set_identity.hpp"
+
 namespace fcmnist::run {
 
 namespace {
-
-std::string_view name_of(data::Split split) { return split == data::Split::train ? "train" : "test"; }
 
 /// Whether training uses the samples that are scored, which the name "test" denies.
 bool trains_on_test_split(const config::RunConfig& config) {
@@ -28,13 +28,13 @@ std::string scored(std::string_view what, const config::RunConfig& config) {
   if (batches > 0) {
     part = batches == 1 ? "the first batch of " : fmt::format("the first {} batches of ", batches);
   }
-  return fmt::format("{} on {}the {} split{}", what, part, name_of(eval.split),
+  return fmt::format("{} on {}the {} split{}", what, part, data::name_of(eval.split),
                      is_trained_on ? ", which it was trained on," : "");
 }
 
 std::string split_mark(const config::RunConfig& config) {
   const data::Split split = config.eval_input.split;
-  return split == data::Split::test ? "" : fmt::format(" Split={}", name_of(split));
+  return split == data::Split::test ? "" : fmt::format(" Split={}", data::name_of(split));
 }
 
 }  // namespace fcmnist::run

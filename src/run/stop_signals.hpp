@@ -2,14 +2,14 @@
 
 namespace fcmnist::run {
 
-/// The signals that ask a run to stop and to be resumed later: USR1 and USR2 (batch systems, job scripts),
-/// TERM, INT and HUP (a terminal that is closed; not under nohup). A run looks at arrived() at its step boundaries. Repeats within 2 s count as one, since
-/// launchers and batch systems both forward them; a later one ends the process at once, as if nobody handled
-/// signals, in case the orderly end hangs. In case the step hangs, the first one begins the HangWatch. One object
-/// per process.
+/// The signals that ask a run to stop and to be resumed later: USR1 and USR2 (batch systems, job scripts), TERM, INT
+/// and HUP (a terminal that is closed; not under nohup). A run looks at arrived() at its step boundaries. Repeats
+/// within 2 s count as one, since launchers and batch systems both forward them; a later one ends the process at
+/// once, as if nobody handled signals, in case the orderly end hangs. In case the step hangs, the first one begins
+/// the HangWatch. One object per process.
 ///
-/// They are caught by a handler, and not blocked and waited for: OpenBLAS starts threads before main(), which
-/// would still take them. What a handler can reach is global; it is hidden in this class.
+/// They are caught by a handler, and not blocked and waited for: a library may have threads of its own, which would
+/// still take them. What a handler can reach is global; it is hidden in this class.
 class StopSignals {
  public:
   /// From here on USR1 and USR2 are caught: they mean "soon". TERM, INT and HUP still end the process, which has

@@ -30,7 +30,7 @@ inline void put(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-/// A checkpoint as releases before 0.3 wrote it: the seal stands before the image.
+/// This checkpoint in format version 1, where the seal stands before the image.
 inline std::string version_1(const std::string& checkpoint) {
   const std::string image = checkpoint.substr(0, checkpoint.size() - seal_bytes);
   return seal_of(FileKind::checkpoint, 1, std::as_bytes(std::span(image))) + image;
