@@ -14,7 +14,7 @@ fail() {
 find_program() {
   local name=$1 variable=${1^^} candidate
   if [[ -n ${!variable:-} ]]; then
-    [[ -x ${!variable} ]] || fail "$variable=${!variable}: not a program" "name the file $name itself"
+    [[ -f ${!variable} && -x ${!variable} ]] || fail "$variable=${!variable}: not a program" "name the file $name itself"
     echo "${!variable}"
     return
   fi

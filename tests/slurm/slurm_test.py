@@ -264,9 +264,11 @@ class SlurmTest(unittest.TestCase):
         self.assertIn("did you mean", job.output)
 
     def test_a_missing_program_is_named(self):
-        job = train("missing", (), FCMNIST_MPI="/nonexistent").wait()
-        self.assertEqual(job.exit_code, 2, job.output)
-        self.assertIn("FCMNIST_MPI=/nonexistent: not a program", job.output)
+        jobs = {place: train(f"missing_{n}", (), FCMNIST_MPI=place) for n, place in enumerate(("/nonexistent", "/usr"))}
+        for place, job in jobs.items():  # a directory may be "executed" too
+            job.wait()
+            self.assertEqual(job.exit_code, 2, job.output)
+            self.assertIn(f"FCMNIST_MPI={place}: not a program", job.output)
 
     def test_submitted_from_elsewhere_is_explained(self):
         job = train("elsewhere", ("--chdir=/", "--export=ALL,FCMNIST_ROOT=/")).wait()
