@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "core/error.hpp"
@@ -96,6 +98,13 @@ void expect_same_training(const Trained& a, const Trained& b,
   }
 }
 
+/// How the world may be laid out on nodes: all on one, or with so many ranks on each.
+std::vector<int> ranks_per_nodes(std::vector<int> candidates) {
+  std::erase_if(candidates, [](int ranks) { return ranks >= world().size(); });
+  candidates.insert(candidates.begin(), 0);
+  return candidates;
+}
+
 /// Numbers of stages, 2 or more, that the ranks of the world can have.
 std::vector<int> several_stages(const config::RunConfig& config) {
   std::vector<int> counts = test::stage_counts(world().size(), config);
@@ -118,6 +127,26 @@ struct Variant {
   const char* name;
   config::RunConfig config;
 };
+
+/// What one rank trains, known to all. Trained by rank 0 once, however many tests compare with it.
+const Trained& one_rank_trains(const Variant& variant, int steps = 12, std::optional<int> exponent = {}) {
+  static std::map<std::tuple<std::string, bool, int, std::optional<int>>, Trained> all;
+  const auto [entry, is_new] =
+      all.try_emplace({variant.name, variant.config.run.reproducible, steps, exponent});
+  Trained& trained = entry->second;
+  if (!is_new) return trained;
+  const comm::Communicator alone = world().split(world().rank());
+  if (world().rank() == 0) trained = train(alone, variant.config, 0, steps, 1, 150, exponent);
+  const auto broadcast = [](auto& numbers) {
+    numbers.resize(world().broadcast(numbers.size(), 0));
+    world().broadcast(std::as_writable_bytes(std::span(numbers)), 0);
+  };
+  broadcast(trained.losses);
+  broadcast(trained.norms);
+  broadcast(trained.weights);
+  trained.recomputed = world().broadcast(trained.recomputed, 0);
+  return trained;
+}
 
 std::vector<Variant> variants() {
   std::vector<Variant> all;
@@ -170,21 +199,19 @@ class AnyWorld : public testing::TestWithParam<Variant> {};
 
 // The promise of the program: a world is only a way to divide the same work.
 TEST_P(AnyWorld, TrainsWhatOneRankTrains) {
-  const comm::Communicator alone = world().split(world().rank());
-  const Trained serial = train(alone, GetParam().config, 0, 12);
+  const Trained& serial = one_rank_trains(GetParam());
   EXPECT_LT(serial.losses.back(), serial.losses.front());
-  for (const int ranks_per_node : {0, 1, 2, 3}) {
+  for (const int ranks_per_node : ranks_per_nodes({1, 2, 3})) {
     expect_same_training(train(world(), GetParam().config, ranks_per_node, 12), serial,
                          coarsest(GetParam().config));
   }
 }
 
 TEST_P(AnyWorld, TrainsOnStagesWhatOneRankTrains) {
-  const comm::Communicator alone = world().split(world().rank());
-  const Trained serial = train(alone, GetParam().config, 0, 12);
+  const Trained& serial = one_rank_trains(GetParam());
   for (const int stages : several_stages(GetParam().config)) {
     SCOPED_TRACE(std::to_string(stages) + " stages");
-    for (const int ranks_per_node : {0, 2}) {
+    for (const int ranks_per_node : ranks_per_nodes({2})) {
       expect_same_training(train(world(), GetParam().config, ranks_per_node, 12, stages), serial,
                            coarsest(GetParam().config));
     }
@@ -253,10 +280,9 @@ std::vector<Variant> reproducible_variants() {
 class Reproducible : public testing::TestWithParam<Variant> {};
 
 TEST_P(Reproducible, TrainsTheSameBitsInAnyWorld) {
-  const comm::Communicator alone = world().split(world().rank());
-  const Trained serial = train(alone, GetParam().config, 0, 12);
+  const Trained& serial = one_rank_trains(GetParam());
   EXPECT_LT(serial.losses.back(), serial.losses.front());
-  for (const int ranks_per_node : {0, 1, 2, 3}) {
+  for (const int ranks_per_node : ranks_per_nodes({1, 2, 3})) {
     const Trained shared = train(world(), GetParam().config, ranks_per_node, 12);
     EXPECT_EQ(shared.losses, serial.losses);
     EXPECT_EQ(shared.norms, serial.norms);
@@ -265,10 +291,9 @@ TEST_P(Reproducible, TrainsTheSameBitsInAnyWorld) {
 }
 
 TEST_P(Reproducible, TrainsTheSameBitsOnAnyGrid) {
-  const comm::Communicator alone = world().split(world().rank());
-  const Trained serial = train(alone, GetParam().config, 0, 12);
+  const Trained& serial = one_rank_trains(GetParam());
   for (const int stages : several_stages(GetParam().config)) {
-    for (const int ranks_per_node : {0, 2}) {
+    for (const int ranks_per_node : ranks_per_nodes({2})) {
       const Trained staged = train(world(), GetParam().config, ranks_per_node, 12, stages);
       EXPECT_EQ(staged.losses, serial.losses) << stages << " stages";
       EXPECT_EQ(staged.norms, serial.norms) << stages << " stages";
@@ -280,13 +305,12 @@ TEST_P(Reproducible, TrainsTheSameBitsOnAnyGrid) {
 
 /// The first gradient is computed again, several times, until its unit is found.
 TEST_P(Reproducible, AGradientThatDoesNotFitIsComputedAgainInAnyWorld) {
-  const comm::Communicator alone = world().split(world().rank());
   for (const int exponent : {-120, 10, 60}) {
-    const Trained serial = train(alone, GetParam().config, 0, 2, 1, 150, exponent);
+    const Trained& serial = one_rank_trains(GetParam(), 2, exponent);
     EXPECT_GT(serial.recomputed, 0) << exponent;
     for (const int stages : test::stage_counts(world().size(), GetParam().config)) {
       SCOPED_TRACE(std::to_string(stages) + " stages, exponent " + std::to_string(exponent));
-      for (const int ranks_per_node : {0, 2}) {
+      for (const int ranks_per_node : ranks_per_nodes({2})) {
         const Trained shared = train(world(), GetParam().config, ranks_per_node, 2, stages, 150, exponent);
         EXPECT_EQ(shared.recomputed, serial.recomputed);
         EXPECT_EQ(shared.norms, serial.norms);
@@ -549,7 +573,7 @@ TEST(ReproducibleFloat16, OverflowsOfTheFirstStepsAreTheSameInAnyWorld) {
     EXPECT_EQ(serial.norms[s] < 0.0, serial.skipped[s]);
   }
   for (const int stages : test::stage_counts(world().size(), config)) {
-    for (const int ranks_per_node : {0, 1, 2}) {
+    for (const int ranks_per_node : ranks_per_nodes({1, 2})) {
       const Scaled shared = train_scaled(world(), config, ranks_per_node, stages);
       EXPECT_EQ(shared.scales, serial.scales);
       EXPECT_EQ(shared.losses, serial.losses);
