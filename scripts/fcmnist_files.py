@@ -36,10 +36,10 @@ except ImportError as error:
 
 SEAL_BYTES = 512
 FORMAT_VERSION = 2
-SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics)\nformat_version (\d+)\nimage_bytes (\d+)\n"
+SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics|predictions)\nformat_version (\d+)\nimage_bytes (\d+)\n"
                   rb"image_sha256 ([0-9a-f]{64})\n\n*")
 
-JOURNAL_VERSION = 1
+JOURNAL_VERSIONS = (1, 2)
 JOURNAL_HEADER = re.compile(rb"fcmnist_mpi journal format_version (\d+) classes (\d+)\n")
 RECORD_HEAD = struct.Struct("<IIq")  # bytes of the payload, kind, number
 CHECK_BYTES = 8
@@ -51,6 +51,8 @@ TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learn
 # Those that files written before version 0.2.0 may lack, and how they read there.
 LATER_COLUMNS = {"skipped": np.int64, "bubble_fraction": float, "loss_scale": float}
 FIRST_TRAIN_COLUMNS = 13  # of a row in a journal of releases without stages and loss scaling
+COORDINATES = ("true_class", "predicted_class", "sample")
+NOT_SCORED = -1  # in "predicted"
 EVAL_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "elapsed_s": "d"}
 
 
@@ -169,7 +171,7 @@ def state_dict(path):
 
 def tables(path):
     """The tables of a metrics file and its journal as numpy arrays: {"train": {column: array}, "eval": ...}; "eval" has
-    the confusion matrices (evaluations x true class x predicted class) too."""
+    the confusion matrices (evaluations x true class x predicted class) too, and the class given to each sample."""
     return _read_metrics(metrics_file(path))[0]
 
 
@@ -179,10 +181,18 @@ def metrics(path):
     import pandas
 
     def frame(table):
-        columns = {name: values for name, values in table.items() if name not in ("step", "confusion")}
+        columns = {name: values for name, values in table.items() if name != "step" and values.ndim == 1}
         return pandas.DataFrame(columns, index=pandas.Index(table["step"], name="step"))
 
     return {name: frame(table) for name, table in tables(path).items()}
+
+
+def predicted(path):
+    """Steps of the evaluations, and the class that each gives each sample (evaluations x samples), -1 where it was not
+    scored. No samples if no evaluation has them, as in files of old releases."""
+    evaluations = tables(path)["eval"]
+    steps = evaluations["step"]
+    return steps, evaluations.get("predicted", np.zeros((len(steps), 0), np.int16))
 
 
 def confusion(path):
@@ -200,7 +210,7 @@ def journal(path):
     except FileNotFoundError:
         return [], 0
     header = JOURNAL_HEADER.match(data)
-    if not header or int(header[1]) != JOURNAL_VERSION:
+    if not header or int(header[1]) not in JOURNAL_VERSIONS:
         return [], len(data)
     records, at = [], header.end()
     while record := _read_record(data, at, int(header[2])):
@@ -233,10 +243,12 @@ def _read_record(data, at, classes):
         if length != 8 * (len(columns) + 1 + stages):
             return None
         row |= {f"stage{s}_busy_s": struct.unpack_from("<d", data, more + 8 * (1 + s))[0] for s in range(stages)}
-    elif length != 8 * (len(columns) + classes**2):
+    elif length < 8 * (len(columns) + classes**2):
         return None
     else:
         row["confusion"] = np.frombuffer(data, "<i8", classes**2, more).reshape(classes, classes)
+        after = more + 8 * classes**2
+        row["predicted"] = np.frombuffer(data, np.uint8, end - after, after).astype(np.int16)
     return number, kind, row
 
 
@@ -251,7 +263,7 @@ def _read_metrics(path):
     with h5py.File(path, "r") as file:
         known = int(file.attrs.get("journal_records", 0))
         tables = {name: {column: dataset[...] for column, dataset in file[name].items()
-                         if column not in ("true_class", "predicted_class")} for name in ("train", "eval")}
+                         if column not in COORDINATES} for name in ("train", "eval")}
     for column, kind in LATER_COLUMNS.items():
         tables["train"].setdefault(column, np.zeros(len(tables["train"]["step"]), kind))
     new = [(kind, payload) for number, kind, payload in records if number > known]
@@ -280,11 +292,25 @@ def _merge(table, row_kind, entries):
         return table
     kept = int(np.searchsorted(table["step"], first))
     merged = {}
+    if row_kind == EVAL:
+        table, rows = _with_equally_many_samples(table, rows)
     for column in dict.fromkeys([*table, *(column for row in rows for column in row)]):
         values = table.get(column, np.full(len(table["step"]), np.nan))  # a stage that the other does not have
         new = np.array([row.get(column, np.nan) for row in rows], values.dtype).reshape(-1, *values.shape[1:])
         merged[column] = np.concatenate([values[:kept], new])
     return merged
+
+
+def _with_equally_many_samples(table, rows):
+    """The same evaluations, each with "predicted" for as many samples as the one that scored the most."""
+    old = table.get("predicted", np.zeros((len(table["step"]), 0), np.int16))
+    samples = max([old.shape[1], *(len(row["predicted"]) for row in rows)])
+
+    def filled(array):
+        missing = samples - array.shape[-1]
+        return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)], constant_values=NOT_SCORED)
+
+    return table | {"predicted": filled(old)}, [row | {"predicted": filled(row["predicted"])} for row in rows]
 
 
 def _plain(value):
@@ -304,6 +330,11 @@ def _summary(path):
                      else "  not evaluated")
         lines.append(f"  {sum(array.size for array in weights.values()):,} parameters:")
         lines += [f"    {name:24} {' x '.join(map(str, array.shape))}" for name, array in weights.items()]
+    elif kind == "predictions":
+        with h5py.File(path, "r") as file:
+            label, of_model = file["label"][...], file["predicted"][...]
+            lines.append(f"  step {file.attrs['step']}: {len(label):,} samples of {manifest(path).get('test_set', 'a set')}, "
+                         f"{np.count_nonzero(label != of_model):,} of them classified wrongly")
     else:
         tables, said = _read_metrics(path)
         for name, table in tables.items():

@@ -107,6 +107,7 @@ const SettingRow settings[] = {
     {"save_initial_checkpoint", may_change, boolean(checkpoint(&Checkpoint::save_initial_checkpoint))},
     {"checkpoint_steps",        may_change, optional(integer(checkpoint(&Checkpoint::checkpoint_steps), 0, most_steps))},
     {"checkpoint_interval_s",   may_change, number(checkpoint(&Checkpoint::checkpoint_interval_s), not_negative)},
+    {"metrics_interval_s",      may_change, number(checkpoint(&Checkpoint::metrics_interval_s), not_negative)},
     {"keep_checkpoints",        may_change, optional(integer(checkpoint(&Checkpoint::keep_checkpoints), 2, 1'000'000))},
     {"max_time",                may_change, setting(run(&Run::max_time), read_max_time)},
     {"nan_policy",              may_change, choice(run(&Run::nan_policy), nan_policies)},

@@ -12,7 +12,7 @@ namespace fcmnist::data {
 
 namespace {
 
-constexpr auto scale = static_cast<float>(1.0 / (255.0 * pixel_deviation));
+constexpr auto scale = static_cast<float>(1.0 / (pixel_scale * pixel_deviation));
 constexpr auto shift = static_cast<float>(-pixel_mean / pixel_deviation);
 
 void normalise(const std::uint8_t* __restrict pixels, float* __restrict out, std::size_t count) {

@@ -9,12 +9,14 @@
 
 namespace fcmnist::data {
 
-/// Mean and standard deviation of MNIST's training pixels / 255, as in the reference.
+/// What a pixel can be at most: pixels are divided by it.
+inline constexpr double pixel_scale = 255.0;
+/// Mean and standard deviation of MNIST's training pixels / pixel_scale, as in the reference.
 inline constexpr double pixel_mean = 0.1307;
 inline constexpr double pixel_deviation = 0.3081;
 
-/// Gathers and normalises the samples of one microbatch: feature = (pixel / 255 - pixel_mean) /
-/// pixel_deviation. It is computed as one fused multiply-add: the result is within 2 units in the last place
+/// Gathers and normalises the samples of one microbatch: feature = (pixel / pixel_scale - pixel_mean)
+/// / pixel_deviation. It is computed as one fused multiply-add: the result is within 2 units in the last place
 /// of the formula, and it has the same bits in every build.
 ///   sample_ids  (rows)             each < dataset.samples()
 ///   features    (rows x features)  written; may have a stride. 16-bit numbers are rounded from the float.

@@ -16,12 +16,14 @@ SetIdentity identify(Split asked_for, DatasetFiles files, FileDigests digests, c
                        .split = asked_for,
                        .files = std::move(files),
                        .digests = std::move(digests),
-                       .shape = shape};
+                       .shape = shape,
+                       .class_names = {}};
   for (const KnownSet& known : known_sets()) {
     for (const Split split : {Split::train, Split::test}) {
       if (!known.has(split, identity.digests.images, identity.digests.labels)) continue;
       identity.set = known.name;
       identity.split = split;
+      identity.class_names = known.class_names;
     }
   }
   std::bitset<256> found;

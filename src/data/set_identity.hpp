@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "data/dataset.hpp"
 #include "data/dataset_files.hpp"
@@ -19,7 +20,8 @@ struct SetIdentity {
   DatasetFiles files;   ///< empty for made-up data
   FileDigests digests;  ///< empty for made-up data
   DatasetShape shape;
-  int classes = 0;  ///< how many different labels there are
+  int classes = 0;                       ///< how many different labels there are
+  std::vector<std::string> class_names;  ///< of a known set; else empty
 };
 
 /// `files` and `digests` are empty for made-up data.

@@ -97,9 +97,9 @@ class Scorer {
   [[nodiscard]] model::Precision precision() const { return mlp_.precision(); }
 
   /// `checkpoint`: on rank 0. Collective.
-  train::EvaluationResult score(const store::Checkpoint* checkpoint) {
+  train::EvaluationResult score(const store::Checkpoint* checkpoint, bool with_logits) {
     state_.load_weights(checkpoint);
-    return evaluator_.evaluate();
+    return evaluator_.evaluate(with_logits);
   }
 
  private:
@@ -130,6 +130,8 @@ class Evaluation {
   void score(const store::Checkpoint* checkpoint);
   /// Of the checkpoints that were scored, on rank 0.
   [[nodiscard]] const std::vector<store::EvalRow>& rows() const { return rows_; }
+  /// Of the checkpoint, in mode eval.
+  [[nodiscard]] const std::optional<store::Predictions>& predictions() const { return predictions_; }
   /// With the precision of the first checkpoint.
   [[nodiscard]] const store::Manifest& manifest() const { return manifest_; }
 
@@ -142,6 +144,7 @@ class Evaluation {
   store::Manifest manifest_;
   std::optional<Scorer> scorer_;
   std::vector<store::EvalRow> rows_;
+  std::optional<store::Predictions> predictions_;
 };
 
 /// A new scorer for the first checkpoint, and whenever the precision changes.
@@ -166,20 +169,22 @@ void Evaluation::prepare_scorer(const store::Checkpoint* checkpoint) {
 void Evaluation::score(const store::Checkpoint* checkpoint) {
   prepare_scorer(checkpoint);
   train::Stopwatch watch;
-  const train::EvaluationResult result = scorer_->score(checkpoint);
+  const bool with_logits = context_->config().run.mode == config::Mode::eval;
+  const train::EvaluationResult result = scorer_->score(checkpoint, with_logits);
   if (checkpoint == nullptr) return;
   const store::TrainState& at = checkpoint->header().state;
   context_->log().info("{}", eval_line(at.step, result, context_->config()));
   const std::int64_t epoch =
       at.step_in_epoch == 0 && at.epoch > 0 ? at.epoch - 1 : at.epoch;  // of the last step done
-  rows_.push_back({at.step, epoch, result.loss, result.accuracy, watch.lap_s(), result.confusion});
+  rows_.push_back(
+      {at.step, epoch, result.loss, result.accuracy, watch.lap_s(), result.confusion, result.predicted});
+  if (with_logits) predictions_ = predictions_of(at.step, *dataset_, result);
 }
 
 /// The results in a new file of the metrics format. Evaluations lock nothing, and several may end at once. The
 /// scores are printed already, so a place that cannot be written to, such as somebody else's model_dir, is only
 /// worth a warning.
-void write_results(const setup::Context& context, const store::Manifest& manifest,
-                   const std::vector<store::EvalRow>& rows) {
+void write_results(const setup::Context& context, const Evaluation& evaluation) {
   const store::ModelDir model_dir(context.config().run.model_dir);
   const auto classes = static_cast<std::size_t>(context.config().model.num_classes);
   std::error_code unknown;
@@ -187,19 +192,31 @@ void write_results(const setup::Context& context, const store::Manifest& manifes
     return;  // a checkpoint without a run around it
   try {
     const int number = model_dir.next_evaluation();
-    auto file = store::MetricsFile::without_rows(model_dir.evaluation_file(number), classes,
-                                                 config::to_yaml(context.config()), manifest);
-    for (const store::EvalRow& row : rows) file.append(row);
+    const std::string config_yaml = config::to_yaml(context.config());
+    auto file = store::MetricsFile::without_rows(model_dir.evaluation_file(number), classes, config_yaml,
+                                                 evaluation.manifest());
+    for (const store::EvalRow& row : evaluation.rows()) file.append(row);
     store::MetricsImage image = file.image();
     const auto path = store::write_sealed_as_new([&](int n) { return model_dir.evaluation_file(n); }, number,
                                                  store::FileKind::metrics, image.bytes);
-    context.log().info("files: {}", path.string());
+    if (!evaluation.predictions()) return context.log().info("files: {}", path.string());
+    const auto of_samples = store::ModelDir::predictions_file_of(path);
+    store::write_sealed(
+        of_samples, store::FileKind::predictions,
+        store::predictions_image(of_samples, *evaluation.predictions(), config_yaml, evaluation.manifest()));
+    context.log().info("files: {} {}", path.string(), of_samples.string());
   } catch (const StoreError& error) {
     context.log().warn("results are not saved: {}", error.what());
   }
 }
 
 }  // namespace
+
+store::Predictions predictions_of(std::int64_t step, const data::Dataset& dataset,
+                                  const train::EvaluationResult& result) {
+  const auto labels = dataset.labels.first(result.samples);
+  return {step, {labels.begin(), labels.end()}, result.predicted, result.logits};
+}
 
 StoreError no_checkpoint(const store::ModelDir& model_dir) {
   return StoreError(fmt::format("{}: no checkpoint to evaluate", model_dir.path().string()),
@@ -224,7 +241,7 @@ void run_evaluation(const setup::Context& context) {
     throw StoreError(fmt::format("{}: none of its checkpoints is intact, nothing was evaluated",
                                  model_dir.path().string()));
   });
-  if (context.is_root()) write_results(context, evaluation.manifest(), evaluation.rows());
+  if (context.is_root()) write_results(context, evaluation);
 }
 
 }  // namespace fcmnist::run

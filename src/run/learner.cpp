@@ -4,6 +4,7 @@
 
 #include "core/digest.hpp"
 #include "optim/update.hpp"
+#include "run/evaluation.hpp"
 #include "setup/resume_position.hpp"
 
 namespace fcmnist::run {
@@ -63,6 +64,10 @@ Learner::Origin Learner::take_start_point() {
   const double loss_scale = of_root(saved.loss_scale);
   trainer_.resume_at(step, {skipped_in_a_row, {loss_scale, of_root(saved.loss_scale_good_steps)}}, exponent);
   return Origin::all;
+}
+
+store::Predictions Learner::predictions(const train::EvaluationResult& result) const {
+  return predictions_of(steps_done(), eval_view_, result);
 }
 
 std::string Learner::description() const {

@@ -9,6 +9,7 @@
 #include "setup/settle.hpp"
 #include "store/checkpoint.hpp"
 #include "store/manifest.hpp"
+#include "store/predictions_file.hpp"
 #include "train/evaluator.hpp"
 #include "train/model_state.hpp"
 #include "train/replica_check.hpp"
@@ -33,7 +34,9 @@ class Learner {
   /// One step of training, as Trainer::step. Collective.
   train::StepResult step(const train::Requests& mine) { return trainer_.step(mine); }
   /// Scores the weights as they are now. Collective; only if evaluates().
-  train::EvaluationResult evaluate() { return evaluator_->evaluate(); }
+  train::EvaluationResult evaluate(bool with_logits) { return evaluator_->evaluate(with_logits); }
+  /// What the result of an evaluation with logits says about each sample. On rank 0.
+  [[nodiscard]] store::Predictions predictions(const train::EvaluationResult& result) const;
   [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
   /// Throws CommError on all ranks when the weights of their replicas are not the same bits. Collective,
   /// between steps.

@@ -150,8 +150,11 @@ std::vector<std::string> done_lines(const DoneRun& run, const Progress& progress
     lines.push_back(fmt::format("{} {:.4f} (error {:.2f} %), loss {:.5f}", scored("accuracy", run.config),
                                 last->accuracy, 100.0 * (1.0 - last->accuracy), last->loss));
   }
-  lines.push_back(fmt::format("files: {} {} {}", model_dir.checkpoint_file(run.total_steps).string(),
-                              model_dir.metrics_file().string(), model_dir.params_file().string()));
+  const bool has_predictions = run.last_evaluation != nullptr;
+  lines.push_back(fmt::format("files: {} {} {}{}", model_dir.checkpoint_file(run.total_steps).string(),
+                              model_dir.metrics_file().string(),
+                              has_predictions ? model_dir.predictions_file().string() + " " : "",
+                              model_dir.params_file().string()));
   return lines;
 }
 

@@ -20,7 +20,6 @@ namespace {
 
 // The metrics file is written as a whole. It is written seldom enough to cost next to nothing, however long it
 // has become.
-constexpr double metrics_write_interval_s = 10.0;
 constexpr double metrics_write_share = 0.02;
 
 std::vector<Score> scores_of(const std::vector<store::EvalRow>& evaluations) {
@@ -125,7 +124,8 @@ void RunFiles::keep_metrics() {
     if (!std::exchange(journal_failed_, true)) log_->warn("{}; tried again later", error.what());
     return;
   }
-  const double interval_s = std::max(metrics_write_interval_s, metrics_write_took_s_ / metrics_write_share);
+  const double interval_s =
+      std::max(run_.checkpoint.metrics_interval_s, metrics_write_took_s_ / metrics_write_share);
   if (!writing_ && comm::now_s() - last_metrics_write_s_ > interval_s) write_metrics_behind();
 }
 
@@ -260,6 +260,10 @@ void RunFiles::write_held_checkpoint() {
 void RunFiles::finish_metrics() {
   wait_for_file();
   metrics_.write();
+  if (!predictions_) return;
+  const auto path = model_dir_.predictions_file();
+  store::write_sealed(path, store::FileKind::predictions,
+                      store::predictions_image(path, *predictions_, run_.config_yaml, run_.manifest));
 }
 
 void RunFiles::merge_journal() {

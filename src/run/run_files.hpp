@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "comm/clock.hpp"
@@ -19,6 +20,7 @@
 #include "store/model_dir.hpp"
 #include "store/model_dir_lock.hpp"
 #include "store/options.hpp"
+#include "store/predictions_file.hpp"
 #include "train/model_state.hpp"
 
 namespace fcmnist::run {
@@ -95,8 +97,10 @@ class RunFiles {
   void drop_checkpoint() { held_.reset(); }
   /// For the end of a run, however early: writes the checkpoint that is held, durably. Throws StoreError.
   void write_held_checkpoint();
-  /// After write_held_checkpoint(): waits for the file that is being written, and writes the metrics. It takes
-  /// longer the longer the run is, and the journal has the rows too. Throws StoreError.
+  /// What the weights of the last step say about each sample, for finish_metrics().
+  void set_predictions(store::Predictions predictions) { predictions_ = std::move(predictions); }
+  /// After write_held_checkpoint(): waits for the file that is being written, and writes the metrics and the
+  /// predictions. It takes longer the longer the run is, and the journal has the rows too. Throws StoreError.
   void finish_metrics();
   /// For a run that was finished before: if its end could not be written, now it can. Throws StoreError.
   void merge_journal();
@@ -139,6 +143,7 @@ class RunFiles {
   store::MetricsFile metrics_;
   double elapsed_before_s_ = 0.0;
   std::optional<double> elapsed_of_all_before_s_;
+  std::optional<store::Predictions> predictions_;
   std::optional<Image> held_;
   std::optional<StoreError> not_held_;  ///< why the last checkpoint that was due is not held
   std::optional<StoreError> failure_;

@@ -223,10 +223,11 @@ void TrainingRun::log_progress(std::int64_t step) {
 
 void TrainingRun::evaluate_weights() {
   turn_s_ += turn_.lap_s();
+  const bool is_last = learner_->steps_done() >= total_steps_;
   const train::EvaluationResult result = [&] {
     const HangWatch watch(hang_error_,
                           stop_decision_.patience_with_evaluation(config_->comm.stall_timeout_s));
-    return learner_->evaluate();
+    return learner_->evaluate(is_last);
   }();
   stop_decision_.add_evaluation(turn_.lap_s());
   bar_.clear();
@@ -238,9 +239,10 @@ void TrainingRun::evaluate_weights() {
         .as_agreed();
   }
   if (!files_) return;
-  files_->metrics().append(
-      store::EvalRow{learner_->steps_done(), learner_->epoch(), result.loss, result.accuracy,
-                     files_->elapsed_before_s() + progress_.total_time().total_s(), result.confusion});
+  files_->metrics().append(store::EvalRow{
+      learner_->steps_done(), learner_->epoch(), result.loss, result.accuracy,
+      files_->elapsed_before_s() + progress_.total_time().total_s(), result.confusion, result.predicted});
+  if (is_last) files_->set_predictions(learner_->predictions(result));
 }
 
 /// Holds a checkpoint if one is due. A run that stops when this step shows no good weights goes on from the
@@ -334,7 +336,7 @@ void TrainingRun::say_finished() {
   if (known_score) log_->info("its {} is {:.4f}", scored("accuracy", *config_), known_score->accuracy);
   if (known) return;
   evaluate_weights();
-  setup::on_root(context_->world(), [&] { files_->metrics().write(); });
+  setup::on_root(context_->world(), [&] { files_->finish_metrics(); });
 }
 
 bool TrainingRun::evaluates_at(std::int64_t step) const {

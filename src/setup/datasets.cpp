@@ -105,6 +105,11 @@ void add_to_manifest(const data::SetIdentity& identity, Role role, store::Manife
   manifest.add(entry(role, "_split"), std::string(data::name_of(identity.split)));
   manifest.add(entry(role, "_samples"), static_cast<std::int64_t>(identity.shape.samples));
   manifest.add(entry(role, "_classes"), std::int64_t{identity.classes});
+  if (!identity.class_names.empty()) manifest.add(entry(role, "_class_names"), identity.class_names);
+  if (manifest.find("image_height") == nullptr) {  // those of both sets are the same
+    manifest.add("image_height", static_cast<std::int64_t>(identity.shape.rows));
+    manifest.add("image_width", static_cast<std::int64_t>(identity.shape.cols));
+  }
   if (identity.files.images.empty()) return;
   const auto absolute = [](const std::filesystem::path& path) {
     std::error_code error;

@@ -8,9 +8,26 @@
 
 #include "comm/session.hpp"
 #include "core/build_info.hpp"
+#include "data/batch_loader.hpp"
 #include "kernels/gemm.hpp"
 
 namespace fcmnist::setup {
+
+namespace {
+
+/// What the weights alone do not tell about the network: how to use them elsewhere.
+void add_network(const config::RunConfig& config, store::Manifest& manifest) {
+  manifest.add("pixel_scale", data::pixel_scale);
+  manifest.add("pixel_mean", data::pixel_mean);
+  manifest.add("pixel_deviation", data::pixel_deviation);
+  manifest.add("activation", std::string("ReLU after each hidden layer, none after the last layer"));
+  manifest.add(
+      "dropout_placement",
+      std::string(config.model.dropout > 0.0 ? "after the activation of each hidden layer, in training only"
+                                             : "none"));
+}
+
+}  // namespace
 
 store::Manifest make_manifest(const config::RunConfig& config, std::span<const comm::RankPlacement> ranks,
                               int stages, const std::string& blas_core) {
@@ -39,6 +56,7 @@ store::Manifest make_manifest(const config::RunConfig& config, std::span<const c
   manifest.add("hosts", hosts);
   manifest.add("blas_threads", std::int64_t{config.kernels.blas_threads});
   manifest.add("seed", std::to_string(config.run.seed));
+  add_network(config, manifest);
   return manifest;
 }
 

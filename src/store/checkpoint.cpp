@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "store/hdf5.hpp"
+#include "store/network_dimensions.hpp"
 #include "store/root_attributes.hpp"
 #include "store/sealed_file.hpp"
 
@@ -38,13 +39,16 @@ void for_each_later_field(State& state, Visit visit) {
 }
 
 hdf5::Shape stored_shape(const Slot& slot) {
-  if (slot.rows == 1 && slot.name.ends_with(".bias")) return {slot.cols};
+  if (is_bias(slot)) return {slot.cols};
   return {slot.rows, slot.cols};
 }
 
-void write_arena(const hdf5::Group& group, ArenaView<const float> values) {
-  for (const Slot& slot : values.layout().slots()) {
+void write_arena(const hdf5::Group& group, ArenaView<const float> values,
+                 const NetworkDimensions& dimensions) {
+  for (std::size_t i = 0; i < values.layout().slots().size(); ++i) {
+    const Slot& slot = values.layout()[i];
     group.place(slot.name, stored_shape(slot), values.all().subspan(slot.offset, slot.count()));
+    dimensions.attach_to(group, slot.name, i);
   }
 }
 
@@ -122,11 +126,12 @@ std::vector<std::byte> checkpoint_image(const std::filesystem::path& path, const
     evaluation.set("loss", header.evaluation->loss);
     evaluation.set("accuracy", header.evaluation->accuracy);
   }
-  write_arena(root.create_group("model"), weights);
+  const NetworkDimensions dimensions(root, weights.layout());
+  write_arena(root.create_group("model"), weights, dimensions);
   const hdf5::Group arrays = root.create_group("optimizer");
   for (const OptimizerArray& array : optimizer) {
     FCMNIST_CHECK(array.values.layout() == weights.layout(), array.name);
-    write_arena(arrays.create_group(array.name), array.values);
+    write_arena(arrays.create_group(array.name), array.values, dimensions);
   }
   return file.image();
 }

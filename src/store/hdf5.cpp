@@ -35,6 +35,10 @@ const char* name_of(Type type) {
       return "float32";
     case Type::float64:
       return "float64";
+    case Type::uint8:
+      return "uint8";
+    case Type::int16:
+      return "int16";
     case Type::int64:
       return "int64";
     case Type::uint64:
@@ -43,7 +47,8 @@ const char* name_of(Type type) {
   return "?";
 }
 
-constexpr Type all_types[] = {Type::float32, Type::float64, Type::int64, Type::uint64};
+constexpr Type all_types[] = {Type::float32, Type::float64, Type::uint8,
+                              Type::int16,   Type::int64,   Type::uint64};
 
 std::string with_shape(std::string_view type, const Shape& shape) {
   return shape.empty() ? fmt::format("{} scalar", type) : fmt::format("{} {}", type, fmt::join(shape, " x "));
@@ -200,10 +205,11 @@ void Group::make_scale(std::string_view dataset) const {
   check(H5DSset_scale(object.id(), std::string(dataset).c_str()), "H5DSset_scale", at);
 }
 
-void Group::attach_scale(std::string_view dataset, std::string_view scale, unsigned dimension) const {
+void Group::attach_scale(std::string_view dataset, const Group& group_of_scale, std::string_view scale,
+                         unsigned dimension) const {
   const std::string at = where(dataset);
   const Handle object = open_dataset(group_, dataset, at);
-  const Handle coordinate = open_dataset(group_, scale, where(scale));
+  const Handle coordinate = open_dataset(group_of_scale.group_, scale, group_of_scale.where(scale));
   check(H5DSattach_scale(object.id(), coordinate.id(), dimension), "H5DSattach_scale", at);
 }
 

@@ -18,7 +18,7 @@
 namespace fcmnist::store::hdf5 {
 
 /// The types of numbers in our files. All are little-endian.
-enum class Type { float32, float64, int64, uint64 };
+enum class Type { float32, float64, uint8, int16, int64, uint64 };
 
 template <class T>
 constexpr Type type_of() {
@@ -26,6 +26,10 @@ constexpr Type type_of() {
     return Type::float32;
   } else if constexpr (std::is_same_v<T, double>) {
     return Type::float64;
+  } else if constexpr (std::is_same_v<T, std::uint8_t>) {
+    return Type::uint8;
+  } else if constexpr (std::is_same_v<T, std::int16_t>) {
+    return Type::int16;
   } else if constexpr (std::is_same_v<T, std::int64_t>) {
     return Type::int64;
   } else {
@@ -113,7 +117,12 @@ class Group {
   /// Makes a 1-D dataset of this group an HDF5 dimension scale: the coordinate of a dimension.
   void make_scale(std::string_view dataset) const;
   /// Attaches a dimension scale to a dimension of another dataset of this group.
-  void attach_scale(std::string_view dataset, std::string_view scale, unsigned dimension) const;
+  void attach_scale(std::string_view dataset, std::string_view scale, unsigned dimension) const {
+    attach_scale(dataset, *this, scale, dimension);
+  }
+  /// The same of a scale in another group.
+  void attach_scale(std::string_view dataset, const Group& group_of_scale, std::string_view scale,
+                    unsigned dimension) const;
 
  private:
   void write_dataset(std::string_view name, Type, const Shape&, const void* data,

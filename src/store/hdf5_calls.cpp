@@ -36,6 +36,10 @@ hid_t native(Type type) {
       return H5T_NATIVE_FLOAT;
     case Type::float64:
       return H5T_NATIVE_DOUBLE;
+    case Type::uint8:
+      return H5T_NATIVE_UINT8;
+    case Type::int16:
+      return H5T_NATIVE_INT16;
     case Type::int64:
       return H5T_NATIVE_INT64;
     case Type::uint64:
@@ -50,6 +54,10 @@ hid_t stored(Type type) {
       return H5T_IEEE_F32LE;
     case Type::float64:
       return H5T_IEEE_F64LE;
+    case Type::uint8:
+      return H5T_STD_U8LE;
+    case Type::int16:
+      return H5T_STD_I16LE;
     case Type::int64:
       return H5T_STD_I64LE;
     case Type::uint64:

@@ -17,7 +17,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "numbers are stored as they lie in memory");
 
-constexpr int journal_version = 1;
 constexpr std::size_t check_bytes = 8;
 constexpr std::size_t first_train_row_bytes = 13 * 8;  // length of a row in releases without stages
 
@@ -79,6 +78,7 @@ void put_payload(std::vector<std::byte>& out, const TrainRow& row) {
 void put_payload(std::vector<std::byte>& out, const EvalRow& row) {
   put_columns(out, row);
   for (const std::int64_t count : row.confusion) put(out, count);
+  for (const std::uint8_t predicted : row.predicted) put(out, predicted);
 }
 void put_payload(std::vector<std::byte>& out, const ForgetAfter& entry) { put(out, entry.step); }
 
@@ -105,24 +105,29 @@ std::optional<TrainRow> take_train_row(std::span<const std::byte> in) {
   return row;
 }
 
+/// In version 1 of the journal nothing follows the confusion matrix.
+std::optional<EvalRow> take_eval_row(std::span<const std::byte> in, std::size_t classes) {
+  const std::size_t cells = classes * classes;
+  if (in.size() < column_bytes<EvalRow>() + cells * sizeof(std::int64_t)) return std::nullopt;
+  EvalRow row = take_columns<EvalRow>(in);
+  for (std::size_t i = 0; i < cells; ++i) row.confusion.push_back(take<std::int64_t>(in));
+  while (!in.empty()) row.predicted.push_back(take<std::uint8_t>(in));
+  return row;
+}
+
 /// Nothing if there is no such kind, or if its payload has another size.
 std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std::byte> in,
                                          std::size_t classes) {
-  const std::size_t cells = classes * classes;
   if (kind == 1) return take_train_row(in);
-  if (kind == 2 && in.size() == column_bytes<EvalRow>() + cells * sizeof(std::int64_t)) {
-    EvalRow row = take_columns<EvalRow>(in);
-    for (std::size_t i = 0; i < cells; ++i) row.confusion.push_back(take<std::int64_t>(in));
-    return row;
-  }
+  if (kind == 2) return take_eval_row(in, classes);
   if (kind == 3 && in.size() == sizeof(std::int64_t)) return ForgetAfter{take<std::int64_t>(in)};
   return std::nullopt;
 }
 
 }  // namespace
 
-std::string journal_header(std::size_t classes) {
-  return fmt::format("fcmnist_mpi journal format_version {} classes {}\n", journal_version, classes);
+std::string journal_header(std::size_t classes, int version) {
+  return fmt::format("fcmnist_mpi journal format_version {} classes {}\n", version, classes);
 }
 
 void put_record(std::vector<std::byte>& out, std::int64_t number, const JournalEntry& entry) {

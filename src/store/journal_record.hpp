@@ -22,8 +22,11 @@ struct ForgetAfter {
 /// What may happen to the metrics.
 using JournalEntry = std::variant<TrainRow, EvalRow, ForgetAfter>;
 
+/// The version that is written, and the newest that is read.
+inline constexpr int journal_version = 2;
+
 /// The line of text that begins a journal; records follow.
-std::string journal_header(std::size_t classes);
+std::string journal_header(std::size_t classes, int version = journal_version);
 
 /// Appends the record of an entry.
 void put_record(std::vector<std::byte>& out, std::int64_t number, const JournalEntry& entry);

@@ -16,7 +16,7 @@ using ManifestValue = std::variant<std::string, std::int64_t, double, std::vecto
 class Manifest {
  public:
   /// `name` must be new, and none of the names of the format itself (format, format_version, config_yaml,
-  /// journal_records, NX_class, default).
+  /// journal_records, NX_class, default, step).
   void add(std::string name, ManifestValue value);
 
   [[nodiscard]] const std::vector<std::pair<std::string, ManifestValue>>& entries() const { return entries_; }

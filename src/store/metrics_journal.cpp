@@ -32,6 +32,14 @@ std::vector<std::byte> read_whole(const fs::path& path) {
   return bytes;
 }
 
+/// The header that a journal has, or should have: that of its version if it can be read.
+std::string header_of(std::string_view journal, std::size_t classes) {
+  for (int version = 1; version < journal_version; ++version) {
+    if (std::string header = journal_header(classes, version); journal.starts_with(header)) return header;
+  }
+  return journal_header(classes);
+}
+
 /// The bytes of a journal of these records.
 std::vector<std::byte> with_header(std::size_t classes, std::span<const std::byte> records) {
   const std::string header = journal_header(classes);
@@ -51,8 +59,8 @@ std::vector<JournalEntry> MetricsJournal::read(std::int64_t known, Logger& log) 
   std::error_code error;
   if (!fs::exists(path_, error) && !error) return {};
   const std::vector<std::byte> bytes = read_whole(path_);
-  const std::string header = journal_header(classes_);
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string header = header_of(text, classes_);
   if (header.starts_with(text)) return {};  // a process was killed before it had written a record
   if (!text.starts_with(header)) {
     log.warn("{}: not a journal of this run; it is now called {}", path_.string(),

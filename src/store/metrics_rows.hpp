@@ -29,7 +29,7 @@ struct TrainRow {
   bool operator==(const TrainRow&) const = default;
 };
 
-/// One evaluation of the whole test set.
+/// One evaluation.
 struct EvalRow {
   std::int64_t step = 0;
   std::int64_t epoch = 0;
@@ -37,6 +37,8 @@ struct EvalRow {
   double accuracy = 0;
   double elapsed_s = 0;
   std::vector<std::int64_t> confusion;  ///< (classes x classes) samples: row = true label, column = predicted
+  /// The class given to each sample, in the order of the data set; empty in older files.
+  std::vector<std::uint8_t> predicted = {};
   bool operator==(const EvalRow&) const = default;
 };
 
@@ -68,7 +70,7 @@ void for_each_column(const TrainRow*, Visit visit) {
   visit("loss_scale", &TrainRow::loss_scale, "1", "factor on the loss of the step, and so on its gradients");
 }
 
-/// The same for the other table. It lacks `confusion`, which has a matrix for each row.
+/// The same for the other table. It lacks `confusion` and `predicted`, which have an array for each row.
 template <class Visit>
 void for_each_column(const EvalRow*, Visit visit) {
   visit("step", &EvalRow::step, "1", "optimizer steps done");

@@ -9,6 +9,8 @@
 #include <span>
 #include <string_view>
 
+#include "core/error.hpp"
+
 namespace fcmnist::store {
 
 namespace {
@@ -133,6 +135,48 @@ void read_confusion(const hdf5::Group& group, std::vector<EvalRow>& rows, std::s
   }
 }
 
+/// An evaluation that scored fewer samples than another gives the samples that it lacks this class.
+constexpr std::int16_t not_scored = -1;
+
+void write_predicted(const hdf5::Group& group, const std::vector<EvalRow>& rows) {
+  std::size_t samples = 0;
+  for (const EvalRow& row : rows) samples = std::max(samples, row.predicted.size());
+  if (samples == 0) return;
+  std::vector<std::int64_t> numbers(samples);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  group.write("sample", {samples}, numbers.data());
+  group.make_scale("sample");
+  label(group, "sample", "1", "number of the sample in the data set, from 0");
+
+  std::vector<std::int16_t> all(rows.size() * samples, not_scored);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::ranges::copy(rows[i].predicted, all.begin() + static_cast<std::ptrdiff_t>(i * samples));
+  }
+  group.write_extendible("predicted", {rows.size(), samples}, all.data(), /*chunk_rows=*/1);
+  label(group, "predicted", "1", "class that the model gives a sample; -1 if it was not scored");
+  group.attach_scale("predicted", "step", 0);
+  group.attach_scale("predicted", "sample", 1);
+}
+
+void read_predicted(const hdf5::Group& group, std::vector<EvalRow>& rows, std::size_t classes) {
+  if (!group.has("predicted")) return;
+  const hdf5::Shape shape = group.shape("predicted");
+  const std::size_t samples =
+      shape.size() == 2 ? shape[1] : 0;  // if it has another shape, reading it says so
+  std::vector<std::int16_t> all(rows.size() * samples);
+  group.read("predicted", {rows.size(), samples}, all.data());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (const std::int16_t one : std::span(all).subspan(i * samples, samples)) {
+      if (one == not_scored) break;
+      if (one < 0 || static_cast<std::size_t>(one) >= classes) {
+        throw StoreError(
+            fmt::format("{}: found class {}, expected 0 to {}", group.where("predicted"), one, classes - 1));
+      }
+      rows[i].predicted.push_back(static_cast<std::uint8_t>(one));
+    }
+  }
+}
+
 }  // namespace
 
 void write_table(const hdf5::Group& group, const std::vector<TrainRow>& rows) {
@@ -145,6 +189,7 @@ void write_table(const hdf5::Group& group, const std::vector<EvalRow>& rows, std
   set_default_plot(group);
   write_columns(group, rows);
   write_confusion(group, rows, classes);
+  write_predicted(group, rows);
 }
 
 std::vector<TrainRow> read_train_table(const hdf5::Group& group) {
@@ -156,6 +201,7 @@ std::vector<TrainRow> read_train_table(const hdf5::Group& group) {
 std::vector<EvalRow> read_eval_table(const hdf5::Group& group, std::size_t classes) {
   std::vector<EvalRow> rows = read_columns<EvalRow>(group);
   read_confusion(group, rows, classes);
+  read_predicted(group, rows, classes);
   return rows;
 }
 

@@ -45,6 +45,15 @@ std::optional<int> evaluation_of(std::string_view name) {
   return number_in<int>(name, evaluation_prefix);
 }
 
+constexpr std::string_view predictions_ending = "_predictions.h5";
+
+/// "evaluation_predictions.h5", "evaluation_<n>_predictions.h5".
+bool is_of_an_evaluation(std::string_view name) {
+  if (!name.ends_with(predictions_ending)) return false;
+  name.remove_suffix(predictions_ending.size());
+  return evaluation_of(fmt::format("{}{}", name, suffix)).has_value();
+}
+
 /// Names in a directory, sorted; none if there is no such directory.
 std::vector<std::string> names_in(const fs::path& directory) {
   std::vector<std::string> names;
@@ -61,7 +70,8 @@ std::vector<std::string> names_in(const fs::path& directory) {
 
 bool belongs_to_a_run(std::string_view name) {
   return name == "params.yaml" || name == "metrics.h5" || name == "metrics.journal" || name == "STOPPED" ||
-         evaluation_of(name) || name.find(".h5.damaged-") != std::string_view::npos ||
+         name == "predictions.h5" || evaluation_of(name) || is_of_an_evaluation(name) ||
+         name.find(".h5.damaged-") != std::string_view::npos ||
          name.find(".journal.damaged-") != std::string_view::npos || step_of(name);
 }
 
@@ -84,6 +94,11 @@ fs::path ModelDir::checkpoint_file(std::int64_t step) const {
 
 fs::path ModelDir::evaluation_file(int n) const {
   return path_ / (n == 0 ? "evaluation.h5" : fmt::format("{}{}{}", evaluation_prefix, n, suffix));
+}
+
+fs::path ModelDir::predictions_file_of(const fs::path& evaluation_file) {
+  return evaluation_file.parent_path() /
+         fmt::format("{}{}", evaluation_file.stem().string(), predictions_ending);
 }
 
 int ModelDir::next_evaluation() const {

@@ -17,6 +17,8 @@ namespace fcmnist::store {
 ///   metrics.journal         the rows that are not in metrics.h5 yet; absent when there are none
 ///   checkpoint_<step>.h5    see Checkpoint
 ///   evaluation.h5, evaluation_1.h5 ...    what each evaluation of checkpoints found; a MetricsFile
+///   predictions.h5          what the last weights of the run say about each sample; see Predictions
+///   evaluation_predictions.h5, evaluation_1_predictions.h5 ...    the same of an evaluation
 ///   STOPPED                 why a run stopped early
 ///   LOCK                    see ModelDirLock
 ///   previous_<k>/           what move_aside() put there
@@ -34,6 +36,9 @@ class ModelDir {
   [[nodiscard]] std::filesystem::path checkpoint_file(std::int64_t step) const;
   /// evaluation.h5 for n = 0, else evaluation_<n>.h5.
   [[nodiscard]] std::filesystem::path evaluation_file(int n) const;
+  [[nodiscard]] std::filesystem::path predictions_file() const { return path_ / "predictions.h5"; }
+  /// "evaluation_<n>_predictions.h5" beside "evaluation_<n>.h5".
+  static std::filesystem::path predictions_file_of(const std::filesystem::path& evaluation_file);
   /// The number behind those of all evaluations that are there, so that the newest one has the largest. Throws
   /// StoreError if the directory cannot be listed.
   [[nodiscard]] int next_evaluation() const;

@@ -9,8 +9,8 @@ namespace fcmnist::store {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> format_attributes = {
-    "format", "format_version", "config_yaml", journal_records, "NX_class", "default"};
+constexpr std::array<std::string_view, 7> format_attributes = {
+    "format", "format_version", "config_yaml", journal_records, "NX_class", "default", "step"};
 
 constexpr std::size_t longest_list = 4000;
 
@@ -44,8 +44,7 @@ bool is_format_attribute(std::string_view name) {
 
 void write_root_attributes(const hdf5::Group& root, FileKind kind, const std::string& config_yaml,
                            const Manifest& manifest) {
-  root.set("format",
-           std::string(kind == FileKind::checkpoint ? "fcmnist_mpi checkpoint" : "fcmnist_mpi metrics"));
+  root.set("format", fmt::format("fcmnist_mpi {}", name_of(kind)));
   root.set("format_version", std::int64_t{format_version});
   for (const auto& [name, value] : manifest.entries()) root.set(name, to_attribute(value));
   root.set("config_yaml", config_yaml);

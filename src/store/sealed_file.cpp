@@ -22,7 +22,21 @@ namespace {
 constexpr std::string_view program = "fcmnist_mpi ";
 constexpr std::string_view hdf5_signature = "\x89HDF\r\n\x1a\n";
 
-std::string_view name_of(FileKind kind) { return kind == FileKind::checkpoint ? "checkpoint" : "metrics"; }
+}  // namespace
+
+std::string_view name_of(FileKind kind) {
+  switch (kind) {
+    case FileKind::checkpoint:
+      return "checkpoint";
+    case FileKind::metrics:
+      return "metrics";
+    case FileKind::predictions:
+      return "predictions";
+  }
+  return "?";
+}
+
+namespace {
 
 /// For given values there is exactly one valid text, so that any changed byte of a seal is found.
 std::string seal_text(std::string_view kind, int version, std::size_t image_bytes,

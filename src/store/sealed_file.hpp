@@ -5,6 +5,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/error.hpp"
@@ -18,7 +19,8 @@ struct UnusableFileError : StoreError {
 };
 
 /// The kinds of files that this program writes.
-enum class FileKind { checkpoint, metrics };
+enum class FileKind { checkpoint, metrics, predictions };
+std::string_view name_of(FileKind kind);
 
 /// The version of both formats that this program writes, and the newest that it reads. See FORMAT.md.
 inline constexpr int format_version = 2;

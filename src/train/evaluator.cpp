@@ -14,12 +14,16 @@ namespace fcmnist::train {
 /// Sums over the samples of this rank; empty but on the last stage.
 struct Evaluator::Scores {
   ExactSum loss;
-  std::vector<std::int64_t> confusion;
+  /// The confusion matrix, and behind it the class given to each sample: 0 for those of other ranks.
+  std::vector<std::int64_t> counts;
+  std::vector<float> logits;  ///< (samples of this rank x classes), if they are wanted
 
-  void add(const Scored& microbatch, std::size_t classes) {
+  void add(const Scored& microbatch, std::size_t first_sample, std::size_t classes, bool with_logits) {
     loss.add(microbatch.sums.loss);
     for (std::size_t i = 0; i < microbatch.labels.size(); ++i) {
-      ++confusion[microbatch.labels[i] * classes + microbatch.predicted[i]];
+      ++counts[microbatch.labels[i] * classes + microbatch.predicted[i]];
+      counts[classes * classes + first_sample + i] = microbatch.predicted[i];
+      for (std::size_t c = 0; with_logits && c < classes; ++c) logits.push_back(microbatch.logits.row(c)[i]);
     }
   }
 };
@@ -55,16 +59,17 @@ std::size_t Evaluator::microbatch(const config::RunConfig& config, int replicas,
   return evaluation_microbatches(config, replicas, stages, samples).largest(samples);
 }
 
-EvaluationResult Evaluator::evaluate() {
+EvaluationResult Evaluator::evaluate(bool with_logits) {
+  const std::size_t cells = classes_ * classes_;
   Scores scores;
-  scores.confusion.assign(classes_ * classes_, 0);
+  scores.counts.assign(cells + samples_, 0);
   const std::size_t count = microbatches_.count(samples_, grid_->replica());
   work_->begin(count);
   for (std::size_t m = 0; m < count; ++m) {
     const Range part = microbatches_.of(samples_, grid_->replica(), m);
     const auto ids = std::span(ids_).first(part.size());
     std::iota(ids.begin(), ids.end(), static_cast<std::uint32_t>(part.begin));
-    scores.add(work_->score(ids), classes_);
+    scores.add(work_->score(ids), part.begin, classes_, with_logits);
   }
   work_->finish();
 
@@ -72,15 +77,38 @@ EvaluationResult Evaluator::evaluate() {
   std::array<double, ExactSum::part_count> parts;
   std::ranges::copy(scores.loss.parts(), parts.begin());
   world.sum(parts);
-  world.sum(std::span(scores.confusion));
+  world.sum(std::span(scores.counts));
   std::int64_t correct = 0;
-  for (std::size_t c = 0; c < classes_; ++c) correct += scores.confusion[c * classes_ + c];
+  for (std::size_t c = 0; c < classes_; ++c) correct += scores.counts[c * classes_ + c];
   EvaluationResult result;
   result.samples = samples_;
   result.loss = ExactSum(parts).value() / static_cast<double>(samples_);
   result.accuracy = static_cast<double>(correct) / static_cast<double>(samples_);
-  result.confusion = std::move(scores.confusion);
+  result.confusion.assign(scores.counts.begin(), scores.counts.begin() + static_cast<std::ptrdiff_t>(cells));
+  for (const std::int64_t predicted : std::span(scores.counts).subspan(cells)) {
+    result.predicted.push_back(static_cast<std::uint8_t>(predicted));
+  }
+  if (with_logits) result.logits = gather_logits(scores.logits);
   return result;
+}
+
+std::vector<float> Evaluator::gather_logits(std::span<const float> mine) const {
+  const comm::Communicator& world = grid_->world().world();
+  const bool is_root = world.rank() == 0;
+  std::vector<float> all(is_root ? samples_ * classes_ : 0);
+  const std::size_t first = microbatches_.samples_of(samples_, grid_->replica()).begin * classes_;
+  // Each logit is known to one rank, and the others add 0. The pieces keep this memory small.
+  constexpr std::size_t most_in_piece = std::size_t{1} << 16;
+  std::vector<double> piece;
+  for (std::size_t begin = 0; begin < samples_ * classes_; begin += most_in_piece) {
+    const std::size_t end = std::min(begin + most_in_piece, samples_ * classes_);
+    piece.assign(end - begin, 0.0);
+    const std::size_t from = std::max(begin, first), to = std::min(end, first + mine.size());
+    for (std::size_t i = from; i < to; ++i) piece[i - begin] = mine[i - first];
+    world.sum(piece);
+    if (is_root) std::ranges::copy(piece, all.begin() + static_cast<std::ptrdiff_t>(begin));
+  }
+  return all;
 }
 
 }  // namespace fcmnist::train

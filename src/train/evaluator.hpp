@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "comm/grid.hpp"
@@ -20,6 +21,8 @@ struct EvaluationResult {
   double loss = 0.0;                    ///< mean over samples, nats
   double accuracy = 0.0;                ///< 0 to 1
   std::vector<std::int64_t> confusion;  ///< (classes x classes): row = true label, column = predicted
+  std::vector<std::uint8_t> predicted;  ///< (samples) class given to each, in the order of the data set
+  std::vector<float> logits;            ///< (samples x classes) on rank 0 if they were asked for, else empty
 };
 
 /// Scores every sample of a data set exactly once, whatever the number of ranks is.
@@ -36,11 +39,14 @@ class Evaluator {
   static std::size_t microbatch(const config::RunConfig& config, int replicas, int stages,
                                 std::size_t available);
 
-  /// Scores with the weights as they are now. Collective; the same result on every rank.
-  EvaluationResult evaluate();
+  /// Scores with the weights as they are now. Collective; the same result on every rank, but for the logits.
+  EvaluationResult evaluate(bool with_logits = false);
 
  private:
   struct Scores;
+
+  /// The logits of all samples on rank 0. Collective.
+  [[nodiscard]] std::vector<float> gather_logits(std::span<const float> mine) const;
 
   const comm::Grid* grid_;
   std::size_t classes_;

@@ -93,8 +93,8 @@ class TypedStageWork final : public StageWork {
       const auto predicted = std::span(predicted_).first(ids.size());
       scored.labels = memory.labels_of(ids.size());
       scored.predicted = predicted;
-      scored.sums =
-          kernels::softmax_cross_entropy(memory.workspace.logits(ids.size()), scored.labels, predicted);
+      scored.logits = memory.workspace.logits(ids.size());
+      scored.sums = kernels::softmax_cross_entropy(scored.logits, scored.labels, predicted);
     }
     observer_->has_done(Activity::forward);
     send_activations(ids.size(), memory);

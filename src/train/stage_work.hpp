@@ -10,6 +10,7 @@
 #include "comm/grid.hpp"
 #include "comm/stage_link.hpp"
 #include "core/arena.hpp"
+#include "core/matrix_view.hpp"
 #include "data/dataset.hpp"
 #include "kernels/softmax_loss.hpp"
 #include "model/mlp.hpp"
@@ -28,7 +29,9 @@ struct Microbatch {
 /// The scores of a microbatch. Empty but on the last stage.
 struct Scored {
   kernels::LossSums sums;
-  std::span<const std::uint8_t> labels, predicted;  ///< one for each sample; valid until the next call
+  // All are valid until the next call.
+  std::span<const std::uint8_t> labels, predicted;  ///< one for each sample
+  MatrixView<const float> logits;                   ///< (classes x samples)
 };
 
 /// What one stage of the model does with a microbatch, from its samples or the activations of the stage

@@ -139,7 +139,7 @@ class Evaluations(Mixed):
 
     def evaluate(self, name, *arguments, mode="eval", ranks=2):
         done = self.run_to_end("-o", self.directory / name, "-m", mode, *arguments, ranks=ranks)
-        with h5py.File(done.lines("info: files: ")[0].split("files: ")[1]) as file:
+        with h5py.File(done.lines("info: files: ")[0].split("files: ")[1].split()[0]) as file:
             return done, file["eval/loss"][()], file.attrs["precision"]
 
     def test_are_in_the_precision_of_the_checkpoint(self):

@@ -2,10 +2,16 @@
 import math
 import pathlib
 import sys
+import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import runs  # noqa: E402 (exits with 77 when a module is missing)
-from support.runs import np, settings  # noqa: E402
+from support.runs import h5py, np, settings  # noqa: E402
+
+try:
+    import torch
+except ImportError:
+    torch = None
 
 DATA, NAME = runs.real_data()
 if DATA is None:
@@ -63,6 +69,35 @@ class RealData(runs.TestCase):
     def test_default_network_learns(self):
         _, accuracy = self.train("--max_steps", 400)
         self.assertGreater(accuracy, 0.95 if NAME == "MNIST" else 0.82)
+
+    @unittest.skipIf(torch is None, "no PyTorch")
+    def test_predictions_are_those_of_pytorch_image_by_image(self):
+        """All that PyTorch needs to know about the network is in the file of predictions or in the checkpoint."""
+        self.train("--max_steps", 100)
+        run = self.directory / "run"
+        for ranks in (1, 3, 8):
+            self.run_to_end("-o", run, *runs.data_settings(DATA), "-m", "eval", ranks=ranks)
+        with h5py.File(run / "predictions.h5") as file:
+            says = dict(file.attrs)
+        images = torch.from_numpy(runs.read_idx(DATA, "t10k-images-idx3-ubyte").copy()).flatten(1)
+        self.assertEqual(images.shape[1], says["image_height"] * says["image_width"])
+        layer = (images.float() / says["pixel_scale"] - says["pixel_mean"]) / says["pixel_deviation"]
+        weights = {name: torch.from_numpy(array) for name, array in runs.weights(run).items()}
+        for name in [*(f"fc_layers.{i}" for i in range(len(weights) // 2 - 1)), "last_layer"]:
+            layer = torch.nn.functional.linear(layer, weights[f"{name}.weight"], weights[f"{name}.bias"])
+            layer = layer if name == "last_layer" else layer.relu()
+        # Where two logits are equal to rounding, either class may come first.
+        first, second = layer.topk(2).values.T
+        is_clear = (first - second > 1e-3).numpy()
+        self.assertGreater(is_clear.mean(), 0.99)
+        label = runs.read_idx(DATA, "t10k-labels-idx1-ubyte")
+        for name in ("predictions.h5", "evaluation_predictions.h5", "evaluation_1_predictions.h5",
+                     "evaluation_2_predictions.h5"):
+            with h5py.File(run / name) as file:
+                np.testing.assert_array_equal(file["label"], label)
+                np.testing.assert_array_equal(file["predicted"][...][is_clear], layer.argmax(1).numpy()[is_clear])
+                np.testing.assert_allclose(file["logits"], layer.numpy(), atol=2e-4)
+                self.assertEqual(len(file.attrs["test_set_class_names"]), 10)
 
     def test_params_yaml_learns(self):
         loss, accuracy = self.train("-p", runs.SOURCE / "configs/params.yaml", "--max_steps", 600)

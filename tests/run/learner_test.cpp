@@ -66,7 +66,7 @@ TEST(Learner, IsScoredOnlyInTheModeThatEvaluates) {
   Learner learner(both.context(), settled);
   learner.take_start_point();
   ASSERT_TRUE(learner.evaluates());
-  EXPECT_EQ(learner.evaluate().samples, 2'000U);
+  EXPECT_EQ(learner.evaluate(false).samples, 2'000U);
   const SmallRun train_only(world(), directory / "train", {"--mode", "train"});
   const setup::Settled without = setup::settle(train_only.context(), setup::Intent::train);
   EXPECT_FALSE(Learner(train_only.context(), without).evaluates());

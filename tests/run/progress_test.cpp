@@ -164,13 +164,15 @@ TEST_F(RunSummary, RatesLeaveFilesOutAndTimesDoNot) {
   evaluation.accuracy = 0.9817;
   evaluation.loss = 0.0625;
   run_.last_evaluation = &evaluation;
-  EXPECT_THAT(lines(),
-              ElementsAre("done: 100 steps in 0:01:00 of training, 2000 samples/s (400 steps in 0:11:00 with "
-                          "earlier starts)",
-                          "time of rank 0: compute 2.5 % | exchange 1.7 % | data 0.8 % | files 95.0 %",
-                          "peak memory of a rank: 123 MB, data shared by its node included",
-                          "test accuracy 0.9817 (error 1.83 %), loss 0.06250",
-                          "files: runs/a/checkpoint_400.h5 runs/a/metrics.h5 runs/a/params.yaml"));
+  EXPECT_THAT(
+      lines(),
+      ElementsAre(
+          "done: 100 steps in 0:01:00 of training, 2000 samples/s (400 steps in 0:11:00 with "
+          "earlier starts)",
+          "time of rank 0: compute 2.5 % | exchange 1.7 % | data 0.8 % | files 95.0 %",
+          "peak memory of a rank: 123 MB, data shared by its node included",
+          "test accuracy 0.9817 (error 1.83 %), loss 0.06250",
+          "files: runs/a/checkpoint_400.h5 runs/a/metrics.h5 runs/a/predictions.h5 runs/a/params.yaml"));
 }
 
 TEST_F(RunSummary, OfARunThatWasNeverInterruptedIsOfOneStart) {
@@ -193,7 +195,11 @@ TEST_F(RunSummary, SaysWhatWasScored) {
   run_.last_evaluation = &evaluation;
   config_.eval_input.split = data::Split::train;
   EXPECT_THAT(lines(), testing::Contains("accuracy on the train split 0.5000 (error 50.00 %), loss 1.00000"));
-  EXPECT_EQ(eval_line(7, {.samples = 3, .loss = 1.0, .accuracy = 0.5, .confusion = {}}, config_),
+  train::EvaluationResult result;
+  result.samples = 3;
+  result.loss = 1.0;
+  result.accuracy = 0.5;
+  EXPECT_EQ(eval_line(7, result, config_),
             "| Eval Device=cpu Step=7 Loss=1.00000 Accuracy=0.5000 Samples=3 Split=train");
 }
 

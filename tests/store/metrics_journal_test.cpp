@@ -118,6 +118,23 @@ TEST_F(MetricsJournalTest, RowsOfEarlierReleasesHaveZerosInLaterColumns) {
   EXPECT_TRUE(open().train() == (std::vector<TrainRow>{expected, train_row(2)}));
 }
 
+/// They have no predictions, and are otherwise as they are now.
+TEST_F(MetricsJournalTest, JournalsOfVersion1AreRead) {
+  EvalRow evaluation = eval_row(1, classes);
+  evaluation.predicted.clear();
+  MetricsFile file = open();
+  append(file, 1, 1);
+  file.append(evaluation);
+  file.journal();
+  std::string old = content(journal);
+  const std::string_view version = "format_version 2";
+  put(journal, old.replace(old.find(version), version.size(), "format_version 1"));
+  MetricsFile again = open();
+  EXPECT_TRUE(again.train() == std::vector<TrainRow>{train_row(1)});
+  EXPECT_TRUE(again.eval() == std::vector<EvalRow>{evaluation});
+  EXPECT_EQ(logged.str(), "");
+}
+
 TEST_F(MetricsJournalTest, KeepsWhatCameWhileTheImageWasWritten) {
   MetricsFile file = open();
   append(file, 1, 10);

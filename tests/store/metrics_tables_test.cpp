@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/error.hpp"
@@ -40,6 +41,35 @@ TEST(MetricsTables, ColumnsThatCameWithLaterReleasesMayBeAbsent) {
 TEST(MetricsTables, OtherColumnsMayNot) {
   const hdf5::File file = hdf5::File::create("damaged");
   EXPECT_THROW(read_train_table(table_without(file, {"grad_norm"})), StoreError);
+}
+
+EvalRow two_classes(std::int64_t step, std::vector<std::uint8_t> predicted) {
+  return {step, 0, 0.5, 0.5, 1.0, {1, 0, 0, 1}, std::move(predicted)};
+}
+
+TEST(MetricsTables, EvaluationsMayHaveScoredDifferentNumbersOfSamples) {
+  const std::vector<EvalRow> rows = {two_classes(1, {0, 1, 1}), two_classes(2, {}), two_classes(3, {1})};
+  const hdf5::File file = hdf5::File::create("new");
+  const hdf5::Group group = file.root().create_group("eval");
+  write_table(group, rows, 2);
+  EXPECT_EQ(group.describe("predicted"), "int16 3 x 3");
+  EXPECT_EQ(read_eval_table(group, 2), rows);
+}
+
+TEST(MetricsTables, EvaluationsOfOlderFilesHaveNoPredictions) {
+  const std::vector<EvalRow> rows = {two_classes(1, {}), two_classes(2, {})};
+  const hdf5::File file = hdf5::File::create("old");
+  const hdf5::Group group = file.root().create_group("eval");
+  write_table(group, rows, 2);
+  EXPECT_FALSE(group.has("predicted"));
+  EXPECT_EQ(read_eval_table(group, 2), rows);
+}
+
+TEST(MetricsTables, APredictedClassThatThereIsNotIsAnError) {
+  const hdf5::File file = hdf5::File::create("damaged");
+  const hdf5::Group group = file.root().create_group("eval");
+  write_table(group, {two_classes(1, {0, 2})}, 2);
+  EXPECT_THROW(read_eval_table(group, 2), StoreError);
 }
 
 }  // namespace

@@ -87,14 +87,25 @@ TEST_F(ModelDirTest, PrunesOnlyCheckpoints) {
 
 TEST_F(ModelDirTest, MovesARunAsideAndNothingElse) {
   EXPECT_EQ(model_dir.move_aside(), std::nullopt);
-  const Names run = {
-      "STOPPED",         "checkpoint_1.h5",           "checkpoint_2.h5", "metrics.h5", "metrics.h5.damaged-1",
-      "metrics.journal", "metrics.journal.damaged-1", "params.yaml"};
+  const Names run = {"STOPPED",
+                     "checkpoint_1.h5",
+                     "checkpoint_2.h5",
+                     "evaluation.h5",
+                     "evaluation_12.h5",
+                     "evaluation_12_predictions.h5",
+                     "evaluation_predictions.h5",
+                     "metrics.h5",
+                     "metrics.h5.damaged-1",
+                     "metrics.journal",
+                     "metrics.journal.damaged-1",
+                     "params.yaml",
+                     "predictions.h5"};
   put_all(run);
-  put_all({"notes.txt", "LOCK"});
+  put_all({"LOCK", "evaluation_of_mine.h5", "my_predictions.h5"});
   EXPECT_EQ(model_dir.move_aside(), directory / "previous_1");
   EXPECT_EQ(names_in(directory / "previous_1"), run);
-  EXPECT_EQ(names_in(directory.path()), (Names{"LOCK", "notes.txt", "previous_1"}));
+  EXPECT_EQ(names_in(directory.path()),
+            (Names{"LOCK", "evaluation_of_mine.h5", "my_predictions.h5", "previous_1"}));
 
   put_all({"params.yaml"});
   EXPECT_EQ(model_dir.move_aside(), directory / "previous_2");

@@ -34,6 +34,7 @@ except ImportError:
 
 DIRECTORY = tempfile.mkdtemp(prefix="fcmnist_read_back_")
 CHECKPOINT = os.path.join(DIRECTORY, "checkpoint_1234.h5")
+PREDICTIONS = os.path.join(DIRECTORY, "predictions.h5")
 METRICS = os.path.join(DIRECTORY, "metrics.h5")
 WIDTHS = (784, 30, 20, 10)
 
@@ -94,6 +95,42 @@ class Checkpoint(unittest.TestCase):
         FcMnist().load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()}, strict=True)
 
 
+    @unittest.skipIf(xarray is None, "no xarray or netCDF4")
+    def test_dimensions_have_names(self):
+        with xarray.open_dataset(CHECKPOINT, group="model", engine="netcdf4") as model:
+            self.assertEqual(model["fc_layers.0.weight"].dims, ("hidden_0", "pixel"))
+            self.assertEqual(model["fc_layers.1.weight"].dims, ("hidden_1", "hidden_0"))
+            self.assertEqual(model["fc_layers.1.bias"].dims, ("hidden_1",))
+            self.assertEqual(model["last_layer.weight"].dims, ("class", "hidden_1"))
+            self.assertEqual(model["last_layer.bias"].dims, ("class",))
+        with xarray.open_dataset(CHECKPOINT, group="optimizer/momentum_buffer", engine="netcdf4") as momentum:
+            self.assertEqual(momentum["last_layer.weight"].dims, ("class", "hidden_1"))
+        with h5py.File(CHECKPOINT) as file:
+            self.assertEqual(file["model/fc_layers.0.weight"].dims[1][0][783], 783)
+
+
+class PredictionsOfSamples(unittest.TestCase):
+    def test_h5py(self):
+        self.assertEqual(fcmnist_files.verify(PREDICTIONS), "predictions")
+        with h5py.File(PREDICTIONS) as file:
+            self.assertEqual((file.attrs["step"], file.attrs["version"]), (1234, "0.1.0"))
+            np.testing.assert_array_equal(file["label"], [1, 0, 2])
+            np.testing.assert_array_equal(file["predicted"], [1, 2, 2])
+            self.assertEqual(file["logits"].dtype, np.dtype("<f4"))
+            np.testing.assert_array_equal(file["logits"][1], [0.0, -1.0, 3.0])
+
+    @unittest.skipIf(xarray is None, "no xarray or netCDF4")
+    def test_xarray(self):
+        with xarray.open_dataset(PREDICTIONS, engine="netcdf4") as dataset:
+            self.assertEqual(dict(dataset.sizes), {"sample": 3, "class": 3})
+            self.assertEqual(float(dataset["logits"].sel({"sample": 2, "class": 2})), 8.0)
+
+    def test_summary(self):
+        program = [sys.executable, "-B", os.path.join(SCRIPTS, "fcmnist_files.py"), PREDICTIONS]
+        said = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+        self.assertIn("step 1234: 3 samples of a set, 1 of them classified wrongly", said)
+
+
 class Metrics(unittest.TestCase):
     def test_pandas_frames(self):
         tables = fcmnist_files.metrics(METRICS)
@@ -119,7 +156,7 @@ class Metrics(unittest.TestCase):
                 for name, dataset in file[group].items():
                     self.assertTrue(dataset.attrs["units"], name)
                     self.assertTrue(dataset.attrs["long_name"], name)
-                    if name not in ("true_class", "predicted_class"):
+                    if name not in ("true_class", "predicted_class", "sample"):
                         self.assertIsNone(dataset.maxshape[0], name)
 
     def test_what_to_plot_is_said_as_in_nexus(self):
@@ -139,6 +176,8 @@ class Metrics(unittest.TestCase):
             self.assertEqual(evaluated["confusion"].dims, ("step", "true_class", "predicted_class"))
             one = evaluated["confusion"].sel(step=1000, true_class=2, predicted_class=7)
             self.assertEqual(int(one), 1000 * 1000 + 27)
+            self.assertEqual(evaluated["predicted"].dims, ("step", "sample"))
+            self.assertEqual(int(evaluated["predicted"].sel(step=1000, sample=8)), 8)
 
     @unittest.skipIf(shutil.which("h5dump") is None, "no h5dump")
     def test_h5dump(self):
@@ -168,6 +207,11 @@ class Journal(unittest.TestCase):
         np.testing.assert_array_equal(tables["eval"]["loss"], 2 / np.array(evaluations))
         steps, matrices = fcmnist_files.confusion(self.metrics)
         self.assertEqual(list(steps), evaluations)
+        _, predicted = fcmnist_files.predicted(self.metrics)
+        for step, row in zip(evaluations, predicted, strict=True):
+            count = 3 + step % 7
+            np.testing.assert_array_equal(row[:count], (step + np.arange(count)) % 10)
+            np.testing.assert_array_equal(row[count:], -1)
         expected = np.array(evaluations)[:, None] * 1000 + np.arange(100)
         np.testing.assert_array_equal(matrices, expected.reshape(-1, 10, 10))
 
@@ -189,7 +233,7 @@ class Journal(unittest.TestCase):
         with open(self.journal, "r+b") as file:
             file.truncate(os.path.getsize(self.journal) - 1)
         self.check_rows(1537, [500, 1000])
-        self.assertIn("+ 47 rows of the journal, whose last 863 bytes are torn or damaged", self.summary())
+        self.assertIn("+ 47 rows of the journal, whose last 870 bytes are torn or damaged", self.summary())
 
     def test_damage_ends_it_there(self):
         with open(self.journal, "rb") as file:

@@ -130,6 +130,8 @@ inline EvalRow eval_row(std::int64_t step, std::size_t classes) {
   EvalRow row{step, step / 100, 2.0 / static_cast<double>(step), 0.5, 0.5 * static_cast<double>(step), {}};
   for (std::size_t i = 0; i < classes * classes; ++i)
     row.confusion.push_back(step * 1000 + static_cast<long>(i));
+  for (std::int64_t i = 0; i < 3 + step % 7; ++i)
+    row.predicted.push_back(static_cast<std::uint8_t>((step + i) % static_cast<std::int64_t>(classes)));
   return row;
 }
 

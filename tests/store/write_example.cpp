@@ -1,4 +1,4 @@
-// Writes a checkpoint and a metrics file of known content into a directory, for programs that read them back:
+// Writes a checkpoint, a metrics and a predictions file of known content into a directory, for programs that read them back:
 //   store_write_example DIRECTORY [no-rows | journal]
 // With "journal" the run went back from step 1500 to 1490, did 47 steps, evaluated, and was killed.
 #include <cstdio>
@@ -7,6 +7,8 @@
 #include "store/checkpoint.hpp"
 #include "store/metrics_file.hpp"
 #include "store/model_dir.hpp"
+#include "store/predictions_file.hpp"
+#include "store/sealed_file.hpp"
 #include "store/support.hpp"
 
 int main(int argc, char** argv) {
@@ -30,6 +32,12 @@ int main(int argc, char** argv) {
     }
     write_checkpoint(model_dir.checkpoint_file(header.state.step), header, weights.view(),
                      std::vector<OptimizerArray>{{"momentum_buffer", momentum.view()}});
+
+    const Predictions predictions = {
+        header.state.step, {1, 0, 2}, {1, 2, 2}, {0.5F, 1.5F, 0.25F, 0.0F, -1.0F, 3.0F, 0.125F, 0.25F, 8.0F}};
+    const auto predictions_path = model_dir.predictions_file();
+    write_sealed(predictions_path, FileKind::predictions,
+                 predictions_image(predictions_path, predictions, header.config_yaml, header.manifest));
 
     const auto log = make_logger("info", false);
     MetricsFile metrics =

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
+#include <span>
 
 #include "optim/update.hpp"
 #include "support/mpi_test.hpp"
@@ -27,10 +29,12 @@ EvaluationResult evaluate(const comm::Communicator& group, const config::RunConf
   state.initialize(3);
   Evaluator evaluator(config, grid, dataset, mlp, state, true);
   const EvaluationResult first = evaluator.evaluate();
-  const EvaluationResult second = evaluator.evaluate();
+  const EvaluationResult second = evaluator.evaluate(true);
   EXPECT_EQ(second.confusion, first.confusion);
   EXPECT_EQ(second.loss, first.loss);
-  return first;
+  EXPECT_EQ(second.predicted, first.predicted);
+  EXPECT_TRUE(first.logits.empty());
+  return second;
 }
 
 TEST(Evaluator, ScoresEverySampleOnceOnAnyWorld) {
@@ -47,6 +51,34 @@ TEST(Evaluator, ScoresEverySampleOnceOnAnyWorld) {
       EXPECT_EQ(result.confusion, serial.confusion);
       EXPECT_EQ(result.accuracy, serial.accuracy);
       EXPECT_NEAR(result.loss, serial.loss, 1e-6);
+    }
+  }
+}
+
+/// Every number of a sample is where its sample is, and the class with the largest logit is the predicted one.
+TEST(Evaluator, KnowsTheAnswerToEachSampleOnAnyWorld) {
+  const comm::Communicator alone = world().split(world().rank());
+  for (const std::size_t samples :
+       {1U, 3U, 101U, 7001U}) {  // of the last, the logits travel in several pieces
+    config::RunConfig config = small_config();
+    config.eval_input.batch_size = 64;
+    const SmallProblem problem(samples);
+    const EvaluationResult serial = evaluate(alone, config, samples);
+    ASSERT_EQ(serial.logits.size(), samples * 10);
+    std::vector<std::int64_t> confusion(100);
+    for (std::size_t i = 0; i < samples; ++i) {
+      const auto logits = std::span(serial.logits).subspan(i * 10, 10);
+      EXPECT_EQ(std::ranges::max_element(logits) - logits.begin(), serial.predicted[i]);
+      ++confusion[problem.view().labels[i] * 10U + serial.predicted[i]];
+    }
+    EXPECT_EQ(confusion, serial.confusion);
+    for (const int stages : test::stage_counts(world().size(), config)) {
+      const EvaluationResult result = evaluate(world(), config, samples, stages);
+      EXPECT_EQ(result.predicted, serial.predicted) << stages << " stages";
+      EXPECT_EQ(result.logits.size(), world().rank() == 0 ? samples * 10 : 0);
+      for (std::size_t i = 0; i < result.logits.size(); ++i) {
+        ASSERT_NEAR(result.logits[i], serial.logits[i], 1e-5) << i;
+      }
     }
   }
 }
