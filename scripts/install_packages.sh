@@ -15,8 +15,9 @@ declare -A packages=(
   [fuzz]="clang libclang-rt-dev llvm libgtest-dev libgmock-dev"
   [fashion_mnist]="dataset-fashion-mnist"
   [slurm]="slurmctld slurmd slurm-client munge"
+  [readers]="octave r-cran-hdf5r r-bioc-rhdf5 python3-silx python3-h5netcdf netcdf-bin nodejs npm"
 )
-groups="build run plot test bench format tidy fuzz fashion_mnist slurm"
+groups="build run plot test bench format tidy fuzz fashion_mnist slurm readers"
 
 usage() {
   cat <<TEXT
@@ -35,9 +36,12 @@ fail() {
 }
 
 missing() {
-  local name
+  local name provided
+  # Other packages may bring what one is for: the nodejs of its makers has npm in it, and conflicts with Debian's npm.
+  provided=$(dpkg-query -W -f='${db:Status-Status} ${Provides}\n' | sed -n 's/^installed //p' | tr -s ', ' '\n')
   for name in "$@"; do
-    [[ $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || echo "$name"
+    [[ $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null) == installed ]] && continue
+    grep -qxF "$name" <<<"$provided" || echo "$name"
   done
 }
 

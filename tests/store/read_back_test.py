@@ -23,7 +23,7 @@ except ImportError as error:
 import fcmnist_files  # noqa: E402
 
 try:
-    import netCDF4  # noqa: F401
+    import netCDF4
     import xarray
 except ImportError:
     xarray = None
@@ -82,6 +82,15 @@ class Checkpoint(unittest.TestCase):
         self.assertEqual(manifest["start_unix_s"], 1700000000.5)
         self.assertEqual(manifest["host_names"], ["node01", "node02"])
         self.assertIn("Zürich", manifest["config_yaml"])
+
+    @unittest.skipIf(xarray is None, "no xarray or netCDF4")
+    def test_netcdf_opens_the_weights(self):
+        with h5py.File(CHECKPOINT) as file:
+            weights = file["model/fc_layers.1.weight"][...]
+        with xarray.open_dataset(CHECKPOINT, group="model") as model:  # with the engine that it chooses
+            np.testing.assert_array_equal(model["fc_layers.1.weight"].values, weights)
+        with netCDF4.Dataset(CHECKPOINT) as file:
+            np.testing.assert_array_equal(file["model/fc_layers.1.weight"][...], weights)
 
     @unittest.skipIf(torch is None, "no PyTorch")
     def test_pytorch_loads_it_strictly(self):
