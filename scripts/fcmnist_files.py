@@ -51,8 +51,9 @@ TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learn
 # Those that files written before version 0.2.0 may lack, and how they read there.
 LATER_COLUMNS = {"skipped": np.int64, "bubble_fraction": float, "loss_scale": float}
 FIRST_TRAIN_COLUMNS = 13  # of a row in a journal of releases without stages and loss scaling
-COORDINATES = ("true_class", "predicted_class", "sample")
-NOT_SCORED = -1  # in "predicted"
+COORDINATES = ("true_class", "predicted_class", "sample", "array")
+# Columns that have several numbers in a row, and what stands where a row has fewer than another.
+WIDE_COLUMNS = {TRAIN: ("grad_norm_by_array", np.float32(np.nan)), EVAL: ("predicted", np.int16(-1))}
 EVAL_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "elapsed_s": "d"}
 
 
@@ -233,22 +234,26 @@ def _read_record(data, at, classes):
     if kind == FORGET_AFTER and length == 8:
         return number, kind, struct.unpack_from("<q", data, begin)[0]
     if kind == TRAIN and length == 8 * FIRST_TRAIN_COLUMNS:
-        return number, kind, _columns(data, begin, dict(list(TRAIN_COLUMNS.items())[:FIRST_TRAIN_COLUMNS])) | {"bubble_fraction": 0.0}
+        first = dict(list(TRAIN_COLUMNS.items())[:FIRST_TRAIN_COLUMNS])
+        later = {"bubble_fraction": 0.0, "grad_norm_by_array": np.zeros(0, np.float32)}
+        return number, kind, _columns(data, begin, first) | later
     columns = {TRAIN: TRAIN_COLUMNS, EVAL: EVAL_COLUMNS}.get(kind)
     if columns is None or length < 8 * (len(columns) + 1):
         return None
     row, more = _columns(data, begin, columns), begin + 8 * len(columns)
     if kind == TRAIN:
         stages = struct.unpack_from("<q", data, more)[0]
-        if length != 8 * (len(columns) + 1 + stages):
+        norms = more + 8 * (1 + stages)
+        if stages < 0 or norms > end or (end - norms) % 4:
             return None
+        row["grad_norm_by_array"] = np.frombuffer(data, "<f4", (end - norms) // 4, norms)
         row |= {f"stage{s}_busy_s": struct.unpack_from("<d", data, more + 8 * (1 + s))[0] for s in range(stages)}
     elif length < 8 * (len(columns) + classes**2):
         return None
     else:
         row["confusion"] = np.frombuffer(data, "<i8", classes**2, more).reshape(classes, classes)
         after = more + 8 * classes**2
-        row["predicted"] = np.frombuffer(data, np.uint8, end - after, after).astype(np.int16)
+        row["predicted"] = np.frombuffer(data, np.uint8, end - after, after)
     return number, kind, row
 
 
@@ -292,8 +297,7 @@ def _merge(table, row_kind, entries):
         return table
     kept = int(np.searchsorted(table["step"], first))
     merged = {}
-    if row_kind == EVAL:
-        table, rows = _with_equally_many_samples(table, rows)
+    table, rows = _of_one_width(table, rows, *WIDE_COLUMNS[row_kind])
     for column in dict.fromkeys([*table, *(column for row in rows for column in row)]):
         values = table.get(column, np.full(len(table["step"]), np.nan))  # a stage that the other does not have
         new = np.array([row.get(column, np.nan) for row in rows], values.dtype).reshape(-1, *values.shape[1:])
@@ -301,16 +305,16 @@ def _merge(table, row_kind, entries):
     return merged
 
 
-def _with_equally_many_samples(table, rows):
-    """The same evaluations, each with "predicted" for as many samples as the one that scored the most."""
-    old = table.get("predicted", np.zeros((len(table["step"]), 0), np.int16))
-    samples = max([old.shape[1], *(len(row["predicted"]) for row in rows)])
+def _of_one_width(table, rows, column, filler):
+    """The same, with as many numbers in this column as the row has that has the most."""
+    old = table.get(column, np.zeros((len(table["step"]), 0), filler.dtype))
+    width = max([old.shape[1], *(len(row[column]) for row in rows)])
 
     def filled(array):
-        missing = samples - array.shape[-1]
-        return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)], constant_values=NOT_SCORED)
+        missing = [(0, 0)] * (array.ndim - 1) + [(0, width - array.shape[-1])]
+        return np.pad(array.astype(filler.dtype), missing, constant_values=filler)
 
-    return table | {"predicted": filled(old)}, [row | {"predicted": filled(row["predicted"])} for row in rows]
+    return table | {column: filled(old)}, [row | {column: filled(row[column])} for row in rows]
 
 
 def _plain(value):

@@ -19,7 +19,7 @@ struct KnownFile {
 struct KnownSet {
   std::string name;
   std::vector<KnownFile> files;
-  std::vector<std::string> class_names;  ///< of the classes 0, 1, ...
+  std::vector<std::string> class_names = {};  ///< of the classes 0, 1, ...
 
   /// The file that has the name of `path`, gzipped or not, in any usual spelling; nullptr if there is none.
   [[nodiscard]] const KnownFile* find(const std::filesystem::path& path) const;

@@ -16,8 +16,7 @@ SetIdentity identify(Split asked_for, DatasetFiles files, FileDigests digests, c
                        .split = asked_for,
                        .files = std::move(files),
                        .digests = std::move(digests),
-                       .shape = shape,
-                       .class_names = {}};
+                       .shape = shape};
   for (const KnownSet& known : known_sets()) {
     for (const Split split : {Split::train, Split::test}) {
       if (!known.has(split, identity.digests.images, identity.digests.labels)) continue;

@@ -20,8 +20,8 @@ struct SetIdentity {
   DatasetFiles files;   ///< empty for made-up data
   FileDigests digests;  ///< empty for made-up data
   DatasetShape shape;
-  int classes = 0;                       ///< how many different labels there are
-  std::vector<std::string> class_names;  ///< of a known set; else empty
+  int classes = 0;                            ///< how many different labels there are
+  std::vector<std::string> class_names = {};  ///< of a known set; else empty
 };
 
 /// `files` and `digests` are empty for made-up data.

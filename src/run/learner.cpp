@@ -70,6 +70,12 @@ store::Predictions Learner::predictions(const train::EvaluationResult& result) c
   return predictions_of(steps_done(), eval_view_, result);
 }
 
+store::MetricsSubject Learner::metrics_subject() const {
+  store::MetricsSubject subject(static_cast<std::size_t>(settled_->config.model.num_classes));
+  for (const Slot& slot : settled_->mlp.network_layout().slots()) subject.arrays.push_back(slot.name);
+  return subject;
+}
+
 std::string Learner::description() const {
   return fmt::format("{}, {} steps of {} samples per epoch, {} steps in all",
                      data::to_string(settled_->shapes.train), settled_->epoch_plan.steps_per_epoch(),

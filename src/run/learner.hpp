@@ -9,6 +9,7 @@
 #include "setup/settle.hpp"
 #include "store/checkpoint.hpp"
 #include "store/manifest.hpp"
+#include "store/metrics_rows.hpp"
 #include "store/predictions_file.hpp"
 #include "train/evaluator.hpp"
 #include "train/model_state.hpp"
@@ -52,6 +53,8 @@ class Learner {
   /// Where training stands, for a checkpoint. Only the sums since the last log line are missing. On rank 0.
   [[nodiscard]] store::TrainState position() const;
   [[nodiscard]] const train::ModelState& state() const { return state_; }
+  /// What the rows of its metrics are about.
+  [[nodiscard]] store::MetricsSubject metrics_subject() const;
   /// What every file of the run says about it: the manifest of the settled run, and which data were read. On
   /// rank 0.
   [[nodiscard]] const store::Manifest& manifest() const { return manifest_; }

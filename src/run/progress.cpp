@@ -59,7 +59,8 @@ store::TrainRow Progress::row_of(const train::StepResult& step, double rate, dou
           .skipped = step.skipped ? 1 : 0,
           .bubble_fraction = step.pipeline.bubble_fraction(),
           .loss_scale = step.loss_scale,
-          .stage_busy_s = step.pipeline.busy_s};
+          .stage_busy_s = step.pipeline.busy_s,
+          .grad_norm_by_array = {step.array_norms.begin(), step.array_norms.end()}};
 }
 
 store::TrainRow Progress::step_row(double elapsed_before_s) const {

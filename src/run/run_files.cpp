@@ -82,7 +82,7 @@ store::MetricsFile open_metrics(const RunFiles::Run& run, std::int64_t step, Log
     }
   }
   model_dir.set_damaged_aside(step, log);
-  return store::MetricsFile::open_or_create(model_dir.metrics_file(), run.classes, run.config_yaml,
+  return store::MetricsFile::open_or_create(model_dir.metrics_file(), run.subject, run.config_yaml,
                                             run.manifest, log);
 }
 

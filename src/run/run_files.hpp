@@ -48,7 +48,7 @@ class RunFiles {
   /// What the files say about their run, and how it keeps them.
   struct Run {
     std::filesystem::path model_dir;
-    std::size_t classes = 0;
+    store::MetricsSubject subject{0};
     store::CheckpointOptions checkpoint;
     std::string config_yaml;
     store::Manifest manifest;

@@ -118,7 +118,7 @@ void TrainingRun::open_files(Learner::Origin origin) {
                                config_->train_input.data_dir);
     }
     files_.emplace(RunFiles::Run{.model_dir = config_->run.model_dir,
-                                 .classes = static_cast<std::size_t>(config_->model.num_classes),
+                                 .subject = learner_->metrics_subject(),
                                  .checkpoint = config_->checkpoint,
                                  .config_yaml = settled_->config_yaml,
                                  .manifest = learner_->manifest(),

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -74,6 +75,7 @@ void put_payload(std::vector<std::byte>& out, const TrainRow& row) {
   put_columns(out, row);
   put(out, static_cast<std::int64_t>(row.stage_busy_s.size()));
   for (const double busy_s : row.stage_busy_s) put(out, busy_s);
+  for (const float norm : row.grad_norm_by_array) put(out, norm);
 }
 void put_payload(std::vector<std::byte>& out, const EvalRow& row) {
   put_columns(out, row);
@@ -92,16 +94,16 @@ Row take_columns(std::span<const std::byte>& in) {
   return row;
 }
 
+/// In version 1 of the journal nothing follows the times of the stages.
 std::optional<TrainRow> take_train_row(std::span<const std::byte> in) {
   if (in.size() == first_train_row_bytes) return take_columns<TrainRow>(in);
   if (in.size() < column_bytes<TrainRow>() + sizeof(std::int64_t)) return std::nullopt;
   auto row = take_columns<TrainRow>(in);
   const auto stages = take<std::int64_t>(in);
-  if (in.size() % sizeof(double) != 0 ||
-      stages != std::ssize(in) / static_cast<std::int64_t>(sizeof(double))) {
-    return std::nullopt;
-  }
-  while (!in.empty()) row.stage_busy_s.push_back(take<double>(in));
+  if (stages < 0 || stages > std::ssize(in) / static_cast<std::int64_t>(sizeof(double))) return std::nullopt;
+  for (std::int64_t s = 0; s < stages; ++s) row.stage_busy_s.push_back(take<double>(in));
+  if (in.size() % sizeof(float) != 0) return std::nullopt;
+  while (!in.empty()) row.grad_norm_by_array.push_back(take<float>(in));
   return row;
 }
 
@@ -112,10 +114,12 @@ std::optional<EvalRow> take_eval_row(std::span<const std::byte> in, std::size_t 
   EvalRow row = take_columns<EvalRow>(in);
   for (std::size_t i = 0; i < cells; ++i) row.confusion.push_back(take<std::int64_t>(in));
   while (!in.empty()) row.predicted.push_back(take<std::uint8_t>(in));
+  if (std::ranges::any_of(row.predicted, [&](std::uint8_t one) { return one >= classes; }))
+    return std::nullopt;
   return row;
 }
 
-/// Nothing if there is no such kind, or if its payload has another size.
+/// Nothing if there is no such kind, or if its payload cannot be one of it.
 std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std::byte> in,
                                          std::size_t classes) {
   if (kind == 1) return take_train_row(in);

@@ -30,16 +30,16 @@ void set_aside(const fs::path& path, const Error& why, Logger& log) {
 
 }  // namespace
 
-MetricsFile::MetricsFile(fs::path path, std::size_t classes, std::string config_yaml, Manifest manifest)
+MetricsFile::MetricsFile(fs::path path, MetricsSubject subject, std::string config_yaml, Manifest manifest)
     : path_(std::move(path)),
-      classes_(classes),
+      subject_(std::move(subject)),
       config_yaml_(std::move(config_yaml)),
       manifest_(std::move(manifest)),
-      journal_(fs::path(path_).replace_extension(".journal"), classes) {}
+      journal_(fs::path(path_).replace_extension(".journal"), subject_.classes) {}
 
-MetricsFile MetricsFile::open_or_create(const fs::path& path, std::size_t classes, std::string config_yaml,
+MetricsFile MetricsFile::open_or_create(const fs::path& path, MetricsSubject subject, std::string config_yaml,
                                         Manifest manifest, Logger& log) {
-  MetricsFile file(path, classes, std::move(config_yaml), std::move(manifest));
+  MetricsFile file(path, std::move(subject), std::move(config_yaml), std::move(manifest));
   std::int64_t known = 0;
   std::error_code error;
   if (fs::exists(path, error) || error) {
@@ -60,7 +60,7 @@ std::int64_t MetricsFile::read_rows() {
   try {
     const hdf5::Group root = hdf5::File::open(path_.string(), bytes).root();
     std::vector<TrainRow> train = read_train_table(root.group("train"));
-    std::vector<EvalRow> eval = read_eval_table(root.group("eval"), classes_);
+    std::vector<EvalRow> eval = read_eval_table(root.group("eval"), subject_.classes);
     const std::int64_t known = root.has_attribute(journal_records)
                                    ? read_attribute<std::int64_t>(root, journal_records)
                                    : 0;  // releases without a journal wrote none
@@ -97,8 +97,8 @@ void MetricsFile::append(const TrainRow& row) {
 void MetricsFile::append(const EvalRow& row) {
   FCMNIST_CHECK(eval_.empty() || eval_.back().step <= row.step,
                 fmt::format("step {} after step {}", row.step, eval_.back().step));
-  FCMNIST_CHECK(row.confusion.size() == classes_ * classes_,
-                fmt::format("{} numbers, {} classes", row.confusion.size(), classes_));
+  FCMNIST_CHECK(row.confusion.size() == subject_.classes * subject_.classes,
+                fmt::format("{} numbers, {} classes", row.confusion.size(), subject_.classes));
   if (!eval_.empty() && eval_.back().step == row.step) eval_.pop_back();
   eval_.push_back(row);
   journal_.add(row);
@@ -119,8 +119,8 @@ MetricsImage MetricsFile::image() const {
   root.set(journal_records, journal_.newest());
   root.set("NX_class", std::string("NXroot"));
   root.set("default", std::string(train_.empty() ? "eval" : "train"));
-  write_table(root.create_group("train"), train_);
-  write_table(root.create_group("eval"), eval_, classes_);
+  write_table(root.create_group("train"), train_, subject_.arrays);
+  write_table(root.create_group("eval"), eval_, subject_.classes);
   return {file.image(), journal_.newest()};
 }
 

@@ -33,12 +33,12 @@ class MetricsFile {
   /// damaged, foreign or of another number of classes is no reason not to train: it is renamed to
   /// "<path>.damaged-<n>" with a warning. Of a torn journal, the intact beginning is used. The manifest and
   /// the configuration of this start replace those of the file.
-  static MetricsFile open_or_create(const std::filesystem::path& path, std::size_t classes,
+  static MetricsFile open_or_create(const std::filesystem::path& path, MetricsSubject subject,
                                     std::string config_yaml, Manifest manifest, Logger& log);
   /// Starts without rows, whatever is there. For image().
-  static MetricsFile without_rows(const std::filesystem::path& path, std::size_t classes,
+  static MetricsFile without_rows(const std::filesystem::path& path, MetricsSubject subject,
                                   std::string config_yaml, Manifest manifest) {
-    return {path, classes, std::move(config_yaml), std::move(manifest)};
+    return {path, std::move(subject), std::move(config_yaml), std::move(manifest)};
   }
 
   /// Steps are appended in increasing order.
@@ -72,7 +72,7 @@ class MetricsFile {
   void write();
 
  private:
-  MetricsFile(std::filesystem::path path, std::size_t classes, std::string config_yaml, Manifest manifest);
+  MetricsFile(std::filesystem::path path, MetricsSubject subject, std::string config_yaml, Manifest manifest);
   /// Returns the number of the newest journal record whose content is in the file.
   std::int64_t read_rows();
   /// Apply an entry of the journal. If two entries contradict each other, the later one is right.
@@ -81,7 +81,7 @@ class MetricsFile {
   void apply(const ForgetAfter& entry);
 
   std::filesystem::path path_;
-  std::size_t classes_;
+  MetricsSubject subject_;
   std::string config_yaml_;
   Manifest manifest_;
   std::vector<TrainRow> train_;

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace fcmnist::store {
@@ -26,6 +29,8 @@ struct TrainRow {
   double loss_scale = 0;  ///< factor on the loss; 1 without loss scaling, 0 in releases that had none
   /// For each stage, the time in which it did not wait for a neighbour; empty without stages.
   std::vector<double> stage_busy_s = {};
+  /// For each array of the network, the 2-norm of its gradient before clipping; empty if the step was skipped.
+  std::vector<float> grad_norm_by_array = {};
   bool operator==(const TrainRow&) const = default;
 };
 
@@ -42,9 +47,18 @@ struct EvalRow {
   bool operator==(const EvalRow&) const = default;
 };
 
+/// What the rows of a run are about.
+struct MetricsSubject {
+  // NOLINTNEXTLINE(google-explicit-constructor): without names of arrays, the number alone says it
+  MetricsSubject(std::size_t class_count, std::vector<std::string> array_names = {})
+      : classes(class_count), arrays(std::move(array_names)) {}
+  std::size_t classes;
+  std::vector<std::string> arrays;  ///< names of the arrays of the network, in the order of their norms
+};
+
 /// Calls visit(name, member, units, long name) for each column of a table, in the order of FORMAT.md. Files
 /// and journal, writing and reading share this list. It lacks `stage_busy_s`, which has a column for each
-/// stage.
+/// stage, and `grad_norm_by_array`, which has several numbers for each row.
 template <class Visit>
 void for_each_column(const TrainRow*, Visit visit) {
   visit("step", &TrainRow::step, "1", "optimizer steps done");

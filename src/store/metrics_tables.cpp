@@ -92,6 +92,42 @@ void write_stages(const hdf5::Group& group, const std::vector<TrainRow>& rows) {
   }
 }
 
+/// Rows without norms have NaN.
+void write_array_norms(const hdf5::Group& group, const std::vector<TrainRow>& rows,
+                       const std::vector<std::string>& arrays) {
+  std::size_t count = 0;
+  for (const TrainRow& row : rows) count = std::max(count, row.grad_norm_by_array.size());
+  if (count == 0) return;
+  std::vector<float> all(rows.size() * count, std::numeric_limits<float>::quiet_NaN());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::ranges::copy(rows[i].grad_norm_by_array, all.begin() + static_cast<std::ptrdiff_t>(i * count));
+  }
+  constexpr const char* name = "grad_norm_by_array";
+  group.write_extendible(name, {rows.size(), count}, all.data(), chunk_rows);
+  label(group, name, "1",
+        "2-norm of the gradient of each array before clipping; NaN if the step was skipped");
+  group.attach_scale(name, "step", 0);
+  if (arrays.size() != count) return;
+  group.write_texts("array", arrays);
+  group.make_scale("array");
+  label(group, "array", "1", "array of the network: a weight or bias, named as in checkpoints");
+  group.attach_scale(name, "array", 1);
+}
+
+void read_array_norms(const hdf5::Group& group, std::vector<TrainRow>& rows) {
+  constexpr const char* name = "grad_norm_by_array";
+  if (!group.has(name)) return;
+  const hdf5::Shape shape = group.shape(name);
+  const std::size_t count = shape.size() == 2 ? shape[1] : 0;  // if it has another shape, reading it says so
+  std::vector<float> all(rows.size() * count);
+  group.read(name, {rows.size(), count}, all.data());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto norms = std::span(all).subspan(i * count, count);
+    if (std::ranges::all_of(norms, [](float norm) { return std::isnan(norm); })) continue;
+    rows[i].grad_norm_by_array.assign(norms.begin(), norms.end());
+  }
+}
+
 void read_stages(const hdf5::Group& group, std::vector<TrainRow>& rows) {
   std::vector<double> column(rows.size());
   for (std::size_t s = 0; group.has(busy_column(s)); ++s) {
@@ -179,10 +215,12 @@ void read_predicted(const hdf5::Group& group, std::vector<EvalRow>& rows, std::s
 
 }  // namespace
 
-void write_table(const hdf5::Group& group, const std::vector<TrainRow>& rows) {
+void write_table(const hdf5::Group& group, const std::vector<TrainRow>& rows,
+                 const std::vector<std::string>& arrays) {
   set_default_plot(group);
   write_columns(group, rows);
   write_stages(group, rows);
+  write_array_norms(group, rows, arrays);
 }
 
 void write_table(const hdf5::Group& group, const std::vector<EvalRow>& rows, std::size_t classes) {
@@ -195,6 +233,7 @@ void write_table(const hdf5::Group& group, const std::vector<EvalRow>& rows, std
 std::vector<TrainRow> read_train_table(const hdf5::Group& group) {
   std::vector<TrainRow> rows = read_columns<TrainRow>(group);
   read_stages(group, rows);
+  read_array_norms(group, rows);
   return rows;
 }
 

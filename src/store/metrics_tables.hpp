@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "store/hdf5.hpp"
@@ -10,7 +11,8 @@
 namespace fcmnist::store {
 
 /// Write a table into a new group.
-void write_table(const hdf5::Group& group, const std::vector<TrainRow>& rows);
+void write_table(const hdf5::Group& group, const std::vector<TrainRow>& rows,
+                 const std::vector<std::string>& arrays);
 void write_table(const hdf5::Group& group, const std::vector<EvalRow>& rows, std::size_t classes);
 
 /// Read a table. Throw StoreError if a column is absent, or has another type or length than the others.

@@ -105,6 +105,8 @@ StepResult Trainer::step(const Requests& mine) {
           .accuracy = gradient.sums.correct() / count,
           .learning_rate = factors.learning_rate,
           .gradient_norm = norm,
+          .array_norms = verdict == Verdict::update ? update_.array_norms(factors.loss_scale)
+                                                    : std::span<const double>(),
           .loss_scale = factors.loss_scale,
           .skipped = verdict != Verdict::update,
           .recomputed = gradient.recomputed,

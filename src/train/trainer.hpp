@@ -38,7 +38,10 @@ struct StepResult {
   double loss = 0.0;      ///< mean over the step's samples, before the update
   double accuracy = 0.0;  ///< share of its samples that were classified correctly before the update
   double learning_rate = 0.0;
-  double gradient_norm = 0.0;   ///< before clipping; NaN if the loss was not finite
+  double gradient_norm = 0.0;  ///< before clipping; NaN if the loss was not finite
+  /// The same of each array of the network, in the order of its layout; none if the weights were left as they
+  /// are. Valid until the next step.
+  std::span<const double> array_norms = {};
   double loss_scale = 1.0;      ///< the one that this step used; see optim::LossScale
   bool skipped = false;         ///< loss or gradient was not finite, so the weights were left as they are
   std::int64_t recomputed = 0;  ///< how often the gradient was computed again; see GradientSum::repeat_for()

@@ -16,6 +16,7 @@ WeightUpdate::WeightUpdate(const optim::OptimizerOptions& options, const comm::G
       gradient_(&gradient),
       observer_(&observer),
       over_stages_(mlp.network_layout().slots().size() + observer.stage_time_count()),
+      array_norms_(mlp.network_layout().slots().size()),
       state_of_block_(state.optimizer_arrays().size()) {}
 
 void WeightUpdate::sum_blocks() {
@@ -39,6 +40,12 @@ double WeightUpdate::norm() {
   grid_->sum_over_stages(over_stages_);
   observer_->take_stage_times(stage_times);
   return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
+}
+
+std::span<const double> WeightUpdate::array_norms(double loss_scale) {
+  for (std::size_t i = 0; i < array_norms_.size(); ++i)
+    array_norms_[i] = std::sqrt(over_stages_[i]) / loss_scale;
+  return array_norms_;
 }
 
 void WeightUpdate::apply(const optim::UpdateStep& step, bool blocks_are_summed) {

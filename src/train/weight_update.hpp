@@ -38,6 +38,8 @@ class WeightUpdate {
   void sum_blocks();
   /// The norm of the gradient of all stages, as it was summed: times the loss scale.
   [[nodiscard]] double norm();
+  /// The same of each array of the network, over `loss_scale`, from the last norm(). Valid until the next one.
+  [[nodiscard]] std::span<const double> array_norms(double loss_scale);
   /// Updates all weights.
   ///   blocks_are_summed  there was a sum_blocks()
   void apply(const optim::UpdateStep& step, bool blocks_are_summed);
@@ -53,7 +55,8 @@ class WeightUpdate {
   ModelState* state_;
   GradientSum* gradient_;
   StepObserver* observer_;
-  std::vector<double> over_stages_;               ///< buffer of norm()
+  std::vector<double> over_stages_;  ///< buffer of norm(): squares of the arrays, times of stages
+  std::vector<double> array_norms_;
   std::vector<std::span<float>> state_of_block_;  ///< one block of each optimizer array
 };
 

@@ -216,7 +216,8 @@ class Checkpoints(Life):
 
     def test_nothing_else_is_left_in_the_model_dir(self):
         self.train("--max_steps", 5)
-        self.assertEqual(set(runs.snapshot(self.model_dir)), {"checkpoint_5.h5", "metrics.h5", "params.yaml", "LOCK"})
+        self.assertEqual(set(runs.snapshot(self.model_dir)), {"checkpoint_5.h5", "metrics.h5", "predictions.h5",
+                                                              "params.yaml", "LOCK"})
 
     def test_divergence_keeps_the_last_checkpoint(self):
         self.train("--max_steps", 10)
@@ -319,6 +320,7 @@ class Evaluation(Life):
         self.run_to_end("-m", "eval", "-o", self.model_dir, ranks=2)
         after = runs.snapshot(self.model_dir)
         after.pop("evaluation.h5")
+        after.pop("evaluation_predictions.h5")
         self.assertEqual(after, before)
 
     def test_so_many_batches(self):

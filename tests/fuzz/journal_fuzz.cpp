@@ -25,7 +25,7 @@ namespace {
 using Bytes = std::span<const std::uint8_t>;
 
 constexpr std::size_t classes = 2;
-constexpr std::string_view first_line = "fcmnist_mpi journal format_version 1 classes 2\n";
+constexpr std::string_view first_line = "fcmnist_mpi journal format_version 2 classes 2\n";
 
 /// A directory in memory, gone at the end of the process.
 class Directory {

@@ -44,9 +44,7 @@ def xarray_by(engine, module):
         importlib.import_module(module)
         for name, index in places:
             group, name = name.rsplit("/", 1)
-            # Weights have no dimension scales, and h5netcdf alone wants to be told that it may name dimensions itself.
-            options = {"phony_dims": "sort"} if (engine, group) == ("h5netcdf", "model") else {}
-            with xarray.open_dataset(path, group=group, engine=engine, **options) as table:
+            with xarray.open_dataset(path, group=group, engine=engine) as table:
                 yield table[name].values[index]
     return read
 

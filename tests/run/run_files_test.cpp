@@ -39,7 +39,7 @@ class RunFilesTest : public testing::Test {
   RunFiles& open(std::int64_t step = 0, bool restart = false) {
     RunFiles::Run run;
     run.model_dir = dir_.path();
-    run.classes = classes;
+    run.subject = classes;
     run.checkpoint.keep_checkpoints = 2;
     run.config_yaml = "settings: of this run\n";
     run.restart = restart;

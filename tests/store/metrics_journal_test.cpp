@@ -82,7 +82,7 @@ TEST_F(MetricsJournalTest, IsThereOnlyWhileItHasRows) {
   EXPECT_FALSE(fs::exists(journal));
   append(file, 1, 2);
   file.journal();
-  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 1 classes 3\n"));
+  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 2 classes 3\n"));
   file.sync_journal();
   file.write();
   EXPECT_FALSE(fs::exists(journal));
@@ -110,6 +110,7 @@ TEST_F(MetricsJournalTest, RowsOfEarlierReleasesHaveZerosInLaterColumns) {
   TrainRow expected = train_row(1);
   expected.bubble_fraction = expected.loss_scale = 0.0;
   expected.stage_busy_s.clear();
+  expected.grad_norm_by_array.clear();
   MetricsFile again = open();
   EXPECT_TRUE(again.train() == std::vector<TrainRow>{expected});
   EXPECT_EQ(logged.str(), "");
@@ -118,19 +119,21 @@ TEST_F(MetricsJournalTest, RowsOfEarlierReleasesHaveZerosInLaterColumns) {
   EXPECT_TRUE(open().train() == (std::vector<TrainRow>{expected, train_row(2)}));
 }
 
-/// They have no predictions, and are otherwise as they are now.
+/// They have no predictions and no norms of arrays, and are otherwise as they are now.
 TEST_F(MetricsJournalTest, JournalsOfVersion1AreRead) {
   EvalRow evaluation = eval_row(1, classes);
   evaluation.predicted.clear();
+  TrainRow trained = train_row(1);
+  trained.grad_norm_by_array.clear();
   MetricsFile file = open();
-  append(file, 1, 1);
+  file.append(trained);
   file.append(evaluation);
   file.journal();
   std::string old = content(journal);
   const std::string_view version = "format_version 2";
   put(journal, old.replace(old.find(version), version.size(), "format_version 1"));
   MetricsFile again = open();
-  EXPECT_TRUE(again.train() == std::vector<TrainRow>{train_row(1)});
+  EXPECT_TRUE(again.train() == std::vector<TrainRow>{trained});
   EXPECT_TRUE(again.eval() == std::vector<EvalRow>{evaluation});
   EXPECT_EQ(logged.str(), "");
 }

@@ -59,7 +59,8 @@ with tempfile.TemporaryDirectory() as directory:
     # The files of a directory, in the order of their numbers; none is an error.
     done = script("fcmnist_files.py", directory)
     names = [os.path.basename(line.split(":")[0]) for line in done.stdout.splitlines() if not line.startswith(" ")]
-    check(done.returncode == 0 and names == ["checkpoint_1234.h5", "evaluation_1.h5", "metrics.h5"], done)
+    check(done.returncode == 0 and names == ["checkpoint_1234.h5", "evaluation_1.h5", "metrics.h5",
+                                         "predictions.h5"], done)
     umlaut = shutil.copy(os.path.join(directory, "metrics.h5"), os.path.join(pictures, "\u00fc.h5"))
     done = script("fcmnist_files.py", umlaut, environment={"PYTHONIOENCODING": "ascii"})
     check(done.returncode == 0 and "\\xfc.h5: metrics, intact" in done.stdout and not done.stderr, done)

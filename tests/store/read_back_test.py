@@ -165,7 +165,7 @@ class Metrics(unittest.TestCase):
                 for name, dataset in file[group].items():
                     self.assertTrue(dataset.attrs["units"], name)
                     self.assertTrue(dataset.attrs["long_name"], name)
-                    if name not in ("true_class", "predicted_class", "sample"):
+                    if name not in ("true_class", "predicted_class", "sample", "array"):
                         self.assertIsNone(dataset.maxshape[0], name)
 
     def test_what_to_plot_is_said_as_in_nexus(self):
@@ -178,7 +178,10 @@ class Metrics(unittest.TestCase):
     @unittest.skipIf(xarray is None, "no xarray or netCDF4")
     def test_xarray_has_step_as_coordinate(self):
         with xarray.open_dataset(METRICS, group="train", engine="netcdf4") as train:
-            self.assertEqual(dict(train.sizes), {"step": 1500})
+            self.assertEqual(dict(train.sizes), {"step": 1500, "array": 2})
+            norms = train["grad_norm_by_array"]
+            self.assertEqual(norms.dims, ("step", "array"))
+            self.assertEqual(float(norms.sel(step=6, array="fc_layers.0.bias")), 1.5)
             self.assertEqual(float(train["loss"].sel(step=4)), 0.25)
             self.assertEqual(train["elapsed_s"].attrs["long_name"], "time since the start of training")
         with xarray.open_dataset(METRICS, group="eval", engine="netcdf4") as evaluated:
@@ -211,6 +214,8 @@ class Journal(unittest.TestCase):
         np.testing.assert_array_equal(tables["train"]["loss"], 1 / steps)
         np.testing.assert_array_equal(tables["train"]["files_s"], -steps)
         np.testing.assert_array_equal(tables["train"]["skipped"], steps % 3 == 0)
+        norms = fcmnist_files.tables(self.metrics)["train"]["grad_norm_by_array"]
+        np.testing.assert_array_equal(norms, np.column_stack([steps / 2, steps / 4]))
         self.assertEqual(tables["train"]["epoch"].dtype, np.dtype("int64"))
         self.assertEqual(list(tables["eval"].index), evaluations)
         np.testing.assert_array_equal(tables["eval"]["loss"], 2 / np.array(evaluations))
@@ -249,7 +254,7 @@ class Journal(unittest.TestCase):
             good = file.read()
         ends = [good.index(b"\n") + 1 + 16 + 8 + 8]  # of the first record, which forgets; then of rows
         for step in range(1491, 1502):
-            ends.append(ends[-1] + 16 + 15 * 8 + 8 + 8 * (step % 4) + 8)
+            ends.append(ends[-1] + 16 + 15 * 8 + 8 + 8 * (step % 4) + 2 * 4 + 8)
         for intact, at in ((0, ends[0]), (10, ends[10] + 3), (10, ends[11] - 1)):
             with open(self.journal, "wb") as file:
                 file.write(good[:at] + bytes([good[at] ^ 1]) + good[at + 1:])

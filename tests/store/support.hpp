@@ -123,7 +123,8 @@ inline TrainRow train_row(std::int64_t step) {
           step % 3 == 0 ? 1 : 0,
           1 / (1 + x),
           8 * x,
-          std::vector<double>(static_cast<std::size_t>(step % 4), 0.5 + x)};
+          std::vector<double>(static_cast<std::size_t>(step % 4), 0.5 + x),
+          {static_cast<float>(step) / 2, static_cast<float>(step) / 4}};
 }
 
 inline EvalRow eval_row(std::int64_t step, std::size_t classes) {

@@ -40,8 +40,9 @@ int main(int argc, char** argv) {
                  predictions_image(predictions_path, predictions, header.config_yaml, header.manifest));
 
     const auto log = make_logger("info", false);
-    MetricsFile metrics =
-        MetricsFile::open_or_create(model_dir.metrics_file(), 10, header.config_yaml, header.manifest, *log);
+    MetricsFile metrics = MetricsFile::open_or_create(model_dir.metrics_file(),
+                                                      {10, {"fc_layers.0.weight", "fc_layers.0.bias"}},
+                                                      header.config_yaml, header.manifest, *log);
     metrics.truncate_after(0);
     for (long step = 1; with_rows && step <= 1500; ++step) metrics.append(train_row(step));
     for (long step = 500; with_rows && step <= 1500; step += 500) metrics.append(eval_row(step, 10));

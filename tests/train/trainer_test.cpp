@@ -27,6 +27,7 @@ using test::world;
 
 struct Trained {
   std::vector<double> losses, norms;
+  std::vector<double> array_norms;  ///< of all steps, one after the other
   std::vector<float> weights;
   std::int64_t recomputed = 0;
 };
@@ -59,6 +60,13 @@ Trained train(const comm::Communicator& group, const config::RunConfig& config, 
     trained.recomputed += step.recomputed;
     trained.losses.push_back(step.loss);
     trained.norms.push_back(step.gradient_norm);
+    trained.array_norms.insert(trained.array_norms.end(), step.array_norms.begin(), step.array_norms.end());
+    EXPECT_EQ(step.array_norms.size(), step.skipped ? 0 : mlp.network_layout().slots().size());
+    double squares = 0.0;
+    for (const double norm : step.array_norms) squares += norm * norm;
+    if (!step.skipped) {
+      EXPECT_NEAR(std::sqrt(squares), step.gradient_norm, 1e-9 * step.gradient_norm);
+    }
     EXPECT_EQ(step.pipeline.busy_s.size(), static_cast<std::size_t>(stages > 1 ? stages : 0));
     if (stages > 1) {
       EXPECT_GT(std::ranges::min(step.pipeline.busy_s), 0.0);
@@ -143,6 +151,7 @@ const Trained& one_rank_trains(const Variant& variant, int steps = 12, std::opti
   };
   broadcast(trained.losses);
   broadcast(trained.norms);
+  broadcast(trained.array_norms);
   broadcast(trained.weights);
   trained.recomputed = world().broadcast(trained.recomputed, 0);
   return trained;
@@ -286,6 +295,7 @@ TEST_P(Reproducible, TrainsTheSameBitsInAnyWorld) {
     const Trained shared = train(world(), GetParam().config, ranks_per_node, 12);
     EXPECT_EQ(shared.losses, serial.losses);
     EXPECT_EQ(shared.norms, serial.norms);
+    EXPECT_EQ(shared.array_norms, serial.array_norms);
     EXPECT_TRUE(shared.weights == serial.weights) << ranks_per_node << " ranks per node";
   }
 }
@@ -297,6 +307,7 @@ TEST_P(Reproducible, TrainsTheSameBitsOnAnyGrid) {
       const Trained staged = train(world(), GetParam().config, ranks_per_node, 12, stages);
       EXPECT_EQ(staged.losses, serial.losses) << stages << " stages";
       EXPECT_EQ(staged.norms, serial.norms) << stages << " stages";
+      EXPECT_EQ(staged.array_norms, serial.array_norms) << stages << " stages";
       EXPECT_TRUE(staged.weights == serial.weights)
           << stages << " stages, " << ranks_per_node << " ranks per node";
     }
