@@ -43,7 +43,9 @@ JOURNAL_VERSIONS = (1, 2)
 JOURNAL_HEADER = re.compile(rb"fcmnist_mpi journal format_version (\d+) classes (\d+)\n")
 RECORD_HEAD = struct.Struct("<IIq")  # bytes of the payload, kind, number
 CHECK_BYTES = 8
-TRAIN, EVAL, FORGET_AFTER = 1, 2, 3
+TRAIN, EVAL, FORGET_AFTER, RANKS = 1, 2, 3, 4
+RANKS_SUMMARY = -RANKS  # a record of kind RANKS that says so
+TABLES = {"train": TRAIN, "eval": EVAL, "ranks": RANKS, "ranks_summary": RANKS_SUMMARY}
 # Columns of the payloads, in order: int64 (q) or float64 (d).
 TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learning_rate": "d", "grad_norm": "d",
                  "samples_per_s": "d", "elapsed_s": "d", "compute_s": "d", "exchange_s": "d", "data_s": "d",
@@ -51,9 +53,12 @@ TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learn
 # Those that files written before version 0.2.0 may lack, and how they read there.
 LATER_COLUMNS = {"skipped": np.int64, "bubble_fraction": float, "loss_scale": float}
 FIRST_TRAIN_COLUMNS = 13  # of a row in a journal of releases without stages and loss scaling
-COORDINATES = ("true_class", "predicted_class", "sample", "array")
+RANK_COLUMNS = ("compute_s", "exchange_s", "wait_s", "sum_s", "update_s", "data_s", "files_s")  # float32
+COORDINATES = ("true_class", "predicted_class", "sample", "array", "rank", "statistic", "host", "cores")
 # Columns that have several numbers in a row, and what stands where a row has fewer than another.
-WIDE_COLUMNS = {TRAIN: ("grad_norm_by_array", np.float32(np.nan)), EVAL: ("predicted", np.int16(-1))}
+WIDE_COLUMNS = {TRAIN: [("grad_norm_by_array", np.float32(np.nan))], EVAL: [("predicted", np.int16(-1))],
+                RANKS: [(name, np.float32(np.nan)) for name in RANK_COLUMNS],
+                RANKS_SUMMARY: [(name, np.float32(np.nan)) for name in RANK_COLUMNS]}
 EVAL_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "elapsed_s": "d"}
 
 
@@ -171,7 +176,8 @@ def state_dict(path):
 
 
 def tables(path):
-    """The tables of a metrics file and its journal as numpy arrays: {"train": {column: array}, "eval": ...}; "eval" has
+    """The tables of a metrics file and its journal as numpy arrays: {"train": {column: array}, "eval": ...}, and "ranks" or
+    "ranks_summary" with arrays (log lines x ranks, or x min, mean, max) if there are any. "eval" has
     the confusion matrices (evaluations x true class x predicted class) too, and the class given to each sample."""
     return _read_metrics(metrics_file(path))[0]
 
@@ -185,7 +191,8 @@ def metrics(path):
         columns = {name: values for name, values in table.items() if name != "step" and values.ndim == 1}
         return pandas.DataFrame(columns, index=pandas.Index(table["step"], name="step"))
 
-    return {name: frame(table) for name, table in tables(path).items()}
+    found = tables(path)
+    return {name: frame(found[name]) for name in ("train", "eval")}
 
 
 def predicted(path):
@@ -237,6 +244,10 @@ def _read_record(data, at, classes):
         first = dict(list(TRAIN_COLUMNS.items())[:FIRST_TRAIN_COLUMNS])
         later = {"bubble_fraction": 0.0, "grad_norm_by_array": np.zeros(0, np.float32)}
         return number, kind, _columns(data, begin, first) | later
+    if kind == RANKS and length > 16 and (length - 16) % (4 * len(RANK_COLUMNS)) == 0:
+        step, is_summary = struct.unpack_from("<qq", data, begin)
+        numbers = np.frombuffer(data, "<f4", (length - 16) // 4, begin + 16).reshape(-1, len(RANK_COLUMNS))
+        return number, RANKS_SUMMARY if is_summary else RANKS, {"step": step} | dict(zip(RANK_COLUMNS, numbers.T))
     columns = {TRAIN: TRAIN_COLUMNS, EVAL: EVAL_COLUMNS}.get(kind)
     if columns is None or length < 8 * (len(columns) + 1):
         return None
@@ -267,13 +278,14 @@ def _read_metrics(path):
     records, torn_bytes = journal(path)  # first: if the run goes on meanwhile, the file only becomes newer
     with h5py.File(path, "r") as file:
         known = int(file.attrs.get("journal_records", 0))
-        tables = {name: {column: dataset[...] for column, dataset in file[name].items()
-                         if column not in COORDINATES} for name in ("train", "eval")}
+        tables = {name: {column: dataset[...] for column, dataset in file[name].items() if column not in COORDINATES}
+                  for name in TABLES if name in file}
     for column, kind in LATER_COLUMNS.items():
         tables["train"].setdefault(column, np.zeros(len(tables["train"]["step"]), kind))
     new = [(kind, payload) for number, kind, payload in records if number > known]
-    for name, row_kind in (("train", TRAIN), ("eval", EVAL)):
-        tables[name] = _merge(tables[name], row_kind, new)
+    for name, row_kind in TABLES.items():
+        if name in tables or any(kind == row_kind for kind, _ in new):
+            tables[name] = _merge(tables.get(name, {"step": np.zeros(0, np.int64)}), row_kind, new)
     rows = sum(kind != FORGET_AFTER for kind, _ in new)
     said = f"+ {rows} rows of the journal" if new else ""
     if torn_bytes:
@@ -297,7 +309,8 @@ def _merge(table, row_kind, entries):
         return table
     kept = int(np.searchsorted(table["step"], first))
     merged = {}
-    table, rows = _of_one_width(table, rows, *WIDE_COLUMNS[row_kind])
+    for column, filler in WIDE_COLUMNS[row_kind]:
+        table, rows = _of_one_width(table, rows, column, filler)
     for column in dict.fromkeys([*table, *(column for row in rows for column in row)]):
         values = table.get(column, np.full(len(table["step"]), np.nan))  # a stage that the other does not have
         new = np.array([row.get(column, np.nan) for row in rows], values.dtype).reshape(-1, *values.shape[1:])
@@ -341,7 +354,8 @@ def _summary(path):
                          f"{np.count_nonzero(label != of_model):,} of them classified wrongly")
     else:
         tables, said = _read_metrics(path)
-        for name, table in tables.items():
+        for name in ("train", "eval"):
+            table = tables[name]
             rows = len(table["step"])
             last = f", last: step {table['step'][-1]}, loss {table['loss'][-1]:.5f}, " \
                    f"accuracy {table['accuracy'][-1]:.4f}" if rows else ""

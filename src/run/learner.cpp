@@ -1,6 +1,7 @@
 #include "run/learner.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/digest.hpp"
 #include "optim/update.hpp"
@@ -73,6 +74,10 @@ store::Predictions Learner::predictions(const train::EvaluationResult& result) c
 store::MetricsSubject Learner::metrics_subject() const {
   store::MetricsSubject subject(static_cast<std::size_t>(settled_->config.model.num_classes));
   for (const Slot& slot : settled_->mlp.network_layout().slots()) subject.arrays.push_back(slot.name);
+  for (const comm::RankPlacement& rank : context_->placement()) {
+    subject.hosts.push_back(rank.host);
+    subject.cores.push_back(fmt::format("{}", fmt::join(rank.cores, " ")));
+  }
   return subject;
 }
 

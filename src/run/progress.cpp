@@ -38,7 +38,7 @@ train::StepResult Progress::interval() const {
   mean.loss = sums_.loss / sums_.samples;
   mean.accuracy = sums_.correct / sums_.samples;
   mean.skipped = sums_.skipped > 0;
-  mean.time = interval_time_.divided_by(interval_steps_);
+  mean.time = interval_time();
   mean.pipeline = interval_pipeline_.divided_by(interval_steps_);
   return mean;
 }
@@ -94,6 +94,12 @@ std::string Progress::line() const {
       "GlobalRate={:.0f} samples/s TimeRemaining={}",
       mean.step, mean.loss, mean.accuracy, mean.learning_rate, rate(), global_rate(),
       format_duration(time_remaining_s()));
+}
+
+store::RankTime rank_time(const train::TimeSplit& time) {
+  const auto number = [](double seconds) { return static_cast<float>(seconds); };
+  return {number(time.compute_s), number(time.exchange_s), number(time.wait_s), number(time.sum_s),
+          number(time.update_s),  number(time.data_s),     number(time.files_s)};
 }
 
 std::string eval_line(std::int64_t step, const train::EvaluationResult& result,

@@ -9,6 +9,7 @@
 #include "store/checkpoint.hpp"
 #include "store/metrics_rows.hpp"
 #include "store/model_dir.hpp"
+#include "store/rank_rows.hpp"
 #include "train/evaluator.hpp"
 #include "train/step_time.hpp"
 #include "train/trainer.hpp"
@@ -32,6 +33,8 @@ class Progress {
   /// processes before this one.
   [[nodiscard]] store::TrainRow step_row(double elapsed_before_s) const;
   [[nodiscard]] store::TrainRow interval_row(double elapsed_before_s) const;
+  /// The mean time of a step of this rank since the last start_interval().
+  [[nodiscard]] train::TimeSplit interval_time() const { return interval_time_.divided_by(interval_steps_); }
   void start_interval();
   /// What has been added up since then, for the checkpoint.
   [[nodiscard]] const store::LogInterval& sums() const { return sums_; }
@@ -64,6 +67,9 @@ class Progress {
   train::TimeSplit interval_time_, total_time_;
   train::PipelineTime interval_pipeline_, total_pipeline_;
 };
+
+/// Where the time of a rank went, as metrics have it.
+store::RankTime rank_time(const train::TimeSplit& time);
 
 /// "| Eval Device=cpu Step=4690 Loss=.. Accuracy=.. Samples=10000", and " Split=train" if that is scored
 std::string eval_line(std::int64_t step, const train::EvaluationResult& result,

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "core/error.hpp"
 #include "core/hang_watch.hpp"
@@ -18,6 +19,7 @@
 #include "setup/datasets.hpp"
 #include "setup/resume_position.hpp"
 #include "setup/settle.hpp"
+#include "store/rank_rows.hpp"
 #include "train/step_time.hpp"
 #include "train/verdict.hpp"
 
@@ -47,6 +49,7 @@ class TrainingRun {
   train::StepResult make_step();
   [[nodiscard]] train::Requests make_requests();
   void record_metrics(bool is_logged);
+  void record_ranks(std::int64_t step);
   void log_progress(std::int64_t step);
   void evaluate_weights();
   void save_if_due(const train::StepResult& step);
@@ -157,7 +160,9 @@ ExitCode TrainingRun::train_loop() {
     if (files_ && shows_good_weights(step)) files_->release_checkpoint();
     files_s_ += watch.lap_s();
     if (due(step.step, config_->run.check_replicas_steps)) learner_->check_replicas();
-    step.time.exchange_s += watch.lap_s();
+    const double check_s = watch.lap_s();
+    step.time.exchange_s += check_s;
+    step.time.wait_s += check_s;
     progress_.add(step);
     last = step.step == total_steps_;
     const bool is_logged = last || due(step.step, config_->run.log_steps);
@@ -213,7 +218,17 @@ void TrainingRun::record_metrics(bool is_logged) {
   }
 }
 
+/// Appends where the time of every rank went since the last log line. Collective.
+void TrainingRun::record_ranks(std::int64_t step) {
+  const auto times = context_->world().all_gather(progress_.interval_time());
+  if (!files_) return;
+  std::vector<store::RankTime> ranks;
+  for (const train::TimeSplit& time : times) ranks.push_back(rank_time(time));
+  files_->metrics().append(store::rank_row(step, std::move(ranks)));
+}
+
 void TrainingRun::log_progress(std::int64_t step) {
+  record_ranks(step);
   if (files_) files_->keep_metrics();  // first, so that what is logged is kept
   bar_.clear();
   log_->info("{}", progress_.line());

@@ -83,6 +83,11 @@ void put_payload(std::vector<std::byte>& out, const EvalRow& row) {
   for (const std::uint8_t predicted : row.predicted) put(out, predicted);
 }
 void put_payload(std::vector<std::byte>& out, const ForgetAfter& entry) { put(out, entry.step); }
+void put_payload(std::vector<std::byte>& out, const RankRow& row) {
+  put(out, row.step);
+  put(out, static_cast<std::int64_t>(row.is_summary));
+  for (const RankTime& rank : row.ranks) put(out, rank);
+}
 
 /// Columns for which `in` has no bytes left are 0.
 template <class Row>
@@ -119,12 +124,26 @@ std::optional<EvalRow> take_eval_row(std::span<const std::byte> in, std::size_t 
   return row;
 }
 
+std::optional<RankRow> take_rank_row(std::span<const std::byte> in) {
+  static_assert(sizeof(RankTime) == 7 * sizeof(float), "the columns, without gaps");
+  if (in.size() < 2 * sizeof(std::int64_t)) return std::nullopt;
+  RankRow row;
+  row.step = take<std::int64_t>(in);
+  const auto is_summary = take<std::int64_t>(in);
+  if (is_summary < 0 || is_summary > 1 || in.empty() || in.size() % sizeof(RankTime) != 0)
+    return std::nullopt;
+  row.is_summary = is_summary == 1;
+  while (!in.empty()) row.ranks.push_back(take<RankTime>(in));
+  return row;
+}
+
 /// Nothing if there is no such kind, or if its payload cannot be one of it.
 std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std::byte> in,
                                          std::size_t classes) {
   if (kind == 1) return take_train_row(in);
   if (kind == 2) return take_eval_row(in, classes);
   if (kind == 3 && in.size() == sizeof(std::int64_t)) return ForgetAfter{take<std::int64_t>(in)};
+  if (kind == 4) return take_rank_row(in);
   return std::nullopt;
 }
 

@@ -9,18 +9,19 @@
 #include <vector>
 
 #include "store/metrics_rows.hpp"
+#include "store/rank_rows.hpp"
 
 /// The bytes of a metrics journal, as FORMAT.md has them. Internal to MetricsJournal.
 namespace fcmnist::store {
 
-/// The rows of later steps are forgotten, in both tables.
+/// The rows of later steps are forgotten, in all tables.
 struct ForgetAfter {
   std::int64_t step = 0;
   bool operator==(const ForgetAfter&) const = default;
 };
 
 /// What may happen to the metrics.
-using JournalEntry = std::variant<TrainRow, EvalRow, ForgetAfter>;
+using JournalEntry = std::variant<TrainRow, EvalRow, ForgetAfter, RankRow>;
 
 /// The version that is written, and the newest that is read.
 inline constexpr int journal_version = 2;

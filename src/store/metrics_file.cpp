@@ -64,6 +64,7 @@ std::int64_t MetricsFile::read_rows() {
     const std::int64_t known = root.has_attribute(journal_records)
                                    ? read_attribute<std::int64_t>(root, journal_records)
                                    : 0;  // releases without a journal wrote none
+    ranks_ = read_rank_tables(root);
     train_ = std::move(train);
     eval_ = std::move(eval);
     return known;
@@ -82,7 +83,13 @@ void MetricsFile::apply(const EvalRow& row) {
   eval_.push_back(row);
 }
 
+void MetricsFile::apply(const RankRow& row) {
+  forget_after(ranks_, row.step - 1);
+  ranks_.push_back(row);
+}
+
 void MetricsFile::apply(const ForgetAfter& entry) {
+  forget_after(ranks_, entry.step);
   forget_after(train_, entry.step);
   forget_after(eval_, entry.step);
 }
@@ -91,6 +98,13 @@ void MetricsFile::append(const TrainRow& row) {
   FCMNIST_CHECK(train_.empty() || train_.back().step < row.step,
                 fmt::format("step {} after step {}", row.step, train_.back().step));
   train_.push_back(row);
+  journal_.add(row);
+}
+
+void MetricsFile::append(const RankRow& row) {
+  FCMNIST_CHECK(ranks_.empty() || ranks_.back().step < row.step,
+                fmt::format("step {} after step {}", row.step, ranks_.back().step));
+  ranks_.push_back(row);
   journal_.add(row);
 }
 
@@ -121,6 +135,7 @@ MetricsImage MetricsFile::image() const {
   root.set("default", std::string(train_.empty() ? "eval" : "train"));
   write_table(root.create_group("train"), train_, subject_.arrays);
   write_table(root.create_group("eval"), eval_, subject_.classes);
+  write_rank_tables(root, ranks_, subject_);
   return {file.image(), journal_.newest()};
 }
 

@@ -11,6 +11,7 @@
 #include "store/manifest.hpp"
 #include "store/metrics_journal.hpp"
 #include "store/metrics_rows.hpp"
+#include "store/rank_rows.hpp"
 
 namespace fcmnist::store {
 
@@ -45,12 +46,15 @@ class MetricsFile {
   void append(const TrainRow& row);
   /// An evaluation of the same step as the last one replaces it.
   void append(const EvalRow& row);
+  /// As the first.
+  void append(const RankRow& row);
   /// Forgets the rows of later steps, which a resume repeats. The files have these rows until the next
   /// journal() or write().
   void truncate_after(std::int64_t step);
 
   [[nodiscard]] const std::vector<TrainRow>& train() const { return train_; }
   [[nodiscard]] const std::vector<EvalRow>& eval() const { return eval_; }
+  [[nodiscard]] const std::vector<RankRow>& ranks() const { return ranks_; }
 
   /// Appends the new rows to the journal, in one write, without waiting for the disk. From then on they
   /// survive the death of this process. Throws StoreError (for example if the disk is full); the journal is
@@ -78,6 +82,7 @@ class MetricsFile {
   /// Apply an entry of the journal. If two entries contradict each other, the later one is right.
   void apply(const TrainRow& row);
   void apply(const EvalRow& row);
+  void apply(const RankRow& row);
   void apply(const ForgetAfter& entry);
 
   std::filesystem::path path_;
@@ -86,6 +91,7 @@ class MetricsFile {
   Manifest manifest_;
   std::vector<TrainRow> train_;
   std::vector<EvalRow> eval_;
+  std::vector<RankRow> ranks_;
   MetricsJournal journal_;
 };
 

@@ -50,10 +50,16 @@ struct EvalRow {
 /// What the rows of a run are about.
 struct MetricsSubject {
   // NOLINTNEXTLINE(google-explicit-constructor): without names of arrays, the number alone says it
-  MetricsSubject(std::size_t class_count, std::vector<std::string> array_names = {})
-      : classes(class_count), arrays(std::move(array_names)) {}
+  MetricsSubject(std::size_t class_count, std::vector<std::string> array_names = {},
+                 std::vector<std::string> rank_hosts = {}, std::vector<std::string> rank_cores = {})
+      : classes(class_count),
+        arrays(std::move(array_names)),
+        hosts(std::move(rank_hosts)),
+        cores(std::move(rank_cores)) {}
   std::size_t classes;
   std::vector<std::string> arrays;  ///< names of the arrays of the network, in the order of their norms
+  std::vector<std::string> hosts;   ///< of each rank
+  std::vector<std::string> cores;   ///< of each rank: the logical processors to which it is bound
 };
 
 /// Calls visit(name, member, units, long name) for each column of a table, in the order of FORMAT.md. Files

@@ -17,11 +17,14 @@ TimeSplit StepObserver::time() const {
           .compute_s =
               seconds(Activity::forward) + seconds(Activity::deltas) + seconds(Activity::weight_gradient),
           .exchange_s = seconds(Activity::receive) + seconds(Activity::send) + seconds(Activity::post) +
-                        seconds(Activity::sum) + seconds(Activity::update)};
+                        seconds(Activity::wait) + seconds(Activity::sum) + seconds(Activity::update),
+          .wait_s = seconds(Activity::wait),
+          .sum_s = seconds(Activity::sum),
+          .update_s = seconds(Activity::update)};
 }
 
 double StepObserver::in_pipeline_s() const {
-  return time().step_s() - seconds(Activity::sum) - seconds(Activity::update);
+  return time().step_s() - seconds(Activity::wait) - seconds(Activity::sum) - seconds(Activity::update);
 }
 
 void StepObserver::put_stage_times(std::span<double> numbers) const {

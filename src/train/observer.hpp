@@ -17,7 +17,8 @@ enum class Activity : std::size_t {
   deltas,           ///< backward pass, first half
   weight_gradient,  ///< backward pass, second half
   post,             ///< hands over a part of the gradient, and moves messages on
-  sum,              ///< waits for the gradients of all ranks, and sums what must be known before the update
+  wait,             ///< waits for the gradients of all ranks
+  sum,              ///< sums what must be known before the update
   update,           ///< updates weights, and takes those of the other ranks
   count
 };

@@ -14,18 +14,26 @@ struct TimeSplit {
   double compute_s = 0.0;   ///< forward, loss, backward
   double exchange_s = 0.0;  ///< waiting for the others, summing gradients, updating weights
   double files_s = 0.0;     ///< metrics and checkpoints
+  // Parts of exchange_s; what is left of it are messages.
+  double wait_s = 0.0;  ///< until the gradients of all ranks are there
+  double sum_s = 0.0;   ///< summing what must be known before the update
+  double update_s =
+      0.0;  ///< updating weights (else with the sum in the same pass), and taking those of others
 
   /// Of the step itself.
   [[nodiscard]] double step_s() const { return data_s + compute_s + exchange_s; }
   [[nodiscard]] double total_s() const { return data_s + compute_s + exchange_s + files_s; }
   [[nodiscard]] TimeSplit divided_by(double n) const {
-    return {data_s / n, compute_s / n, exchange_s / n, files_s / n};
+    return {data_s / n, compute_s / n, exchange_s / n, files_s / n, wait_s / n, sum_s / n, update_s / n};
   }
   TimeSplit& operator+=(const TimeSplit& other) {
     data_s += other.data_s;
     compute_s += other.compute_s;
     exchange_s += other.exchange_s;
     files_s += other.files_s;
+    wait_s += other.wait_s;
+    sum_s += other.sum_s;
+    update_s += other.update_s;
     return *this;
   }
 };

@@ -125,6 +125,7 @@ Trainer::Gradient Trainer::sum_gradient(const ReplicaSamples::Step& samples, con
   for (std::int64_t recomputed = 0;; ++recomputed) {
     compute_gradient(samples, gradient_scale, StepSums(mine));
     Gradient gradient{StepSums(gradient_->finish()), {}, recomputed};
+    observer_.has_done(Activity::wait);
     if (!needs_norm_first(*config_)) return gradient;
     update_.sum_blocks();
     const double norm = update_.norm();

@@ -43,6 +43,7 @@ struct MetricsJournalTest : testing::Test {
   }
   static void append(MetricsFile& file, long first, long last) {
     for (const TrainRow& row : train_rows(first, last)) file.append(row);
+    file.append(rank_row_of(last, 2));
   }
 };
 

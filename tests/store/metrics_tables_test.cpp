@@ -72,5 +72,44 @@ TEST(MetricsTables, APredictedClassThatThereIsNotIsAnError) {
   EXPECT_THROW(read_eval_table(group, 2), StoreError);
 }
 
+RankRow world_of(std::int64_t step, std::size_t ranks) {
+  RankRow row{step, false, {}};
+  for (std::size_t r = 0; r < ranks; ++r)
+    row.ranks.push_back({.compute_s = 0.5F, .wait_s = static_cast<float>(r)});
+  return row;
+}
+
+TEST(RankTables, WorldsMayHaveDifferentSizes) {
+  const std::vector<RankRow> rows = {world_of(50, 2), world_of(100, 3), world_of(150, 1)};
+  const hdf5::File file = hdf5::File::create("new");
+  write_rank_tables(file.root(), rows, {10, {}, {"a", "b", "c"}, {"0", "1", "0"}});
+  EXPECT_EQ(file.root().describe("ranks/wait_s"), "float32 3 x 3");
+  EXPECT_TRUE(file.root().has("ranks/host"));
+  EXPECT_FALSE(file.root().has("ranks_summary"));
+  EXPECT_EQ(read_rank_tables(file.root()), rows);
+}
+
+TEST(RankTables, BeyondALimitThereIsASummary) {
+  RankRow large = world_of(100, most_ranks + 1);
+  EXPECT_EQ(rank_row(100, world_of(100, most_ranks).ranks).ranks.size(), most_ranks);
+  const RankRow summary = rank_row(100, large.ranks);
+  ASSERT_TRUE(summary.is_summary);
+  ASSERT_EQ(summary.ranks.size(), 3U);
+  EXPECT_EQ(summary.ranks[0].wait_s, 0.0F);
+  EXPECT_EQ(summary.ranks[1].wait_s, 2048.0F);
+  EXPECT_EQ(summary.ranks[2].wait_s, 4096.0F);
+
+  const std::vector<RankRow> rows = {world_of(50, 2), summary, world_of(150, 3)};
+  const hdf5::File file = hdf5::File::create("new");
+  write_rank_tables(file.root(), rows, 10);
+  EXPECT_FALSE(file.root().has("ranks/host"));
+  EXPECT_EQ(read_rank_tables(file.root()), rows);
+}
+
+TEST(RankTables, FilesOfOlderReleasesHaveNone) {
+  const hdf5::File file = hdf5::File::create("old");
+  EXPECT_TRUE(read_rank_tables(file.root()).empty());
+}
+
 }  // namespace
 }  // namespace fcmnist::store

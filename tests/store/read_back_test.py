@@ -191,6 +191,14 @@ class Metrics(unittest.TestCase):
             self.assertEqual(evaluated["predicted"].dims, ("step", "sample"))
             self.assertEqual(int(evaluated["predicted"].sel(step=1000, sample=8)), 8)
 
+    @unittest.skipIf(xarray is None, "no xarray or netCDF4")
+    def test_xarray_has_hosts_of_ranks(self):
+        with xarray.open_dataset(METRICS, group="ranks", engine="netcdf4") as ranks:
+            self.assertEqual(ranks["wait_s"].dims, ("step", "rank"))
+            self.assertEqual(float(ranks["wait_s"].sel(step=1000, rank=2)), 1200.25)
+            self.assertEqual(list(ranks["host"].values), ["node01", "node01", "node02"])
+            self.assertEqual(list(ranks["cores"].values), ["0", "1", "0 1"])
+
     @unittest.skipIf(shutil.which("h5dump") is None, "no h5dump")
     def test_h5dump(self):
         dump = subprocess.run(["h5dump", "-d", "/eval/loss", METRICS], check=True, capture_output=True, text=True).stdout
@@ -207,7 +215,7 @@ class Journal(unittest.TestCase):
         self.metrics = os.path.join(self.directory, "metrics.h5")
         self.journal = os.path.join(self.directory, "metrics.journal")
 
-    def check_rows(self, last_step, evaluations):
+    def check_rows(self, last_step, evaluations, rank_lines=()):
         tables = fcmnist_files.metrics(self.metrics)
         steps = tables["train"].index.to_numpy()
         np.testing.assert_array_equal(steps, np.arange(1, last_step + 1))
@@ -226,6 +234,14 @@ class Journal(unittest.TestCase):
             count = 3 + step % 7
             np.testing.assert_array_equal(row[:count], (step + np.arange(count)) % 10)
             np.testing.assert_array_equal(row[count:], -1)
+        ranks = fcmnist_files.tables(self.metrics)["ranks"]
+        self.assertEqual(list(ranks["step"]), [500, 1000, *rank_lines])
+        for row, step in enumerate(ranks["step"]):
+            world = 2 if step == 1537 else 3
+            for column, name in enumerate(fcmnist_files.RANK_COLUMNS):
+                expected = step + 100 * np.arange(world) + 0.125 * column
+                np.testing.assert_array_equal(ranks[name][row, :world], expected)
+                self.assertTrue(np.isnan(ranks[name][row, world:]).all())
         expected = np.array(evaluations)[:, None] * 1000 + np.arange(100)
         np.testing.assert_array_equal(matrices, expected.reshape(-1, 10, 10))
 
@@ -236,18 +252,18 @@ class Journal(unittest.TestCase):
     def test_plain_h5py_reads_the_file_as_it_was_last_written(self):
         with h5py.File(self.metrics) as file:
             self.assertEqual(len(file["train/step"]), 1500)
-            self.assertEqual(file.attrs["journal_records"], 1503)
+            self.assertEqual(file.attrs["journal_records"], 1506)
 
     def test_tables_and_summary_have_its_rows(self):
-        self.check_rows(1537, [500, 1000, 1537])
+        self.check_rows(1537, [500, 1000, 1537], [1537])
         self.assertIn("train: 1537 rows, last: step 1537", self.summary())
-        self.assertIn("+ 48 rows of the journal\n", self.summary())
+        self.assertIn("+ 49 rows of the journal\n", self.summary())
 
     def test_a_torn_end_is_left_out_and_said(self):
         with open(self.journal, "r+b") as file:
             file.truncate(os.path.getsize(self.journal) - 1)
-        self.check_rows(1537, [500, 1000])
-        self.assertIn("+ 47 rows of the journal, whose last 870 bytes are torn or damaged", self.summary())
+        self.check_rows(1537, [500, 1000], [1537])
+        self.assertIn("+ 48 rows of the journal, whose last 870 bytes are torn or damaged", self.summary())
 
     def test_damage_ends_it_there(self):
         with open(self.journal, "rb") as file:
@@ -261,7 +277,7 @@ class Journal(unittest.TestCase):
             self.check_rows(1490 + intact, [500, 1000])
         with open(self.journal, "wb") as file:
             file.write(b"x" + good[1:])
-        self.check_rows(1500, [500, 1000, 1500])
+        self.check_rows(1500, [500, 1000, 1500], [1500])
         self.assertIn("the journal: its last", self.summary())
 
     def test_what_the_file_has_already_is_not_taken_again(self):
@@ -270,9 +286,9 @@ class Journal(unittest.TestCase):
             good = file.read()
         with open(self.journal, "wb") as file:  # only the record that goes back, numbered as if it were old
             begin = good.index(b"\n") + 1
-            record = good[begin:begin + 8] + (1503).to_bytes(8, "little") + good[begin + 16:begin + 24]
+            record = good[begin:begin + 8] + (1506).to_bytes(8, "little") + good[begin + 16:begin + 24]
             file.write(good[:begin] + record + hashlib.sha256(record).digest()[:8])
-        self.check_rows(1500, [500, 1000, 1500])
+        self.check_rows(1500, [500, 1000, 1500], [1500])
         self.assertNotIn("journal", self.summary())
 
 

@@ -127,6 +127,18 @@ inline TrainRow train_row(std::int64_t step) {
           {static_cast<float>(step) / 2, static_cast<float>(step) / 4}};
 }
 
+/// Each number tells step, rank and column.
+inline RankRow rank_row_of(std::int64_t step, std::size_t ranks) {
+  RankRow row{step, false, std::vector<RankTime>(ranks)};
+  for (std::size_t r = 0; r < ranks; ++r) {
+    float column = 0;
+    for_each_rank_column([&](const char*, auto member, const char*) {
+      row.ranks[r].*member = static_cast<float>(step) + 100.0F * static_cast<float>(r) + 0.125F * column++;
+    });
+  }
+  return row;
+}
+
 inline EvalRow eval_row(std::int64_t step, std::size_t classes) {
   EvalRow row{step, step / 100, 2.0 / static_cast<double>(step), 0.5, 0.5 * static_cast<double>(step), {}};
   for (std::size_t i = 0; i < classes * classes; ++i)

@@ -40,16 +40,19 @@ int main(int argc, char** argv) {
                  predictions_image(predictions_path, predictions, header.config_yaml, header.manifest));
 
     const auto log = make_logger("info", false);
-    MetricsFile metrics = MetricsFile::open_or_create(model_dir.metrics_file(),
-                                                      {10, {"fc_layers.0.weight", "fc_layers.0.bias"}},
-                                                      header.config_yaml, header.manifest, *log);
+    MetricsFile metrics = MetricsFile::open_or_create(
+        model_dir.metrics_file(),
+        {10, {"fc_layers.0.weight", "fc_layers.0.bias"}, {"node01", "node01", "node02"}, {"0", "1", "0 1"}},
+        header.config_yaml, header.manifest, *log);
     metrics.truncate_after(0);
     for (long step = 1; with_rows && step <= 1500; ++step) metrics.append(train_row(step));
     for (long step = 500; with_rows && step <= 1500; step += 500) metrics.append(eval_row(step, 10));
+    for (long step = 500; with_rows && step <= 1500; step += 500) metrics.append(rank_row_of(step, 3));
     metrics.write();
     if (how == "journal") {
       metrics.truncate_after(1490);
       for (long step = 1491; step <= 1537; ++step) metrics.append(train_row(step));
+      metrics.append(rank_row_of(1537, 2));
       metrics.append(eval_row(1537, 10));
       metrics.journal();
     }
