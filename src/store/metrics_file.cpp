@@ -119,9 +119,8 @@ void MetricsFile::append(const EvalRow& row) {
 }
 
 void MetricsFile::truncate_after(std::int64_t step) {
-  const bool later =
-      (!train_.empty() && train_.back().step > step) || (!eval_.empty() && eval_.back().step > step);
-  if (!later) return;
+  const auto has_later = [&](const auto& rows) { return !rows.empty() && rows.back().step > step; };
+  if (!has_later(train_) && !has_later(eval_) && !has_later(ranks_)) return;
   apply(ForgetAfter{step});
   journal_.add(ForgetAfter{step});
 }

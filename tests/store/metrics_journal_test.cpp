@@ -43,7 +43,6 @@ struct MetricsJournalTest : testing::Test {
   }
   static void append(MetricsFile& file, long first, long last) {
     for (const TrainRow& row : train_rows(first, last)) file.append(row);
-    file.append(rank_row_of(last, 2));
   }
 };
 
@@ -62,6 +61,23 @@ TEST_F(MetricsJournalTest, GivesBackWhatIsInNoFileYet) {
   const MetricsFile again = open();
   EXPECT_TRUE(again.train() == train_rows(1, 25));
   EXPECT_TRUE(again.eval() == (std::vector<EvalRow>{eval_row(10, classes), eval_row(20, classes)}));
+  EXPECT_EQ(logged.str(), "");
+}
+
+TEST_F(MetricsJournalTest, GivesBackTheTimesOfRanks) {
+  MetricsFile file = open();
+  file.append(rank_row_of(10, 2));
+  file.append(rank_row_of(20, 2));
+  file.write();
+  file.append(rank_row_of(30, 2));
+  file.truncate_after(25);  // all tables end at the same step, whichever has later rows
+  file.append(rank_row_of(40, 4097));
+  file.append(rank_row(50, rank_row_of(50, 4097).ranks));
+  file.journal();
+  const MetricsFile again = open();
+  EXPECT_TRUE(again.ranks() ==
+              (std::vector<RankRow>{rank_row_of(10, 2), rank_row_of(20, 2), rank_row_of(40, 4097),
+                                    rank_row(50, rank_row_of(50, 4097).ranks)}));
   EXPECT_EQ(logged.str(), "");
 }
 
