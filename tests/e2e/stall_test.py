@@ -14,7 +14,7 @@ from support.runs import settings  # noqa: E402
 RANKS = 3
 TIMEOUT_S = 4
 SLACK_S = 15  # on a machine with other work; alone it is a fraction of a second
-COMMUNICATION = 5
+COMMUNICATION, STOPPED = 5, 75
 
 
 def start(test, **values):
@@ -89,6 +89,24 @@ class Others(runs.TestCase):
         self.assertEqual(run.wait(), 0, str(run))
         self.assertEqual(run.read("errors"), "")
         self.assertIn("done: 3000 steps", run.read("output"))
+
+    def test_metrics_name_the_rank_that_is_slow(self):
+        """It is stopped for a moment between any two log lines: it seems to compute, and the other waits for it."""
+        run = RunUnderWay(self, runs.mpi_command(2), *settings(
+            model__hidden_sizes="[300,300]", train_input__batch_size=512, runconfig__max_steps=1_000_000,
+            runconfig__log_steps=5)).wait_for_line("Step=5 ")
+        for moment in range(20):
+            run.send(signal.SIGSTOP, 1)
+            time.sleep(0.1)
+            run.send(signal.SIGCONT, 1)
+            run.wait_for_line("| Train", moment + 3)
+        run.mpirun.send_signal(signal.SIGTERM)
+        self.assertEqual(run.wait(), STOPPED, str(run))
+        ranks = runs.metrics(run.directory / "run", "ranks")
+        self.assertGreaterEqual(len(ranks["step"]), 20)
+        computed, waited = ranks["compute_s"].mean(0), ranks["wait_s"].mean(0)
+        self.assertGreater(computed[1], 1.5 * computed[0], str(ranks))
+        self.assertGreater(waited[0], waited[1], str(ranks))
 
     def test_a_rank_that_is_killed_ends_the_job(self):
         run = self.start(1_000_000).wait_for_line("Step=100 ")
