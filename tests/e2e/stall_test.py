@@ -14,7 +14,7 @@ from support.runs import settings  # noqa: E402
 RANKS = 3
 TIMEOUT_S = 4
 SLACK_S = 15  # on a machine with other work; alone it is a fraction of a second
-COMMUNICATION, STOPPED = 5, 75
+COMMUNICATION = 5
 
 
 def start(test, **values):
@@ -101,7 +101,8 @@ class Others(runs.TestCase):
             run.send(signal.SIGCONT, 1)
             run.wait_for_line("| Train", moment + 3)
         run.mpirun.send_signal(signal.SIGTERM)
-        self.assertEqual(run.wait(), STOPPED, str(run))
+        run.wait()
+        self.assertIn("stopped after", run.read("output"))
         ranks = runs.metrics(run.directory / "run", "ranks")
         self.assertGreaterEqual(len(ranks["step"]), 20)
         computed, waited = ranks["compute_s"].mean(0), ranks["wait_s"].mean(0)
