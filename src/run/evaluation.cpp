@@ -160,7 +160,11 @@ void Evaluation::prepare_scorer(const store::Checkpoint* checkpoint) {
     setup::say_arithmetic(arithmetic, asked, context_->log());
     if (checkpoint != nullptr) {
       setup::warn_of_other_arithmetic(checkpoint->header().manifest, manifest_, context_->log());
-      setup::warn_of_other_set(checkpoint->header().manifest, *identity_, context_->log());
+      const store::Manifest& run = checkpoint->header().manifest;
+      setup::warn_of_other_set(run, *identity_, context_->log());
+      setup::say_other_test_set(run, *identity_, context_->log());
+      if (const auto own = setup::is_own_test_set(run, *identity_))
+        manifest_.add("is_test_set_of_run", std::int64_t{*own});
     }
   }
   scorer_.emplace(*context_, with_precision(context_->config(), arithmetic.precision), *dataset_);

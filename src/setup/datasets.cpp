@@ -136,6 +136,20 @@ void warn_of_other_set(const store::Manifest& trained, const data::SetIdentity& 
       name(*set, images), name(tested.set, tested.files.images));
 }
 
+std::optional<bool> is_own_test_set(const store::Manifest& run, const data::SetIdentity& scored) {
+  const auto* own = find<Texts>(run, entry(Role::test, "_sha256"));
+  if (own == nullptr || scored.digests.images.empty()) return std::nullopt;
+  return *own == Texts{scored.digests.images, scored.digests.labels};
+}
+
+void say_other_test_set(const store::Manifest& run, const data::SetIdentity& scored, Logger& log) {
+  if (is_own_test_set(run, scored).value_or(true)) return;
+  const auto* set = find<std::string>(run, entry(Role::test));
+  const auto* split = find<std::string>(run, entry(Role::test, "_split"));
+  log.info("scored on another set than the run itself, whose set is {}, {} split",
+           set == nullptr ? "another" : *set, split == nullptr ? "test" : *split);
+}
+
 void check_same_images(const store::Manifest& then, const store::Manifest& now, const std::string& data_dir) {
   const std::string name = entry(Role::training, "_sha256");
   const Texts *was = find<Texts>(then, name), *is = find<Texts>(now, name);

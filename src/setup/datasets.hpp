@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "comm/topology.hpp"
@@ -36,6 +37,12 @@ void add_to_manifest(const data::SetIdentity& identity, Role role, store::Manife
 
 /// Warns if a network was trained on one set and is tested on another; says nothing if that cannot be known.
 void warn_of_other_set(const store::Manifest& trained, const data::SetIdentity& tested, Logger& log);
+
+/// Whether the set is the one that the run of a checkpoint scores itself on, by its digests; nothing if that
+/// cannot be known, as of made-up data and older files.
+std::optional<bool> is_own_test_set(const store::Manifest& run, const data::SetIdentity& scored);
+/// Says so in the log if it surely is not.
+void say_other_test_set(const store::Manifest& run, const data::SetIdentity& scored, Logger& log);
 
 /// Throws DataError unless both manifests, if they say so, name the same training images. That the labels are
 /// the same is checked with the position of a resume.

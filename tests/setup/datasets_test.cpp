@@ -43,6 +43,28 @@ TEST(TrainedAndTested, OnWhatMayBeOneSetIsNoWarning) {
   EXPECT_EQ(warning(store::Manifest(), identity("MNIST", "b")), "") << "an older file does not say";
 }
 
+TEST(OwnTestSet, IsKnownByItsDigests) {
+  store::Manifest run;
+  add_to_manifest(identity("MNIST", "a"), Role::test, run);
+  EXPECT_EQ(is_own_test_set(run, identity("MNIST", "a")), true);
+  EXPECT_EQ(is_own_test_set(run, identity("MNIST", "b")), false);
+  EXPECT_EQ(is_own_test_set(run, identity("made-up data", "")), std::nullopt);
+  EXPECT_EQ(is_own_test_set(store::Manifest(), identity("MNIST", "a")), std::nullopt) << "an older file";
+}
+
+TEST(OwnTestSet, IsNamedIfAnotherIsScored) {
+  store::Manifest run;
+  add_to_manifest(identity("MNIST", "a"), Role::test, run);
+  const auto said = [&](const data::SetIdentity& scored) {
+    test::LogText log;
+    say_other_test_set(run, scored, log.log());
+    return log.text();
+  };
+  EXPECT_EQ(said(identity("MNIST", "a")), "");
+  EXPECT_NE(said(identity("unknown set", "b")).find("another set than the run itself, whose set is MNIST, "),
+            std::string::npos);
+}
+
 TEST(TrainingImages, MustBeTheSameWhenARunGoesOn) {
   const auto check = [](const store::Manifest& then, const store::Manifest& now) {
     check_same_images(then, now, "here");
