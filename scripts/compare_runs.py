@@ -5,7 +5,8 @@
     compare_runs.py A B --tolerance 1e-4   runs of different worlds, which agree to rounding
 
 Compared are all rows of metrics and all checkpoints that both have: losses, accuracies, learning rates, gradient
-norms, skipped steps, evaluations with their confusion matrices; weights, optimizer arrays, position. Times are not. NaN
+norms (also of each array), skipped steps, evaluations with their confusion matrices and, without a tolerance, the class
+given to each sample; weights, optimizer arrays, position. Times are not. NaN
 equals NaN of the same bits; 0 and -0 differ. Rows that are in the journal only are compared as well.
 
 Exit code 0: equal; 1: different; 2: they cannot be compared.
@@ -68,7 +69,9 @@ class Run:
             if metrics.exists():
                 fcmnist_files.verify(metrics)
                 self.read_metrics(metrics)
-        elif fcmnist_files.verify(self.path) == "checkpoint":
+        elif (kind := fcmnist_files.verify(self.path)) == "predictions":
+            raise CannotCompare(f"{path}: a file of predictions", "compare the metrics: they have the predicted classes too")
+        elif kind == "checkpoint":
             self.checkpoints = {fcmnist_files.state(self.path)["step"]: self.path}
         else:
             self.checkpoints = {}
@@ -187,6 +190,11 @@ class Comparison:
         columns = (name for name in left if name in right and name != "step")
         for name in sorted(columns, key=lambda name: name != "loss"):  # which the others follow from
             of_a, of_b = left[name][in_left], right[name][in_right]
+            if name == "predicted":  # of the samples that both have scored
+                if self.tolerance:
+                    continue  # a class is no amount; accuracy and confusion matrix say how many differ
+                both = min(of_a.shape[1], of_b.shape[1])
+                of_a, of_b = of_a[:, :both], of_b[:, :both]
             if of_a.shape != of_b.shape:
                 raise CannotCompare(f"{table}/{name} has {of_a.shape[1:]} numbers a row in {self.a.path}, "
                                     f"{of_b.shape[1:]} in {self.b.path}", "compare runs of one model.num_classes")

@@ -313,7 +313,7 @@ def _merge(table, row_kind, entries):
         table, rows = _of_one_width(table, rows, column, filler)
     for column in dict.fromkeys([*table, *(column for row in rows for column in row)]):
         values = table.get(column, np.full(len(table["step"]), np.nan))  # a stage that the other does not have
-        new = np.array([row.get(column, np.nan) for row in rows], values.dtype).reshape(-1, *values.shape[1:])
+        new = np.array([row.get(column, np.nan) for row in rows], values.dtype).reshape(len(rows), *values.shape[1:])
         merged[column] = np.concatenate([values[:kept], new])
     return merged
 

@@ -203,14 +203,15 @@ void write_results(const setup::Context& context, const Evaluation& evaluation) 
     store::MetricsImage image = file.image();
     const auto path = store::write_sealed_as_new([&](int n) { return model_dir.evaluation_file(n); }, number,
                                                  store::FileKind::metrics, image.bytes);
-    if (!evaluation.predictions()) return context.log().info("files: {}", path.string());
+    context.log().info("files: {}", path.string());
+    if (!evaluation.predictions()) return;
     const auto of_samples = store::ModelDir::predictions_file_of(path);
     store::write_sealed(
         of_samples, store::FileKind::predictions,
         store::predictions_image(of_samples, *evaluation.predictions(), config_yaml, evaluation.manifest()));
-    context.log().info("files: {} {}", path.string(), of_samples.string());
+    context.log().info("files: {}", of_samples.string());
   } catch (const StoreError& error) {
-    context.log().warn("results are not saved: {}", error.what());
+    context.log().warn("not saved: {}", error.what());
   }
 }
 

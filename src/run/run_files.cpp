@@ -104,6 +104,7 @@ void RunFiles::write_first_metrics() {
   metrics_.write();
   std::error_code absent;
   std::filesystem::remove(model_dir_.stopped_file(), absent);
+  std::filesystem::remove(model_dir_.predictions_file(), absent);
 }
 
 bool RunFiles::file_is_done() const {

@@ -61,7 +61,7 @@ class RunFiles {
   RunFiles(Run run, std::int64_t step, store::ModelDirLock& lock, Logger& log);
 
   /// Before the first step: from here on there are metrics that any HDF5 program can open, and no file says
-  /// any more that the run was stopped. Throws StoreError.
+  /// any more that the run was stopped, or what its last weights predict. Throws StoreError.
   void write_first_metrics();
 
   [[nodiscard]] store::MetricsFile& metrics() { return metrics_; }
@@ -99,6 +99,10 @@ class RunFiles {
   void write_held_checkpoint();
   /// What the weights of the last step say about each sample, for finish_metrics().
   void set_predictions(store::Predictions predictions) { predictions_ = std::move(predictions); }
+  /// Whether there is an intact file of predictions of these weights.
+  [[nodiscard]] bool has_predictions_of(std::int64_t step) const {
+    return store::step_of_predictions(model_dir_.predictions_file()) == step;
+  }
   /// After write_held_checkpoint(): waits for the file that is being written, and writes the metrics and the
   /// predictions. It takes longer the longer the run is, and the journal has the rows too. Throws StoreError.
   void finish_metrics();

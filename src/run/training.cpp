@@ -160,9 +160,7 @@ ExitCode TrainingRun::train_loop() {
     if (files_ && shows_good_weights(step)) files_->release_checkpoint();
     files_s_ += watch.lap_s();
     if (due(step.step, config_->run.check_replicas_steps)) learner_->check_replicas();
-    const double check_s = watch.lap_s();
-    step.time.exchange_s += check_s;
-    step.time.wait_s += check_s;
+    step.time.exchange_s += watch.lap_s();
     progress_.add(step);
     last = step.step == total_steps_;
     const bool is_logged = last || due(step.step, config_->run.log_steps);
@@ -346,7 +344,8 @@ void TrainingRun::say_finished() {
              finished_line(learner_->steps_done(), total_steps_, store::ModelDir(config_->run.model_dir)));
   setup::on_root(context_->world(), [&] { files_->merge_journal(); });
   const auto known_score = files_ ? files_->evaluation_of(learner_->steps_done()) : std::nullopt;
-  const bool known = context_->world().broadcast(known_score.has_value(), 0);
+  const bool known =
+      context_->world().broadcast(known_score && files_->has_predictions_of(learner_->steps_done()), 0);
   if (!learner_->evaluates() || learner_->steps_done() == 0) return;
   if (known_score) log_->info("its {} is {:.4f}", scored("accuracy", *config_), known_score->accuracy);
   if (known) return;

@@ -106,7 +106,7 @@ void add_to_manifest(const data::SetIdentity& identity, Role role, store::Manife
   manifest.add(entry(role, "_samples"), static_cast<std::int64_t>(identity.shape.samples));
   manifest.add(entry(role, "_classes"), std::int64_t{identity.classes});
   if (!identity.class_names.empty()) manifest.add(entry(role, "_class_names"), identity.class_names);
-  if (manifest.find("image_height") == nullptr) {  // those of both sets are the same
+  if (manifest.find("image_height") == nullptr) {  // of the training set, if there is one
     manifest.add("image_height", static_cast<std::int64_t>(identity.shape.rows));
     manifest.add("image_width", static_cast<std::int64_t>(identity.shape.cols));
   }

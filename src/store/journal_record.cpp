@@ -80,7 +80,8 @@ void put_payload(std::vector<std::byte>& out, const TrainRow& row) {
 void put_payload(std::vector<std::byte>& out, const EvalRow& row) {
   put_columns(out, row);
   for (const std::int64_t count : row.confusion) put(out, count);
-  for (const std::uint8_t predicted : row.predicted) put(out, predicted);
+  const auto predicted = std::as_bytes(std::span(row.predicted));
+  out.insert(out.end(), predicted.begin(), predicted.end());
 }
 void put_payload(std::vector<std::byte>& out, const ForgetAfter& entry) { put(out, entry.step); }
 void put_payload(std::vector<std::byte>& out, const RankRow& row) {
@@ -118,7 +119,8 @@ std::optional<EvalRow> take_eval_row(std::span<const std::byte> in, std::size_t 
   if (in.size() < column_bytes<EvalRow>() + cells * sizeof(std::int64_t)) return std::nullopt;
   EvalRow row = take_columns<EvalRow>(in);
   for (std::size_t i = 0; i < cells; ++i) row.confusion.push_back(take<std::int64_t>(in));
-  while (!in.empty()) row.predicted.push_back(take<std::uint8_t>(in));
+  row.predicted.resize(in.size());
+  std::ranges::copy(in, std::as_writable_bytes(std::span(row.predicted)).begin());
   if (std::ranges::any_of(row.predicted, [&](std::uint8_t one) { return one >= classes; }))
     return std::nullopt;
   return row;

@@ -81,11 +81,29 @@ void MetricsFile::apply(const TrainRow& row) {
 void MetricsFile::apply(const EvalRow& row) {
   forget_after(eval_, row.step - 1);
   eval_.push_back(row);
+  drop_old_predictions();
 }
 
 void MetricsFile::apply(const RankRow& row) {
   forget_after(ranks_, row.step - 1);
   ranks_.push_back(row);
+  thin_out_ranks();
+}
+
+/// The file is built in memory, and the loop waits for it.
+void MetricsFile::drop_old_predictions() {
+  std::size_t bytes = 0;
+  for (auto row = eval_.rbegin(); row != eval_.rend() && !row->predicted.empty(); ++row) {
+    bytes += row->predicted.size();
+    if (bytes > most_predicted_bytes) row->predicted = {};
+  }
+}
+
+void MetricsFile::thin_out_ranks() {
+  if (ranks_.size() * ranks_.back().ranks.size() <= most_rank_times) return;
+  for (std::size_t kept = 0; 2 * kept + 1 < ranks_.size(); ++kept)
+    ranks_[kept] = std::move(ranks_[2 * kept + 1]);
+  ranks_.resize(ranks_.size() / 2);
 }
 
 void MetricsFile::apply(const ForgetAfter& entry) {
@@ -105,6 +123,7 @@ void MetricsFile::append(const RankRow& row) {
   FCMNIST_CHECK(ranks_.empty() || ranks_.back().step < row.step,
                 fmt::format("step {} after step {}", row.step, ranks_.back().step));
   ranks_.push_back(row);
+  thin_out_ranks();
   journal_.add(row);
 }
 
@@ -115,6 +134,7 @@ void MetricsFile::append(const EvalRow& row) {
                 fmt::format("{} numbers, {} classes", row.confusion.size(), subject_.classes));
   if (!eval_.empty() && eval_.back().step == row.step) eval_.pop_back();
   eval_.push_back(row);
+  drop_old_predictions();
   journal_.add(row);
 }
 

@@ -30,6 +30,9 @@ struct MetricsImage {
 /// together always give every row that was journaled, once.
 class MetricsFile {
  public:
+  static constexpr std::size_t most_predicted_bytes = std::size_t{64} << 20;
+  static constexpr std::size_t most_rank_times = std::size_t{2} << 20;
+
   /// Reads the rows of an existing file and journal, or starts without rows. A file or journal that is
   /// damaged, foreign or of another number of classes is no reason not to train: it is renamed to
   /// "<path>.damaged-<n>" with a warning. Of a torn journal, the intact beginning is used. The manifest and
@@ -44,9 +47,10 @@ class MetricsFile {
 
   /// Steps are appended in increasing order.
   void append(const TrainRow& row);
-  /// An evaluation of the same step as the last one replaces it.
+  /// An evaluation of the same step as the last one replaces it. The newest keep their predictions, so many
+  /// that these take at most most_predicted_bytes.
   void append(const EvalRow& row);
-  /// As the first.
+  /// As the first. Beyond most_rank_times numbers, every second row is left out.
   void append(const RankRow& row);
   /// Forgets the rows of later steps, which a resume repeats. The files have these rows until the next
   /// journal() or write().
@@ -83,6 +87,8 @@ class MetricsFile {
   void apply(const TrainRow& row);
   void apply(const EvalRow& row);
   void apply(const RankRow& row);
+  void drop_old_predictions();
+  void thin_out_ranks();
   void apply(const ForgetAfter& entry);
 
   std::filesystem::path path_;

@@ -79,6 +79,12 @@ std::vector<JournalEntry> MetricsJournal::read(std::int64_t known, Logger& log) 
     log.warn("{}: its last {} of {} bytes are torn or damaged; what is before them is used", path_.string(),
              bytes.size() - at, bytes.size());
   }
+  if (last > known && header != journal_header(classes_)) {  // what follows is of this version
+    const std::size_t begin = header.size();
+    const auto now = with_header(classes_, std::span(bytes).subspan(begin, at - begin));
+    replace_file(path_, now);
+    at = now.size();
+  }
   newest_ = std::max(known, last);
   file_bytes_ = last > known ? at : 0;  // 0 begins it anew: the metrics file has all of it
   return entries;

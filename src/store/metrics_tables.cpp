@@ -5,22 +5,17 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <span>
 #include <string_view>
 
 #include "core/error.hpp"
+#include "store/labels.hpp"
 
 namespace fcmnist::store {
 
 namespace {
 
 constexpr std::size_t chunk_rows = 1024;
-
-void label(const hdf5::Group& group, const char* dataset, const char* units, const char* long_name) {
-  group.set_on(dataset, "units", std::string(units));
-  group.set_on(dataset, "long_name", std::string(long_name));
-}
 
 /// Lets programs that know NeXus (silx, h5web) plot the loss over the steps when they open the file.
 void set_default_plot(const hdf5::Group& group) {
@@ -85,9 +80,9 @@ void write_stages(const hdf5::Group& group, const std::vector<TrainRow>& rows) {
     }
     const std::string name = busy_column(s);
     group.write_extendible(name, {rows.size()}, column.data(), chunk_rows);
-    label(group, name.c_str(), "s",
-          fmt::format("time that stage {} of rank 0's replica was busy; NaN where there was no such stage", s)
-              .c_str());
+    label(
+        group, name, "s",
+        fmt::format("time that stage {} of rank 0's replica was busy; NaN where there was no such stage", s));
     group.attach_scale(name, "step", 0);
   }
 }
@@ -139,14 +134,8 @@ void read_stages(const hdf5::Group& group, std::vector<TrainRow>& rows) {
 }
 
 void write_confusion(const hdf5::Group& group, const std::vector<EvalRow>& rows, std::size_t classes) {
-  std::vector<std::int64_t> labels(classes);
-  std::iota(labels.begin(), labels.end(), 0);
-  for (const char* name : {"true_class", "predicted_class"}) {
-    group.write(name, {classes}, labels.data());
-    group.make_scale(name);
-  }
-  label(group, "true_class", "1", "class that the sample is labelled with");
-  label(group, "predicted_class", "1", "class that the model gives it");
+  write_coordinate(group, "true_class", classes, "class that the sample is labelled with");
+  write_coordinate(group, "predicted_class", classes, "class that the model gives it");
 
   std::vector<std::int64_t> all;
   for (const EvalRow& row : rows) all.insert(all.end(), row.confusion.begin(), row.confusion.end());
@@ -178,11 +167,7 @@ void write_predicted(const hdf5::Group& group, const std::vector<EvalRow>& rows)
   std::size_t samples = 0;
   for (const EvalRow& row : rows) samples = std::max(samples, row.predicted.size());
   if (samples == 0) return;
-  std::vector<std::int64_t> numbers(samples);
-  std::iota(numbers.begin(), numbers.end(), 0);
-  group.write("sample", {samples}, numbers.data());
-  group.make_scale("sample");
-  label(group, "sample", "1", "number of the sample in the data set, from 0");
+  write_coordinate(group, "sample", samples, "number of the sample in the data set, from 0");
 
   std::vector<std::int16_t> all(rows.size() * samples, not_scored);
   for (std::size_t i = 0; i < rows.size(); ++i) {

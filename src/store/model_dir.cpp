@@ -39,19 +39,16 @@ std::optional<std::int64_t> step_of(std::string_view name) {
   return number_in<std::int64_t>(name, checkpoint_prefix);
 }
 
-/// The number of an evaluation: 0 in "evaluation.h5", n in "evaluation_<n>.h5".
-std::optional<int> evaluation_of(std::string_view name) {
-  if (name == "evaluation.h5") return 0;
-  return number_in<int>(name, evaluation_prefix);
-}
-
 constexpr std::string_view predictions_ending = "_predictions.h5";
 
-/// "evaluation_predictions.h5", "evaluation_<n>_predictions.h5".
-bool is_of_an_evaluation(std::string_view name) {
-  if (!name.ends_with(predictions_ending)) return false;
-  name.remove_suffix(predictions_ending.size());
-  return evaluation_of(fmt::format("{}{}", name, suffix)).has_value();
+/// The number of an evaluation: 0 in "evaluation.h5", n in "evaluation_<n>.h5"; also in "..._predictions.h5".
+std::optional<int> evaluation_of(std::string_view name) {
+  if (name.ends_with(predictions_ending)) {
+    name.remove_suffix(predictions_ending.size());
+    return evaluation_of(fmt::format("{}{}", name, suffix));
+  }
+  if (name == "evaluation.h5") return 0;
+  return number_in<int>(name, evaluation_prefix);
 }
 
 /// Names in a directory, sorted; none if there is no such directory.
@@ -70,7 +67,7 @@ std::vector<std::string> names_in(const fs::path& directory) {
 
 bool belongs_to_a_run(std::string_view name) {
   return name == "params.yaml" || name == "metrics.h5" || name == "metrics.journal" || name == "STOPPED" ||
-         name == "predictions.h5" || evaluation_of(name) || is_of_an_evaluation(name) ||
+         name == "predictions.h5" || evaluation_of(name) ||
          name.find(".h5.damaged-") != std::string_view::npos ||
          name.find(".journal.damaged-") != std::string_view::npos || step_of(name);
 }

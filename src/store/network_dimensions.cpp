@@ -3,26 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <functional>
-#include <numeric>
 #include <utility>
 
+#include "store/labels.hpp"
+
 namespace fcmnist::store {
-
-namespace {
-
-void write_coordinate(const hdf5::Group& root, const std::string& name, std::size_t size,
-                      std::string long_name) {
-  std::vector<std::int64_t> numbers(size);
-  std::iota(numbers.begin(), numbers.end(), 0);
-  root.write(name, {size}, numbers.data());
-  root.make_scale(name);
-  root.set_on(name, "units", std::string("1"));
-  root.set_on(name, "long_name", std::move(long_name));
-}
-
-}  // namespace
 
 bool is_bias(const Slot& slot) { return slot.rows == 1 && slot.name.ends_with(".bias"); }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,5 +24,8 @@ struct Predictions {
 /// messages.
 std::vector<std::byte> predictions_image(const std::filesystem::path& path, const Predictions& predictions,
                                          const std::string& config_yaml, const Manifest& manifest);
+
+/// The step of a predictions file; nothing if there is none that is intact.
+std::optional<std::int64_t> step_of_predictions(const std::filesystem::path& path);
 
 }  // namespace fcmnist::store

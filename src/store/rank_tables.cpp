@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <span>
 #include <string>
 
 #include "core/error.hpp"
+#include "store/labels.hpp"
 #include "store/metrics_tables.hpp"
 
 namespace fcmnist::store {
@@ -14,21 +14,12 @@ namespace {
 
 constexpr const char* group_name(bool is_summary) { return is_summary ? "ranks_summary" : "ranks"; }
 
-void label(const hdf5::Group& group, const char* dataset, const char* units, const char* long_name) {
-  group.set_on(dataset, "units", std::string(units));
-  group.set_on(dataset, "long_name", std::string(long_name));
-}
-
 /// The second dimension of the columns.
 void write_ranks(const hdf5::Group& group, std::size_t ranks, const MetricsSubject& subject) {
-  std::vector<std::int64_t> numbers(ranks);
-  std::iota(numbers.begin(), numbers.end(), 0);
-  group.write("rank", {ranks}, numbers.data());
-  group.make_scale("rank");
-  label(group, "rank", "1", "rank of the world");
-  const auto write_of_rank = [&](const char* name, const std::vector<std::string>& texts,
-                                 const char* long_name) {
-    if (texts.size() != ranks) return;  // those of another world
+  write_coordinate(group, "rank", ranks, "rank of the world");
+  const auto write_of_rank = [&](const char* name, std::vector<std::string> texts, const char* long_name) {
+    if (texts.empty()) return;
+    texts.resize(ranks);  // with empty texts for ranks of an earlier, larger world
     group.write_texts(name, texts);
     label(group, name, "1", long_name);
     group.attach_scale(name, "rank", 0);
@@ -46,6 +37,7 @@ void write_group(const hdf5::Group& root, const std::vector<const RankRow*>& row
     steps.push_back(row->step);
     ranks = std::max(ranks, row->ranks.size());
   }
+  if (!is_summary) ranks = std::max(ranks, subject.hosts.size());
   const std::size_t chunk_rows = std::max<std::size_t>(1, 4096 / ranks);
   group.write_extendible("step", {rows.size()}, steps.data(), 1024);
   group.make_scale("step");

@@ -14,11 +14,10 @@ struct TimeSplit {
   double compute_s = 0.0;   ///< forward, loss, backward
   double exchange_s = 0.0;  ///< waiting for the others, summing gradients, updating weights
   double files_s = 0.0;     ///< metrics and checkpoints
-  // Parts of exchange_s; what is left of it are messages.
-  double wait_s = 0.0;  ///< until the gradients of all ranks are there
-  double sum_s = 0.0;   ///< summing what must be known before the update
-  double update_s =
-      0.0;  ///< updating weights (else with the sum in the same pass), and taking those of others
+  // Parts of exchange_s. The rest of it are messages between stages, and comparisons of replicas.
+  double wait_s = 0.0;    ///< until the gradients of all ranks are there
+  double sum_s = 0.0;     ///< summing what must be known before the update
+  double update_s = 0.0;  ///< updating weights, and taking those of others; the sum too if it comes with it
 
   /// Of the step itself.
   [[nodiscard]] double step_s() const { return data_s + compute_s + exchange_s; }

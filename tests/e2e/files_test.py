@@ -42,9 +42,10 @@ class Metrics(Files):
                  "bubble_fraction": "1", "loss_scale": "1"}
         evaluated = {"loss": "1", "accuracy": "1", "elapsed_s": "s"}
         with h5py.File(self.model_dir / "metrics.h5") as file:
-            self.assertEqual(set(file), {"train", "eval"})
-            self.assertEqual(set(file["train"]), {*integers, *train})
-            self.assertEqual(set(file["eval"]), {"step", "epoch", *evaluated, "confusion", "true_class", "predicted_class"})
+            self.assertEqual(set(file), {"train", "eval", "ranks"})
+            self.assertEqual(set(file["train"]), {*integers, *train, "grad_norm_by_array", "array"})
+            self.assertEqual(set(file["eval"]), {"step", "epoch", *evaluated, "confusion", "true_class",
+                                                 "predicted_class", "predicted", "sample"})
             for group, rows, columns in (("train", STEPS, {**integers, **train}),
                                          ("eval", 3, {"step": "1", "epoch": "1", **evaluated})):
                 for name, units in columns.items():
@@ -67,6 +68,41 @@ class Metrics(Files):
         self.assertTrue((np.diff(train["elapsed_s"]) > 0).all())
         parts = sum(train[name] for name in ("compute_s", "exchange_s", "data_s", "files_s"))
         np.testing.assert_allclose(np.cumsum(parts), train["elapsed_s"], rtol=1e-9)
+
+    def test_gradient_norms_of_arrays(self):
+        train = runs.metrics(self.model_dir)
+        self.assertEqual([name.decode() for name in train["array"]],
+                         [f"{layer}.{kind}" for layer in ("fc_layers.0", "fc_layers.1", "last_layer")
+                          for kind in ("weight", "bias")])
+        norms = train["grad_norm_by_array"].astype(np.float64)
+        np.testing.assert_allclose(np.sqrt((norms**2).sum(1)), train["grad_norm"], rtol=1e-6)
+
+    def test_times_of_ranks(self):
+        ranks = runs.metrics(self.model_dir, "ranks")
+        self.assertEqual(ranks["step"].tolist(), [STEPS])
+        self.assertEqual((ranks["rank"].tolist(), len(ranks["host"]), len(ranks["cores"])), ([0, 1, 2], 3, 3))
+        parts = ranks["wait_s"] + ranks["sum_s"] + ranks["update_s"]
+        self.assertTrue((parts <= ranks["exchange_s"] * (1 + 1e-5)).all())
+        self.assertTrue((ranks["compute_s"] > 0).all())
+
+    def test_predictions(self):
+        evaluated = runs.metrics(self.model_dir, "eval")
+        for confusion, predicted in zip(evaluated["confusion"], evaluated["predicted"], strict=True):
+            np.testing.assert_array_equal(confusion.sum(0), np.bincount(predicted, minlength=CLASSES))
+        with h5py.File(self.model_dir / "predictions.h5") as file:
+            self.assertEqual(file.attrs["step"], STEPS)
+            np.testing.assert_array_equal(file["label"], TEST.labels)
+            np.testing.assert_array_equal(file["predicted"], evaluated["predicted"][-1])
+            np.testing.assert_array_equal(file["predicted"], np.argmax(file["logits"], axis=1))
+
+    def test_what_a_reader_needs_to_use_the_network(self):
+        for name in ("metrics.h5", f"checkpoint_{STEPS}.h5", "predictions.h5"):
+            with h5py.File(self.model_dir / name) as file:
+                self.assertEqual((file.attrs["image_height"], file.attrs["image_width"]), TEST.images.shape[1:])
+                self.assertEqual([file.attrs[f"pixel_{what}"] for what in ("scale", "mean", "deviation")],
+                                 [255.0, 0.1307, 0.3081])
+                self.assertIn("ReLU", file.attrs["activation"])
+                self.assertEqual(file.attrs["dropout_placement"], "none")
 
     def test_manifest(self):
         with h5py.File(self.model_dir / "metrics.h5") as metrics, \

@@ -219,6 +219,18 @@ class Checkpoints(Life):
         self.assertEqual(set(runs.snapshot(self.model_dir)), {"checkpoint_5.h5", "metrics.h5", "predictions.h5",
                                                               "params.yaml", "LOCK"})
 
+    def test_predictions_are_those_of_the_last_weights_or_absent(self):
+        self.train("--max_steps", 5)
+        predictions = self.model_dir / "predictions.h5"
+        good = predictions.read_bytes()
+        for spoil in (predictions.unlink, lambda: predictions.write_bytes(good[:-1])):
+            spoil()
+            self.train("--max_steps", 5)  # the run is finished
+            with runs.h5py.File(predictions) as file:
+                self.assertEqual(file.attrs["step"], 5)
+        self.train("-m", "train", "--max_steps", 8)
+        self.assertFalse(predictions.exists())
+
     def test_divergence_keeps_the_last_checkpoint(self):
         self.train("--max_steps", 10)
         before = (self.model_dir / "checkpoint_10.h5").read_bytes()
@@ -327,6 +339,10 @@ class Evaluation(Life):
         finished = self.run_to_end("-m", "eval", "-o", self.model_dir, "--eval_steps", 2, "eval_input.batch_size", 25,
                                    ranks=3)
         self.assertIn("Samples=50", finished.lines("| Eval")[0])
+        with runs.h5py.File(self.model_dir / "evaluation_predictions.h5") as file:
+            self.assertEqual({name: len(file[name]) for name in ("label", "predicted", "logits")},
+                             {"label": 50, "predicted": 50, "logits": 50})
+            self.assertEqual(file.attrs["is_test_set_of_run"], 1)
 
     def test_read_only_model_dir(self):
         """Root may write where nobody else may, so a read-only mount stands in for the permission where possible."""

@@ -95,18 +95,19 @@ class Others(runs.TestCase):
         run = RunUnderWay(self, runs.mpi_command(2), *settings(
             model__hidden_sizes="[300,300]", train_input__batch_size=512, runconfig__max_steps=1_000_000,
             runconfig__log_steps=5)).wait_for_line("Step=5 ")
-        for moment in range(20):
+        for _ in range(12):
             run.send(signal.SIGSTOP, 1)
-            time.sleep(0.1)
+            time.sleep(0.25)
             run.send(signal.SIGCONT, 1)
-            run.wait_for_line("| Train", moment + 3)
+            lines = run.read("output").count("| Train")  # the log may be ahead
+            run.wait_for_line("| Train", lines + 1)
         run.mpirun.send_signal(signal.SIGTERM)
         run.wait()
         self.assertIn("stopped after", run.read("output"))
         ranks = runs.metrics(run.directory / "run", "ranks")
-        self.assertGreaterEqual(len(ranks["step"]), 20)
+        self.assertGreaterEqual(len(ranks["step"]), 12)
         computed, waited = ranks["compute_s"].mean(0), ranks["wait_s"].mean(0)
-        self.assertGreater(computed[1], 1.5 * computed[0], str(ranks))
+        self.assertGreater(computed[1], computed[0], str(ranks))
         self.assertGreater(waited[0], waited[1], str(ranks))
 
     def test_a_rank_that_is_killed_ends_the_job(self):

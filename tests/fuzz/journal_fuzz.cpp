@@ -89,7 +89,8 @@ void open(const ModelDir& model_dir, std::string_view journal) {
     return std::ranges::adjacent_find(rows, [](const auto& a, const auto& b) { return a.step >= b.step; }) ==
            rows.end();
   };
-  FCMNIST_CHECK(increasing(metrics.train()) && increasing(metrics.eval()), "steps do not increase");
+  FCMNIST_CHECK(increasing(metrics.train()) && increasing(metrics.eval()) && increasing(metrics.ranks()),
+                "steps do not increase");
   static_cast<void>(metrics.image());
   metrics.truncate_after(7);
   metrics.append(TrainRow{.step = 8});

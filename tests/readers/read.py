@@ -59,8 +59,8 @@ def pandas(path, places):
         group, name = name.split("/")
         if group == "model":
             yield pandas.DataFrame(fcmnist_files.state_dict(path)[name]).iloc[index]
-        elif name == "confusion":
-            yield fcmnist_files.confusion(path)[1][index]
+        elif name in ("confusion", "predicted", "grad_norm_by_array"):
+            yield fcmnist_files.tables(path)[group][name][index]
         else:
             yield fcmnist_files.metrics(path)[group].reset_index()[name].iloc[index]
 

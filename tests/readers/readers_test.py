@@ -45,6 +45,7 @@ READERS = {
 }
 NOT_INSTALLED, STOPPED = 77, 75  # exit codes
 YES, NO, WRONG, ABSENT = "yes", "no", "wrong", "-"
+NOT_VERSION_1 = ("xarray", "jsfive")  # they look for HDF5's signature at the first byte only
 MOST_OF_A_MESSAGE = 100  # characters
 SEAL_BYTES = 512
 BASE_ADDRESS, END_ADDRESS = 24, 40  # where HDF5's superblock of version 0 has them
@@ -91,6 +92,7 @@ def confusion_cell(path):
         row = len(file["eval/confusion"]) - 1
     difference = matrix - matrix.T
     difference[:, row] = 0  # with its indices in reverse this place is the same
+    assert difference.max() > 0, f"each place of this matrix has the number of its mirror image: {matrix}"
     true_class, predicted_class = np.unravel_index(difference.argmax(), matrix.shape)
     return f"eval/confusion:{row},{true_class},{predicted_class}"
 
@@ -148,7 +150,8 @@ class Table:
             if answer != YES:
                 of_version = "" if answer == ABSENT else f", version {version}"
                 self.reasons[f"{reader}{of_version}: {why}"] = None  # each of them once, in their order
-            if answer == WRONG or (answer == NO and version == 2) or (answer == ABSENT and REQUIRE_ALL):
+            may_fail = version == 1 and reader in NOT_VERSION_1
+            if answer == WRONG or (answer == NO and not may_fail) or (answer == ABSENT and REQUIRE_ALL):
                 self.errors.append(f"{reader}, {found.name} of version {version}: {answer} {why}")
 
     def __str__(self):
@@ -176,7 +179,7 @@ class Readers(runs.TestCase):
 
         path = model_dir / "metrics.h5"
         metrics = sample("metrics", path, f"train/loss:{last}", f"train/step:{last}", "eval/accuracy:2",
-                         confusion_cell(path))
+                         "eval/predicted:2,7", f"train/grad_norm_by_array:{last},1", confusion_cell(path))
         self.logged(log.lines(f" Step={STEPS} ")[0], Loss=(metrics.numbers[f"train/loss:{last}"], 5))
         self.logged(log.lines("| Eval ")[-1], Accuracy=(metrics.numbers["eval/accuracy:2"], 4))
 
@@ -195,7 +198,8 @@ class Readers(runs.TestCase):
         have it too."""
         run = RunUnderWay(self, runs.mpi_command(1), *settings(
             **NETWORK, train_input__batch_size=6000, runconfig__mode="train", runconfig__max_steps=1000000,
-            runconfig__checkpoint_steps=20, runconfig__log_steps=1)).wait_for_line("saved ")
+            runconfig__checkpoint_steps=20, runconfig__log_steps=1,
+            runconfig__metrics_interval_s=1)).wait_for_line("saved ")
         path = run.directory / "run/metrics.h5"
         self.assertTrue(eventually(lambda: rows_of(path) > 0, timeout_s=120), str(run))
         row = rows_of(path) - 1

@@ -60,6 +60,23 @@ TEST_F(CheckpointTest, NeedsNeitherOptimizerArraysNorAnEvaluation) {
   EXPECT_TRUE(contains(message, "momentum_buffer is absent; the file has: none"));
 }
 
+TEST_F(CheckpointTest, DimensionsHaveNamesWithoutBiasesAndWithoutHiddenLayers) {
+  Layout no_bias;
+  no_bias.add("fc_layers.0.weight", 1, 6);  // one unit is no bias
+  no_bias.add("last_layer.weight", 3, 1);
+  Layout no_hidden;
+  no_hidden.add("last_layer.weight", 3, 6);
+  no_hidden.add("last_layer.bias", 1, 3);
+  for (const auto& [layout, has_hidden] : {std::pair(no_bias, true), std::pair(no_hidden, false)}) {
+    const Arena<float> weights(layout);
+    const auto image = checkpoint_image(path, example_header(), weights.view(), {});
+    const hdf5::Group root = hdf5::File::open(path.string(), image).root();
+    EXPECT_EQ(root.describe("pixel"), "int64 6");
+    EXPECT_EQ(root.describe("class"), "int64 3");
+    EXPECT_EQ(root.describe("hidden_0"), has_hidden ? "int64 1" : "absent");
+  }
+}
+
 TEST_F(CheckpointTest, AnImageIsAsLargeAsWasForetold) {
   constexpr double header_bytes = 64e3;
   const Layout large = mlp_layout({784, 500, 10});

@@ -78,6 +78,26 @@ TEST_F(MetricsFileTest, ARepeatedEvaluationReplacesTheLast) {
   EXPECT_TRUE(file.eval() == std::vector<EvalRow>{row});
 }
 
+TEST_F(MetricsFileTest, OnlyTheNewestPredictionsAreKept) {
+  MetricsFile file = open();
+  constexpr std::int64_t evaluations = 5;
+  EvalRow row = eval_row(1, 3);
+  row.predicted.assign(MetricsFile::most_predicted_bytes / 3, 1);
+  for (row.step = 1; row.step <= evaluations; ++row.step) file.append(row);
+  for (const EvalRow& kept : file.eval()) EXPECT_EQ(kept.predicted.empty(), kept.step <= 2) << kept.step;
+}
+
+TEST_F(MetricsFileTest, TimesOfRanksAreThinnedOut) {
+  MetricsFile file = open();
+  constexpr std::int64_t lines = MetricsFile::most_rank_times / most_ranks + 1;
+  const RankRow row = rank_row_of(0, most_ranks);
+  for (std::int64_t line = 1; line <= lines; ++line) file.append(RankRow{10 * line, false, row.ranks});
+  ASSERT_EQ(file.ranks().size(), static_cast<std::size_t>(lines / 2));
+  for (std::size_t i = 0; i < file.ranks().size(); ++i) {
+    EXPECT_EQ(file.ranks()[i].step, 20 * static_cast<std::int64_t>(i + 1));
+  }
+}
+
 TEST_F(MetricsFileTest, AStepTwiceIsADefect) {
   MetricsFile file = open();
   file.append(train_row(2));

@@ -152,6 +152,10 @@ TEST_F(MetricsJournalTest, JournalsOfVersion1AreRead) {
   MetricsFile again = open();
   EXPECT_TRUE(again.train() == std::vector<TrainRow>{trained});
   EXPECT_TRUE(again.eval() == std::vector<EvalRow>{evaluation});
+  append(again, 2, 3);
+  again.journal();
+  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 2 "));
+  EXPECT_TRUE(open().train() == (std::vector<TrainRow>{trained, train_row(2), train_row(3)}));
   EXPECT_EQ(logged.str(), "");
 }
 

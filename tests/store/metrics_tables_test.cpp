@@ -56,6 +56,15 @@ TEST(MetricsTables, EvaluationsMayHaveScoredDifferentNumbersOfSamples) {
   EXPECT_EQ(read_eval_table(group, 2), rows);
 }
 
+TEST(MetricsTables, TheLastOf256ClassesMayBePredicted) {
+  EvalRow row = two_classes(1, {0, 255, 128});
+  row.confusion.assign(256 * 256, 0);
+  const hdf5::File file = hdf5::File::create("new");
+  const hdf5::Group group = file.root().create_group("eval");
+  write_table(group, {row}, 256);
+  EXPECT_EQ(read_eval_table(group, 256), std::vector<EvalRow>{row});
+}
+
 TEST(MetricsTables, EvaluationsOfOlderFilesHaveNoPredictions) {
   const std::vector<EvalRow> rows = {two_classes(1, {}), two_classes(2, {})};
   const hdf5::File file = hdf5::File::create("old");

@@ -63,7 +63,8 @@ TEST_F(ModelDirTest, TheNewestEvaluationHasTheLargestNumber) {
   EXPECT_EQ(model_dir.evaluation_file(model_dir.next_evaluation()), directory / "evaluation_1.h5");
   put_all(
       {"evaluation_10.h5", "evaluation_9.h5", "evaluation_77.txt", "evaluation_078.h5", "evaluation_.h5"});
-  EXPECT_EQ(model_dir.next_evaluation(), 11) << "numbers that were deleted are not given again";
+  put_all({"evaluation_12_predictions.h5", "evaluation_13_predictions_of_mine.h5"});
+  EXPECT_EQ(model_dir.next_evaluation(), 13) << "numbers that were deleted are not given again";
   EXPECT_EQ(ModelDir(directory / "absent").next_evaluation(), 0);
 }
 
