@@ -78,6 +78,8 @@ launch_program() {
   program=$(find_program "$1") || exit
   shift 2
   export OPENBLAS_NUM_THREADS=${OPENBLAS_NUM_THREADS:-1} # ranks are the parallelism: see runconfig.blas_threads
+  # Else mpirun loads the machine's OpenCL libraries, of which one (pocl) takes SIGUSR1 from it.
+  export HWLOC_COMPONENTS=${HWLOC_COMPONENTS:--opencl}
   if [[ $EUID == 0 ]]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
   ranks_here=${SLURM_TASKS_PER_NODE:-$count} # of the job, which may be more than are started here; Slurm writes "4(x2),3"
   ranks_here=${ranks_here%%[^0-9]*}

@@ -67,9 +67,9 @@ TEST_F(CheckpointTest, DimensionsHaveNamesWithoutBiasesAndWithoutHiddenLayers) {
   Layout no_hidden;
   no_hidden.add("last_layer.weight", 3, 6);
   no_hidden.add("last_layer.bias", 1, 3);
-  for (const auto& [layout, has_hidden] : {std::pair(no_bias, true), std::pair(no_hidden, false)}) {
-    const Arena<float> weights(layout);
-    const auto image = checkpoint_image(path, example_header(), weights.view(), {});
+  for (const auto& [of_network, has_hidden] : {std::pair(no_bias, true), std::pair(no_hidden, false)}) {
+    const Arena<float> values(of_network);
+    const auto image = checkpoint_image(path, example_header(), values.view(), {});
     const hdf5::Group root = hdf5::File::open(path.string(), image).root();
     EXPECT_EQ(root.describe("pixel"), "int64 6");
     EXPECT_EQ(root.describe("class"), "int64 3");
