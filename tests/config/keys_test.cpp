@@ -64,6 +64,7 @@ const std::map<std::string, std::string>& other_values() {
       {"runconfig.save_initial_checkpoint", "True"},
       {"runconfig.checkpoint_steps", "2000"},
       {"runconfig.checkpoint_interval_s", "12.5"},
+      {"runconfig.metrics_interval_s", "7.5"},
       {"runconfig.keep_checkpoints", "2"},
       {"runconfig.max_time", "\"100:02:03\""},
       {"runconfig.nan_policy", "skip"},
