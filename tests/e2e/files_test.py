@@ -102,7 +102,7 @@ class Metrics(Files):
                 self.assertEqual([file.attrs[f"pixel_{what}"] for what in ("scale", "mean", "deviation")],
                                  [255.0, 0.1307, 0.3081])
                 self.assertIn("ReLU", file.attrs["activation"])
-                self.assertEqual(file.attrs["dropout_placement"], "none")
+                self.assertIn("each hidden layer, in training only", file.attrs["dropout_placement"])
 
     def test_manifest(self):
         with h5py.File(self.model_dir / "metrics.h5") as metrics, \

@@ -359,7 +359,7 @@ class Evaluation(Life):
         finished = runs.execute([*command, *runs.mpi_command(2, "-m", "eval", "-o", self.model_dir)])
         self.assertEqual((finished.code, finished.errors), (0, ""), str(finished))
         self.check_lines(finished, [1])
-        self.assertEqual(len(finished.lines("results are not saved")), 1, str(finished))
+        self.assertEqual(len(finished.lines("warning: not saved: ")), 1, str(finished))
         self.assertEqual(runs.snapshot(self.model_dir), before)
 
 
