@@ -51,8 +51,9 @@ def checkpoint_content(path):
 
 def metrics_content(path):
     """The same of a metrics file and its journal: {"train": {column: array}, "eval": {column: array}}."""
-    return {table: {name: values for name, values in columns.items() if not TIMES.fullmatch(name)}
-            for table, columns in fcmnist_files.tables(path).items()}
+    found = fcmnist_files.tables(path)
+    return {table: {name: values for name, values in found[table].items() if not TIMES.fullmatch(name)}
+            for table in TABLES}
 
 
 class Run:
