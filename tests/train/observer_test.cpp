@@ -66,7 +66,7 @@ TEST(StepObserver, StagesAreBusyWhileTheyDoNotWaitForEachOther) {
   first.take_stage_times(sums);
   ASSERT_EQ(first.pipeline().busy_s.size(), 2U);
   const auto outside_s = [](const StepObserver& o) {
-    return o.seconds(Activity::sum) + o.seconds(Activity::update);
+    return o.seconds(Activity::wait) + o.seconds(Activity::sum) + o.seconds(Activity::update);
   };
   EXPECT_NEAR(first.pipeline().total_s, first.time().step_s() - outside_s(first), 1e-12);
   EXPECT_NEAR(first.pipeline().busy_s[1],
