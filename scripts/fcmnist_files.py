@@ -54,7 +54,7 @@ TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learn
 LATER_COLUMNS = {"skipped": np.int64, "bubble_fraction": float, "loss_scale": float}
 FIRST_TRAIN_COLUMNS = 13  # of a row in a journal of releases without stages and loss scaling
 RANK_COLUMNS = ("compute_s", "exchange_s", "wait_s", "sum_s", "update_s", "data_s", "files_s")  # float32
-COORDINATES = ("true_class", "predicted_class", "sample", "array", "rank", "statistic", "host", "cores")
+COORDINATES = ("true_class", "predicted_class", "sample", "array", "rank", "statistic")
 # Columns that have several numbers in a row, and what stands where a row has fewer than another.
 WIDE_COLUMNS = {TRAIN: [("grad_norm_by_array", np.float32(np.nan))], EVAL: [("predicted", np.int16(-1))],
                 RANKS: [(name, np.float32(np.nan)) for name in RANK_COLUMNS],

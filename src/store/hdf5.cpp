@@ -151,19 +151,6 @@ void Group::write_dataset(std::string_view name, Type type, const Shape& shape, 
   check(H5Dwrite(dataset.id(), native(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, data), "H5Dwrite", at);
 }
 
-void Group::write_texts(std::string_view name, const std::vector<std::string>& texts) const {
-  const std::string at = where(name);
-  std::vector<const char*> pointers;
-  for (const std::string& text : texts) pointers.push_back(text.c_str());
-  const Handle type = text_type(at);
-  const Handle space = dataspace({texts.size()}, false, at);
-  const Handle creation = dataset_creation({texts.size()}, 0, at);
-  const Handle dataset = own(H5Dcreate2(group_.id(), std::string(name).c_str(), type.id(), space.id(),
-                                        H5P_DEFAULT, creation.id(), H5P_DEFAULT),
-                             H5Dclose, "H5Dcreate2", at);
-  check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()), "H5Dwrite", at);
-}
-
 void Group::place_dataset(std::string_view name, Type type, const Shape& shape,
                           std::span<const std::byte> numbers) const {
   static_assert(std::endian::native == std::endian::little, "numbers in memory are as they are in files");

@@ -97,8 +97,6 @@ class Group {
                         std::size_t chunk_rows) const {
     write_dataset(name, type_of<T>(), shape, data, chunk_rows);
   }
-  /// Writes a list of texts of any length.
-  void write_texts(std::string_view name, const std::vector<std::string>& texts) const;
   /// What has this name: "float32 500 x 784", "absent", "a group" and so on.
   [[nodiscard]] std::string describe(std::string_view name) const;
   /// The shape of a dataset.

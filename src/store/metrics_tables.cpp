@@ -10,6 +10,7 @@
 
 #include "core/error.hpp"
 #include "store/labels.hpp"
+#include "store/root_attributes.hpp"
 
 namespace fcmnist::store {
 
@@ -102,10 +103,9 @@ void write_array_norms(const hdf5::Group& group, const std::vector<TrainRow>& ro
   label(group, name, "1",
         "2-norm of the gradient of each array before clipping; NaN if the step was skipped");
   group.attach_scale(name, "step", 0);
-  if (arrays.size() != count) return;
-  group.write_texts("array", arrays);
-  group.make_scale("array");
-  label(group, "array", "1", "array of the network: a weight or bias, named as in checkpoints");
+  write_coordinate(group, "array", count,
+                   "array of the network: a weight or bias; its attribute names has the names");
+  if (arrays.size() == count && count <= longest_list) group.set_on("array", "names", arrays);
   group.attach_scale(name, "array", 1);
 }
 

@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "store/labels.hpp"
 #include "store/metrics_tables.hpp"
+#include "store/root_attributes.hpp"
 
 namespace fcmnist::store {
 
@@ -17,15 +18,14 @@ constexpr const char* group_name(bool is_summary) { return is_summary ? "ranks_s
 /// The second dimension of the columns.
 void write_ranks(const hdf5::Group& group, std::size_t ranks, const MetricsSubject& subject) {
   write_coordinate(group, "rank", ranks, "rank of the world");
-  const auto write_of_rank = [&](const char* name, std::vector<std::string> texts, const char* long_name) {
-    if (texts.empty()) return;
+  // As attributes: not every reader of HDF5 takes datasets of texts.
+  const auto write_of_rank = [&](const char* name, std::vector<std::string> texts) {
+    if (texts.empty() || ranks > longest_list) return;
     texts.resize(ranks);  // with empty texts for ranks of an earlier, larger world
-    group.write_texts(name, texts);
-    label(group, name, "1", long_name);
-    group.attach_scale(name, "rank", 0);
+    group.set_on("rank", name, texts);
   };
-  write_of_rank("host", subject.hosts, "host of the rank since the last start");
-  write_of_rank("cores", subject.cores, "logical processors to which the rank is bound since the last start");
+  write_of_rank("host", subject.hosts);
+  write_of_rank("cores", subject.cores);
 }
 
 void write_group(const hdf5::Group& root, const std::vector<const RankRow*>& rows, bool is_summary,
@@ -43,9 +43,7 @@ void write_group(const hdf5::Group& root, const std::vector<const RankRow*>& row
   group.make_scale("step");
   label(group, "step", "1", "optimizer steps done at the log line");
   if (is_summary) {
-    group.write_texts("statistic", {"min", "mean", "max"});
-    group.make_scale("statistic");
-    label(group, "statistic", "1", "over the ranks");
+    write_coordinate(group, "statistic", ranks, "0 min, 1 mean, 2 max over the ranks");
   } else {
     write_ranks(group, ranks, subject);
   }

@@ -12,8 +12,6 @@ namespace {
 constexpr std::array<std::string_view, 7> format_attributes = {
     "format", "format_version", "config_yaml", journal_records, "NX_class", "default", "step"};
 
-constexpr std::size_t longest_list = 4000;
-
 hdf5::Attribute to_attribute(const ManifestValue& value) {
   const auto* list = std::get_if<std::vector<std::string>>(&value);
   if (list != nullptr && list->size() > longest_list) {

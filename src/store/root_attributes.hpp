@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -17,7 +18,10 @@ inline constexpr const char* journal_records = "journal_records";
 /// Whether an attribute is one of the format itself. No manifest entry may have its name.
 bool is_format_attribute(std::string_view name);
 
-/// Lists of more than 4,000 texts are shortened, and their last text says so. In the old file format an
+/// The texts that an attribute can have.
+inline constexpr std::size_t longest_list = 4000;
+
+/// Lists of more than longest_list texts are shortened, and their last text says so. In the old file format an
 /// attribute has at most 64 kB, and each text takes 16 bytes of them. The letters themselves are stored
 /// elsewhere, so texts may have any length.
 void write_root_attributes(const hdf5::Group& root, FileKind kind, const std::string& config_yaml,

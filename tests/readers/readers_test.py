@@ -45,7 +45,6 @@ READERS = {
 }
 NOT_INSTALLED, STOPPED = 77, 75  # exit codes
 YES, NO, WRONG, ABSENT = "yes", "no", "wrong", "-"
-NOT_TEXTS = ("Octave",)  # its load stops at texts of any length, which metrics have (array, host, cores)
 NOT_VERSION_1 = ("xarray", "jsfive")  # they look for HDF5's signature at the first byte only
 MOST_OF_A_MESSAGE = 100  # characters
 SEAL_BYTES = 512
@@ -151,8 +150,7 @@ class Table:
             if answer != YES:
                 of_version = "" if answer == ABSENT else f", version {version}"
                 self.reasons[f"{reader}{of_version}: {why}"] = None  # each of them once, in their order
-            has_texts = found.name in ("metrics", "running")
-            may_fail = (version == 1 and reader in NOT_VERSION_1) or (has_texts and reader in NOT_TEXTS)
+            may_fail = version == 1 and reader in NOT_VERSION_1
             if answer == WRONG or (answer == NO and not may_fail) or (answer == ABSENT and REQUIRE_ALL):
                 self.errors.append(f"{reader}, {found.name} of version {version}: {answer} {why}")
 

@@ -130,10 +130,7 @@ def metrics(model_dir, group="train", name="metrics.h5"):
 
 def same_arrays(left, right):
     """Bit for bit."""
-    def content(array):
-        return array.tolist() if array.dtype == object else array.tobytes()  # texts, or numbers
-
-    return left.keys() == right.keys() and all(content(left[name]) == content(right[name]) for name in left)
+    return left.keys() == right.keys() and all(left[name].tobytes() == right[name].tobytes() for name in left)
 
 
 def snapshot(directory):
