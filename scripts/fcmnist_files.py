@@ -36,16 +36,16 @@ except ImportError as error:
 
 SEAL_BYTES = 512
 FORMAT_VERSION = 2
-SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics|predictions)\nformat_version (\d+)\nimage_bytes (\d+)\n"
+SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics|predictions|trace)\nformat_version (\d+)\nimage_bytes (\d+)\n"
                   rb"image_sha256 ([0-9a-f]{64})\n\n*")
 
 JOURNAL_VERSIONS = (1, 2)
 JOURNAL_HEADER = re.compile(rb"fcmnist_mpi journal format_version (\d+) classes (\d+)\n")
 RECORD_HEAD = struct.Struct("<IIq")  # bytes of the payload, kind, number
 CHECK_BYTES = 8
-TRAIN, EVAL, FORGET_AFTER, RANKS = 1, 2, 3, 4
+TRAIN, EVAL, FORGET_AFTER, RANKS, ARRAYS = 1, 2, 3, 4, 5
 RANKS_SUMMARY = -RANKS  # a record of kind RANKS that says so
-TABLES = {"train": TRAIN, "eval": EVAL, "ranks": RANKS, "ranks_summary": RANKS_SUMMARY}
+TABLES = {"train": TRAIN, "eval": EVAL, "ranks": RANKS, "ranks_summary": RANKS_SUMMARY, "arrays": ARRAYS}
 # Columns of the payloads, in order: int64 (q) or float64 (d).
 TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learning_rate": "d", "grad_norm": "d",
                  "samples_per_s": "d", "elapsed_s": "d", "compute_s": "d", "exchange_s": "d", "data_s": "d",
@@ -58,7 +58,8 @@ COORDINATES = ("true_class", "predicted_class", "sample", "array", "rank", "stat
 # Columns that have several numbers in a row, and what stands where a row has fewer than another.
 WIDE_COLUMNS = {TRAIN: [("grad_norm_by_array", np.float32(np.nan))], EVAL: [("predicted", np.int16(-1))],
                 RANKS: [(name, np.float32(np.nan)) for name in RANK_COLUMNS],
-                RANKS_SUMMARY: [(name, np.float32(np.nan)) for name in RANK_COLUMNS]}
+                RANKS_SUMMARY: [(name, np.float32(np.nan)) for name in RANK_COLUMNS],
+                ARRAYS: [(name, np.float32(np.nan)) for name in ("weight_norm", "update_norm")]}
 EVAL_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "elapsed_s": "d"}
 
 
@@ -91,7 +92,7 @@ def checkpoint_file(path):
 
 
 def verify(path):
-    """Checks every byte of a file against its seal and returns its kind, "checkpoint" or "metrics"."""
+    """Checks every byte of a file against its seal and returns its kind, "checkpoint", "metrics", ..."""
     with open(path, "rb") as file:
         content = file.read()
     seal_is_first = content.startswith(b"fcmnist_mpi ")  # in version 1
@@ -176,9 +177,10 @@ def state_dict(path):
 
 
 def tables(path):
-    """The tables of a metrics file and its journal as numpy arrays: {"train": {column: array}, "eval": ...}, and "ranks" or
-    "ranks_summary" with arrays (log lines x ranks, or x min, mean, max) if there are any. "eval" has
-    the confusion matrices (evaluations x true class x predicted class) too, and the class given to each sample."""
+    """The tables of a metrics file and its journal as numpy arrays: {"train": {column: array}, "eval": ...}, and if there
+    are any "ranks" or "ranks_summary" with arrays (log lines x ranks, or x min, mean, max) and "arrays" (log lines x
+    weights and biases). "eval" has the confusion matrices (evaluations x true class x predicted class) too, and the class
+    given to each sample."""
     return _read_metrics(metrics_file(path))[0]
 
 
@@ -207,6 +209,24 @@ def confusion(path):
     """Steps of the evaluations, and their confusion matrices (evaluations x true class x predicted class)."""
     evaluations = tables(path)["eval"]
     return evaluations["step"], evaluations["confusion"]
+
+
+def trace(path):
+    """What each rank did in some steps: {"spans": array with the fields of FORMAT.md, activity as a name such as
+    "forward" and layer as a name or "", "hosts": of each rank, "clock_error_s": of each rank}."""
+    path = os.path.join(path, "trace.h5") if os.path.isdir(path) else path
+    with h5py.File(path, "r") as file:
+        columns = {name: dataset[...] for name, dataset in file["spans"].items()}
+        activities = np.array(file["spans/activity"].attrs["names"], str)
+        layers = np.array([*file["spans/layer"].attrs.get("names", []), ""], str)  # -1, none, is the last
+        hosts = list(file["ranks/rank"].attrs.get("host", [""] * len(file["ranks/rank"])))
+        errors = file["ranks/clock_error_s"][...]
+    columns["activity"] = activities[columns["activity"]]
+    columns["layer"] = layers[columns["layer"]]
+    spans = np.zeros(len(columns["step"]), [(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        spans[name] = column
+    return {"spans": spans, "hosts": hosts, "clock_error_s": errors}
 
 
 def journal(path):
@@ -248,6 +268,10 @@ def _read_record(data, at, classes):
         step, is_summary = struct.unpack_from("<qq", data, begin)
         numbers = np.frombuffer(data, "<f4", (length - 16) // 4, begin + 16).reshape(-1, len(RANK_COLUMNS))
         return number, RANKS_SUMMARY if is_summary else RANKS, {"step": step} | dict(zip(RANK_COLUMNS, numbers.T))
+    if kind == ARRAYS and length > 8 and length % 8 == 0:
+        step = struct.unpack_from("<q", data, begin)[0]
+        norms = np.frombuffer(data, "<f4", (length - 8) // 4, begin + 8).reshape(2, -1)
+        return number, kind, {"step": step, "weight_norm": norms[0], "update_norm": norms[1]}
     columns = {TRAIN: TRAIN_COLUMNS, EVAL: EVAL_COLUMNS}.get(kind)
     if columns is None or length < 8 * (len(columns) + 1):
         return None
@@ -352,6 +376,10 @@ def _summary(path):
             label, of_model = file["label"][...], file["predicted"][...]
             lines.append(f"  step {file.attrs['step']}: {len(label):,} samples of {manifest(path).get('test_set', 'a set')}, "
                          f"{np.count_nonzero(label != of_model):,} of them classified wrongly")
+    elif kind == "trace":
+        found = trace(path)
+        lines.append(f"  {len(found['spans'])} spans of {len(found['hosts'])} rank(s), "
+                     f"steps {found['spans']['step'].min()} to {found['spans']['step'].max()}")
     else:
         tables, said = _read_metrics(path)
         for name in ("train", "eval"):

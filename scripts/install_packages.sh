@@ -8,7 +8,7 @@ declare -A packages=(
   [run]="openmpi-bin ca-certificates"
   [plot]="python3 python3-numpy python3-h5py python3-pandas python3-matplotlib"
   [test]="libgtest-dev libgmock-dev libbenchmark-dev python3-xarray python3-netcdf4 python3-torch python3-yaml
-          hdf5-tools"
+          hdf5-tools python3-otf2 otf2-tools"
   [bench]="libbenchmark-dev python3-torch"
   [format]="clang-format"
   [tidy]="clang-tidy"

@@ -38,7 +38,7 @@ MAY_INCLUDE_OPTIONS = {"config": {"kernels", "data", "model", "optim", "comm", "
 # Libraries that are seen by one module only, by the beginnings of their headers' names.
 OWNERS = {"mpi.h": "comm", "cblas.h": "kernels", "openblas": "kernels", "dnnl": "kernels", "omp.h": "kernels",
           "hdf5": "store", "H5": "store", "yaml-cpp/": "config", "CLI/": "config", "zlib.h": "data", "curl/": "data",
-          "openssl/": "core"}
+          "openssl/": "core", "spdlog/": "core"}
 GENERATED = {"git_revision.hpp"}
 MOST_LINES = 400
 INCLUDE = re.compile(r"^\s*#\s*include\s*([<\"])([^>\"]+)[>\"]", re.MULTILINE)
@@ -184,14 +184,24 @@ def compile_alone(command, text):
     return done.stderr or ("" if done.returncode == 0 else f"exit code {done.returncode}")
 
 
+def begins_with(path, header, sources):
+    """Whether the first #include of a source file is this header."""
+    first = INCLUDE.search(sources.get(path, ""))
+    return first is not None and first[2] == header
+
+
 class Headers(unittest.TestCase):
-    def test_every_header_compiles_alone_and_twice(self):
-        commands = module_commands()
-        headers = [path for path in read_sources(SOURCE) if path.endswith(".hpp")]
+    def test_every_header_compiles_alone(self):
+        """The build has proved it of a header that x.cpp includes first."""
+        commands, sources = module_commands(), read_sources(SOURCE)
+        headers = [path for path in sources if path.endswith(".hpp")]
         self.assertGreater(len(headers), 30)
+        self.assertEqual([path for path in headers if not sources[path].startswith("#pragma once\n")], [])
+        unproved = [path for path in headers if not begins_with(path.replace(".hpp", ".cpp"), path, sources)]
+        self.assertLess(len(unproved), len(headers) / 2)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            said = pool.map(lambda path: compile_alone(commands[module_of(path)], f"#include \"{path}\"\n" * 2), headers)
-        self.assertEqual({path: text for path, text in zip(headers, said) if text}, {})
+            said = pool.map(lambda path: compile_alone(commands[module_of(path)], f"#include \"{path}\"\n"), unproved)
+        self.assertEqual({path: text for path, text in zip(unproved, said) if text}, {})
 
     def test_a_header_that_does_not_compile_alone_is_found(self):
         said = compile_alone(module_commands()["core"], "inline std::string text() { return {}; }\n")

@@ -4,11 +4,17 @@
 
 namespace fcmnist::comm {
 
+namespace {
+
+constexpr auto numbers_of_block = static_cast<std::size_t>(Squares::count);
+
+}  // namespace
+
 BlockOwners::BlockOwners(const Topology& topology, const Layout& layout, bool give_way)
     : topology_(&topology),
       blocks_(blocks_of(layout)),
       patience_(PolledWait::in_step(topology.world().stall_watch(), give_way)),
-      block_values_(topology.node(), bytes_per_rank(topology.seat(), layout)),
+      squares_(topology.node(), bytes_per_rank(topology.seat(), layout)),
       barrier_(topology, patience_) {
   const auto ranks = static_cast<std::size_t>(topology.node().size());
   const auto me = static_cast<std::size_t>(topology.node().rank());
@@ -26,19 +32,20 @@ std::size_t BlockOwners::owned_count(std::size_t blocks, int node_ranks, int nod
 }
 
 std::size_t BlockOwners::bytes_per_rank(const Seat& seat, const Layout& layout) {
-  return owned_count(blocks_of(layout).size(), seat.node_ranks, 0) * sizeof(double);
+  return owned_count(blocks_of(layout).size(), seat.node_ranks, 0) * numbers_of_block * sizeof(double);
 }
 
 /// The blocks are dealt round robin to R ranks: rank b mod R owns block b, as block b / R of its own blocks.
-double& BlockOwners::block_value(std::size_t block_index) const {
+double& BlockOwners::squares(Squares which, std::size_t block_index) const {
   const auto ranks = static_cast<std::size_t>(topology_->node().size());
-  const auto values = block_values_.segment(static_cast<int>(block_index % ranks));
-  return reinterpret_cast<double*>(values.data())[block_index / ranks];
+  const auto of_owner = squares_.segment(static_cast<int>(block_index % ranks));
+  const std::size_t place = block_index / ranks * numbers_of_block + static_cast<std::size_t>(which);
+  return reinterpret_cast<double*>(of_owner.data())[place];
 }
 
-void BlockOwners::sum_block_values(std::span<double> sums) const {
+void BlockOwners::sum_squares(Squares which, std::span<double> sums) const {
   std::ranges::fill(sums, 0.0);
-  for (std::size_t b = 0; b < blocks_.size(); ++b) sums[blocks_[b].slot] += block_value(b);
+  for (std::size_t b = 0; b < blocks_.size(); ++b) sums[blocks_[b].slot] += squares(which, b);
 }
 
 }  // namespace fcmnist::comm

@@ -12,6 +12,9 @@
 
 namespace fcmnist::comm {
 
+/// Sums of squares over a block, which its owner finds out for all ranks.
+enum class Squares : std::size_t { of_gradient, of_weights, of_update, count };
+
 /// Which rank uses which part of a gradient. The flat array is cut into blocks (core/layout.hpp). The blocks
 /// are dealt round robin to the ranks of a node, so that every rank has work in every layer. The owner of a
 /// block updates its weights and gives them to the other ranks (WeightCopies). All nodes divide the blocks in
@@ -28,12 +31,14 @@ class BlockOwners {
   /// list, so that the ranks do not all read from one owner at the same time.
   [[nodiscard]] std::span<const std::size_t> owned_by_others() const { return owned_by_others_; }
 
-  /// Records a number for an owned block; after share_block_values() every rank has the same sums.
-  void set_block_value(std::size_t block_index, double value) { block_value(block_index) = value; }
-  /// Collective over the node: waits until all block values are set.
-  void share_block_values() { barrier_.wait(); }
+  /// Records a number for an owned block; after share_squares() or publish() every rank has the same sums.
+  void set_squares(Squares which, std::size_t block_index, double value) {
+    squares(which, block_index) = value;
+  }
+  /// Collective over the node: waits until all numbers are set.
+  void share_squares() { barrier_.wait(); }
   /// Writes to sums[s] the sum over the blocks of slot s of the layout, added in block order.
-  void sum_block_values(std::span<double> sums) const;
+  void sum_squares(Squares which, std::span<double> sums) const;
 
   /// Collective over the node: afterwards all ranks see what the owners wrote, and may overwrite gradients.
   void publish() { barrier_.wait(); }
@@ -51,14 +56,14 @@ class BlockOwners {
   [[nodiscard]] NodeBarrier& barrier() { return barrier_; }
 
  private:
-  [[nodiscard]] double& block_value(std::size_t block_index) const;
+  [[nodiscard]] double& squares(Squares which, std::size_t block_index) const;
 
   const Topology* topology_;
   std::vector<Block> blocks_;
   std::vector<std::size_t> owned_, owned_by_others_;
   PolledWait patience_;
-  /// Each rank writes the values of its own blocks to its own segment, so that no cache line has two writers.
-  SharedWindow block_values_;
+  /// Each rank writes the numbers of its own blocks to its own segment, so that no cache line has two writers.
+  SharedWindow squares_;
   NodeBarrier barrier_;
 };
 

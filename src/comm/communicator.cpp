@@ -104,6 +104,19 @@ Pieces pieces_of(const Communicator& group, std::size_t my_count) {
   return pieces;
 }
 
+/// The arrays of all ranks, one after the other in rank order. Empty but on the root.
+template <class T>
+std::vector<T> gather_at_root(const Communicator& group, std::span<const T> mine, MPI_Datatype type,
+                              int root) {
+  const Pieces pieces = pieces_of(group, mine.size());
+  Buffers<T> given{{mine.begin(), mine.end()}, std::vector<T>(group.rank() == root ? pieces.total : 0)};
+  return complete_call(group, std::move(given), [&](Buffers<T>& b) {
+    FCMNIST_MPI(MPI_Igatherv(b.send.data(), to_int(b.send.size()), type, b.receive.data(),
+                             pieces.counts.data(), pieces.offsets.data(), type, root, group.handle().comm,
+                             &b.request));
+  });
+}
+
 }  // namespace
 
 void check_mpi(int status, const char* call) {
@@ -187,16 +200,13 @@ void Communicator::broadcast(std::span<float> numbers, int root) const {
 }
 
 void Communicator::gather(std::span<const float> mine, std::span<float> all, int root) const {
-  const Pieces pieces = pieces_of(*this, mine.size());
-  const auto total = rank_ == root ? pieces.total : 0;
-  FCMNIST_CHECK(all.size() == total, fmt::format("{}, not {}", all.size(), total));
-  Buffers<float> given{{mine.begin(), mine.end()}, std::vector<float>(total)};
-  const auto received = complete_call(*this, std::move(given), [&](Buffers<float>& b) {
-    FCMNIST_MPI(MPI_Igatherv(b.send.data(), to_int(b.send.size()), MPI_FLOAT, b.receive.data(),
-                             pieces.counts.data(), pieces.offsets.data(), MPI_FLOAT, root, handle_->comm,
-                             &b.request));
-  });
+  const std::vector<float> received = gather_at_root(*this, mine, MPI_FLOAT, root);
+  FCMNIST_CHECK(all.size() == received.size(), fmt::format("{}, not {}", all.size(), received.size()));
   std::ranges::copy(received, all.begin());
+}
+
+std::vector<std::byte> Communicator::gather(std::span<const std::byte> mine, int root) const {
+  return gather_at_root(*this, mine, MPI_BYTE, root);
 }
 
 void Communicator::scatter(std::span<const float> all, std::span<float> mine, int root) const {

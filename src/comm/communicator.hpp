@@ -60,6 +60,8 @@ class Communicator {
   /// The root gets the numbers of all ranks, one rank after the other in rank order. On the other ranks `all`
   /// is empty.
   void gather(std::span<const float> mine, std::span<float> all, int root) const;
+  /// The same of bytes, less than 2 GiB of them. On the other ranks the result is empty.
+  [[nodiscard]] std::vector<std::byte> gather(std::span<const std::byte> mine, int root) const;
   /// Every rank gets its piece of the root's numbers: the inverse of gather().
   void scatter(std::span<const float> all, std::span<float> mine, int root) const;
   /// Adds the arrays of all ranks element by element, in place. Every rank gets the same bits.

@@ -60,6 +60,10 @@ class CrossNodeSum {
   /// summed.
   bool advance();
 
+  /// Whether advance() has nothing more to do for this node: all its ranks have posted all parts, and this rank has
+  /// summed its blocks of them. The rest is between the nodes.
+  [[nodiscard]] bool node_is_summed() const { return summed_ == steps_begun_ * parts_.size(); }
+
   /// The sums over all nodes, after advance() has returned true.
   [[nodiscard]] std::span<const Number> total(const Block& block) const {
     return {total_.data() + block.offset, block.count};

@@ -68,12 +68,20 @@ void GradientExchange<Number>::post() {
 }
 
 template <class Number>
+void GradientExchange<Number>::wait_for_node() {
+  if (!across_nodes_) return barrier().wait();
+  patience().until([&] {
+    across_nodes_->advance();
+    return across_nodes_->node_is_summed();
+  });
+}
+
+template <class Number>
 std::span<double> GradientExchange<Number>::finish() {
   if (across_nodes_) {
     patience().until([&] { return across_nodes_->advance(); });
     std::ranges::copy(across_nodes_->small_total(), small_sum_.begin());
   } else {
-    barrier().wait();
     gradients_.sum_small(small_sum_);
   }
   return small_sum_;

@@ -22,7 +22,7 @@ namespace fcmnist::comm {
 /// gradients of this block in rank order. With several nodes, CrossNodeSum adds the sums of the nodes while
 /// the rest of the backward pass runs. One step is
 ///
-///   begin(small numbers);  per part: write local_gradient(), post();  finish();
+///   begin(small numbers);  per part: write local_gradient(), post();  wait_for_node();  finish();
 ///   for block in owned(): use sources(block), offer;  publish();  for block in owned_by_others(): take
 ///
 /// Cost per step on one node with R ranks and N numbers: each rank reads N/R numbers of every rank, and waits
@@ -50,8 +50,10 @@ class GradientExchange : public BlockOwners {
   void begin(std::span<const double> small);
   /// Tells the other ranks that this rank has written the next part of the gradient. Never waits.
   void post();
-  /// Waits until all ranks have posted all parts, and until these are summed over the nodes. Returns the sums
-  /// of the small numbers, which are added in rank order within a node, then in node order. Collective.
+  /// Waits until all ranks of the node have posted all parts. Collective.
+  void wait_for_node();
+  /// After wait_for_node(): waits until the parts of all nodes are summed. Returns the sums of the small
+  /// numbers, which are added in rank order within a node, then in node order. Collective.
   std::span<double> finish();
 
   /// The arrays whose sum, in this order, is the global gradient of this block. To be called after finish().

@@ -109,6 +109,8 @@ const SettingRow settings[] = {
     {"checkpoint_interval_s",   may_change, number(checkpoint(&Checkpoint::checkpoint_interval_s), not_negative)},
     {"metrics_interval_s",      may_change, number(checkpoint(&Checkpoint::metrics_interval_s), not_negative)},
     {"keep_checkpoints",        may_change, optional(integer(checkpoint(&Checkpoint::keep_checkpoints), 2, 1'000'000))},
+    {"trace_steps",             may_change, integer(run(&Run::trace_steps), 0, 10'000)},
+    {"trace_first_step",        may_change, integer(run(&Run::trace_first_step), 1, most_steps)},
     {"max_time",                may_change, setting(run(&Run::max_time), read_max_time)},
     {"nan_policy",              may_change, choice(run(&Run::nan_policy), nan_policies)},
     {"check_replicas_steps",    may_change, integer(run(&Run::check_replicas_steps), 0, most_steps)},

@@ -51,6 +51,8 @@ struct RunOptions {
   long log_steps = 50;
   bool save_losses = true;           ///< a metrics row for every step; false: only for steps that are logged
   long check_replicas_steps = 1000;  ///< compare the weights of all ranks; 0 = at start and checkpoints only
+  long trace_steps = 0;              ///< so many steps are recorded for trace.h5
+  long trace_first_step = 11;        ///< the first of them
   MaxTime max_time;
   NanPolicy nan_policy = NanPolicy::stop;
   std::uint64_t seed = 1;

@@ -1,6 +1,7 @@
 #include "core/log.hpp"
 
-#include <spdlog/sinks/null_sink.h>
+#include <fmt/format.h>
+#include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <algorithm>
@@ -11,33 +12,56 @@
 
 namespace fcmnist {
 
-std::shared_ptr<Logger> make_logger(std::string_view level, bool silent) {
-  std::string name(level);
+void Logger::print(Level level, fmt::string_view text, fmt::format_args args) {
+  if (level >= least_) sink_(level, fmt::vformat(text, args));
+}
+
+namespace {
+
+Logger::Level level_named(std::string_view given) {
+  std::string name(given);
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-  spdlog::level::level_enum threshold{};
-  if (name == "debug") {
-    threshold = spdlog::level::debug;
-  } else if (name == "info") {
-    threshold = spdlog::level::info;
-  } else if (name == "warning" || name == "warn") {
-    threshold = spdlog::level::warn;
-  } else if (name == "error") {
-    threshold = spdlog::level::err;
-  } else {
-    throw UsageError("--logging " + std::string(level) + ": unknown level",
-                     "use one of debug, info, warning, error");
+  if (name == "debug") return Logger::Level::debug;
+  if (name == "info") return Logger::Level::info;
+  if (name == "warning" || name == "warn") return Logger::Level::warning;
+  if (name == "error") return Logger::Level::error;
+  throw UsageError(fmt::format("--logging {}: unknown level", given),
+                   "use one of debug, info, warning, error");
+}
+
+spdlog::level::level_enum of_library(Logger::Level level) {
+  switch (level) {
+    case Logger::Level::debug:
+      return spdlog::level::debug;
+    case Logger::Level::info:
+      return spdlog::level::info;
+    case Logger::Level::warning:
+      return spdlog::level::warn;
+    case Logger::Level::error:
+      return spdlog::level::err;
+    case Logger::Level::off:
+      break;
   }
-  spdlog::sink_ptr sink;
-  if (silent) {
-    sink = std::make_shared<spdlog::sinks::null_sink_mt>();
-  } else {
-    sink = std::make_shared<spdlog::sinks::stdout_sink_mt>();
-  }
-  auto logger = std::make_shared<Logger>("fcmnist_mpi", std::move(sink));
-  logger->set_pattern("%Y-%m-%d %H:%M:%S %l: %v");
-  logger->set_level(threshold);
-  logger->flush_on(spdlog::level::debug);
-  return logger;
+  return spdlog::level::off;
+}
+
+Logger::Sink to_standard_output() {
+  auto printer =
+      std::make_shared<spdlog::logger>("fcmnist_mpi", std::make_shared<spdlog::sinks::stdout_sink_mt>());
+  printer->set_pattern("%Y-%m-%d %H:%M:%S %l: %v");
+  printer->set_level(spdlog::level::debug);
+  printer->flush_on(spdlog::level::debug);
+  return [printer](Logger::Level level, std::string_view text) {
+    printer->log(of_library(level), spdlog::string_view_t(text.data(), text.size()));
+  };
+}
+
+}  // namespace
+
+std::shared_ptr<Logger> make_logger(std::string_view level, bool silent) {
+  const Logger::Level least = level_named(level);
+  if (silent) return std::make_shared<Logger>(Logger::Level::off, [](Logger::Level, std::string_view) {});
+  return std::make_shared<Logger>(least, to_standard_output());
 }
 
 }  // namespace fcmnist

@@ -82,7 +82,7 @@ void Mlp::forward(ArenaView<const T> weights, MatrixView<const T> input, const D
     if (layer.last) {
       products.logits(layer.gemms.forward, weight, bias(weights, layer), op_b, below,
                       workspace.logits(samples));
-      if (on_product) on_product(layer.index);
+      if (on_product) on_product(Product::forward, layer.index);
       return;
     }
     const MatrixView<T> out = workspace.activation(i, samples);
@@ -91,7 +91,7 @@ void Mlp::forward(ArenaView<const T> weights, MatrixView<const T> input, const D
       kernels::dropout(out, dropout->sample_ids, options_.dropout,
                        {dropout->seed, dropout->epoch, static_cast<std::uint32_t>(layer.index)});
     }
-    if (on_product) on_product(layer.index);
+    if (on_product) on_product(Product::forward, layer.index);
     below = out;
   }
 }
@@ -143,7 +143,7 @@ void Mlp::backward_deltas(ArenaView<const T> weights, std::size_t samples, Basic
     if (below.data != nullptr) {
       workspace.products_.delta(layer.gemms.delta, weights[layer.weight_slot], delta, below);
     }
-    if (on_product) on_product(layer.index);
+    if (on_product) on_product(Product::delta, layer.index);
   }
 }
 

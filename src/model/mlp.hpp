@@ -40,9 +40,11 @@ struct GradientPart {
   Range numbers;  ///< the same numbers in the flat array
 };
 
-/// Told after the product of a layer in a forward or backward_deltas(): the layer's index over the network.
-/// (What backward_weights() computes has parts of its own.)
-using OnProduct = std::function<void(std::size_t layer)>;
+/// What forward() and backward_deltas() multiply. (What backward_weights() computes has parts of its own.)
+enum class Product { forward, delta };
+
+/// Told after the product of a layer: which one it was, and the layer's index over the network.
+using OnProduct = std::function<void(Product product, std::size_t layer)>;
 
 /// Activations and their gradients of one microbatch of at most `max_samples` samples, in numbers of type T
 /// (float, BFloat16, Float16). Allocated once.
@@ -70,6 +72,8 @@ class Mlp {
   /// Index in network_layout() of the first slot of layout().
   [[nodiscard]] std::size_t first_slot() const { return first_slot_; }
   [[nodiscard]] std::size_t layer_count() const { return layers_.size(); }
+  /// Index over the network of the first layer.
+  [[nodiscard]] std::size_t first_layer() const { return layers_.front().index; }
   [[nodiscard]] std::size_t inputs() const { return layers_.front().inputs; }
   [[nodiscard]] std::size_t outputs() const { return layers_.back().outputs; }
   [[nodiscard]] bool begins_network() const { return layers_.front().index == 0; }

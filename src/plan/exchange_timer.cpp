@@ -32,6 +32,7 @@ class Exchange {
     train::Stopwatch watch;
     sum_->begin(small_);
     for (std::size_t p = 0; p < parts_.size(); ++p) sum_->part_written(true, true);
+    sum_->wait_for_node();
     sum_->finish();
     sum_->owners().publish();
     return watch.lap_s();

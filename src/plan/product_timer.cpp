@@ -45,24 +45,20 @@ ProductTimer::ProductTimer(const config::RunConfig& config, const comm::Grid& gr
 
 std::vector<LayerTime> ProductTimer::run_once(const model::Mlp& network) {
   std::vector<LayerTime> times(network.layer_count());
-  double LayerTime::*product = &LayerTime::forward_s;
   train::Stopwatch watch;
-  std::size_t products = 0, part = 0;
+  std::size_t part = 0;
   lone_.work().use(network);
-  lone_.work().set_on_product([&](std::size_t layer) {
-    times[layer].*product += watch.lap_s();
-    if (++products == times.size()) product = &LayerTime::delta_s;
+  lone_.work().set_on_product([&](model::Product product, std::size_t layer) {
+    const auto member = product == model::Product::forward ? &LayerTime::forward_s : &LayerTime::delta_s;
+    times[layer].*member += watch.lap_s();
   });
   world_->barrier();
   watch.lap_s();
   lone_.compute_microbatch(
       [&] { times[lone_.gradient_parts()[part++].layer].weight_gradient_s += watch.lap_s(); });
   // The samples were gathered before the first product, and the loss was computed before the first delta.
-  const double data_s = lone_.observer().seconds(train::Activity::data);
-  times.front().forward_s -= data_s;
-  double loss_s = lone_.observer().seconds(train::Activity::forward);
-  for (const LayerTime& layer : times) loss_s -= layer.forward_s;
-  times.back().delta_s -= loss_s;
+  times.front().forward_s -= lone_.observer().seconds(train::Activity::data);
+  times.back().delta_s -= lone_.observer().seconds(train::Activity::loss);
   return times;
 }
 

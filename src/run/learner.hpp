@@ -33,7 +33,11 @@ class Learner {
   Origin take_start_point();
 
   /// One step of training, as Trainer::step. Collective.
-  train::StepResult step(const train::Requests& mine) { return trainer_.step(mine); }
+  train::StepResult step(const train::Requests& mine, bool with_weight_norms = false) {
+    return trainer_.step(mine, with_weight_norms);
+  }
+  /// As Trainer::trace_into.
+  void trace_into(train::SpanRecorder* recorder) { trainer_.trace_into(recorder); }
   /// Scores the weights as they are now. Collective; only if evaluates().
   train::EvaluationResult evaluate(bool with_logits) { return evaluator_->evaluate(with_logits); }
   /// What the result of an evaluation with logits says about each sample. On rank 0.

@@ -267,6 +267,19 @@ void RunFiles::finish_metrics() {
                       store::predictions_image(path, *predictions_, run_.config_yaml, run_.manifest));
 }
 
+void RunFiles::write_trace(const store::Trace& trace) {
+  const auto path = model_dir_.trace_file();
+  const auto image = std::make_shared<std::vector<std::byte>>();
+  const auto warn = [this](const StoreError& error) { log_->warn("no trace: {}", error.what()); };
+  try {
+    as_store_error([&] { *image = store::trace_image(path, trace, run_.config_yaml, run_.manifest); });
+  } catch (const StoreError& error) {
+    return warn(error);
+  }
+  start_file([image, path] { store::write_sealed(path, store::FileKind::trace, *image); },
+             [this, path] { log_->info("saved {}", path.string()); }, warn);
+}
+
 void RunFiles::merge_journal() {
   std::error_code absent;
   if (std::filesystem::exists(model_dir_.journal_file(), absent)) metrics_.write();

@@ -21,6 +21,7 @@
 #include "store/model_dir_lock.hpp"
 #include "store/options.hpp"
 #include "store/predictions_file.hpp"
+#include "store/trace_file.hpp"
 #include "train/model_state.hpp"
 
 namespace fcmnist::run {
@@ -103,6 +104,8 @@ class RunFiles {
   [[nodiscard]] bool has_predictions_of(std::int64_t step) const {
     return store::step_of_predictions(model_dir_.predictions_file()) == step;
   }
+  /// Writes what the ranks did in some steps, behind the loop. A failure is a warning.
+  void write_trace(const store::Trace& trace);
   /// After write_held_checkpoint(): waits for the file that is being written, and writes the metrics and the
   /// predictions. It takes longer the longer the run is, and the journal has the rows too. Throws StoreError.
   void finish_metrics();

@@ -11,15 +11,15 @@
 #include "core/hang_watch.hpp"
 #include "run/learner.hpp"
 #include "run/memory_check.hpp"
-#include "run/progress.hpp"
 #include "run/run_files.hpp"
+#include "run/run_log.hpp"
 #include "run/scored_set.hpp"
+#include "run/step_trace.hpp"
 #include "run/stop_decision.hpp"
 #include "run/time_limit.hpp"
 #include "setup/datasets.hpp"
 #include "setup/resume_position.hpp"
 #include "setup/settle.hpp"
-#include "store/rank_rows.hpp"
 #include "train/step_time.hpp"
 #include "train/verdict.hpp"
 
@@ -48,16 +48,14 @@ class TrainingRun {
   ExitCode train_loop();
   train::StepResult make_step();
   [[nodiscard]] train::Requests make_requests();
-  void record_metrics(bool is_logged);
-  void record_ranks(std::int64_t step);
-  void log_progress(std::int64_t step);
+  double lap(train::Activity activity);
   void evaluate_weights();
   void save_if_due(const train::StepResult& step);
   void save_checkpoint();
+  void finish_trace();
   ExitCode stop_early();
   ExitCode finish_run();
-  void say_summary();
-  void say_finished();
+  void start_finished_run();
   [[nodiscard]] bool evaluates_at(std::int64_t step) const;
 
   const setup::Context* context_;
@@ -65,16 +63,17 @@ class TrainingRun {
   StopSignals* signals_;
   const config::RunConfig* config_;
   Logger* log_;
-  spdlog::level::level_enum log_level_;  ///< that was asked for
+  Logger::Level log_level_;  ///< that was asked for
   Learner* learner_;
   std::int64_t total_steps_;
   StopDecision stop_decision_;
   std::string hang_error_;         ///< of this rank
   std::optional<RunFiles> files_;  ///< rank 0 only
-  Progress progress_;
-  ProgressBar bar_;
-  double files_s_ = 0.0;   ///< spent on files since the last step
-  double turn_s_ = 0.0;    ///< of this turn, before its evaluation
+  RunLog run_log_;
+  StepTrace trace_;
+  double files_s_ = 0.0;    ///< spent on files since the last step
+  train::Stopwatch watch_;  ///< of what happens between steps
+  double turn_s_ = 0.0;     ///< of this turn, before its evaluation
   train::Stopwatch turn_;  ///< of the loop, from one call of make_requests() to the next, without evaluations
 };
 
@@ -93,8 +92,8 @@ TrainingRun::TrainingRun(const setup::Context& context, const setup::Settled& se
           "fcmnist_mpi: error: [rank {}] a signal to stop has arrived, and the step has not ended: a "
           "library waits for ever\n  HINT: the same command goes on from the newest checkpoint\n",
           context.world().rank())),
-      progress_(0, total_steps_),
-      bar_(context.is_root()) {
+      run_log_(context, settled, learner),
+      trace_(context, settled, learner) {
   const Learner::Origin origin = learner_->take_start_point();
   learner_->check_replicas();
   open_files(origin);
@@ -112,7 +111,6 @@ void TrainingRun::open_files(Learner::Origin origin) {
   store::TrainState saved;  // on rank 0
   const store::Checkpoint* checkpoint = settled_->start.run_that_goes_on();
   if (checkpoint != nullptr) saved = checkpoint->header().state;
-  progress_ = Progress(learner_->steps_done(), total_steps_, saved.since_log_line);
   setup::on_root(context_->world(), [&] {
     if (origin == Learner::Origin::all) {
       setup::check_same_position(saved, learner_->position(), config_->train_input.data_dir,
@@ -129,15 +127,17 @@ void TrainingRun::open_files(Learner::Origin origin) {
                    learner_->steps_done(), *settled_->lock, *log_);
     stop_decision_.set_time_limit({config_->run.max_time, context_->started_s(), *log_});
   });
+  run_log_.begin(files_ ? &*files_ : nullptr, saved.since_log_line);
 }
 
 ExitCode TrainingRun::run() {
   if (learner_->steps_done() >= total_steps_) {
-    say_finished();
+    start_finished_run();
     return ExitCode::done;
   }
   setup::on_root(context_->world(), [&] { files_->write_first_metrics(); });
   if (config_->checkpoint.save_initial_checkpoint && learner_->steps_done() == 0) save_checkpoint();
+  trace_.warn_if_never();
   signals_->catch_all();
   try {
     return train_loop();
@@ -156,33 +156,41 @@ ExitCode TrainingRun::train_loop() {
   for (bool last = false; !last;) {
     train::StepResult step = make_step();
     step.time.files_s = std::exchange(files_s_, 0.0);
-    train::Stopwatch watch;
+    watch_.lap_s();
     if (files_ && shows_good_weights(step)) files_->release_checkpoint();
-    files_s_ += watch.lap_s();
+    files_s_ += lap(train::Activity::files);
     if (due(step.step, config_->run.check_replicas_steps)) learner_->check_replicas();
-    step.time.exchange_s += watch.lap_s();
-    progress_.add(step);
-    last = step.step == total_steps_;
-    const bool is_logged = last || due(step.step, config_->run.log_steps);
-    record_metrics(is_logged);
-    if (is_logged) log_progress(step.step);
-    files_s_ += watch.lap_s();
+    step.time.exchange_s += lap(train::Activity::check);
+    run_log_.add_step(step);
+    files_s_ += lap(train::Activity::files);
     if (evaluates_at(step.step)) evaluate_weights();
-    watch.lap_s();
+    lap(train::Activity::evaluation);
     if (step.requests.give_up)
       setup::on_root(context_->world(), [&] { throw StoreError(*files_->failure()); });
     save_if_due(step);
-    files_s_ += watch.lap_s();
+    files_s_ += lap(train::Activity::files);
+    if (trace_.ends_with(step.step)) finish_trace();
+    last = step.step == total_steps_;
     if (step.requests.stop && !last) return stop_early();
   }
   return finish_run();
 }
 
+/// The time since the last call. It went into this activity.
+double TrainingRun::lap(train::Activity activity) {
+  const double begin_s = watch_.last_s();
+  const double lap_s = watch_.lap_s();
+  trace_.add(activity, begin_s, watch_.last_s());
+  return lap_s;
+}
+
 /// A library that never returns must not keep a signal from being heard.
 train::StepResult TrainingRun::make_step() {
+  const std::int64_t next = learner_->steps_done() + 1;
+  trace_.begin_step(next);
   const train::Requests mine = make_requests();
   const HangWatch watch(hang_error_, stop_decision_.patience_with_step(config_->comm.stall_timeout_s));
-  return learner_->step(mine);
+  return learner_->step(mine, run_log_.is_logged(next));
 }
 
 /// What this rank asks for at a step boundary. It happens after the next step.
@@ -191,10 +199,10 @@ train::Requests TrainingRun::make_requests() {
   train::Requests mine;
   mine.stop = stop_decision_.signal_arrived();
   if (!files_) return mine;
-  if (signals_->must_hurry()) log_->set_level(spdlog::level::off);  // a print may block until the end
+  if (signals_->must_hurry()) log_->set_level(Logger::Level::off);  // a print may block until the end
   files_->check_lock();
   if (files_->file_is_done()) {
-    bar_.clear();
+    run_log_.clear_bar();
     files_->conclude_file();
   }
   mine.save = files_->checkpoint_is_due();
@@ -206,34 +214,6 @@ train::Requests TrainingRun::make_requests() {
   return mine;
 }
 
-/// Appends a metrics row: one for every step, or one for the mean since the last log line.
-void TrainingRun::record_metrics(bool is_logged) {
-  if (!files_) return;
-  if (config_->run.save_losses) {
-    files_->metrics().append(progress_.step_row(files_->elapsed_before_s()));
-  } else if (is_logged) {
-    files_->metrics().append(progress_.interval_row(files_->elapsed_before_s()));
-  }
-}
-
-/// Appends where the time of every rank went since the last log line. Collective.
-void TrainingRun::record_ranks(std::int64_t step) {
-  const auto times = context_->world().all_gather(progress_.interval_time());
-  if (!files_) return;
-  std::vector<store::RankTime> ranks;
-  for (const train::TimeSplit& time : times) ranks.push_back(rank_time(time));
-  files_->metrics().append(store::rank_row(step, std::move(ranks)));
-}
-
-void TrainingRun::log_progress(std::int64_t step) {
-  record_ranks(step);
-  if (files_) files_->keep_metrics();  // first, so that what is logged is kept
-  bar_.clear();
-  log_->info("{}", progress_.line());
-  bar_.show(step, total_steps_);
-  progress_.start_interval();
-}
-
 void TrainingRun::evaluate_weights() {
   turn_s_ += turn_.lap_s();
   const bool is_last = learner_->steps_done() >= total_steps_;
@@ -243,19 +223,8 @@ void TrainingRun::evaluate_weights() {
     return learner_->evaluate(is_last);
   }();
   stop_decision_.add_evaluation(turn_.lap_s());
-  bar_.clear();
-  log_->info("{}", eval_line(learner_->steps_done(), result, *config_));
-  if (!std::isfinite(result.loss)) {
-    throw train::diverged_error(
-        fmt::format("step {}: the {} is {}: training has diverged, these weights are not saved",
-                    learner_->steps_done(), scored("loss", *config_), result.loss))
-        .as_agreed();
-  }
-  if (!files_) return;
-  files_->metrics().append(store::EvalRow{
-      learner_->steps_done(), learner_->epoch(), result.loss, result.accuracy,
-      files_->elapsed_before_s() + progress_.total_time().total_s(), result.confusion, result.predicted});
-  if (is_last) files_->set_predictions(learner_->predictions(result));
+  run_log_.add_evaluation(result);
+  if (files_ && is_last) files_->set_predictions(learner_->predictions(result));
 }
 
 /// Holds a checkpoint if one is due. A run that stops when this step shows no good weights goes on from the
@@ -283,7 +252,7 @@ void TrainingRun::save_checkpoint() {
   setup::on_root(context_->world(), [&] {
     train::check_finite(network->weights, learner_->steps_done());
     store::TrainState position = learner_->position();
-    position.since_log_line = progress_.sums();
+    position.since_log_line = run_log_.sums();
     files_->hold_checkpoint(position, *network);
   });
   try {
@@ -294,10 +263,20 @@ void TrainingRun::save_checkpoint() {
   }
 }
 
+/// Collective.
+void TrainingRun::finish_trace() {
+  if (!trace_.is_recording()) return;
+  const std::optional<store::Trace> trace = trace_.finish();
+  if (!trace) return;
+  run_log_.clear_bar();
+  log_->info("{}", describe(*trace));
+  files_->write_trace(*trace);
+}
+
 /// Ends a run before its last step. The checkpoint of this step is held, and no rank leaves before all is
 /// durable. What takes long comes last, since mpirun gives a run a second to end.
 ExitCode TrainingRun::stop_early() {
-  bar_.clear();
+  run_log_.clear_bar();
   setup::on_root(context_->world(), [&] {
     const std::string what = fmt::format("stopped after step {} of {}: {}", learner_->steps_done(),
                                          total_steps_, stop_decision_.reason());
@@ -305,6 +284,9 @@ ExitCode TrainingRun::stop_early() {
     files_->write_stopped(what);
     log_->set_level(log_level_);
     log_->info("{}; the same command goes on from the newest checkpoint", what);
+  });
+  finish_trace();
+  setup::on_root(context_->world(), [&] {
     try {
       files_->finish_metrics();
     } catch (const StoreError& error) {
@@ -316,32 +298,20 @@ ExitCode TrainingRun::stop_early() {
 
 /// Ends a run whose last step is done, and whose checkpoint is held.
 ExitCode TrainingRun::finish_run() {
-  train::Stopwatch watch;
+  watch_.lap_s();
+  finish_trace();
   setup::on_root(context_->world(), [&] {
     files_->write_held_checkpoint();
     files_->finish_metrics();
     log_->set_level(log_level_);
   });
-  progress_.add_files(files_s_ + watch.lap_s());
-  bar_.clear();
-  say_summary();
+  run_log_.say_summary(files_s_ + watch_.lap_s());
   return ExitCode::done;
 }
 
-void TrainingRun::say_summary() {
-  const double peak_bytes = context_->world().max(static_cast<double>(peak_memory_bytes()));
-  if (!files_) return;
-  const DoneRun run = {.config = *config_,
-                       .total_steps = total_steps_,
-                       .elapsed_before_s = files_->elapsed_of_all_before_s(),
-                       .peak_bytes = peak_bytes,
-                       .last_evaluation = learner_->evaluates() ? &files_->metrics().eval().back() : nullptr};
-  for (const std::string& line : done_lines(run, progress_)) log_->info("{}", line);
-}
-
-void TrainingRun::say_finished() {
-  log_->info("{}",
-             finished_line(learner_->steps_done(), total_steps_, store::ModelDir(config_->run.model_dir)));
+/// Makes good for what a run that was finished before has left undone.
+void TrainingRun::start_finished_run() {
+  run_log_.say_finished();
   setup::on_root(context_->world(), [&] { files_->merge_journal(); });
   const auto known_score = files_ ? files_->evaluation_of(learner_->steps_done()) : std::nullopt;
   const bool known =

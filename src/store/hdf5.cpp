@@ -39,6 +39,8 @@ const char* name_of(Type type) {
       return "uint8";
     case Type::int16:
       return "int16";
+    case Type::int32:
+      return "int32";
     case Type::int64:
       return "int64";
     case Type::uint64:
@@ -47,8 +49,8 @@ const char* name_of(Type type) {
   return "?";
 }
 
-constexpr Type all_types[] = {Type::float32, Type::float64, Type::uint8,
-                              Type::int16,   Type::int64,   Type::uint64};
+constexpr Type all_types[] = {Type::float32, Type::float64, Type::uint8, Type::int16,
+                              Type::int32,   Type::int64,   Type::uint64};
 
 std::string with_shape(std::string_view type, const Shape& shape) {
   return shape.empty() ? fmt::format("{} scalar", type) : fmt::format("{} {}", type, fmt::join(shape, " x "));

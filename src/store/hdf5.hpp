@@ -18,7 +18,7 @@
 namespace fcmnist::store::hdf5 {
 
 /// The types of numbers in our files. All are little-endian.
-enum class Type { float32, float64, uint8, int16, int64, uint64 };
+enum class Type { float32, float64, uint8, int16, int32, int64, uint64 };
 
 template <class T>
 constexpr Type type_of() {
@@ -30,6 +30,8 @@ constexpr Type type_of() {
     return Type::uint8;
   } else if constexpr (std::is_same_v<T, std::int16_t>) {
     return Type::int16;
+  } else if constexpr (std::is_same_v<T, std::int32_t>) {
+    return Type::int32;
   } else if constexpr (std::is_same_v<T, std::int64_t>) {
     return Type::int64;
   } else {

@@ -40,6 +40,8 @@ hid_t native(Type type) {
       return H5T_NATIVE_UINT8;
     case Type::int16:
       return H5T_NATIVE_INT16;
+    case Type::int32:
+      return H5T_NATIVE_INT32;
     case Type::int64:
       return H5T_NATIVE_INT64;
     case Type::uint64:
@@ -58,6 +60,8 @@ hid_t stored(Type type) {
       return H5T_STD_U8LE;
     case Type::int16:
       return H5T_STD_I16LE;
+    case Type::int32:
+      return H5T_STD_I32LE;
     case Type::int64:
       return H5T_STD_I64LE;
     case Type::uint64:

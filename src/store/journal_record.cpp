@@ -90,6 +90,12 @@ void put_payload(std::vector<std::byte>& out, const RankRow& row) {
   for (const RankTime& rank : row.ranks) put(out, rank);
 }
 
+void put_payload(std::vector<std::byte>& out, const ArrayRow& row) {
+  put(out, row.step);
+  for (const float norm : row.weight_norm) put(out, norm);
+  for (const float norm : row.update_norm) put(out, norm);
+}
+
 /// Columns for which `in` has no bytes left are 0.
 template <class Row>
 Row take_columns(std::span<const std::byte>& in) {
@@ -139,6 +145,16 @@ std::optional<RankRow> take_rank_row(std::span<const std::byte> in) {
   return row;
 }
 
+std::optional<ArrayRow> take_array_row(std::span<const std::byte> in) {
+  if (in.size() < sizeof(std::int64_t)) return std::nullopt;
+  ArrayRow row{take<std::int64_t>(in), {}, {}};
+  if (in.empty() || in.size() % (2 * sizeof(float)) != 0) return std::nullopt;
+  const std::size_t arrays = in.size() / (2 * sizeof(float));
+  for (std::size_t i = 0; i < arrays; ++i) row.weight_norm.push_back(take<float>(in));
+  for (std::size_t i = 0; i < arrays; ++i) row.update_norm.push_back(take<float>(in));
+  return row;
+}
+
 /// Nothing if there is no such kind, or if its payload cannot be one of it.
 std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std::byte> in,
                                          std::size_t classes) {
@@ -146,6 +162,7 @@ std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std
   if (kind == 2) return take_eval_row(in, classes);
   if (kind == 3 && in.size() == sizeof(std::int64_t)) return ForgetAfter{take<std::int64_t>(in)};
   if (kind == 4) return take_rank_row(in);
+  if (kind == 5) return take_array_row(in);
   return std::nullopt;
 }
 

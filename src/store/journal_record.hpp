@@ -21,7 +21,7 @@ struct ForgetAfter {
 };
 
 /// What may happen to the metrics.
-using JournalEntry = std::variant<TrainRow, EvalRow, ForgetAfter, RankRow>;
+using JournalEntry = std::variant<TrainRow, EvalRow, ForgetAfter, RankRow, ArrayRow>;
 
 /// The version that is written, and the newest that is read.
 inline constexpr int journal_version = 2;

@@ -65,6 +65,7 @@ std::int64_t MetricsFile::read_rows() {
                                    ? read_attribute<std::int64_t>(root, journal_records)
                                    : 0;  // releases without a journal wrote none
     ranks_ = read_rank_tables(root);
+    arrays_ = read_array_table(root);
     train_ = std::move(train);
     eval_ = std::move(eval);
     return known;
@@ -90,6 +91,11 @@ void MetricsFile::apply(const RankRow& row) {
   thin_out_ranks();
 }
 
+void MetricsFile::apply(const ArrayRow& row) {
+  forget_after(arrays_, row.step - 1);
+  arrays_.push_back(row);
+}
+
 /// The file is built in memory, and the loop waits for it.
 void MetricsFile::drop_old_predictions() {
   std::size_t bytes = 0;
@@ -107,6 +113,7 @@ void MetricsFile::thin_out_ranks() {
 }
 
 void MetricsFile::apply(const ForgetAfter& entry) {
+  forget_after(arrays_, entry.step);
   forget_after(ranks_, entry.step);
   forget_after(train_, entry.step);
   forget_after(eval_, entry.step);
@@ -127,6 +134,13 @@ void MetricsFile::append(const RankRow& row) {
   journal_.add(row);
 }
 
+void MetricsFile::append(const ArrayRow& row) {
+  FCMNIST_CHECK(arrays_.empty() || arrays_.back().step < row.step,
+                fmt::format("step {} after step {}", row.step, arrays_.back().step));
+  arrays_.push_back(row);
+  journal_.add(row);
+}
+
 void MetricsFile::append(const EvalRow& row) {
   FCMNIST_CHECK(eval_.empty() || eval_.back().step <= row.step,
                 fmt::format("step {} after step {}", row.step, eval_.back().step));
@@ -140,7 +154,7 @@ void MetricsFile::append(const EvalRow& row) {
 
 void MetricsFile::truncate_after(std::int64_t step) {
   const auto has_later = [&](const auto& rows) { return !rows.empty() && rows.back().step > step; };
-  if (!has_later(train_) && !has_later(eval_) && !has_later(ranks_)) return;
+  if (!has_later(train_) && !has_later(eval_) && !has_later(ranks_) && !has_later(arrays_)) return;
   apply(ForgetAfter{step});
   journal_.add(ForgetAfter{step});
 }
@@ -155,6 +169,7 @@ MetricsImage MetricsFile::image() const {
   write_table(root.create_group("train"), train_, subject_.arrays);
   write_table(root.create_group("eval"), eval_, subject_.classes);
   write_rank_tables(root, ranks_, subject_);
+  write_array_table(root, arrays_, subject_.arrays);
   return {file.image(), journal_.newest()};
 }
 

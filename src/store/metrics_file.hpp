@@ -52,6 +52,7 @@ class MetricsFile {
   void append(const EvalRow& row);
   /// As the first. Beyond most_rank_times numbers, every second row is left out.
   void append(const RankRow& row);
+  void append(const ArrayRow& row);
   /// Forgets the rows of later steps, which a resume repeats. The files have these rows until the next
   /// journal() or write().
   void truncate_after(std::int64_t step);
@@ -59,6 +60,7 @@ class MetricsFile {
   [[nodiscard]] const std::vector<TrainRow>& train() const { return train_; }
   [[nodiscard]] const std::vector<EvalRow>& eval() const { return eval_; }
   [[nodiscard]] const std::vector<RankRow>& ranks() const { return ranks_; }
+  [[nodiscard]] const std::vector<ArrayRow>& arrays() const { return arrays_; }
 
   /// Appends the new rows to the journal, in one write, without waiting for the disk. From then on they
   /// survive the death of this process. Throws StoreError (for example if the disk is full); the journal is
@@ -87,6 +89,7 @@ class MetricsFile {
   void apply(const TrainRow& row);
   void apply(const EvalRow& row);
   void apply(const RankRow& row);
+  void apply(const ArrayRow& row);
   void drop_old_predictions();
   void thin_out_ranks();
   void apply(const ForgetAfter& entry);
@@ -98,6 +101,7 @@ class MetricsFile {
   std::vector<TrainRow> train_;
   std::vector<EvalRow> eval_;
   std::vector<RankRow> ranks_;
+  std::vector<ArrayRow> arrays_;
   MetricsJournal journal_;
 };
 

@@ -47,6 +47,14 @@ struct EvalRow {
   bool operator==(const EvalRow&) const = default;
 };
 
+/// At a log line, for each array of the network: the 2-norm of its weights, and of what the last update changed.
+struct ArrayRow {
+  std::int64_t step = 0;
+  std::vector<float> weight_norm;
+  std::vector<float> update_norm;
+  bool operator==(const ArrayRow&) const = default;
+};
+
 /// What the rows of a run are about.
 struct MetricsSubject {
   // NOLINTNEXTLINE(google-explicit-constructor): without names of arrays, the number alone says it

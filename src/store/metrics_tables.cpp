@@ -88,29 +88,39 @@ void write_stages(const hdf5::Group& group, const std::vector<TrainRow>& rows) {
   }
 }
 
-/// Rows without norms have NaN.
-void write_array_norms(const hdf5::Group& group, const std::vector<TrainRow>& rows,
-                       const std::vector<std::string>& arrays) {
-  std::size_t count = 0;
-  for (const TrainRow& row : rows) count = std::max(count, row.grad_norm_by_array.size());
-  if (count == 0) return;
-  std::vector<float> all(rows.size() * count, std::numeric_limits<float>::quiet_NaN());
+/// Writes a column with a number for each array of the network. Rows without numbers have NaN.
+template <class Row>
+void write_by_array(const hdf5::Group& group, const std::vector<Row>& rows, std::vector<float> Row::*member,
+                    const char* name, std::size_t arrays, const char* long_name) {
+  std::vector<float> all(rows.size() * arrays, std::numeric_limits<float>::quiet_NaN());
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::ranges::copy(rows[i].grad_norm_by_array, all.begin() + static_cast<std::ptrdiff_t>(i * count));
+    std::ranges::copy(rows[i].*member, all.begin() + static_cast<std::ptrdiff_t>(i * arrays));
   }
-  constexpr const char* name = "grad_norm_by_array";
-  group.write_extendible(name, {rows.size(), count}, all.data(), chunk_rows);
-  label(group, name, "1",
-        "2-norm of the gradient of each array before clipping; NaN if the step was skipped");
+  group.write_extendible(name, {rows.size(), arrays}, all.data(), chunk_rows);
+  label(group, name, "1", long_name);
   group.attach_scale(name, "step", 0);
-  write_coordinate(group, "array", count,
-                   "array of the network: a weight or bias; its attribute names has the names");
-  if (arrays.size() == count && count <= longest_list) group.set_on("array", "names", arrays);
   group.attach_scale(name, "array", 1);
 }
 
-void read_array_norms(const hdf5::Group& group, std::vector<TrainRow>& rows) {
-  constexpr const char* name = "grad_norm_by_array";
+void write_array_coordinate(const hdf5::Group& group, std::size_t count,
+                            const std::vector<std::string>& names) {
+  write_coordinate(group, "array", count,
+                   "array of the network: a weight or bias; its attribute names has the names");
+  if (names.size() == count && count <= longest_list) group.set_on("array", "names", names);
+}
+
+/// The most numbers of a row.
+template <class Row>
+std::size_t widest(const std::vector<Row>& rows, std::vector<float> Row::*member) {
+  std::size_t count = 0;
+  for (const Row& row : rows) count = std::max(count, (row.*member).size());
+  return count;
+}
+
+/// Rows of NaN have no numbers.
+template <class Row>
+void read_by_array(const hdf5::Group& group, const char* name, std::vector<float> Row::*member,
+                   std::vector<Row>& rows) {
   if (!group.has(name)) return;
   const hdf5::Shape shape = group.shape(name);
   const std::size_t count = shape.size() == 2 ? shape[1] : 0;  // if it has another shape, reading it says so
@@ -119,8 +129,17 @@ void read_array_norms(const hdf5::Group& group, std::vector<TrainRow>& rows) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto norms = std::span(all).subspan(i * count, count);
     if (std::ranges::all_of(norms, [](float norm) { return std::isnan(norm); })) continue;
-    rows[i].grad_norm_by_array.assign(norms.begin(), norms.end());
+    (rows[i].*member).assign(norms.begin(), norms.end());
   }
+}
+
+void write_gradient_norms(const hdf5::Group& group, const std::vector<TrainRow>& rows,
+                          const std::vector<std::string>& arrays) {
+  const std::size_t count = widest(rows, &TrainRow::grad_norm_by_array);
+  if (count == 0) return;
+  write_array_coordinate(group, count, arrays);
+  write_by_array(group, rows, &TrainRow::grad_norm_by_array, "grad_norm_by_array", count,
+                 "2-norm of the gradient of each array before clipping; NaN if the step was skipped");
 }
 
 void read_stages(const hdf5::Group& group, std::vector<TrainRow>& rows) {
@@ -205,7 +224,7 @@ void write_table(const hdf5::Group& group, const std::vector<TrainRow>& rows,
   set_default_plot(group);
   write_columns(group, rows);
   write_stages(group, rows);
-  write_array_norms(group, rows, arrays);
+  write_gradient_norms(group, rows, arrays);
 }
 
 void write_table(const hdf5::Group& group, const std::vector<EvalRow>& rows, std::size_t classes) {
@@ -215,10 +234,39 @@ void write_table(const hdf5::Group& group, const std::vector<EvalRow>& rows, std
   write_predicted(group, rows);
 }
 
+void write_array_table(const hdf5::Group& root, const std::vector<ArrayRow>& rows,
+                       const std::vector<std::string>& arrays) {
+  if (rows.empty()) return;
+  const hdf5::Group group = root.create_group("arrays");
+  std::vector<std::int64_t> steps;
+  for (const ArrayRow& row : rows) steps.push_back(row.step);
+  group.write_extendible("step", {rows.size()}, steps.data(), chunk_rows);
+  group.make_scale("step");
+  label(group, "step", "1", "optimizer steps done at the log line");
+  const std::size_t count = widest(rows, &ArrayRow::weight_norm);
+  write_array_coordinate(group, count, arrays);
+  write_by_array(group, rows, &ArrayRow::weight_norm, "weight_norm", count,
+                 "2-norm of the weights of each array");
+  write_by_array(group, rows, &ArrayRow::update_norm, "update_norm", count,
+                 "2-norm of what the update of the step has changed in each array");
+}
+
+std::vector<ArrayRow> read_array_table(const hdf5::Group& root) {
+  if (!root.has("arrays")) return {};
+  const hdf5::Group group = root.group("arrays");
+  std::vector<ArrayRow> rows(column_length(group, "step"));
+  std::vector<std::int64_t> steps(rows.size());
+  group.read("step", {rows.size()}, steps.data());
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].step = steps[i];
+  read_by_array(group, "weight_norm", &ArrayRow::weight_norm, rows);
+  read_by_array(group, "update_norm", &ArrayRow::update_norm, rows);
+  return rows;
+}
+
 std::vector<TrainRow> read_train_table(const hdf5::Group& group) {
   std::vector<TrainRow> rows = read_columns<TrainRow>(group);
   read_stages(group, rows);
-  read_array_norms(group, rows);
+  read_by_array(group, "grad_norm_by_array", &TrainRow::grad_norm_by_array, rows);
   return rows;
 }
 

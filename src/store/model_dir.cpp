@@ -67,7 +67,7 @@ std::vector<std::string> names_in(const fs::path& directory) {
 
 bool belongs_to_a_run(std::string_view name) {
   return name == "params.yaml" || name == "metrics.h5" || name == "metrics.journal" || name == "STOPPED" ||
-         name == "predictions.h5" || evaluation_of(name) ||
+         name == "predictions.h5" || name == "trace.h5" || evaluation_of(name) ||
          name.find(".h5.damaged-") != std::string_view::npos ||
          name.find(".journal.damaged-") != std::string_view::npos || step_of(name);
 }

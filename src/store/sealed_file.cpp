@@ -32,6 +32,8 @@ std::string_view name_of(FileKind kind) {
       return "metrics";
     case FileKind::predictions:
       return "predictions";
+    case FileKind::trace:
+      return "trace";
   }
   return "?";
 }

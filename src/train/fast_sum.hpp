@@ -26,6 +26,7 @@ class FastSum final : public GradientSum {
   void part_written(bool /*first_microbatch*/, bool last_microbatch) override {
     if (last_microbatch) exchange_.post();
   }
+  void wait_for_node() override { exchange_.wait_for_node(); }
   std::span<const double> finish() override {
     const std::span<double> sums = exchange_.finish();
     grid_->sum_over_stages(sums);

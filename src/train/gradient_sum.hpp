@@ -19,7 +19,7 @@ namespace fcmnist::train {
 ///
 ///   per microbatch: backward() into target() with accumulate(first), part_written() after each part;
 ///     with the last one, begin(small) before its first part
-///   finish();  per owned block: use sources(), or collect() and later collected();  owners().publish()
+///   wait_for_node();  finish();  per owned block: use sources(), or collect() and later collected();  owners().publish()
 class GradientSum {
  public:
   virtual ~GradientSum() = default;
@@ -34,7 +34,9 @@ class GradientSum {
   /// The next part of the gradient of a microbatch is written; parts come in the order of the constructor's.
   virtual void part_written(bool first_microbatch, bool last_microbatch) = 0;
 
-  /// Collective: waits for all ranks. Returns the sums of the small numbers.
+  /// Collective: waits for the gradients of the ranks of this node.
+  virtual void wait_for_node() = 0;
+  /// Collective: waits for the sums of the other nodes. Returns the sums of the small numbers.
   virtual std::span<const double> finish() = 0;
   /// The arrays whose sum over this owned block, in this order, is the gradient. Valid until the next call.
   [[nodiscard]] virtual std::span<const float* const> sources(const Block& block) = 0;

@@ -9,22 +9,25 @@ StepObserver::StepObserver(int stages, int stage)
 
 void StepObserver::begin_step() {
   seconds_.fill(0.0);
+  microbatch_ = SpanRecorder::none;
   watch_.lap_s();
 }
 
 TimeSplit StepObserver::time() const {
-  return {.data_s = seconds(Activity::data),
-          .compute_s =
-              seconds(Activity::forward) + seconds(Activity::deltas) + seconds(Activity::weight_gradient),
-          .exchange_s = seconds(Activity::receive) + seconds(Activity::send) + seconds(Activity::post) +
-                        seconds(Activity::wait) + seconds(Activity::sum) + seconds(Activity::update),
-          .wait_s = seconds(Activity::wait),
-          .sum_s = seconds(Activity::sum),
-          .update_s = seconds(Activity::update)};
+  const auto total_of = [&](auto... activities) { return (seconds(activities) + ...); };
+  using enum Activity;
+  TimeSplit time{.data_s = seconds(data),
+                 .compute_s = total_of(forward, loss, delta, weight_gradient),
+                 .wait_s = total_of(wait, combine),
+                 .sum_s = seconds(sum),
+                 .update_s = total_of(update, publish, copy)};
+  time.exchange_s = total_of(receive, send, post) + time.wait_s + time.sum_s + time.update_s;
+  return time;
 }
 
 double StepObserver::in_pipeline_s() const {
-  return time().step_s() - seconds(Activity::wait) - seconds(Activity::sum) - seconds(Activity::update);
+  const TimeSplit split = time();
+  return split.step_s() - split.wait_s - split.sum_s - split.update_s;
 }
 
 void StepObserver::put_stage_times(std::span<double> numbers) const {

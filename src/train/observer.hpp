@@ -2,26 +2,14 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <string_view>
 
+#include "train/span_recorder.hpp"
 #include "train/step_time.hpp"
 
 namespace fcmnist::train {
-
-/// What a rank does in a step, one after the other.
-enum class Activity : std::size_t {
-  data,             ///< gathers and normalises samples
-  receive,          ///< waits for a message of a neighbour stage
-  forward,          ///< forward pass and loss
-  send,             ///< hands a message to a neighbour stage
-  deltas,           ///< backward pass, first half
-  weight_gradient,  ///< backward pass, second half
-  post,             ///< hands over a part of the gradient, and moves messages on
-  wait,             ///< waits for the gradients of all ranks
-  sum,              ///< sums what must be known before the update
-  update,           ///< updates weights, and takes those of the other ranks
-  count
-};
 
 /// Accounts for the time of one rank's steps. Whoever has done something for the step says so when it is
 /// over: the time since the last such call belongs to it.
@@ -30,7 +18,17 @@ class StepObserver {
   explicit StepObserver(int stages = 1, int stage = 0);
 
   void begin_step();
-  void has_done(Activity activity) { seconds_[static_cast<std::size_t>(activity)] += watch_.lap_s(); }
+  /// What is done from here on is done for this microbatch, or for none of them.
+  void set_microbatch(std::int64_t microbatch) { microbatch_ = microbatch; }
+  ///   layer  the one that it was done for, counted over the network, if it was one
+  void has_done(Activity activity, std::int64_t layer = SpanRecorder::none) {
+    const double lap_s = watch_.lap_s();
+    seconds_[static_cast<std::size_t>(activity)] += lap_s;
+    if (recorder_ != nullptr)
+      recorder_->add(activity, watch_.last_s() - lap_s, watch_.last_s(), microbatch_, layer);
+  }
+  /// From here on everything that is done is a span of this recorder as well; nullptr: it is not any more.
+  void record_into(SpanRecorder* recorder) { recorder_ = recorder; }
 
   /// Of this step.
   [[nodiscard]] double seconds(Activity activity) const {
@@ -52,6 +50,8 @@ class StepObserver {
 
   std::size_t stages_, stage_;
   Stopwatch watch_;
+  std::int64_t microbatch_ = SpanRecorder::none;
+  SpanRecorder* recorder_ = nullptr;
   std::array<double, static_cast<std::size_t>(Activity::count)> seconds_{};
   PipelineTime pipeline_;
 };

@@ -76,6 +76,14 @@ void ReproducibleSum::add_part(bool first_microbatch, bool last_microbatch) {
   for (std::size_t p = 0; p < parts.size(); ++p) integers_->post();
 }
 
+void ReproducibleSum::wait_for_node() {
+  if (integers_) {
+    integers_->wait_for_node();
+  } else {
+    floats_->wait_for_node();
+  }
+}
+
 std::span<const double> ReproducibleSum::finish() {
   const std::span<double> sums = integers_ ? integers_->finish() : floats_->finish();
   grid_->sum_over_stages(sums);

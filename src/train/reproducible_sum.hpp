@@ -33,6 +33,7 @@ class ReproducibleSum final : public GradientSum {
   model::Accumulate accumulate(bool /*first_microbatch*/) const override { return model::Accumulate::write; }
   void begin(std::span<const double> small) override;
   void part_written(bool first_microbatch, bool last_microbatch) override;
+  void wait_for_node() override;
   std::span<const double> finish() override;
   std::span<const float* const> sources(const Block& block) override;
   /// NaN when a number of any rank is not finite; infinity when one does not fit; `below_unit` when the

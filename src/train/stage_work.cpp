@@ -55,8 +55,8 @@ class TypedStageWork final : public StageWork {
     if (mlp_->ends_network()) {
       sums = kernels::softmax_cross_entropy_gradient(memory.workspace.logits(samples),
                                                      memory.labels_of(samples), gradient_scale);
+      observer_->has_done(Activity::loss);
     }
-    observer_->has_done(Activity::forward);
     send_activations(samples, memory);
     return sums;
   }
@@ -69,19 +69,20 @@ class TypedStageWork final : public StageWork {
     observer_->has_done(Activity::receive);
     const MatrixView<T> d_input = workspace.d_input(samples);
     mlp_->backward_deltas<T>(weights_, samples, workspace, d_input, on_product_);
-    observer_->has_done(Activity::deltas);
+    observer_->has_done(Activity::delta);
     link_.send_gradient(d_input);
     observer_->has_done(Activity::send);
 
+    auto part = parts_.begin();
     const auto part_is_written = [&] {
-      observer_->has_done(Activity::weight_gradient);
+      observer_->has_done(Activity::weight_gradient,
+                          static_cast<std::int64_t>(mlp_->first_layer() + part++->layer));
       on_part();
       link_.progress();
       observer_->has_done(Activity::post);
     };
     mlp_->backward_weights<T>(workspace.input(samples), workspace, accumulate, gradient, parts_,
                               std::cref(part_is_written));
-    observer_->has_done(Activity::weight_gradient);
   }
 
   Scored score(std::span<const std::uint32_t> ids) override {
@@ -96,7 +97,6 @@ class TypedStageWork final : public StageWork {
       scored.logits = memory.workspace.logits(ids.size());
       scored.sums = kernels::softmax_cross_entropy(scored.logits, scored.labels, predicted);
     }
-    observer_->has_done(Activity::forward);
     send_activations(ids.size(), memory);
     return scored;
   }
@@ -127,6 +127,7 @@ class TypedStageWork final : public StageWork {
     link_.receive_activation(input);
     observer_->has_done(Activity::receive);
     mlp_->forward<T>(weights_, input, dropout, memory.workspace, on_product_);
+    observer_->has_done(Activity::forward);
   }
 
   void send_activations(std::size_t samples, Memory& memory) {

@@ -15,9 +15,10 @@ struct TimeSplit {
   double exchange_s = 0.0;  ///< waiting for the others, summing gradients, updating weights
   double files_s = 0.0;     ///< metrics and checkpoints
   // Parts of exchange_s. The rest of it are messages between stages, and comparisons of replicas.
-  double wait_s = 0.0;    ///< until the gradients of all ranks are there
-  double sum_s = 0.0;     ///< summing what must be known before the update
-  double update_s = 0.0;  ///< updating weights, and taking those of others; the sum too if it comes with it
+  double wait_s = 0.0;  ///< until the gradients of all ranks are there, summed over nodes and stages
+  double sum_s = 0.0;   ///< summing what must be known before the update
+  double update_s =
+      0.0;  ///< updating weights, waiting for those of others and taking them; the sum too if it comes with it
 
   /// Of the step itself.
   [[nodiscard]] double step_s() const { return data_s + compute_s + exchange_s; }
@@ -74,6 +75,8 @@ class Stopwatch {
     last_s_ = now;
     return lap;
   }
+  /// When it was last asked, by comm::now_s().
+  [[nodiscard]] double last_s() const { return last_s_; }
 
  private:
   double last_s_ = comm::now_s();

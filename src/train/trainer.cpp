@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <limits>
+#include <utility>
 
 #include "optim/schedule.hpp"
 #include "train/exponent_search.hpp"
@@ -73,7 +74,19 @@ void Trainer::resume_at(std::int64_t step, const Judge::State& judge, int gradie
   gradient_->set_exponent(gradient_exponent);
 }
 
-StepResult Trainer::step(const Requests& mine) {
+void Trainer::trace_into(SpanRecorder* recorder) {
+  observer_.record_into(recorder);
+  model::OnProduct on_product;
+  if (recorder != nullptr) {
+    on_product = [this](model::Product product, std::size_t layer) {
+      observer_.has_done(product == model::Product::forward ? Activity::forward : Activity::delta,
+                         static_cast<std::int64_t>(layer));
+    };
+  }
+  work_->set_on_product(std::move(on_product));
+}
+
+StepResult Trainer::step(const Requests& mine, bool with_weight_norms) {
   observer_.begin_step();
   const std::int64_t number = steps_done_ + 1;
   const ReplicaSamples::Step samples = samples_.at(steps_done_);
@@ -91,11 +104,11 @@ StepResult Trainer::step(const Requests& mine) {
     verdict = judge_.judge_gradient(number, norm, factors.learning_rate);
   }
   if (verdict == Verdict::update) {
-    norm = update_weights(factors, gradient.norm);
+    norm = update_weights(factors, gradient.norm, with_weight_norms);
   } else {
     update_.leave();
   }
-  observer_.has_done(Activity::update);
+  observer_.has_done(Activity::sum);
 
   steps_done_ = number;
   return {.step = number,
@@ -107,6 +120,8 @@ StepResult Trainer::step(const Requests& mine) {
           .gradient_norm = norm,
           .array_norms = verdict == Verdict::update ? update_.array_norms(factors.loss_scale)
                                                     : std::span<const double>(),
+          .weight_norms = verdict == Verdict::update && with_weight_norms ? update_.weight_norms()
+                                                                          : WeightUpdate::WeightNorms(),
           .loss_scale = factors.loss_scale,
           .skipped = verdict != Verdict::update,
           .recomputed = gradient.recomputed,
@@ -124,8 +139,10 @@ Trainer::Gradient Trainer::sum_gradient(const ReplicaSamples::Step& samples, con
   const auto gradient_scale = static_cast<float>(loss_scale / static_cast<double>(samples.ids.size()));
   for (std::int64_t recomputed = 0;; ++recomputed) {
     compute_gradient(samples, gradient_scale, StepSums(mine));
-    Gradient gradient{StepSums(gradient_->finish()), {}, recomputed};
+    gradient_->wait_for_node();
     observer_.has_done(Activity::wait);
+    Gradient gradient{StepSums(gradient_->finish()), {}, recomputed};
+    observer_.has_done(Activity::combine);
     if (!needs_norm_first(*config_)) return gradient;
     update_.sum_blocks();
     const double norm = update_.norm();
@@ -143,6 +160,7 @@ void Trainer::compute_gradient(const ReplicaSamples::Step& samples, float gradie
   work_->begin(samples.microbatches);
   for (const auto [pass, m] : microbatch_schedule(grid_->stages(), grid_->stage(), samples.microbatches)) {
     const Microbatch microbatch{m, samples_.microbatch(samples, m), samples.epoch};
+    observer_.set_microbatch(static_cast<std::int64_t>(m));
     if (pass == Pass::forward) {
       sums.add(work_->forward(microbatch, gradient_scale));
       continue;
@@ -153,13 +171,14 @@ void Trainer::compute_gradient(const ReplicaSamples::Step& samples, float gradie
     work_->backward(microbatch, gradient_->accumulate(is_first), gradient_->target(), std::cref(on_part));
   }
   work_->finish();
+  observer_.set_microbatch(SpanRecorder::none);
 }
 
 /// Without a norm, the gradient is summed in the same pass, and only then its norm is known; with one, it has
 /// been summed before, and may be clipped. Returns the norm before clipping.
-double Trainer::update_weights(const Factors& factors, std::optional<double> norm) {
+double Trainer::update_weights(const Factors& factors, std::optional<double> norm, bool with_weight_norms) {
   const double clip = norm ? optim::clip_scale(*norm, config_->optimizer.max_gradient_norm) : 1.0;
-  update_.apply({factors.learning_rate, clip / factors.loss_scale}, norm.has_value());
+  update_.apply({factors.learning_rate, clip / factors.loss_scale}, norm.has_value(), with_weight_norms);
   if (norm) return *norm;
   const double found = update_.norm() / factors.loss_scale;
   judge_.judge_gradient(steps_done_ + 1, found, factors.learning_rate);

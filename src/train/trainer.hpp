@@ -42,6 +42,9 @@ struct StepResult {
   /// The same of each array of the network, in the order of its layout; none if the weights were left as they
   /// are. Valid until the next step.
   std::span<const double> array_norms = {};
+  /// Of each array the norm of its weights after the update, and of what the update has changed; only if they
+  /// were asked for, and none if the weights were left as they are. Valid until the next step.
+  WeightUpdate::WeightNorms weight_norms = {};
   double loss_scale = 1.0;      ///< the one that this step used; see optim::LossScale
   bool skipped = false;         ///< loss or gradient was not finite, so the weights were left as they are
   std::int64_t recomputed = 0;  ///< how often the gradient was computed again; see GradientSum::repeat_for()
@@ -65,7 +68,12 @@ class Trainer {
   /// any weight has changed, or when the gradient is not. With NanPolicy::skip such a step changes nothing,
   /// and only the last of Judge::most_skipped_in_a_row is an error. A gradient that a smaller loss scale may
   /// make finite is no error: the step changes nothing but the scale.
-  StepResult step(const Requests& mine = {});
+  ///   with_weight_norms  the same on all ranks
+  StepResult step(const Requests& mine = {}, bool with_weight_norms = false);
+
+  /// From the next step on all that this rank does is recorded, each product of matrices too; nullptr: it is not
+  /// any more.
+  void trace_into(SpanRecorder* recorder);
 
   [[nodiscard]] std::int64_t steps_done() const { return steps_done_; }
   /// What a checkpoint must hold for the same bits after a resume, besides weights and optimizer state.
@@ -86,7 +94,7 @@ class Trainer {
   };
   Gradient sum_gradient(const ReplicaSamples::Step& samples, const Requests& mine, double loss_scale);
   void compute_gradient(const ReplicaSamples::Step& samples, float gradient_scale, StepSums sums);
-  double update_weights(const Factors& factors, std::optional<double> norm);
+  double update_weights(const Factors& factors, std::optional<double> norm, bool with_weight_norms);
 
   const config::RunConfig* config_;
   const comm::Grid* grid_;

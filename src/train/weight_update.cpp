@@ -4,7 +4,11 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/ordered_sum.hpp"
+
 namespace fcmnist::train {
+
+using comm::Squares;
 
 WeightUpdate::WeightUpdate(const optim::OptimizerOptions& options, const comm::Grid& grid,
                            const model::Mlp& mlp, ModelState& state, GradientSum& gradient,
@@ -17,14 +21,15 @@ WeightUpdate::WeightUpdate(const optim::OptimizerOptions& options, const comm::G
       observer_(&observer),
       over_stages_(mlp.network_layout().slots().size() + observer.stage_time_count()),
       array_norms_(mlp.network_layout().slots().size()),
+      weight_norms_(2 * array_norms_.size()),
       state_of_block_(state.optimizer_arrays().size()) {}
 
 void WeightUpdate::sum_blocks() {
   comm::BlockOwners& owners = gradient_->owners();
   for (const std::size_t b : owners.owned()) {
-    owners.set_block_value(b, gradient_->collect(owners.blocks()[b]));
+    owners.set_squares(Squares::of_gradient, b, gradient_->collect(owners.blocks()[b]));
   }
-  owners.share_block_values();
+  owners.share_squares();
 }
 
 /// From the squares that the owners of blocks have shared: added by slots, in block order, then over the
@@ -35,11 +40,16 @@ double WeightUpdate::norm() {
   const std::size_t slots = mlp_->network_layout().slots().size();
   const auto squares = std::span(over_stages_).first(slots);
   const auto stage_times = std::span(over_stages_).subspan(slots);
-  gradient_->owners().sum_block_values(squares.subspan(mlp_->first_slot(), mlp_->layout().slots().size()));
+  sum_squares_of_slots(Squares::of_gradient, squares);
   observer_->put_stage_times(stage_times);
   grid_->sum_over_stages(over_stages_);
   observer_->take_stage_times(stage_times);
   return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
+}
+
+/// Writes the numbers of this stage's slots at their place among those of the network.
+void WeightUpdate::sum_squares_of_slots(Squares which, std::span<double> sums) {
+  gradient_->owners().sum_squares(which, sums.subspan(mlp_->first_slot(), mlp_->layout().slots().size()));
 }
 
 std::span<const double> WeightUpdate::array_norms(double loss_scale) {
@@ -48,14 +58,29 @@ std::span<const double> WeightUpdate::array_norms(double loss_scale) {
   return array_norms_;
 }
 
-void WeightUpdate::apply(const optim::UpdateStep& step, bool blocks_are_summed) {
-  update_my_blocks(step, blocks_are_summed);
-  comm::BlockOwners& owners = gradient_->owners();
-  owners.publish();
-  for (const std::size_t b : owners.owned_by_others()) state_->take(owners.blocks()[b]);
+/// Summed as in norm(). The barrier of apply() has shared the squares.
+WeightUpdate::WeightNorms WeightUpdate::weight_norms() {
+  std::ranges::fill(weight_norms_, 0.0);
+  const auto weights = std::span(weight_norms_).first(array_norms_.size());
+  const auto updates = std::span(weight_norms_).subspan(array_norms_.size());
+  sum_squares_of_slots(Squares::of_weights, weights);
+  sum_squares_of_slots(Squares::of_update, updates);
+  grid_->sum_over_stages(weight_norms_);
+  for (double& number : weight_norms_) number = std::sqrt(number);
+  return {weights, updates};
 }
 
-void WeightUpdate::update_my_blocks(const optim::UpdateStep& step, bool blocks_are_summed) {
+void WeightUpdate::apply(const optim::UpdateStep& step, bool blocks_are_summed, bool with_norms) {
+  update_my_blocks(step, blocks_are_summed, with_norms);
+  observer_->has_done(Activity::update);
+  comm::BlockOwners& owners = gradient_->owners();
+  owners.publish();
+  observer_->has_done(Activity::publish);
+  for (const std::size_t b : owners.owned_by_others()) state_->take(owners.blocks()[b]);
+  observer_->has_done(Activity::copy);
+}
+
+void WeightUpdate::update_my_blocks(const optim::UpdateStep& step, bool blocks_are_summed, bool with_norms) {
   comm::BlockOwners& owners = gradient_->owners();
   for (const std::size_t b : owners.owned()) {
     const Block& block = owners.blocks()[b];
@@ -63,11 +88,22 @@ void WeightUpdate::update_my_blocks(const optim::UpdateStep& step, bool blocks_a
       state_of_block_[k] = state_->optimizer_arrays()[k].values.block(block);
     }
     const auto sources = blocks_are_summed ? gradient_->collected(block) : gradient_->sources(block);
-    const double squares =
-        optim::update_weights(*options_, step, sources, state_->weights().block(block), state_of_block_);
-    if (!blocks_are_summed) owners.set_block_value(b, squares);
+    const std::span<float> weights = state_->weights().block(block);
+    if (with_norms) before_.assign(weights.begin(), weights.end());
+    const double squares = optim::update_weights(*options_, step, sources, weights, state_of_block_);
+    if (!blocks_are_summed) owners.set_squares(Squares::of_gradient, b, squares);
+    if (with_norms) set_weight_squares(b, before_);
     state_->publish(block);
   }
+}
+
+/// `before`: the block before its update; it is overwritten.
+void WeightUpdate::set_weight_squares(std::size_t block_index, std::span<float> before) {
+  comm::BlockOwners& owners = gradient_->owners();
+  const std::span<const float> weights = state_->weights().block(owners.blocks()[block_index]);
+  for (std::size_t i = 0; i < weights.size(); ++i) before[i] = weights[i] - before[i];
+  owners.set_squares(Squares::of_weights, block_index, sum_of_squares(weights));
+  owners.set_squares(Squares::of_update, block_index, sum_of_squares(before));
 }
 
 void WeightUpdate::leave() { gradient_->owners().publish(); }

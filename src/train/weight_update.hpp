@@ -42,12 +42,21 @@ class WeightUpdate {
   [[nodiscard]] std::span<const double> array_norms(double loss_scale);
   /// Updates all weights.
   ///   blocks_are_summed  there was a sum_blocks()
-  void apply(const optim::UpdateStep& step, bool blocks_are_summed);
+  ///   with_norms         weight_norms() will be asked for
+  void apply(const optim::UpdateStep& step, bool blocks_are_summed, bool with_norms);
+  /// 2-norms of each array of the network after the last apply(), which was told that they are asked for, and
+  /// of what it changed. Valid until the next call.
+  struct WeightNorms {
+    std::span<const double> weights, updates;
+  };
+  [[nodiscard]] WeightNorms weight_norms();
   /// The weights stay as they are; nobody reads the gradients of this step any more.
   void leave();
 
  private:
-  void update_my_blocks(const optim::UpdateStep& step, bool blocks_are_summed);
+  void update_my_blocks(const optim::UpdateStep& step, bool blocks_are_summed, bool with_norms);
+  void set_weight_squares(std::size_t block_index, std::span<float> before);
+  void sum_squares_of_slots(comm::Squares which, std::span<double> sums);
 
   const optim::OptimizerOptions* options_;
   const comm::Grid* grid_;
@@ -57,6 +66,8 @@ class WeightUpdate {
   StepObserver* observer_;
   std::vector<double> over_stages_;  ///< buffer of norm(): squares of the arrays, times of stages
   std::vector<double> array_norms_;
+  std::vector<double> weight_norms_;              ///< of weights, then of updates
+  std::vector<float> before_;                     ///< the weights of a block before its update
   std::vector<std::span<float>> state_of_block_;  ///< one block of each optimizer array
 };
 

@@ -68,6 +68,7 @@ class ExchangeAlone {
   void run() {
     exchange_.begin({});
     for (std::size_t part = 0; part < parts_.size(); ++part) exchange_.post();
+    exchange_.wait_for_node();
     exchange_.finish();
     exchange_.publish();
   }

@@ -41,6 +41,7 @@ class ReplicaTrainer {
     const std::array loss = {local_step_.run(weights(), exchange_.local_gradient()).loss};
     exchange_.begin(loss);
     exchange_.post();
+    exchange_.wait_for_node();
     exchange_.finish();
     const bool own = kind_ == Weights::one_per_rank;
     for (const std::size_t b : exchange_.owned()) {

@@ -46,6 +46,7 @@ class BytesSent : public testing::TestWithParam<std::tuple<int, int>> {
     const double small = 0.0;
     exchange.begin({&small, 1});
     for (std::size_t p = 0; p < parts.size(); ++p) exchange.post();
+    exchange.wait_for_node();
     exchange.finish();
     std::int64_t by_node = bytes_sent;
     topology.node().sum({&by_node, 1});

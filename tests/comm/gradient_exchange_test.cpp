@@ -66,17 +66,18 @@ class Exchange : public testing::TestWithParam<std::tuple<int, int>> {
       std::copy_n(gradient.data() + part.begin, part.size(), exchange_.local_gradient().data() + part.begin);
       exchange_.post();
     }
+    exchange_.wait_for_node();
     const auto small = exchange_.finish();
     EXPECT_EQ(small[0], world().size());
     EXPECT_EQ(small[1], world().size() * (world().size() - 1) / 2);
     for (const std::size_t b : exchange_.owned()) {
       const Block& block = exchange_.blocks()[b];
       const std::span<float> result(result_.data() + block.offset, block.count);
-      exchange_.set_block_value(b, ordered_sum(exchange_.sources(block), result));
+      exchange_.set_squares(Squares::of_gradient, b, ordered_sum(exchange_.sources(block), result));
     }
-    exchange_.share_block_values();
+    exchange_.share_squares();
     std::vector<double> of_slots(layout_.slots().size());
-    exchange_.sum_block_values(of_slots);
+    exchange_.sum_squares(Squares::of_gradient, of_slots);
     const double squares = std::accumulate(of_slots.begin(), of_slots.end(), 0.0);
     exchange_.publish();
     return squares;

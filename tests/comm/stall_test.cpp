@@ -185,7 +185,10 @@ TEST_F(Stall, NamesTheMissingRankInTheGradientExchange) {
         exchange.begin(small);
         exchange.post();
       };
-      const auto finish = [&] { static_cast<void>(exchange.finish()); };
+      const auto finish = [&] {
+        exchange.wait_for_node();
+        static_cast<void>(exchange.finish());
+      };
       if (world().rank() != missing) write();
       expect_named(missing, finish, write);
       // On one node there is nothing left to finish: all ranks but the missing one have left the barrier of

@@ -66,6 +66,8 @@ const std::map<std::string, std::string>& other_values() {
       {"runconfig.checkpoint_interval_s", "12.5"},
       {"runconfig.metrics_interval_s", "7.5"},
       {"runconfig.keep_checkpoints", "2"},
+      {"runconfig.trace_steps", "20"},
+      {"runconfig.trace_first_step", "101"},
       {"runconfig.max_time", "\"100:02:03\""},
       {"runconfig.nan_policy", "skip"},
       {"runconfig.check_replicas_steps", "0"},

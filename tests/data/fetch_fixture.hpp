@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <spdlog/sinks/basic_file_sink.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,6 +25,7 @@
 #include "data/gz_file.hpp"
 #include "data/http_server.hpp"
 #include "data/idx_fixtures.hpp"
+#include "support/log_text.hpp"
 
 namespace fcmnist::data::testing {
 
@@ -89,11 +90,10 @@ class FetchTest : public ::testing::Test {
   [[nodiscard]] std::string requests() const { return read_text(request_log_); }
   [[nodiscard]] std::string log() const { return read_text(log_path_); }
   [[nodiscard]] std::shared_ptr<Logger> file_logger() const {
-    auto logger = std::make_shared<Logger>(
-        "test", std::make_shared<spdlog::sinks::basic_file_sink_st>(log_path_.string()));
-    logger->set_pattern("%l: %v");
-    logger->flush_on(spdlog::level::trace);
-    return logger;
+    return std::make_shared<Logger>(Logger::Level::info,
+                                    [path = log_path_](Logger::Level level, std::string_view text) {
+                                      std::ofstream(path, std::ios::app) << test::log_line(level, text);
+                                    });
   }
   /// Runs `action` in a process of its own, whose exit code is 0 unless it throws.
   static pid_t in_child(const std::function<void()>& action) {

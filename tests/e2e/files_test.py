@@ -42,7 +42,7 @@ class Metrics(Files):
                  "bubble_fraction": "1", "loss_scale": "1"}
         evaluated = {"loss": "1", "accuracy": "1", "elapsed_s": "s"}
         with h5py.File(self.model_dir / "metrics.h5") as file:
-            self.assertEqual(set(file), {"train", "eval", "ranks"})
+            self.assertEqual(set(file), {"train", "eval", "ranks", "arrays"})
             self.assertEqual(set(file["train"]), {*integers, *train, "grad_norm_by_array", "array"})
             self.assertEqual(set(file["eval"]), {"step", "epoch", *evaluated, "confusion", "true_class",
                                                  "predicted_class", "predicted", "sample"})
@@ -78,6 +78,18 @@ class Metrics(Files):
                           for kind in ("weight", "bias")])
         norms = train["grad_norm_by_array"].astype(np.float64)
         np.testing.assert_allclose(np.sqrt((norms**2).sum(1)), train["grad_norm"], rtol=1e-6)
+
+    def test_weight_and_update_norms_of_arrays(self):
+        found = runs.metrics(self.model_dir, "arrays")
+        self.assertEqual(found["step"].tolist(), [STEPS])
+        weights = runs.weights(self.model_dir)
+        with h5py.File(self.model_dir / "metrics.h5") as file:
+            names = list(file["arrays/array"].attrs["names"])
+        np.testing.assert_allclose(found["weight_norm"][0], [np.linalg.norm(weights[name]) for name in names], rtol=1e-5)
+        # Without weight decay, what the last step changes is learning rate times momentum buffer.
+        buffers = runs.momentum_buffer(self.model_dir)
+        np.testing.assert_allclose(found["update_norm"][0],
+                                   [0.01 * np.linalg.norm(buffers[name]) for name in names], rtol=1e-2)
 
     def test_times_of_ranks(self):
         ranks = runs.metrics(self.model_dir, "ranks")

@@ -1,7 +1,5 @@
 #include "store/metrics_file.hpp"
 
-#include <spdlog/sinks/ostream_sink.h>
-
 #include <limits>
 #include <sstream>
 
@@ -14,8 +12,8 @@ namespace {
 struct MetricsFileTest : testing::Test {
   TemporaryDirectory directory;
   std::filesystem::path path = directory / "metrics.h5";
-  std::ostringstream logged;
-  Logger log{"test", std::make_shared<spdlog::sinks::ostream_sink_st>(logged)};
+  test::LogText logged;
+  Logger& log = logged.log();
 
   MetricsFile open(std::size_t classes = 3) {
     return MetricsFile::open_or_create(path, classes, "a: 1\n", {}, log);
@@ -34,14 +32,14 @@ TEST_F(MetricsFileTest, GivesBackItsRowsAndGoesOn) {
   again.append(train_row(2501));
   again.write();
   EXPECT_EQ(open().train().size(), 2501U);
-  EXPECT_EQ(logged.str(), "");
+  EXPECT_EQ(logged.text(), "");
 }
 
 TEST_F(MetricsFileTest, AFileWithoutRowsIsAFile) {
   open().write();
   EXPECT_TRUE(open().train().empty());
   EXPECT_TRUE(open().eval().empty());
-  EXPECT_EQ(logged.str(), "");
+  EXPECT_EQ(logged.text(), "");
 }
 
 TEST_F(MetricsFileTest, KeepsNumbersThatAreNotFinite) {
@@ -113,7 +111,7 @@ TEST_F(MetricsFileTest, ADamagedFileIsSetAsideAndTheRunGoesOn) {
     file.write();
     EXPECT_EQ(content(path.string() + ".damaged-" + std::to_string(n)), "not a metrics file");
   }
-  EXPECT_TRUE(contains(logged.str(), "it is now called metrics.h5.damaged-2"));
+  EXPECT_TRUE(contains(logged.text(), "it is now called metrics.h5.damaged-2"));
 }
 
 TEST_F(MetricsFileTest, AFileOfAnotherNumberOfClassesIsSetAside) {
@@ -121,7 +119,7 @@ TEST_F(MetricsFileTest, AFileOfAnotherNumberOfClassesIsSetAside) {
   file.append(eval_row(5, 3));
   file.write();
   EXPECT_TRUE(open(4).eval().empty());
-  EXPECT_TRUE(contains(logged.str(), "confusion: found int64 1 x 3 x 3, expected int64 1 x 4 x 4"));
+  EXPECT_TRUE(contains(logged.text(), "confusion: found int64 1 x 3 x 3, expected int64 1 x 4 x 4"));
 }
 
 TEST_F(MetricsFileTest, WhatCannotBeReadOrWrittenIsAnError) {

@@ -1,7 +1,6 @@
 // MetricsFile and its journal: whenever a process dies, the next one has every row that was journaled, once.
 #include <fcntl.h>
 #include <signal.h>
-#include <spdlog/sinks/ostream_sink.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -35,8 +34,8 @@ struct MetricsJournalTest : testing::Test {
   TemporaryDirectory directory;
   fs::path path = directory / "metrics.h5";
   fs::path journal = directory / "metrics.journal";
-  std::ostringstream logged;
-  Logger log{"test", std::make_shared<spdlog::sinks::ostream_sink_st>(logged)};
+  test::LogText logged;
+  Logger& log = logged.log();
 
   MetricsFile open(std::size_t with_classes = classes) {
     return MetricsFile::open_or_create(path, with_classes, "a: 1\n", {}, log);
@@ -61,7 +60,7 @@ TEST_F(MetricsJournalTest, GivesBackWhatIsInNoFileYet) {
   const MetricsFile again = open();
   EXPECT_TRUE(again.train() == train_rows(1, 25));
   EXPECT_TRUE(again.eval() == (std::vector<EvalRow>{eval_row(10, classes), eval_row(20, classes)}));
-  EXPECT_EQ(logged.str(), "");
+  EXPECT_EQ(logged.text(), "");
 }
 
 TEST_F(MetricsJournalTest, GivesBackTheTimesOfRanks) {
@@ -78,7 +77,20 @@ TEST_F(MetricsJournalTest, GivesBackTheTimesOfRanks) {
   EXPECT_TRUE(again.ranks() ==
               (std::vector<RankRow>{rank_row_of(10, 2), rank_row_of(20, 2), rank_row_of(40, 4097),
                                     rank_row(50, rank_row_of(50, 4097).ranks)}));
-  EXPECT_EQ(logged.str(), "");
+  EXPECT_EQ(logged.text(), "");
+}
+
+TEST_F(MetricsJournalTest, GivesBackTheNormsOfArrays) {
+  MetricsFile file = open();
+  file.append(array_row(10));
+  file.append(array_row(20));
+  file.write();
+  file.append(array_row(30));
+  file.truncate_after(25);
+  file.append(array_row(40));
+  file.journal();
+  EXPECT_EQ(open().arrays(), (std::vector<ArrayRow>{array_row(10), array_row(20), array_row(40)}));
+  EXPECT_EQ(logged.text(), "");
 }
 
 // After a bad start, a run of days has a journal as long as this. The time of reading it must be proportional
@@ -130,7 +142,7 @@ TEST_F(MetricsJournalTest, RowsOfEarlierReleasesHaveZerosInLaterColumns) {
   expected.grad_norm_by_array.clear();
   MetricsFile again = open();
   EXPECT_TRUE(again.train() == std::vector<TrainRow>{expected});
-  EXPECT_EQ(logged.str(), "");
+  EXPECT_EQ(logged.text(), "");
   append(again, 2, 2);
   again.journal();
   EXPECT_TRUE(open().train() == (std::vector<TrainRow>{expected, train_row(2)}));
@@ -156,7 +168,7 @@ TEST_F(MetricsJournalTest, JournalsOfVersion1AreRead) {
   again.journal();
   EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 2 "));
   EXPECT_TRUE(open().train() == (std::vector<TrainRow>{trained, train_row(2), train_row(3)}));
-  EXPECT_EQ(logged.str(), "");
+  EXPECT_EQ(logged.text(), "");
 }
 
 TEST_F(MetricsJournalTest, KeepsWhatCameWhileTheImageWasWritten) {
@@ -224,7 +236,7 @@ TEST_F(MetricsJournalTest, ADeathBetweenAnyTwoOperationsLosesNothingAndRepeatsNo
     journaled = step + 6;
     check("journal after it");
   }
-  EXPECT_EQ(logged.str(), "");
+  EXPECT_EQ(logged.text(), "");
 }
 
 TEST_F(MetricsJournalTest, AResumeThatCouldNotWriteTheFileForgetsLaterRowsAllTheSame) {
@@ -275,7 +287,7 @@ TEST_F(MetricsJournalTest, IsWorthSomethingWithoutItsFile) {
   file.journal();
   put(path, "damaged");
   EXPECT_TRUE(open().train() == train_rows(6, 9));
-  EXPECT_TRUE(contains(logged.str(), "it is now called metrics.h5.damaged-1"));
+  EXPECT_TRUE(contains(logged.text(), "it is now called metrics.h5.damaged-1"));
 }
 
 TEST_F(MetricsJournalTest, AJournalThatWasNotCutInTimeIsBegunAnew) {
@@ -291,7 +303,7 @@ TEST_F(MetricsJournalTest, AJournalThatWasNotCutInTimeIsBegunAnew) {
   append(file, 10, 11);
   file.journal();
   EXPECT_TRUE(open().train() == train_rows(1, 11));
-  EXPECT_EQ(logged.str(), "");
+  EXPECT_EQ(logged.text(), "");
 }
 
 TEST_F(MetricsJournalTest, AFullDiskIsAnErrorAndTheSameRowsAreTriedAgain) {
@@ -408,9 +420,9 @@ TEST_F(DamagedJournal, AnyFlippedBitEndsItThere) {
     bytes[at] = static_cast<char>(bytes[at] ^ (1 << i % 8));
     expect_rows_before(at, bytes);
   }
-  EXPECT_TRUE(contains(logged.str(), "are torn or damaged; what is before them is used"));
+  EXPECT_TRUE(contains(logged.text(), "are torn or damaged; what is before them is used"));
   EXPECT_TRUE(
-      contains(logged.str(), "not a journal of this run; it is now called metrics.journal.damaged-1"));
+      contains(logged.text(), "not a journal of this run; it is now called metrics.journal.damaged-1"));
 }
 
 TEST_F(DamagedJournal, AnyCutEndsItThere) {

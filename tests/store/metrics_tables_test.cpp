@@ -81,6 +81,22 @@ TEST(MetricsTables, APredictedClassThatThereIsNotIsAnError) {
   EXPECT_THROW(read_eval_table(group, 2), StoreError);
 }
 
+TEST(ArrayTable, HasANumberForEachArrayOfEachLogLine) {
+  const std::vector<ArrayRow> rows = {{50, {1.0F, 2.0F}, {0.5F, 0.25F}}, {100, {3.0F, 4.0F}, {0.0F, 1.0F}}};
+  const hdf5::File file = hdf5::File::create("new");
+  write_array_table(file.root(), rows, {"last_layer.weight", "last_layer.bias"});
+  EXPECT_EQ(file.root().describe("arrays/weight_norm"), "float32 2 x 2");
+  EXPECT_EQ(file.root().describe("arrays/array"), "int64 2");
+  EXPECT_EQ(read_array_table(file.root()), rows);
+}
+
+TEST(ArrayTable, FilesOfOlderReleasesHaveNone) {
+  const hdf5::File file = hdf5::File::create("old");
+  EXPECT_TRUE(read_array_table(file.root()).empty());
+  write_array_table(file.root(), {}, {});
+  EXPECT_FALSE(file.root().has("arrays"));
+}
+
 RankRow world_of(std::int64_t step, std::size_t ranks) {
   RankRow row{step, false, {}};
   for (std::size_t r = 0; r < ranks; ++r)

@@ -4,8 +4,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/sinks/ringbuffer_sink.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -91,8 +89,8 @@ struct ModelDirLockTest : testing::Test {
   TemporaryDirectory directory;
   ModelDir model_dir{directory.path()};
   fs::path file = model_dir.lock_file();
-  std::ostringstream logged;
-  Logger log{"test", std::make_shared<spdlog::sinks::ostream_sink_mt>(logged)};
+  test::LogText logged;
+  Logger& log = logged.log();
   LockTiming timing = quick;
 
   void take(LockPolicy policy) { const ModelDirLock lock(model_dir, log, policy, timing); }
@@ -125,7 +123,7 @@ TEST_F(ModelDirLockTest, IsFreeAgainAfterAnOrderlyEndWithoutAnyWaiting) {
     }
     EXPECT_EQ(content(file), "");
   }
-  EXPECT_EQ(logged.str(), "");
+  EXPECT_EQ(logged.text(), "");
 }
 
 TEST_F(ModelDirLockTest, ALivingHolderIsNamedInTheRefusalAtOnce) {
@@ -186,7 +184,7 @@ TEST_F(ModelDirLockTest, AnotherProcessOfTheSameNumberIsNotTheHolder) {
   text[at] = text[at] == '1' ? '2' : '1';
   put(file, text);  // this process, begun at another time
   take(LockPolicy::text);
-  EXPECT_TRUE(contains(logged.str(), "which is gone"));
+  EXPECT_TRUE(contains(logged.text(), "which is gone"));
 }
 
 TEST_F(ModelDirLockTest, AHolderElsewhereWithAHeartbeatIsRefused) {
@@ -214,8 +212,8 @@ TEST_F(ModelDirLockTest, AHolderElsewhereWithAHeartbeatIsRefused) {
         contains(message, "is in use by process 1234 on host elsewhere (Slurm job 77), since 2026-01-02T"));
     EXPECT_TRUE(content(file).starts_with(forged(0).substr(0, 100)));
   }
-  EXPECT_TRUE(contains(logged.str(), "watching its heartbeat for 60 s"));
-  EXPECT_TRUE(contains(logged.str(), "trying for 60 s"));
+  EXPECT_TRUE(contains(logged.text(), "watching its heartbeat for 60 s"));
+  EXPECT_TRUE(contains(logged.text(), "trying for 60 s"));
 }
 
 TEST_F(ModelDirLockTest, AHolderElsewhereWithoutAHeartbeatIsDead) {
@@ -226,7 +224,7 @@ TEST_F(ModelDirLockTest, AHolderElsewhereWithoutAHeartbeatIsDead) {
     EXPECT_GE(std::chrono::steady_clock::now() - begin, timing.watch);
     EXPECT_EQ(content(file), "");
   }
-  EXPECT_TRUE(contains(logged.str(), "process 1234 on host elsewhere (Slurm job 77)"));
+  EXPECT_TRUE(contains(logged.text(), "process 1234 on host elsewhere (Slurm job 77)"));
 }
 
 TEST_F(ModelDirLockTest, TheLockOfADeadNodeIsWaitedFor) {
@@ -246,8 +244,8 @@ TEST_F(ModelDirLockTest, TheLockOfADeadNodeIsWaitedFor) {
   }
   server.join();
   const std::string said = "is locked and names process 1234 on host elsewhere";
-  EXPECT_TRUE(contains(logged.str(), said));
-  EXPECT_EQ(logged.str().find(said), logged.str().rfind(said));
+  EXPECT_TRUE(contains(logged.text(), said));
+  EXPECT_EQ(logged.text().find(said), logged.text().rfind(said));
 }
 
 TEST_F(ModelDirLockTest, AfterTheLeaseTheLockOfADeadNodeDoesNotCount) {
@@ -265,7 +263,7 @@ TEST_F(ModelDirLockTest, AfterTheLeaseTheLockOfADeadNodeDoesNotCount) {
     }
     EXPECT_EQ(content(file), "");
   }
-  EXPECT_TRUE(contains(logged.str(),
+  EXPECT_TRUE(contains(logged.text(),
                        "is still locked after 1 s, but its text has no heartbeat: this run takes it over"));
 }
 
@@ -276,7 +274,7 @@ TEST_F(ModelDirLockTest, ALockIsNotWaitedForUnderTheKernelsPolicyHereOrThere) {
   EXPECT_NE(refused(LockPolicy::kernel), "");
   put(file, std::string(forged_without_heartbeat));
   EXPECT_TRUE(contains(refused(LockPolicy::kernel_and_text), "in use by process 1234 on host elsewhere"));
-  EXPECT_EQ(logged.str(), "");
+  EXPECT_EQ(logged.text(), "");
 }
 
 TEST_F(ModelDirLockTest, AHolderElsewhereThatEndsInOrderWhileWatchedIsNotWaitedForLonger) {
@@ -294,7 +292,7 @@ TEST_F(ModelDirLockTest, OnALocalFileSystemTheKernelsWordSuffices) {
   timing.watch = 1h;
   put(file, forged(5));
   take(LockPolicy::kernel);
-  EXPECT_EQ(logged.str(), "");
+  EXPECT_EQ(logged.text(), "");
 }
 
 TEST_F(ModelDirLockTest, GarbageIsWatchedAndThenTakenOver) {
@@ -308,7 +306,7 @@ TEST_F(ModelDirLockTest, GarbageIsWatchedAndThenTakenOver) {
     put(file, garbage);
     take(LockPolicy::kernel);
   }
-  EXPECT_TRUE(contains(logged.str(), "names another process"));
+  EXPECT_TRUE(contains(logged.text(), "names another process"));
 }
 
 TEST_F(ModelDirLockTest, GarbageInALockedFileStillRefuses) {
@@ -378,12 +376,11 @@ TEST_F(ModelDirLockTest, AHeartbeatThatFailsIsAWarningAndTheNextOneComesInItsTim
   rlimit limit{};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
   const rlimit nothing{0, limit.rlim_max};
-  const auto said = std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(10);
-  Logger heard{"test", said};
+  test::LogText said;
   const auto begin = std::chrono::steady_clock::now();
-  ModelDirLock lock(model_dir, heard, LockPolicy::text, timing);
+  ModelDirLock lock(model_dir, said.log(), LockPolicy::text, timing);
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &nothing), 0);  // no file may grow or be written
-  EXPECT_TRUE(soon([&] { return !said->last_formatted().empty(); }));
+  EXPECT_TRUE(soon([&] { return !said.lines().empty(); }));
   std::this_thread::sleep_for(10 * timing.heartbeat);  // more heartbeats fail, without a warning
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
   const std::string before = content(file);
@@ -392,9 +389,9 @@ TEST_F(ModelDirLockTest, AHeartbeatThatFailsIsAWarningAndTheNextOneComesInItsTim
   const std::string text = content(file);
   const int tries = std::stoi(text.substr(text.rfind(' ')));
   EXPECT_LE(tries * timing.heartbeat, std::chrono::steady_clock::now() - begin);
-  ASSERT_EQ(said->last_formatted().size(), 1U);
+  ASSERT_EQ(said.lines().size(), 1U);
   EXPECT_TRUE(contains(
-      said->last_formatted()[0],
+      said.lines()[0],
       "cannot write a heartbeat, trying again every 0 s; another run may take this one for dead: write "));
 }
 

@@ -17,6 +17,7 @@
 #include "store/checkpoint.hpp"
 #include "store/metrics_file.hpp"
 #include "store/sealed_file.hpp"
+#include "support/log_text.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace fcmnist::store {
@@ -137,6 +138,11 @@ inline RankRow rank_row_of(std::int64_t step, std::size_t ranks) {
     });
   }
   return row;
+}
+
+inline ArrayRow array_row(std::int64_t step) {
+  const auto x = static_cast<float>(step);
+  return {step, {x + 0.5F, x + 0.25F}, {1 / x, 2 / x}};
 }
 
 inline EvalRow eval_row(std::int64_t step, std::size_t classes) {

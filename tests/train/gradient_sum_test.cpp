@@ -54,14 +54,15 @@ class ASum {
     Sum result;
     for (;; ++result.repeats) {
       post(all);
+      sum_->wait_for_node();
       EXPECT_EQ(sum_->finish()[0], topology_.world().size());
       comm::BlockOwners& owners = sum_->owners();
       for (const std::size_t b : owners.owned()) {
-        owners.set_block_value(b, sum_->collect(owners.blocks()[b]));
+        owners.set_squares(comm::Squares::of_gradient, b, sum_->collect(owners.blocks()[b]));
       }
-      owners.share_block_values();
+      owners.share_squares();
       std::vector<double> squares(layout_.slots().size());
-      owners.sum_block_values(squares);
+      owners.sum_squares(comm::Squares::of_gradient, squares);
       result.norm = std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
       if (!sum_->repeat_for(result.norm)) break;
       owners.publish();

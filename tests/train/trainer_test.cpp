@@ -27,10 +27,37 @@ using test::world;
 
 struct Trained {
   std::vector<double> losses, norms;
-  std::vector<double> array_norms;  ///< of all steps, one after the other
+  std::vector<double> array_norms;                 ///< of all steps, one after the other
+  std::vector<double> weight_norms, update_norms;  ///< of every third step
   std::vector<float> weights;
   std::int64_t recomputed = 0;
 };
+
+void append(std::span<const double> numbers, std::vector<double>& all) {
+  all.insert(all.end(), numbers.begin(), numbers.end());
+}
+
+std::vector<float> copy_of(ArenaView<float> weights) { return {weights.all().begin(), weights.all().end()}; }
+
+/// The norms of the layers of this stage are those of these weights, and of how they differ from those before.
+void expect_norms_of(ArenaView<float> weights, const std::vector<float>& before, const model::Mlp& mlp,
+                     const WeightUpdate::WeightNorms& norms) {
+  const std::size_t slots = mlp.layout().slots().size();
+  ASSERT_EQ(norms.weights.size(), mlp.network_layout().slots().size());
+  ASSERT_EQ(norms.updates.size(), norms.weights.size());
+  for (std::size_t s = 0; s < slots; ++s) {
+    const Slot& slot = mlp.layout().slots()[s];
+    double weight_squares = 0.0, update_squares = 0.0;
+    for (std::size_t i = slot.offset; i < slot.offset + slot.count(); ++i) {
+      const double weight = weights.data()[i], change = weight - before[i];
+      weight_squares += weight * weight;
+      update_squares += change * change;
+    }
+    const double weight_norm = std::sqrt(weight_squares), update_norm = std::sqrt(update_squares);
+    EXPECT_NEAR(norms.weights[mlp.first_slot() + s], weight_norm, 1e-5 * weight_norm) << slot.name;
+    EXPECT_NEAR(norms.updates[mlp.first_slot() + s], update_norm, 1e-5 * update_norm) << slot.name;
+  }
+}
 
 /// Trains on the ranks of `group`; every rank of the world may be in a group of its own.
 /// With NanPolicy::skip, one step is spoilt. `exponent`: of the first step's unit, in a reproducible
@@ -56,11 +83,19 @@ Trained train(const comm::Communicator& group, const config::RunConfig& config, 
       EXPECT_TRUE(trainer.step().skipped);
       weight = good;
     }
-    const StepResult step = trainer.step();
+    const bool with_weight_norms = s % 3 == 0;
+    const std::vector<float> before = with_weight_norms ? copy_of(state.weights()) : std::vector<float>();
+    const StepResult step = trainer.step({}, with_weight_norms);
+    EXPECT_EQ(step.weight_norms.weights.empty(), step.skipped || !with_weight_norms);
+    if (!step.weight_norms.weights.empty()) {
+      expect_norms_of(state.weights(), before, mlp, step.weight_norms);
+      append(step.weight_norms.weights, trained.weight_norms);
+      append(step.weight_norms.updates, trained.update_norms);
+    }
     trained.recomputed += step.recomputed;
     trained.losses.push_back(step.loss);
     trained.norms.push_back(step.gradient_norm);
-    trained.array_norms.insert(trained.array_norms.end(), step.array_norms.begin(), step.array_norms.end());
+    append(step.array_norms, trained.array_norms);
     EXPECT_EQ(step.array_norms.size(), step.skipped ? 0 : mlp.network_layout().slots().size());
     double squares = 0.0;
     for (const double norm : step.array_norms) squares += norm * norm;
@@ -152,6 +187,8 @@ const Trained& one_rank_trains(const Variant& variant, int steps = 12, std::opti
   broadcast(trained.losses);
   broadcast(trained.norms);
   broadcast(trained.array_norms);
+  broadcast(trained.weight_norms);
+  broadcast(trained.update_norms);
   broadcast(trained.weights);
   trained.recomputed = world().broadcast(trained.recomputed, 0);
   return trained;
@@ -296,6 +333,8 @@ TEST_P(Reproducible, TrainsTheSameBitsInAnyWorld) {
     EXPECT_EQ(shared.losses, serial.losses);
     EXPECT_EQ(shared.norms, serial.norms);
     EXPECT_EQ(shared.array_norms, serial.array_norms);
+    EXPECT_EQ(shared.weight_norms, serial.weight_norms);
+    EXPECT_EQ(shared.update_norms, serial.update_norms);
     EXPECT_TRUE(shared.weights == serial.weights) << ranks_per_node << " ranks per node";
   }
 }
@@ -308,6 +347,8 @@ TEST_P(Reproducible, TrainsTheSameBitsOnAnyGrid) {
       EXPECT_EQ(staged.losses, serial.losses) << stages << " stages";
       EXPECT_EQ(staged.norms, serial.norms) << stages << " stages";
       EXPECT_EQ(staged.array_norms, serial.array_norms) << stages << " stages";
+      EXPECT_EQ(staged.weight_norms, serial.weight_norms) << stages << " stages";
+      EXPECT_EQ(staged.update_norms, serial.update_norms) << stages << " stages";
       EXPECT_TRUE(staged.weights == serial.weights)
           << stages << " stages, " << ranks_per_node << " ranks per node";
     }

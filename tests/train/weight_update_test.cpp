@@ -22,6 +22,7 @@ class WrittenGradient {
     const double small = 0.0;
     sum_->begin({&small, 1});
     for (std::size_t p = 0; p < parts_.size(); ++p) sum_->part_written(true, true);
+    sum_->wait_for_node();
     sum_->finish();
   }
 
@@ -31,7 +32,7 @@ class WrittenGradient {
   /// As in a step.
   void update(bool norm_first) {
     if (norm_first) update_.sum_blocks();
-    update_.apply({0.1, 1.0}, norm_first);
+    update_.apply({0.1, 1.0}, norm_first, false);
   }
   /// Arrays that the update reads.
   [[nodiscard]] int arrays_read(bool norm_first) {

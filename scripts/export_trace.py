@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+"""Makes timelines of what the ranks did in the steps of a trace (runconfig.trace_steps), for other people's viewers.
+
+    export_trace.py MODEL_DIR_OR_FILE                        prints where the time of a step went, on which rank
+    export_trace.py MODEL_DIR_OR_FILE --perfetto FILE.json   for https://ui.perfetto.dev, chrome://tracing, Speedscope
+    export_trace.py MODEL_DIR_OR_FILE --otf2 DIRECTORY       an OTF2 archive for Vampir, otf2-print and others
+"""
+import argparse
+import json
+import os
+import sys
+
+try:
+    import numpy as np
+
+    import fcmnist_files
+except ImportError as error:
+    sys.exit(f"{error}. On Debian: apt install python3-h5py, and run this with /usr/bin/python3")
+
+TICKS_PER_S = 1_000_000_000  # of OTF2
+
+
+def name_of(span):
+    """Activity and layer: forward fc_layers.0"""
+    return f"{span['activity']} {span['layer']}".rstrip()
+
+
+def table(trace):
+    """Milliseconds of a step, by activity: their mean over the ranks, the least and the greatest, and who had it."""
+    spans, ranks = trace["spans"], len(trace["hosts"])
+    steps = len(np.unique(spans["step"]))
+    lines = [f"{steps} steps of {ranks} rank(s), milliseconds per step",
+             f"{'activity':16} {'mean':>9} {'least':>9} {'greatest':>9}  on rank"]
+    for activity in dict.fromkeys(spans["activity"].tolist()):
+        of_activity = spans[spans["activity"] == activity]
+        seconds = np.bincount(of_activity["rank"], of_activity["end_s"] - of_activity["begin_s"], ranks)
+        ms = 1e3 * seconds / steps
+        lines.append(f"{activity:16} {ms.mean():9.4f} {ms.min():9.4f} {ms.max():9.4f}  {ms.argmax()}")
+    return "\n".join(lines)
+
+
+def write_perfetto(trace, path):
+    """Chrome's trace event format: hosts are processes, ranks are threads; times in microseconds."""
+    hosts = list(dict.fromkeys(trace["hosts"]))
+    process = [hosts.index(host) for host in trace["hosts"]]
+    events = [{"ph": "M", "name": "process_name", "pid": p, "args": {"name": f"host {host}"}}
+              for p, host in enumerate(hosts)]
+    events += [{"ph": "M", "name": "thread_name", "pid": process[rank], "tid": rank, "args": {"name": f"rank {rank}"}}
+               for rank in range(len(process))]
+    for span in trace["spans"]:
+        events.append({"ph": "X", "name": name_of(span), "cat": str(span["activity"]),
+                       "pid": process[span["rank"]], "tid": int(span["rank"]),
+                       "ts": round(1e6 * span["begin_s"], 3), "dur": round(1e6 * (span["end_s"] - span["begin_s"]), 3),
+                       "args": {"step": int(span["step"]), "microbatch": int(span["microbatch"])}})
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"traceEvents": events, "displayTimeUnit": "ms"}, file)
+
+
+def write_otf2(trace, directory):
+    """Hosts are machines, ranks are processes, activities are regions."""
+    try:
+        import otf2
+        from otf2.enums import Type
+    except ImportError as error:
+        sys.exit(f"{error}. On Debian: apt install python3-otf2, and run this with /usr/bin/python3")
+    spans = trace["spans"]
+    with otf2.writer.open(directory, timer_resolution=TICKS_PER_S) as archive:
+        define = archive.definitions
+        world = define.system_tree_node("world")
+        machines = {host: define.system_tree_node(host or "host", class_name="machine", parent=world)
+                    for host in dict.fromkeys(trace["hosts"])}
+        regions = {name: define.region(name) for name in dict.fromkeys(map(name_of, spans))}
+        step = define.attribute("step", "training step", Type.INT64)
+        microbatch = define.attribute("microbatch", "microbatch of the replica, -1 for none", Type.INT64)
+        for rank, host in enumerate(trace["hosts"]):
+            group = define.location_group(f"rank {rank}", system_tree_parent=machines[host])
+            writer = archive.event_writer_from_location(define.location(f"rank {rank}", group=group))
+            for span in spans[spans["rank"] == rank]:
+                region = regions[name_of(span)]
+                writer.enter(round(TICKS_PER_S * span["begin_s"]), region,
+                             attributes={step: int(span["step"]), microbatch: int(span["microbatch"])})
+                writer.leave(round(TICKS_PER_S * span["end_s"]), region)
+
+
+def main():
+    fcmnist_files.print_to_anybody()
+    parser = argparse.ArgumentParser(description="Where the time of a step went, and timelines of it.")
+    parser.add_argument("trace", metavar="MODEL_DIR_OR_FILE", help="a model_dir with a trace.h5, or a trace.h5")
+    parser.add_argument("--perfetto", metavar="FILE", help="write a timeline for https://ui.perfetto.dev")
+    parser.add_argument("--otf2", metavar="DIRECTORY", help="write an OTF2 archive, in a directory that does not exist")
+    arguments = parser.parse_args()
+    try:
+        trace = fcmnist_files.trace(arguments.trace)
+        print(table(trace))
+        if arguments.perfetto:
+            write_perfetto(trace, arguments.perfetto)
+        if arguments.otf2:
+            if os.path.exists(arguments.otf2):
+                sys.exit(f"{arguments.otf2}: exists already\n  HINT: OTF2 needs a directory of its own; name another one")
+            write_otf2(trace, arguments.otf2)
+    except (OSError, KeyError) as error:
+        sys.exit(f"{error}\n  HINT: a run writes trace.h5 with runconfig.trace_steps=20")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+#include "run/run_log.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "run/scored_set.hpp"
+#include "store/rank_rows.hpp"
+#include "train/verdict.hpp"
+
+namespace fcmnist::run {
+
+RunLog::RunLog(const setup::Context& context, const setup::Settled& settled, const Learner& learner)
+    : context_(&context),
+      config_(&settled.config),
+      learner_(&learner),
+      log_(&context.log()),
+      total_steps_(learner.total_steps()),
+      progress_(0, total_steps_),
+      bar_(context.is_root()) {}
+
+void RunLog::begin(RunFiles* files, const store::LogInterval& interval) {
+  files_ = files;
+  progress_ = Progress(learner_->steps_done(), total_steps_, interval);
+}
+
+bool RunLog::is_logged(std::int64_t step) const {
+  return step == total_steps_ || step % config_->run.log_steps == 0;
+}
+
+void RunLog::add_step(const train::StepResult& step) {
+  progress_.add(step);
+  append_row(is_logged(step.step));
+  if (!is_logged(step.step)) return;
+  append_ranks(step.step);
+  append_norms(step);
+  if (files_ != nullptr) files_->keep_metrics();  // first, so that what is logged is kept
+  bar_.clear();
+  log_->info("{}", progress_.line());
+  bar_.show(step.step, total_steps_);
+  progress_.start_interval();
+}
+
+/// One for every step, or one for the mean since the last log line.
+void RunLog::append_row(bool is_logged) {
+  if (files_ == nullptr) return;
+  if (config_->run.save_losses) {
+    files_->metrics().append(progress_.step_row(files_->elapsed_before_s()));
+  } else if (is_logged) {
+    files_->metrics().append(progress_.interval_row(files_->elapsed_before_s()));
+  }
+}
+
+/// Where the time of every rank went since the last log line.
+void RunLog::append_ranks(std::int64_t step) {
+  const auto times = context_->world().all_gather(progress_.interval_time());
+  if (files_ == nullptr) return;
+  std::vector<store::RankTime> ranks;
+  for (const train::TimeSplit& time : times) ranks.push_back(rank_time(time));
+  files_->metrics().append(store::rank_row(step, std::move(ranks)));
+}
+
+void RunLog::append_norms(const train::StepResult& step) {
+  const auto& [weights, updates] = step.weight_norms;
+  if (files_ == nullptr || weights.empty()) return;
+  files_->metrics().append(
+      store::ArrayRow{step.step, {weights.begin(), weights.end()}, {updates.begin(), updates.end()}});
+}
+
+void RunLog::add_evaluation(const train::EvaluationResult& result) {
+  bar_.clear();
+  log_->info("{}", eval_line(learner_->steps_done(), result, *config_));
+  if (!std::isfinite(result.loss)) {
+    throw train::diverged_error(
+        fmt::format("step {}: the {} is {}: training has diverged, these weights are not saved",
+                    learner_->steps_done(), scored("loss", *config_), result.loss))
+        .as_agreed();
+  }
+  if (files_ == nullptr) return;
+  files_->metrics().append(store::EvalRow{
+      learner_->steps_done(), learner_->epoch(), result.loss, result.accuracy,
+      files_->elapsed_before_s() + progress_.total_time().total_s(), result.confusion, result.predicted});
+}
+
+void RunLog::say_summary(double files_s) {
+  progress_.add_files(files_s);
+  bar_.clear();
+  const double peak_bytes = context_->world().max(static_cast<double>(peak_memory_bytes()));
+  if (files_ == nullptr) return;
+  const DoneRun run = {.config = *config_,
+                       .total_steps = total_steps_,
+                       .elapsed_before_s = files_->elapsed_of_all_before_s(),
+                       .peak_bytes = peak_bytes,
+                       .last_evaluation = learner_->evaluates() ? &files_->metrics().eval().back() : nullptr};
+  for (const std::string& line : done_lines(run, progress_)) log_->info("{}", line);
+}
+
+void RunLog::say_finished() const {
+  log_->info("{}",
+             finished_line(learner_->steps_done(), total_steps_, store::ModelDir(config_->run.model_dir)));
+}
+
+}  // namespace fcmnist::run
