@@ -43,10 +43,10 @@ StepTrace::StepTrace(const setup::Context& context, const setup::Settled& settle
       first_step_(settled.config.run.trace_first_step),
       last_step_(first_step_ + settled.config.run.trace_steps - 1) {}
 
-void StepTrace::warn_if_never() const {
+void StepTrace::say_if_never() const {
   if (settled_->config.run.trace_steps == 0) return;
   if (first_step_ <= learner_->steps_done()) {
-    context_->log().warn("no trace: step {} (runconfig.trace_first_step) is done", first_step_);
+    context_->log().info("no trace: step {} (runconfig.trace_first_step) is done", first_step_);
   } else if (first_step_ > learner_->total_steps()) {
     context_->log().warn("no trace: the run ends before step {} (runconfig.trace_first_step)", first_step_);
   }

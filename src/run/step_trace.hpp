@@ -21,8 +21,8 @@ class StepTrace {
   /// All arguments must outlive it.
   StepTrace(const setup::Context& context, const setup::Settled& settled, Learner& learner);
 
-  /// To be called when the steps that are done are known: warns if the traced steps are not among the others.
-  void warn_if_never() const;
+  /// To be called when the steps that are done are known: says if the traced steps are not among the others.
+  void say_if_never() const;
   /// This is the next step. Collective.
   void begin_step(std::int64_t step);
   /// What this rank has done between steps. Nothing happens if it is not to be recorded.

@@ -137,7 +137,7 @@ ExitCode TrainingRun::run() {
   }
   setup::on_root(context_->world(), [&] { files_->write_first_metrics(); });
   if (config_->checkpoint.save_initial_checkpoint && learner_->steps_done() == 0) save_checkpoint();
-  trace_.warn_if_never();
+  trace_.say_if_never();
   signals_->catch_all();
   try {
     return train_loop();
