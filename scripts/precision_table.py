@@ -13,7 +13,7 @@ import statistics
 import sys
 
 sys.dont_write_bytecode = True
-import fcmnist_files
+from fcmnist_analysis import files as run_files
 
 BASE = "float32"
 
@@ -23,7 +23,7 @@ def accuracies(directory):
     found = {}
     for path in sorted(directory.glob("*_*/metrics.h5")):
         precision, _, seed = path.parent.name.rpartition("_")
-        evaluations = fcmnist_files.metrics(path)["eval"]["accuracy"]
+        evaluations = run_files.metrics(path)["eval"]["accuracy"]
         if len(evaluations) == 0:
             raise ValueError(f"{path}: no evaluation")
         found.setdefault(precision, {})[seed] = 100 * float(evaluations.iloc[-1])

@@ -78,21 +78,21 @@ train() {
 }
 
 # The Python that has the modules: Debian's belong to /usr/bin/python3, but another may come first on PATH.
-plotting_python() {
+analysis_python() {
   local python
   for python in python3 /usr/bin/python3; do
-    if "$python" -c 'import h5py, matplotlib, pandas' 2>/dev/null; then echo "$python" && return; fi
+    if "$python" -c 'import h5py, jinja2, pandas' 2>/dev/null; then echo "$python" && return; fi
   done
   return 1
 }
 
-draw_curves() {
+write_report() {
   local python
-  if python=$(plotting_python); then
-    say "Curves"
-    "$python" scripts/plot_metrics.py "$model_dir"
+  if python=$(analysis_python); then
+    say "Report"
+    "$python" scripts/fcmnist report "$model_dir"
   else
-    say "No curves: no python3 with h5py, matplotlib and pandas. Later: scripts/plot_metrics.py $model_dir"
+    say "No report: no python3 with h5py, pandas and jinja2. Later: scripts/fcmnist report $model_dir"
   fi
 }
 
@@ -115,11 +115,11 @@ check_tools
 build
 get_data
 train
-draw_curves
+write_report
 accuracy=$(sed -nE 's/.*info: (its )?((test )?accuracy [^(]*[01]\.[0-9]{4}).*/\2/p' "$log" | tail -n 1)
 say "Done: ${accuracy:-not evaluated}. In $model_dir:"
 cat <<TEXT
-    metrics.png      the curves          params.yaml     the settings of the run
-    metrics.h5       the numbers         checkpoint_*.h5 the weights (scripts/fcmnist_files.py FILE shows what is in it)
+    report.html      what came of it     params.yaml     the settings of the run
+    metrics.h5       the numbers         checkpoint_*.h5 the weights (scripts/fcmnist show FILE says what is in it)
     Next: README.md; jobs/train.sh and slurm/train.sh for runs of your own; configs/ for their settings.
 TEXT

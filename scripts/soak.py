@@ -25,9 +25,8 @@ import time
 import uuid
 
 sys.dont_write_bytecode = True
-import compare_runs  # noqa: E402
-import fcmnist_files  # noqa: E402 (sets HDF5_USE_FILE_LOCKING before h5py is loaded)
-from fcmnist_files import h5py, np  # noqa: E402
+from fcmnist_analysis import compare, files as run_files  # noqa: E402 (sets HDF5_USE_FILE_LOCKING before h5py is loaded)
+from fcmnist_analysis.files import h5py, np  # noqa: E402
 
 KINDS = ("one rank", "all ranks", "mpirun and all ranks")
 PHASES = ("start-up", "steps", "save", "end", "shutdown")
@@ -172,9 +171,9 @@ class ModelDir:
         lost, intact = [], [0]
         for step in self.steps():
             try:
-                fcmnist_files.verify(self.path / f"checkpoint_{step}.h5")
+                run_files.verify(self.path / f"checkpoint_{step}.h5")
                 intact.append(step)
-            except (fcmnist_files.DamagedFile, OSError) as error:
+            except (run_files.DamagedFile, OSError) as error:
                 lost.append(str(error))
         if max(intact) < self.newest:
             lost.append(f"the newest checkpoint was of step {self.newest}, now of step {max(intact)}")
@@ -185,7 +184,7 @@ class ModelDir:
         """{"train": ..., "eval": ...}, those of the journal included; nothing if no row was ever written."""
         if not (self.path / "metrics.h5").exists() and not (self.path / "metrics.journal").exists():
             return None
-        return fcmnist_files.metrics(self.path / "metrics.h5")
+        return run_files.metrics(self.path / "metrics.h5")
 
     def unreadable_metrics(self, needed_step):
         """Sentences: what is wrong with the metrics, which must reach this step; and the last step that they hold."""
@@ -209,8 +208,8 @@ class ModelDir:
 
     def content(self):
         """Every array of the finished run that must be equal in every run: {name: bytes}."""
-        found = compare_runs.checkpoint_content(self.path / f"checkpoint_{self.steps()[-1]}.h5")
-        for table, columns in compare_runs.metrics_content(self.path / "metrics.h5").items():
+        found = compare.checkpoint_content(self.path / f"checkpoint_{self.steps()[-1]}.h5")
+        for table, columns in compare.metrics_content(self.path / "metrics.h5").items():
             found.update({f"{table}/{name}": values for name, values in columns.items()})
         return {name: values.tobytes() for name, values in found.items()}
 

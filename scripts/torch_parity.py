@@ -34,8 +34,8 @@ import tempfile
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy and PyTorch load it
 sys.dont_write_bytecode = True
 try:
-    import fcmnist_files
-    from fcmnist_files import h5py, np
+    from fcmnist_analysis import files as run_files
+    from fcmnist_analysis.files import h5py, np
     import sample_order
 except ImportError as missing:
     if __name__ != "__main__":
@@ -130,8 +130,8 @@ class Run:
         if len(self.losses) != steps:
             raise Failure(f"fcmnist_mpi wrote the losses of {len(self.losses)} steps, expected {steps}",
                           "leave out the settings that change that")
-        self.initial = fcmnist_files.state_dict(model_dir / "checkpoint_0.h5")
-        self.weights = fcmnist_files.state_dict(model_dir / f"checkpoint_{steps}.h5")
+        self.initial = run_files.state_dict(model_dir / "checkpoint_0.h5")
+        self.weights = run_files.state_dict(model_dir / f"checkpoint_{steps}.h5")
 
     def initial_digest(self):
         return digest(self.initial[name] for name in sorted(self.initial))

@@ -23,7 +23,7 @@ struct MetricsImage {
 
 /// The metrics of a run. Their rows are in memory. Now and then the whole file is replaced, so that it is
 /// complete at any moment and any HDF5 program can read it. In between, new rows go to a journal beside it
-/// ("<name>.journal"), which open_or_create() and scripts/fcmnist_files.py merge with the file.
+/// ("<name>.journal"), which open_or_create() and scripts/fcmnist_analysis/files.py merge with the file.
 ///
 /// Replacing the file takes three steps, so that the slow one can happen in another thread: image(),
 /// write_sealed() of its bytes, image_is_durable(). A process may die at any moment: file and journal

@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 from support import runs  # noqa: E402 (exits with 77 when a module is missing)
 from support.runs import h5py, settings  # noqa: E402
-import fcmnist_files  # noqa: E402
+from fcmnist_analysis import files as run_files  # noqa: E402
 
 STORAGE = 4
 LEVELS = 50
@@ -70,10 +70,10 @@ def file_problems(model_dir, steps):
     wrong += [f"checkpoint {step} is gone" for step in sorted(missing)]
     for path in model_dir.glob("*.h5"):
         try:
-            fcmnist_files.verify(path)
+            run_files.verify(path)
             with h5py.File(path):
                 pass
-        except (fcmnist_files.DamagedFile, OSError) as error:
+        except (run_files.DamagedFile, OSError) as error:
             wrong.append(f"{path.name}: {error}")
     return wrong
 

@@ -203,8 +203,8 @@ class Readers(Files):
             self.assertEqual(int(evaluated["confusion"].sel(step=40).sum()), TEST_COUNT)
 
     def test_our_own_loader(self):
-        script = runs.SOURCE / "scripts/fcmnist_files.py"
-        done = subprocess.run([sys.executable, "-B", script, self.model_dir / "metrics.h5",
+        script = runs.SOURCE / "scripts/fcmnist"
+        done = subprocess.run([sys.executable, "-B", script, "show", self.model_dir / "metrics.h5",
                                self.model_dir / f"checkpoint_{STEPS}.h5"], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f"train: {STEPS} rows", done.stdout)

@@ -38,9 +38,9 @@ class Install(runs.TestCase):
 
     def test_scripts_read_what_the_program_wrote(self):
         self.execute("fcmnist_mpi", "-p", self.share / "configs/smoke.yaml", "--max_steps", 20)
-        finished = self.execute(sys.executable, self.share / "scripts/fcmnist_files.py", "model_dir_smoke/metrics.h5")
+        finished = self.execute("fcmnist", "show", "model_dir_smoke/metrics.h5")
         self.assertIn("intact (SHA-256 verified)", finished.stdout, finished.stderr)
-        compared = self.execute(sys.executable, self.share / "scripts/compare_runs.py", "model_dir_smoke", "model_dir_smoke")
+        compared = self.execute("fcmnist", "compare", "model_dir_smoke", "model_dir_smoke")
         self.assertIn("equal, bit for bit", compared.stdout, compared.stderr)
 
 

@@ -1,4 +1,4 @@
-"""What each rank did in some steps: trace.h5, and the timelines that scripts/export_trace.py makes of it."""
+"""What each rank did in some steps: trace.h5, and the timelines that fcmnist trace makes of it."""
 import json
 import pathlib
 import shutil
@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 from support import runs  # noqa: E402 (exits with 77 when a module is missing)
 from support.runs import np, settings  # noqa: E402
-import fcmnist_files  # noqa: E402
+from fcmnist_analysis import files as run_files  # noqa: E402
 
 try:
     import otf2
@@ -36,8 +36,8 @@ class TracedRuns(runs.TestCase):
         finished = self.run_to_end("-o", model_dir, *self.arguments, *self.traced, *more, "--max_steps", STEPS,
                                    ranks=ranks)
         self.assertEqual(len(finished.lines(f"trace of steps {FIRST} to {FIRST + TRACED - 1}: ")), 1, str(finished))
-        fcmnist_files.verify(model_dir / "trace.h5")
-        return fcmnist_files.trace(model_dir), model_dir
+        run_files.verify(model_dir / "trace.h5")
+        return run_files.trace(model_dir), model_dir
 
 
 class Trace(TracedRuns):
@@ -97,12 +97,12 @@ class Trace(TracedRuns):
         finished = self.run_to_end(*run, "--max_steps", 2 * STEPS + 12,
                                    *settings(runconfig__trace_steps=100, runconfig__trace_first_step=35))
         self.assertIn("trace of steps 35 to 36: ", finished.output)
-        self.assertEqual(np.unique(fcmnist_files.trace(self.directory / "run")["spans"]["step"]).tolist(), [35, 36])
+        self.assertEqual(np.unique(run_files.trace(self.directory / "run")["spans"]["step"]).tolist(), [35, 36])
 
 
 class Export(TracedRuns):
     def export(self, *arguments):
-        return runs.execute(["/usr/bin/python3", runs.SOURCE / "scripts/export_trace.py", *arguments])
+        return runs.execute(["/usr/bin/python3", runs.SOURCE / "scripts/fcmnist", "trace", *arguments])
 
     def test_table_and_perfetto(self):
         trace, model_dir = self.trace_of(2)
@@ -132,13 +132,13 @@ class Export(TracedRuns):
             self.assertEqual(len(events), len(trace["spans"]))
         self.assertIn("weight_gradient fc_layers.0", printed.stdout)
         again = self.export(model_dir, "--otf2", archive)
-        self.assertEqual(again.code, 1)
+        self.assertEqual(again.code, 2)
         self.assertIn("exists already", again.errors)
 
     def test_a_run_without_a_trace(self):
         done = self.export(self.directory)
-        self.assertEqual(done.code, 1)
-        self.assertIn("HINT: a run writes trace.h5 with runconfig.trace_steps=20", done.errors)
+        self.assertEqual(done.code, 2)
+        self.assertIn("HINT: a run writes it with runconfig.trace_steps=20", done.errors)
 
 
 if __name__ == "__main__":

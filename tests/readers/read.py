@@ -53,16 +53,16 @@ def pandas(path, places):
     """As FORMAT.md says: by our own module."""
     import pandas
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
-    import fcmnist_files
-    fcmnist_files.verify(path)
+    from fcmnist_analysis import files as run_files
+    run_files.verify(path)
     for name, index in places:
         group, name = name.split("/")
         if group == "model":
-            yield pandas.DataFrame(fcmnist_files.state_dict(path)[name]).iloc[index]
+            yield pandas.DataFrame(run_files.state_dict(path)[name]).iloc[index]
         elif name in ("confusion", "predicted", "grad_norm_by_array"):
-            yield fcmnist_files.tables(path)[group][name][index]
+            yield run_files.tables(path)[group][name][index]
         else:
-            yield fcmnist_files.metrics(path)[group].reset_index()[name].iloc[index]
+            yield run_files.metrics(path)[group].reset_index()[name].iloc[index]
 
 
 def text_of(*command):

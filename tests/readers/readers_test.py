@@ -33,7 +33,7 @@ READERS = {
     "xarray, engine netcdf4": [*READ_PY, "xarray_netcdf4"],
     "xarray, engine h5netcdf": [*READ_PY, "xarray_h5netcdf"],
     "netCDF4 for Python": [*READ_PY, "netCDF4"],
-    "pandas (fcmnist_files.py)": [*READ_PY, "pandas"],
+    "pandas (fcmnist_analysis)": [*READ_PY, "pandas"],
     "silx": [*READ_PY, "silx"],
     "ncdump": [*READ_PY, "ncdump"],
     "h5dump": [*READ_PY, "h5dump"],

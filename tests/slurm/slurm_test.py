@@ -31,7 +31,7 @@ SMOKE = os.path.join(SOURCE, "configs", "smoke.yaml")
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(SOURCE, "scripts"))
 try:
-    import fcmnist_files
+    from fcmnist_analysis import files as run_files
     import soak
 except ImportError as error:
     print(f"skipped: {error}")
@@ -208,7 +208,7 @@ def train(name, options, *arguments, model_dir=None, **environment):
 
 
 def losses(model_dir):
-    return fcmnist_files.metrics(os.path.join(model_dir, "metrics.h5"))["train"]["loss"].to_numpy()
+    return run_files.metrics(os.path.join(model_dir, "metrics.h5"))["train"]["loss"].to_numpy()
 
 
 class SlurmTest(unittest.TestCase):
@@ -249,7 +249,7 @@ class SlurmTest(unittest.TestCase):
             with self.subTest(execution=execution):
                 job = train(execution, TWO_NODES, *setting, f"runconfig.execution={execution}").wait()
                 self.check_trained(job, says)
-                same = run(sys.executable, "scripts/compare_runs.py", job.model_dir, model_dir)
+                same = run(sys.executable, "scripts/fcmnist", "compare", job.model_dir, model_dir)
                 self.assertEqual(same.returncode, 0, same.stdout + same.stderr)
 
     def test_resumes_in_a_second_job_on_another_world(self):

@@ -20,7 +20,7 @@ try:
 except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
-import fcmnist_files  # noqa: E402
+from fcmnist_analysis import files as run_files  # noqa: E402
 
 try:
     import netCDF4
@@ -67,15 +67,15 @@ class Checkpoint(unittest.TestCase):
         np.testing.assert_array_equal(momentum, np.arange(30 * 784).reshape(30, 784) / 8)
 
     def test_state_evaluation_and_manifest(self):
-        self.assertEqual(fcmnist_files.state(CHECKPOINT), {"step": 1234, "epoch": 3, "step_in_epoch": 17,
+        self.assertEqual(run_files.state(CHECKPOINT), {"step": 1234, "epoch": 3, "step_in_epoch": 17,
                                                            "samples_seen": 157952, "seed": 2**64 - 2,
                                                            "labels_sha256": "a" * 64, "skipped_in_a_row": 2,
                                                            "log_interval_loss": 0.1, "log_interval_correct": 77.0,
                                                            "log_interval_samples": 128.0, "log_interval_skipped": 1,
                                                            "gradient_exponent": -47, "loss_scale": 512.0,
                                                            "loss_scale_good_steps": 41})
-        self.assertEqual(fcmnist_files.evaluation(CHECKPOINT), {"loss": 0.0625, "accuracy": 0.9857})
-        manifest = fcmnist_files.manifest(CHECKPOINT)
+        self.assertEqual(run_files.evaluation(CHECKPOINT), {"loss": 0.0625, "accuracy": 0.9857})
+        manifest = run_files.manifest(CHECKPOINT)
         self.assertEqual(manifest["format"], "fcmnist_mpi checkpoint")
         self.assertEqual(manifest["format_version"], 2)
         self.assertEqual(manifest["ranks"], 8)
@@ -100,7 +100,7 @@ class Checkpoint(unittest.TestCase):
                 self.fc_layers = torch.nn.ModuleList(torch.nn.Linear(a, b) for a, b in zip(WIDTHS[:-2], WIDTHS[1:-1]))
                 self.last_layer = torch.nn.Linear(WIDTHS[-2], WIDTHS[-1])
 
-        weights = fcmnist_files.state_dict(CHECKPOINT)
+        weights = run_files.state_dict(CHECKPOINT)
         FcMnist().load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()}, strict=True)
 
 
@@ -120,7 +120,7 @@ class Checkpoint(unittest.TestCase):
 
 class PredictionsOfSamples(unittest.TestCase):
     def test_h5py(self):
-        self.assertEqual(fcmnist_files.verify(PREDICTIONS), "predictions")
+        self.assertEqual(run_files.verify(PREDICTIONS), "predictions")
         with h5py.File(PREDICTIONS) as file:
             self.assertEqual((file.attrs["step"], file.attrs["version"]), (1234, "0.1.0"))
             np.testing.assert_array_equal(file["label"], [1, 0, 2])
@@ -135,14 +135,14 @@ class PredictionsOfSamples(unittest.TestCase):
             self.assertEqual(float(dataset["logits"].sel({"sample": 2, "class": 2})), 8.0)
 
     def test_summary(self):
-        program = [sys.executable, "-B", os.path.join(SCRIPTS, "fcmnist_files.py"), PREDICTIONS]
+        program = [sys.executable, "-B", os.path.join(SCRIPTS, "fcmnist"), "show", PREDICTIONS]
         said = subprocess.run(program, capture_output=True, text=True, check=True).stdout
         self.assertIn("step 1234: 3 samples of a set, 1 of them classified wrongly", said)
 
 
 class Metrics(unittest.TestCase):
     def test_pandas_frames(self):
-        tables = fcmnist_files.metrics(METRICS)
+        tables = run_files.metrics(METRICS)
         train, evaluated = tables["train"], tables["eval"]
         np.testing.assert_array_equal(train.index, np.arange(1, 1501))
         np.testing.assert_array_equal(train["loss"], 1 / train.index.to_numpy())
@@ -217,29 +217,29 @@ class Journal(unittest.TestCase):
         self.journal = os.path.join(self.directory, "metrics.journal")
 
     def check_rows(self, last_step, evaluations, rank_lines=()):
-        tables = fcmnist_files.metrics(self.metrics)
+        tables = run_files.metrics(self.metrics)
         steps = tables["train"].index.to_numpy()
         np.testing.assert_array_equal(steps, np.arange(1, last_step + 1))
         np.testing.assert_array_equal(tables["train"]["loss"], 1 / steps)
         np.testing.assert_array_equal(tables["train"]["files_s"], -steps)
         np.testing.assert_array_equal(tables["train"]["skipped"], steps % 3 == 0)
-        norms = fcmnist_files.tables(self.metrics)["train"]["grad_norm_by_array"]
+        norms = run_files.tables(self.metrics)["train"]["grad_norm_by_array"]
         np.testing.assert_array_equal(norms, np.column_stack([steps / 2, steps / 4]))
         self.assertEqual(tables["train"]["epoch"].dtype, np.dtype("int64"))
         self.assertEqual(list(tables["eval"].index), evaluations)
         np.testing.assert_array_equal(tables["eval"]["loss"], 2 / np.array(evaluations))
-        steps, matrices = fcmnist_files.confusion(self.metrics)
+        steps, matrices = run_files.confusion(self.metrics)
         self.assertEqual(list(steps), evaluations)
-        _, predicted = fcmnist_files.predicted(self.metrics)
+        _, predicted = run_files.predicted(self.metrics)
         for step, row in zip(evaluations, predicted, strict=True):
             count = 3 + step % 7
             np.testing.assert_array_equal(row[:count], (step + np.arange(count)) % 10)
             np.testing.assert_array_equal(row[count:], -1)
-        ranks = fcmnist_files.tables(self.metrics)["ranks"]
+        ranks = run_files.tables(self.metrics)["ranks"]
         self.assertEqual(list(ranks["step"]), [500, 1000, *rank_lines])
         for row, step in enumerate(ranks["step"]):
             world = 2 if step == 1537 else 3
-            for column, name in enumerate(fcmnist_files.RANK_COLUMNS):
+            for column, name in enumerate(run_files.RANK_COLUMNS):
                 expected = step + 100 * np.arange(world) + 0.125 * column
                 np.testing.assert_array_equal(ranks[name][row, :world], expected)
                 self.assertTrue(np.isnan(ranks[name][row, world:]).all())
@@ -247,7 +247,7 @@ class Journal(unittest.TestCase):
         np.testing.assert_array_equal(matrices, expected.reshape(-1, 10, 10))
 
     def summary(self):
-        program = [sys.executable, "-B", os.path.join(SCRIPTS, "fcmnist_files.py"), self.metrics]
+        program = [sys.executable, "-B", os.path.join(SCRIPTS, "fcmnist"), "show", self.metrics]
         return subprocess.run(program, capture_output=True, text=True, check=True).stdout
 
     def test_plain_h5py_reads_the_file_as_it_was_last_written(self):
@@ -295,8 +295,8 @@ class Journal(unittest.TestCase):
 
 class Verification(unittest.TestCase):
     def test_intact_files_and_their_kinds(self):
-        self.assertEqual(fcmnist_files.verify(CHECKPOINT), "checkpoint")
-        self.assertEqual(fcmnist_files.verify(METRICS), "metrics")
+        self.assertEqual(run_files.verify(CHECKPOINT), "checkpoint")
+        self.assertEqual(run_files.verify(METRICS), "metrics")
 
     def test_files_of_version_1_have_the_seal_in_front(self):
         with open(METRICS, "rb") as file:
@@ -307,11 +307,11 @@ class Verification(unittest.TestCase):
             with open(path, "wb") as file:
                 file.write(content)
             if is_intact:
-                self.assertEqual(fcmnist_files.verify(path), "metrics")
-                self.assertEqual(len(fcmnist_files.tables(path)["eval"]["step"]), 3)
+                self.assertEqual(run_files.verify(path), "metrics")
+                self.assertEqual(len(run_files.tables(path)["eval"]["step"]), 3)
             else:
-                with self.assertRaises(fcmnist_files.DamagedFile):
-                    fcmnist_files.verify(path)
+                with self.assertRaises(run_files.DamagedFile):
+                    run_files.verify(path)
 
     def test_damage_anywhere_is_found(self):
         with open(METRICS, "rb") as file:
@@ -320,16 +320,16 @@ class Verification(unittest.TestCase):
         for at in [0, 1, len(good) // 2, len(good) - 513, *range(len(good) - 512, len(good), 7), len(good) - 1]:
             with open(path, "wb") as file:
                 file.write(good[:at] + bytes([good[at] ^ 4]) + good[at + 1:])
-            with self.assertRaises(fcmnist_files.DamagedFile, msg=f"byte {at}"):
-                fcmnist_files.verify(path)
+            with self.assertRaises(run_files.DamagedFile, msg=f"byte {at}"):
+                run_files.verify(path)
         for bytes_ in (b"", good[:100], good[:-1], good + b"\n"):
             with open(path, "wb") as file:
                 file.write(bytes_)
-            with self.assertRaises(fcmnist_files.DamagedFile):
-                fcmnist_files.verify(path)
+            with self.assertRaises(run_files.DamagedFile):
+                run_files.verify(path)
 
     def test_summary_says_what_it_is_and_fails_for_damage(self):
-        program = [sys.executable, "-B", os.path.join(SCRIPTS, "fcmnist_files.py")]
+        program = [sys.executable, "-B", os.path.join(SCRIPTS, "fcmnist"), "show"]
         good = subprocess.run([*program, CHECKPOINT, METRICS], capture_output=True, text=True)
         self.assertEqual(good.returncode, 0, good.stderr)
         self.assertIn("step 1234, epoch 3", good.stdout)

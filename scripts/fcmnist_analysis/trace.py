@@ -1,21 +1,12 @@
-#!/usr/bin/python3
-"""Makes timelines of what the ranks did in the steps of a trace (runconfig.trace_steps), for other people's viewers.
-
-    export_trace.py MODEL_DIR_OR_FILE                        prints where the time of a step went, on which rank
-    export_trace.py MODEL_DIR_OR_FILE --perfetto FILE.json   for https://ui.perfetto.dev, chrome://tracing, Speedscope
-    export_trace.py MODEL_DIR_OR_FILE --otf2 DIRECTORY       an OTF2 archive for Vampir, otf2-print and others
-"""
-import argparse
+"""fcmnist trace: where the time of the steps of a trace went (runconfig.trace_steps), and timelines of it for other people's
+viewers."""
 import json
 import os
-import sys
 
-try:
-    import numpy as np
+import numpy as np
 
-    import fcmnist_files
-except ImportError as error:
-    sys.exit(f"{error}. On Debian: apt install python3-h5py, and run this with /usr/bin/python3")
+from . import files
+from .errors import AnalysisError
 
 TICKS_PER_S = 1_000_000_000  # of OTF2
 
@@ -62,7 +53,8 @@ def write_otf2(trace, directory):
         import otf2
         from otf2.enums import Type
     except ImportError as error:
-        sys.exit(f"{error}. On Debian: apt install python3-otf2, and run this with /usr/bin/python3")
+        raise AnalysisError(f"--otf2: {error}", "on Debian: apt install python3-otf2, and run this with /usr/bin/python3") \
+            from error
     spans = trace["spans"]
     with otf2.writer.open(directory, timer_resolution=TICKS_PER_S) as archive:
         define = archive.definitions
@@ -82,26 +74,24 @@ def write_otf2(trace, directory):
                 writer.leave(round(TICKS_PER_S * span["end_s"]), region)
 
 
-def main():
-    fcmnist_files.print_to_anybody()
-    parser = argparse.ArgumentParser(description="Where the time of a step went, and timelines of it.")
+def add_arguments(parser):
     parser.add_argument("trace", metavar="MODEL_DIR_OR_FILE", help="a model_dir with a trace.h5, or a trace.h5")
-    parser.add_argument("--perfetto", metavar="FILE", help="write a timeline for https://ui.perfetto.dev")
-    parser.add_argument("--otf2", metavar="DIRECTORY", help="write an OTF2 archive, in a directory that does not exist")
-    arguments = parser.parse_args()
-    try:
-        trace = fcmnist_files.trace(arguments.trace)
-        print(table(trace))
-        if arguments.perfetto:
-            write_perfetto(trace, arguments.perfetto)
-        if arguments.otf2:
-            if os.path.exists(arguments.otf2):
-                sys.exit(f"{arguments.otf2}: exists already\n  HINT: OTF2 needs a directory of its own; name another one")
-            write_otf2(trace, arguments.otf2)
-    except (OSError, KeyError) as error:
-        sys.exit(f"{error}\n  HINT: a run writes trace.h5 with runconfig.trace_steps=20")
+    parser.add_argument("--perfetto", metavar="FILE",
+                        help="write a timeline for https://ui.perfetto.dev, chrome://tracing, Speedscope")
+    parser.add_argument("--otf2", metavar="DIRECTORY",
+                        help="write an OTF2 archive for Vampir, otf2-print and others, in a new directory")
+
+
+def run(arguments):
+    path = os.path.join(arguments.trace, "trace.h5") if os.path.isdir(arguments.trace) else arguments.trace
+    if not os.path.exists(path):
+        raise AnalysisError(f"{path}: no such file", "a run writes it with runconfig.trace_steps=20")
+    trace = files.trace(path)
+    print(table(trace))
+    if arguments.perfetto:
+        write_perfetto(trace, arguments.perfetto)
+    if arguments.otf2:
+        if os.path.exists(arguments.otf2):
+            raise AnalysisError(f"--otf2 {arguments.otf2}: exists already", "OTF2 needs a directory of its own; name another")
+        write_otf2(trace, arguments.otf2)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""scripts/compare_runs.py: what it says of runs that are equal, differ in one bit, or cannot be compared."""
+"""fcmnist compare: what it says of runs that are equal, differ in one bit, or cannot be compared."""
 import hashlib
 import pathlib
 import shutil
@@ -8,7 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import runs  # noqa: E402 (exits with 77 when a module is missing)
 from support.runs import h5py, np, settings  # noqa: E402
 
-SCRIPT = runs.SOURCE / "scripts/compare_runs.py"
+SCRIPT = runs.SOURCE / "scripts/fcmnist"
 SEAL = "fcmnist_mpi {}\nformat_version 2\nimage_bytes {}\nimage_sha256 {}\n"
 
 
@@ -58,7 +58,7 @@ class Comparing(runs.TestCase):
             "runconfig__keep_checkpoints": 9, **values}), ranks=ranks)
 
     def compare(self, code, *parts, a=None, b=None, more=()):
-        finished = runs.execute([sys.executable, SCRIPT, a or self.a, b or self.b, *more])
+        finished = runs.execute([sys.executable, SCRIPT, "compare", a or self.a, b or self.b, *more])
         self.assertEqual(finished.code, code, str(finished))
         self.assertEqual(bool(finished.errors), code == 2, str(finished))
         for part in parts:

@@ -1,8 +1,4 @@
-#!/usr/bin/python3
-"""Says whether two runs computed the same bits, or names the first step and tensor that differ.
-
-    compare_runs.py A B                    two model_dirs, two checkpoints of the same step, or two metrics files
-    compare_runs.py A B --tolerance 1e-4   runs of different worlds, which agree to rounding
+"""fcmnist compare: says whether two runs computed the same bits, or names the first step and tensor that differ.
 
 Compared are all rows of metrics and all checkpoints that both have: losses, accuracies, learning rates, gradient
 norms (also of each array), skipped steps, evaluations with their confusion matrices and, without a tolerance, the class
@@ -11,28 +7,19 @@ equals NaN of the same bits; 0 and -0 differ. Rows that are in the journal only 
 
 Exit code 0: equal; 1: different; 2: they cannot be compared.
 """
-import argparse
 import dataclasses
 import pathlib
 import re
-import sys
 
-sys.dont_write_bytecode = True
-import fcmnist_files  # noqa: E402 (sets HDF5_USE_FILE_LOCKING before h5py is loaded)
-from fcmnist_files import h5py, np  # noqa: E402
+from . import files
+from .errors import AnalysisError
+from .files import h5py, np
 
 TIMES = re.compile(r"samples_per_s|\w+_s|bubble_fraction")  # columns that differ from run to run
 BIT_ENTRIES = ("git_revision", "build_type", "build_architecture", "compiler", "blas", "blas_core", "blas_threads", "gemm",
                "world_size", "replicas", "nodes")  # of the manifest: what bits may depend on besides the configuration
 LOG_INTERVAL = re.compile(r"state@log_interval_\w+")  # sums since the last log line
 TABLES = {"train": "training steps", "eval": "evaluations"}
-
-
-class CannotCompare(Exception):
-    """What is wrong, and a HINT."""
-
-    def __init__(self, what, hint):
-        super().__init__(f"{what}\n  HINT: {hint}")
 
 
 def checkpoint_content(path):
@@ -51,12 +38,12 @@ def checkpoint_content(path):
 
 def metrics_content(path):
     """The same of a metrics file and its journal: {"train": {column: array}, "eval": {column: array}}."""
-    found = fcmnist_files.tables(path)
+    found = files.tables(path)
     return {table: {name: values for name, values in found[table].items() if not TIMES.fullmatch(name)}
             for table in TABLES}
 
 
-class Run:
+class Compared:
     """What there is of a model_dir, or of one file of it."""
 
     def __init__(self, path):
@@ -68,25 +55,25 @@ class Run:
             self.checkpoints = {int(match[1]): self.path / match[0] for match in matches if match}
             metrics = self.path / "metrics.h5"
             if metrics.exists():
-                fcmnist_files.verify(metrics)
+                files.verify(metrics)
                 self.read_metrics(metrics)
-        elif (kind := fcmnist_files.verify(self.path)) == "predictions":
-            raise CannotCompare(f"{path}: a file of predictions", "compare the metrics: they have the predicted classes too")
+        elif (kind := files.verify(self.path)) == "predictions":
+            raise AnalysisError(f"{path}: a file of predictions", "compare the metrics: they have the predicted classes too")
         elif kind == "checkpoint":
-            self.checkpoints = {fcmnist_files.state(self.path)["step"]: self.path}
+            self.checkpoints = {files.state(self.path)["step"]: self.path}
         else:
             self.checkpoints = {}
             self.read_metrics(self.path)
         for step in sorted(self.checkpoints)[-1:]:
-            self.manifest = self.manifest or fcmnist_files.manifest(self.checkpoints[step])
-        self.settings = fcmnist_files.settings_of(self.manifest.get("config_yaml", ""))
+            self.manifest = self.manifest or files.manifest(self.checkpoints[step])
+        self.settings = files.settings_of(self.manifest.get("config_yaml", ""))
         if not self.checkpoints and not any(len(table["step"]) for table in self.tables.values()):
             what = "not a model_dir: no checkpoint, no row of metrics" if self.path.is_dir() else "metrics without a row"
-            raise CannotCompare(f"{path}: {what}", "name the -o/--model_dir of a run, or a file of it")
+            raise AnalysisError(f"{path}: {what}", "name the -o/--model_dir of a run, or a file of it")
 
     def read_metrics(self, path):
         self.tables = metrics_content(path)
-        self.manifest = fcmnist_files.manifest(path)
+        self.manifest = files.manifest(path)
 
 
 @dataclasses.dataclass
@@ -161,7 +148,7 @@ class Comparison:
             self.compare_table(table)
         self.compare_checkpoints()
         if not self.compared:
-            raise CannotCompare(f"{a.path} and {b.path} have no step in common: {'; '.join(self.only)}",
+            raise AnalysisError(f"{a.path} and {b.path} have no step in common: {'; '.join(self.only)}",
                                 "compare runs that overlap, and checkpoints of the same step")
 
     def logs_otherwise(self):
@@ -197,7 +184,7 @@ class Comparison:
                 both = min(of_a.shape[1], of_b.shape[1])
                 of_a, of_b = of_a[:, :both], of_b[:, :both]
             if of_a.shape != of_b.shape:
-                raise CannotCompare(f"{table}/{name} has {of_a.shape[1:]} numbers a row in {self.a.path}, "
+                raise AnalysisError(f"{table}/{name} has {of_a.shape[1:]} numbers a row in {self.a.path}, "
                                     f"{of_b.shape[1:]} in {self.b.path}", "compare runs of one model.num_classes")
             self.rows.append(difference(f"{table}/{name}", of_a, of_b, self.tolerance, steps))
         self.rows = sorted(filter(None, self.rows), key=lambda found: found.step)
@@ -210,7 +197,7 @@ class Comparison:
         for step in steps:
             paths = [run.checkpoints[step] for run in (self.a, self.b)]
             for path in paths:
-                fcmnist_files.verify(path)
+                files.verify(path)
             left, right = map(checkpoint_content, paths)
             check_same_network(left, right, paths)
             for name in (name for name in left if name in right):
@@ -261,7 +248,7 @@ def check_same_network(left, right, paths):
         return
     names = sorted(name for name in left.keys() | right.keys()
                    if "/" in name and shapes(left).get(name) != shapes(right).get(name))
-    raise CannotCompare(f"{paths[0]} and {paths[1]} are of different networks: "
+    raise AnalysisError(f"{paths[0]} and {paths[1]} are of different networks: "
                         f"{names[0]} is {shapes(left).get(names[0], 'absent')} in the first, "
                         f"{shapes(right).get(names[0], 'absent')} in the second",
                         "compare runs of one model section and one optimizer")
@@ -275,24 +262,17 @@ def steps_text(steps):
     return ", ".join(map(str, shown))
 
 
-def main():
-    fcmnist_files.print_to_anybody()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_arguments(parser):
     parser.add_argument("a", metavar="A", help="model_dir, checkpoint, metrics.h5 or evaluation.h5")
     parser.add_argument("b", metavar="B", help="the other one")
     parser.add_argument("--tolerance", metavar="X", type=float, default=0.0,
-                        help="numbers may differ by X times the largest of their tensor or column (0: bit for bit)")
-    options = parser.parse_args()
-    try:
-        if not 0.0 <= options.tolerance < float("inf"):
-            raise CannotCompare(f"--tolerance {options.tolerance}", "a number from 0 on, such as 1e-4")
-        comparison = Comparison(Run(options.a), Run(options.b), options.tolerance)
-    except (CannotCompare, fcmnist_files.DamagedFile, OSError, KeyError) as error:
-        print(f"compare_runs.py: error: {error}", file=sys.stderr)
-        return 2
+                        help="numbers may differ by X times the largest of their tensor or column, for runs of different "
+                             "worlds 1e-4 (0: bit for bit)")
+
+
+def run(arguments):
+    if not 0.0 <= arguments.tolerance < float("inf"):
+        raise AnalysisError(f"--tolerance {arguments.tolerance}", "a number from 0 on, such as 1e-4")
+    comparison = Comparison(Compared(arguments.a), Compared(arguments.b), arguments.tolerance)
     print("\n".join(comparison.lines()))
     return 1 if comparison.first() else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

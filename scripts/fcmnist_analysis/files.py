@@ -1,38 +1,16 @@
-#!/usr/bin/python3
-"""Reads the files that fcmnist_mpi writes: checkpoints and metrics (src/store/FORMAT.md describes them).
-
-As a module:
-    import fcmnist_files
-    tables = fcmnist_files.metrics("model_dir/metrics.h5")       # {"train": DataFrame, "eval": DataFrame}
-    weights = fcmnist_files.state_dict("model_dir/checkpoint_1000.h5")   # {name: numpy array}
-    fcmnist_files.verify("model_dir/checkpoint_1000.h5")          # raises DamagedFile
-
-Rows that are not in metrics.h5 yet are in metrics.journal beside it; the tables have both. The name of a model_dir stands
-for its metrics.h5, or for its newest checkpoint.
-
-On the command line, a summary of each file; exit code 1 if one is damaged:
-    fcmnist_files.py FILE_OR_DIRECTORY...      (of a directory: all its .h5 files)
-"""
-import argparse
+"""Reads the files that fcmnist_mpi writes (src/store/FORMAT.md describes them): verified, merged with the journal, as NumPy
+arrays and pandas frames. The name of a model_dir stands for its metrics.h5, or for its newest checkpoint."""
 import hashlib
 import os
 import re
-import signal
 import struct
-import sys
 
 # Our files are replaced as a whole and never changed in place, so that no lock is needed; and file systems of clusters
 # may not have locks.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
-try:
-    import h5py
-    import numpy as np
-except ImportError as error:
-    message = f"{error}. On Debian: apt install python3-h5py python3-pandas, and run this with /usr/bin/python3"
-    if __name__ == "__main__":
-        sys.exit(message)
-    raise ImportError(message) from error
+import h5py  # noqa: E402
+import numpy as np  # noqa: E402
 
 SEAL_BYTES = 512
 FORMAT_VERSION = 2
@@ -181,7 +159,7 @@ def tables(path):
     are any "ranks" or "ranks_summary" with arrays (log lines x ranks, or x min, mean, max) and "arrays" (log lines x
     weights and biases). "eval" has the confusion matrices (evaluations x true class x predicted class) too, and the class
     given to each sample."""
-    return _read_metrics(metrics_file(path))[0]
+    return read_metrics(metrics_file(path))[0]
 
 
 def metrics(path):
@@ -296,7 +274,7 @@ def _columns(data, begin, columns):
     return dict(zip(columns, struct.unpack_from("<" + "".join(columns.values()), data, begin)))
 
 
-def _read_metrics(path):
+def read_metrics(path):
     """The tables as {"train": {column: array}, "eval": ...}, merged with the journal, and a line about the journal.
     FORMAT.md describes the merge."""
     records, torn_bytes = journal(path)  # first: if the run goes on meanwhile, the file only becomes newer
@@ -357,77 +335,3 @@ def _of_one_width(table, rows, column, filler):
 def _plain(value):
     """An attribute as a Python number, text or list."""
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
-
-
-def _summary(path):
-    if os.path.isdir(path):
-        raise FileNotFoundError(f"{path}: no .h5 file in this directory")
-    kind = verify(path)
-    lines = [f"{path}: {kind}, intact (SHA-256 verified), {os.path.getsize(path):,} bytes"]
-    if kind == "checkpoint":
-        at, score, weights = state(path), evaluation(path), state_dict(path)
-        lines.append(f"  step {at['step']}, epoch {at['epoch']}, {at['samples_seen']:,} samples seen, seed {at['seed']}")
-        lines.append(f"  {scored('accuracy', path)} {score['accuracy']:.4f}, loss {score['loss']:.5f}" if score
-                     else "  not evaluated")
-        lines.append(f"  {sum(array.size for array in weights.values()):,} parameters:")
-        lines += [f"    {name:24} {' x '.join(map(str, array.shape))}" for name, array in weights.items()]
-    elif kind == "predictions":
-        with h5py.File(path, "r") as file:
-            label, of_model = file["label"][...], file["predicted"][...]
-            lines.append(f"  step {file.attrs['step']}: {len(label):,} samples of {manifest(path).get('test_set', 'a set')}, "
-                         f"{np.count_nonzero(label != of_model):,} of them classified wrongly")
-    elif kind == "trace":
-        found = trace(path)
-        lines.append(f"  {len(found['spans'])} spans of {len(found['hosts'])} rank(s), "
-                     f"steps {found['spans']['step'].min()} to {found['spans']['step'].max()}")
-    else:
-        tables, said = _read_metrics(path)
-        for name in ("train", "eval"):
-            table = tables[name]
-            rows = len(table["step"])
-            last = f", last: step {table['step'][-1]}, loss {table['loss'][-1]:.5f}, " \
-                   f"accuracy {table['accuracy'][-1]:.4f}" if rows else ""
-            of = scored("", path).rstrip(",") if name == "eval" and rows else ""  # " on the train split"
-            lines.append(f"  {name}{of if of.startswith(' ') else ''}: {rows} rows{last}")
-        lines += [f"  {said}"] if said else []
-    return "\n".join(lines)
-
-
-def expanded(paths):
-    """The paths, and the .h5 files of a directory in its place; a directory without any stays, and is an error."""
-    found = []
-    for path in paths:
-        try:
-            found += (files_in(path) if os.path.isdir(path) else []) or [path]
-        except OSError:  # a directory that may not be read
-            found.append(path)
-    return found
-
-
-def print_to_anybody():
-    """For programs: prints names that the terminal's encoding lacks as \\xfc, and ends quietly when a reader such as head
-    has seen enough."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-
-
-def main():
-    print_to_anybody()
-    parser = argparse.ArgumentParser(description="Verifies and summarises files of fcmnist_mpi.")
-    parser.add_argument("files", metavar="FILE_OR_DIRECTORY", nargs="+",
-                        help="checkpoint_<step>.h5, metrics.h5, evaluation.h5; or a directory: all its .h5 files")
-    code = 0
-    for path in expanded(parser.parse_args().files):
-        try:
-            print(_summary(path))
-        except (DamagedFile, OSError, KeyError) as error:
-            print(error, file=sys.stderr)
-            code = 1
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

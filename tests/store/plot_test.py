@@ -1,6 +1,6 @@
 """Draws the metrics of store_write_example, and those of a run without any row yet.
 
-    plot_metrics_test.py WRITE_EXAMPLE SCRIPTS_DIRECTORY       exit code 77: a module is missing, skipped
+    plot_test.py WRITE_EXAMPLE SCRIPTS_DIRECTORY       exit code 77: a module is missing, skipped
 """
 import os
 import shutil
@@ -18,13 +18,13 @@ except ImportError as error:
     sys.exit(77)
 
 
-def script(name, *arguments, environment=None):
-    return subprocess.run([sys.executable, "-B", os.path.join(SCRIPTS, name), *arguments], capture_output=True, text=True,
+def script(*arguments, environment=None):
+    return subprocess.run([sys.executable, "-B", os.path.join(SCRIPTS, "fcmnist"), *arguments], capture_output=True, text=True,
                           env={**os.environ, **(environment or {})})
 
 
 def plot(*arguments):
-    return script("plot_metrics.py", *arguments)
+    return script("plot", *arguments)
 
 
 def check(condition, result):
@@ -54,18 +54,18 @@ with tempfile.TemporaryDirectory() as directory:
     pictures = os.path.join(directory, "pictures")
     os.mkdir(pictures)
     done = plot(directory, "-o", os.path.join(directory, "metrics.h5"))
-    check(done.returncode == 1 and "not the name of a picture" in done.stderr, done)
+    check(done.returncode == 2 and "not the name of a picture" in done.stderr, done)
 
     # The files of a directory, in the order of their numbers; none is an error.
-    done = script("fcmnist_files.py", directory)
+    done = script("show", directory)
     names = [os.path.basename(line.split(":")[0]) for line in done.stdout.splitlines() if not line.startswith(" ")]
     check(done.returncode == 0 and names == ["checkpoint_1234.h5", "evaluation_1.h5", "metrics.h5",
                                          "predictions.h5"], done)
     umlaut = shutil.copy(os.path.join(directory, "metrics.h5"), os.path.join(pictures, "\u00fc.h5"))
-    done = script("fcmnist_files.py", umlaut, environment={"PYTHONIOENCODING": "ascii"})
+    done = script("show", umlaut, environment={"PYTHONIOENCODING": "ascii"})
     check(done.returncode == 0 and "\\xfc.h5: metrics, intact" in done.stdout and not done.stderr, done)
     os.remove(umlaut)
-    done = script("fcmnist_files.py", pictures)
+    done = script("show", pictures)
     check(done.returncode == 1 and f"{pictures}: no .h5 file in this directory" in done.stderr, done)
 
     subprocess.run([WRITE_EXAMPLE, directory, "no-rows"], check=True)

@@ -1,22 +1,13 @@
-#!/usr/bin/python3
-"""Draws the curves of a run: loss, accuracy, learning rate, confusion matrix, where the time went.
-
-    plot_metrics.py MODEL_DIR_OR_FILE [-o PNG]      (default: metrics.png beside metrics.h5, as any file's name)
-"""
-import argparse
+"""fcmnist plot: draws the curves of a run: loss, accuracy, learning rate, confusion matrix, where the time went."""
 import io
 import os
-import sys
 
-try:
-    import matplotlib
-    import numpy as np
-    import pandas  # noqa: F401 (used by fcmnist_files.metrics)
+import matplotlib
+import numpy as np
 
-    import fcmnist_files
-except ImportError as error:
-    sys.exit(f"{error}. On Debian: apt install python3-h5py python3-pandas python3-matplotlib, "
-             "and run this with /usr/bin/python3")
+from . import files
+from .errors import AnalysisError
+
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 (after the choice of the backend)
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
@@ -122,19 +113,19 @@ def draw_times(axes, train):
 
 
 def draw(path):
-    tables = fcmnist_files.metrics(path)
+    tables = files.metrics(path)
     train, evaluated = tables["train"], tables["eval"]
     plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
                          "grid.alpha": 0.25, "axes.titlesize": 10, "axes.axisbelow": True})
     figure, axes = plt.subplots(2, 3, figsize=(13, 7.5), constrained_layout=True)
-    set_name = fcmnist_files.scored("", path).removesuffix(",").strip()  # "test", "on the train split"
+    set_name = files.scored("", path).removesuffix(",").strip()  # "test", "on the train split"
     draw_loss(axes[0, 0], train, evaluated, set_name)
     draw_accuracy(axes[0, 1], train, evaluated, set_name)
     draw_learning_rate(axes[0, 2], train)
     draw_grad_norm(axes[1, 0], train)
     draw_times(axes[1, 1], train)
     axes[1, 2].grid(False)
-    draw_confusion(axes[1, 2], *fcmnist_files.confusion(path))
+    draw_confusion(axes[1, 2], *files.confusion(path))
     figure.suptitle(path)
     return figure
 
@@ -148,7 +139,8 @@ def picture_of(path, output):
         return os.path.join(output, own_name)
     kinds = FigureCanvasAgg.get_supported_filetypes()
     if kind_of(output) not in kinds:  # such as h5: nothing is written over a file that is no picture
-        sys.exit(f"-o {output}: not the name of a picture, such as metrics.png or metrics.pdf ({', '.join(sorted(kinds))})")
+        raise AnalysisError(f"-o {output}: not the name of a picture",
+                            f"write a name such as metrics.png or metrics.pdf ({', '.join(sorted(kinds))})")
     return output
 
 
@@ -163,22 +155,17 @@ def save(figure, output):
         file.write(picture.getvalue())
 
 
-def main():
-    fcmnist_files.print_to_anybody()
-    parser = argparse.ArgumentParser(description="Draws the curves of a run of fcmnist_mpi.")
+def add_arguments(parser):
     parser.add_argument("source", metavar="MODEL_DIR_OR_FILE")
-    parser.add_argument("-o", "--output", metavar="PNG", help="picture, or directory for it; default: beside the file")
-    arguments = parser.parse_args()
-    path = fcmnist_files.metrics_file(arguments.source)
-    try:
-        output = picture_of(path, arguments.output)
-        if fcmnist_files.verify(path) != "metrics":
-            sys.exit(f"{path}: a checkpoint; curves are drawn from metrics.h5")
-        save(draw(path), output)
-    except (fcmnist_files.DamagedFile, OSError, KeyError) as error:
-        sys.exit(str(error))
+    parser.add_argument("-o", "--output", metavar="PNG",
+                        help="picture, or directory for it; default: beside the file, with its name (metrics.png)")
+
+
+def run(arguments):
+    path = files.metrics_file(arguments.source)
+    output = picture_of(path, arguments.output)
+    if files.verify(path) != "metrics":
+        raise AnalysisError(f"{path}: no metrics", "curves are drawn from metrics.h5 or an evaluation.h5")
+    save(draw(path), output)
     print(output)
-
-
-if __name__ == "__main__":
-    main()
+    return 0

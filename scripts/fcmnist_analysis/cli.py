@@ -1,0 +1,57 @@
+"""The command line: fcmnist COMMAND ..."""
+import argparse
+import importlib
+import signal
+import sys
+
+from .errors import AnalysisError
+from .files import DamagedFile
+
+# Each is a module of this package with add_arguments(parser) and run(arguments), which returns the exit code. They are
+# loaded only when they are asked for: matplotlib takes a second.
+COMMANDS = {
+    "report": "what came of one or more runs, as one HTML file",
+    "table": "runs side by side: results, and what their configurations differ in",
+    "show": "verifies files and says what is in them",
+    "plot": "curves and confusion matrix of a run, as a picture",
+    "compare": "do two runs have the same bits? else the first step and tensor that differ",
+    "trace": "where the time of a step went; timelines for Perfetto and OTF2",
+}
+
+
+def print_to_anybody():
+    """Prints names that the terminal's encoding lacks as \\xfc, and ends quietly when a reader such as head has seen
+    enough."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def usage():
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {what}" for name, what in COMMANDS.items()]
+    return "\n".join(["usage: fcmnist COMMAND ...", "", "What there is to see after a run of fcmnist_mpi. A model_dir may be named "
+                      "wherever a file may.", "", *lines, "", "fcmnist COMMAND --help says more."])
+
+
+def main(arguments=None):
+    print_to_anybody()
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or words[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if words else 2
+    name, *rest = words
+    if name not in COMMANDS:
+        print(f"fcmnist: error: {name}: no such command\n  HINT: one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(f".{name}", __package__)
+    parser = argparse.ArgumentParser(prog=f"fcmnist {name}", description=module.__doc__.split(": ", 1)[1],
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    module.add_arguments(parser)
+    try:
+        return module.run(parser.parse_args(rest))
+    except (AnalysisError, DamagedFile, OSError, KeyError) as error:
+        print(f"fcmnist {name}: error: {error}", file=sys.stderr)
+        return 2

@@ -1,0 +1,66 @@
+"""fcmnist show: verifies files and says what is in them."""
+import os
+import sys
+
+from . import files
+
+
+def add_arguments(parser):
+    parser.add_argument("files", metavar="FILE_OR_DIRECTORY", nargs="+",
+                        help="checkpoint_<step>.h5, metrics.h5, evaluation.h5 ...; or a model_dir: all its .h5 files")
+
+
+def run(arguments):
+    code = 0
+    for path in expanded(arguments.files):
+        try:
+            print(summary(path))
+        except (files.DamagedFile, OSError, KeyError) as error:
+            print(error, file=sys.stderr)
+            code = 1
+    return code
+
+
+def summary(path):
+    if os.path.isdir(path):
+        raise FileNotFoundError(f"{path}: no .h5 file in this directory")
+    kind = files.verify(path)
+    lines = [f"{path}: {kind}, intact (SHA-256 verified), {os.path.getsize(path):,} bytes"]
+    if kind == "checkpoint":
+        at, score, weights = files.state(path), files.evaluation(path), files.state_dict(path)
+        lines.append(f"  step {at['step']}, epoch {at['epoch']}, {at['samples_seen']:,} samples seen, seed {at['seed']}")
+        lines.append(f"  {files.scored('accuracy', path)} {score['accuracy']:.4f}, loss {score['loss']:.5f}" if score
+                     else "  not evaluated")
+        lines.append(f"  {sum(array.size for array in weights.values()):,} parameters:")
+        lines += [f"    {name:24} {' x '.join(map(str, array.shape))}" for name, array in weights.items()]
+    elif kind == "predictions":
+        with files.h5py.File(path, "r") as file:
+            label, of_model = file["label"][...], file["predicted"][...]
+            lines.append(f"  step {file.attrs['step']}: {len(label):,} samples of {files.manifest(path).get('test_set', 'a set')}, "
+                         f"{files.np.count_nonzero(label != of_model):,} of them classified wrongly")
+    elif kind == "trace":
+        found = files.trace(path)
+        lines.append(f"  {len(found['spans'])} spans of {len(found['hosts'])} rank(s), "
+                     f"steps {found['spans']['step'].min()} to {found['spans']['step'].max()}")
+    else:
+        tables, said = files.read_metrics(path)
+        for name in ("train", "eval"):
+            table = tables[name]
+            rows = len(table["step"])
+            last = f", last: step {table['step'][-1]}, loss {table['loss'][-1]:.5f}, " \
+                   f"accuracy {table['accuracy'][-1]:.4f}" if rows else ""
+            of = files.scored("", path).rstrip(",") if name == "eval" and rows else ""  # " on the train split"
+            lines.append(f"  {name}{of if of.startswith(' ') else ''}: {rows} rows{last}")
+        lines += [f"  {said}"] if said else []
+    return "\n".join(lines)
+
+
+def expanded(paths):
+    """The paths, and the .h5 files of a directory in its place; a directory without any stays, and is an error."""
+    found = []
+    for path in paths:
+        try:
+            found += (files.files_in(path) if os.path.isdir(path) else []) or [path]
+        except OSError:  # a directory that may not be read
+            found.append(path)
+    return found
