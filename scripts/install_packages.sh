@@ -8,7 +8,8 @@ declare -A packages=(
   [run]="openmpi-bin ca-certificates"
   [plot]="python3 python3-numpy python3-h5py python3-pandas python3-matplotlib python3-jinja2"
   [test]="libgtest-dev libgmock-dev libbenchmark-dev python3-xarray python3-netcdf4 python3-torch python3-yaml
-          hdf5-tools python3-otf2 otf2-tools chromium chromium-driver python3-selenium"
+          hdf5-tools python3-otf2 otf2-tools chromium chromium-driver python3-selenium
+          python3-onnx python3-opencv"
   [bench]="libbenchmark-dev python3-torch"
   [format]="clang-format"
   [tidy]="clang-tidy"

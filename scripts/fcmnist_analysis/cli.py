@@ -12,9 +12,12 @@ from .files import DamagedFile
 COMMANDS = {
     "report": "what came of one or more runs, as one HTML file",
     "table": "runs side by side: results, and what their configurations differ in",
+    "watch": "running jobs, live from their files",
     "show": "verifies files and says what is in them",
     "plot": "curves and confusion matrix of a run, as a picture",
     "compare": "do two runs have the same bits? else the first step and tensor that differ",
+    "predict": "names the digits in pictures that people have drawn or photographed",
+    "export": "the network for other programs: NumPy, PyTorch, safetensors, ONNX",
     "trace": "where the time of a step went; timelines for Perfetto and OTF2",
 }
 

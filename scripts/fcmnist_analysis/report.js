@@ -191,7 +191,7 @@ function likeMnist(canvas) {
   const centred = put(0, 0);
   let mass = 0, x = 0, y = 0;
   centred.forEach((p, i) => { mass += p; x += p * (i % 28 + 0.5); y += p * (Math.floor(i / 28) + 0.5); });
-  return put(Math.round(14 - x / mass), Math.round(14 - y / mass));
+  return put(Math.round(14.5 - x / mass), Math.round(14.5 - y / mass));  // where that of MNIST's images is
 }
 
 function startPad(description) {

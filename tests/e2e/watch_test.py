@@ -1,0 +1,82 @@
+"""fcmnist watch, on a job that is running, through a terminal; and on jobs that were stopped, killed, or are done."""
+import os
+import pathlib
+import pty
+import re
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support import runs  # noqa: E402 (exits with 77 when a module is missing)
+from support.run_under_way import RunUnderWay, descendants, eventually  # noqa: E402
+from support.runs import settings  # noqa: E402
+
+WATCH = [sys.executable, runs.SOURCE / "scripts/fcmnist", "watch"]
+LONG = settings(model__hidden_sizes="[20]", train_input__batch_size=64, runconfig__max_steps=10_000_000,
+                runconfig__log_steps=100, runconfig__checkpoint_interval_s=1)
+
+
+class Watch(runs.TestCase):
+    def once(self, *paths):
+        done = runs.execute([*WATCH, "--once", *paths])
+        self.assertEqual((done.code, done.errors), (0, ""), str(done))
+        return done.output
+
+    def test_a_running_job_in_a_terminal(self):
+        run = RunUnderWay(self, runs.mpi_command(2)[:-1] + [runs.PROGRAM], *LONG)
+        run.wait_for_line("Train Device", times=2)
+        before = runs.snapshot(run.directory / "run").keys()
+        controller, terminal = pty.openpty()
+        watching = subprocess.Popen(list(map(str, [*WATCH, run.directory / "run", "--every", "0.2"])), stdin=terminal,
+                                    stdout=terminal, stderr=terminal, env={**os.environ, "COLUMNS": "80", "LINES": "24"})
+        os.close(terminal)
+        shown = bytearray()
+
+        def steps_shown():
+            shown.extend(os.read(controller, 65536))
+            return len(set(re.findall(rb"step ([\d,]+) of 10,000,000", shown))) >= 3
+
+        self.assertTrue(eventually(steps_shown), shown.decode(errors="replace"))
+        watching.send_signal(signal.SIGINT)
+        self.assertEqual(watching.wait(timeout=30), 0)
+        text = shown.decode(errors="replace")
+        for part in ("running on ", "left ", "loss ", "samples/s", "rank "):
+            self.assertIn(part, text)
+        screens = text.replace("\x1b[K", "").replace("\x1b[J", "").split("\x1b[H")[1:-1]
+        self.assertEqual(len({len(screen.splitlines()) for screen in screens[-2:]}), 1)
+        self.assertTrue(all(len(line) <= 80 or str(run.directory) in line for line in screens[-1].splitlines()), screens[-1])
+        # It leaves nothing behind; checkpoints are the run's own.
+        after = {name for name in runs.snapshot(run.directory / "run") if not name.startswith(("checkpoint_", ".", "metrics"))}
+        self.assertLessEqual(after, set(before))
+
+    def test_a_killed_job_and_one_that_was_stopped(self):
+        killed = RunUnderWay(self, runs.mpi_command(1)[:-1] + [runs.PROGRAM], *LONG)
+        killed.wait_for_line("saved ")
+        for pid in descendants(killed.mpirun.pid)[::-1]:
+            os.kill(pid, signal.SIGKILL)
+        killed.mpirun.wait()
+        self.assertTrue(eventually(lambda: "killed on " in self.once(killed.directory / "run")))
+        self.assertIn("the same command goes on", self.once(killed.directory / "run"))
+
+        stopped = RunUnderWay(self, [runs.PROGRAM], *LONG)
+        stopped.wait_for_line("Train Device")
+        stopped.mpirun.send_signal(signal.SIGTERM)
+        stopped.mpirun.wait()
+        self.assertIn("stopped: ", self.once(stopped.directory / "run"))
+
+    def test_several_runs_in_a_table(self):
+        for name in ("a", "b"):
+            self.run_to_end("-o", self.directory / "all" / name, *settings(
+                train_input__use_fake_data=True, eval_input__use_fake_data=True, model__hidden_sizes="[10]",
+                runconfig__max_steps=20, runconfig__log_steps=10))
+        (self.directory / "all/b/metrics.h5").write_bytes(b"damaged")
+        lines = self.once(self.directory / "all").splitlines()
+        self.assertEqual(len(lines), 3)
+        self.assertIn(" finished", lines[1])
+        self.assertIn("damaged", lines[2])
+        self.assertTrue(all(len(line) <= 80 for line in lines))
+
+
+if __name__ == "__main__":
+    runs.main()
