@@ -6,7 +6,8 @@ declare -A packages=(
   [build]="g++ make cmake git libopenmpi-dev libopenblas-dev libdnnl-dev libhdf5-dev libyaml-cpp-dev libcli11-dev
            libfmt-dev libspdlog-dev zlib1g-dev libcurl4-openssl-dev libssl-dev"
   [run]="openmpi-bin ca-certificates"
-  [plot]="python3 python3-numpy python3-h5py python3-pandas python3-matplotlib python3-jinja2"
+  [plot]="python3 python3-numpy python3-h5py python3-pandas python3-matplotlib python3-jinja2
+        python3-pil"
   [test]="libgtest-dev libgmock-dev libbenchmark-dev python3-xarray python3-netcdf4 python3-torch python3-yaml
           hdf5-tools python3-otf2 otf2-tools chromium chromium-driver python3-selenium
           python3-onnx python3-opencv"

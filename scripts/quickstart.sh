@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh clone to a trained network: packages, build, data, training on all cores, curves.
+# From a fresh clone to a trained network: packages, build, data, training on all cores, report.
 set -euo pipefail
 if [[ -n ${FCMNIST_MNIST_DIR:-} ]]; then FCMNIST_MNIST_DIR=$(realpath -m "$FCMNIST_MNIST_DIR"); fi
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -9,7 +9,7 @@ fashion_mnist=/usr/share/datasets/fashion-mnist # where Debian's package dataset
 usage() {
   cat <<TEXT
 Usage: scripts/quickstart.sh [--no-install] [--ranks N] [arguments of fcmnist_mpi...]
-Installs packages, builds in build/release, gets MNIST, trains on all cores and draws the curves. Takes a few minutes.
+Installs packages, builds in build/release, gets MNIST, trains on all cores and writes a report. Takes a few minutes.
 Repeated, it does only what is not done yet.
   --no-install  installs no packages: for users without root, or where modules provide them
   --ranks N     trains on so many MPI ranks instead of one per core
@@ -81,7 +81,7 @@ train() {
 analysis_python() {
   local python
   for python in python3 /usr/bin/python3; do
-    if "$python" -c 'import h5py, jinja2, pandas' 2>/dev/null; then echo "$python" && return; fi
+    if "$python" -c 'import h5py, jinja2, pandas, PIL' 2>/dev/null; then echo "$python" && return; fi
   done
   return 1
 }
@@ -92,7 +92,7 @@ write_report() {
     say "Report"
     "$python" scripts/fcmnist report "$model_dir"
   else
-    say "No report: no python3 with h5py, pandas and jinja2. Later: scripts/fcmnist report $model_dir"
+    say "No report: no python3 with h5py, pandas, jinja2 and PIL. Later: scripts/fcmnist report $model_dir"
   fi
 }
 

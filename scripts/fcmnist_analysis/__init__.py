@@ -4,7 +4,12 @@
     run = Run("model_dir")
     run.train.loss.plot()
 """
-from .files import DamagedFile
-from .run import Run
+__all__ = ["Run"]
 
-__all__ = ["DamagedFile", "Run"]
+
+def __getattr__(name):
+    """Run needs pandas, which those who only read files may not have."""
+    if name == "Run":
+        from .run import Run
+        return Run
+    raise AttributeError(name)

@@ -21,6 +21,9 @@ COMMANDS = {
     "trace": "where the time of a step went; timelines for Perfetto and OTF2",
 }
 
+PACKAGES = ("on Debian: apt install python3-h5py python3-pandas python3-matplotlib python3-jinja2 python3-pil, and run this "
+            "with /usr/bin/python3")
+
 
 def print_to_anybody():
     """Prints names that the terminal's encoding lacks as \\xfc, and ends quietly when a reader such as head has seen
@@ -49,12 +52,21 @@ def main(arguments=None):
     if name not in COMMANDS:
         print(f"fcmnist: error: {name}: no such command\n  HINT: one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    module = importlib.import_module(f".{name}", __package__)
+    try:
+        module = importlib.import_module(f".{name}", __package__)
+    except ImportError as error:
+        print(f"fcmnist {name}: error: {error}\n  HINT: {PACKAGES}", file=sys.stderr)
+        return 2
     parser = argparse.ArgumentParser(prog=f"fcmnist {name}", description=module.__doc__.split(": ", 1)[1],
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     module.add_arguments(parser)
     try:
         return module.run(parser.parse_args(rest))
-    except (AnalysisError, DamagedFile, OSError, KeyError) as error:
-        print(f"fcmnist {name}: error: {error}", file=sys.stderr)
-        return 2
+    except (AnalysisError, OSError) as error:
+        what = str(error)
+    except DamagedFile as error:
+        what = f"{error}\n  HINT: name another file; a run goes on from an older checkpoint by itself"
+    except KeyError as error:  # of HDF5: an object that is not there
+        what = f"{' '.join(rest)}: {error}\n  HINT: the file is of another kind; fcmnist show FILE says which"
+    print(f"fcmnist {name}: error: {what}", file=sys.stderr)
+    return 2

@@ -19,7 +19,7 @@ TIMES = re.compile(r"samples_per_s|\w+_s|bubble_fraction")  # columns that diffe
 BIT_ENTRIES = ("git_revision", "build_type", "build_architecture", "compiler", "blas", "blas_core", "blas_threads", "gemm",
                "world_size", "replicas", "nodes")  # of the manifest: what bits may depend on besides the configuration
 LOG_INTERVAL = re.compile(r"state@log_interval_\w+")  # sums since the last log line
-TABLES = {"train": "training steps", "eval": "evaluations"}
+TABLES = {"train": "training steps", "eval": "evaluations", "arrays": "norms of arrays"}
 
 
 def checkpoint_content(path):
@@ -39,8 +39,11 @@ def checkpoint_content(path):
 def metrics_content(path):
     """The same of a metrics file and its journal: {"train": {column: array}, "eval": {column: array}}."""
     found = files.tables(path)
-    return {table: {name: values for name, values in found[table].items() if not TIMES.fullmatch(name)}
+    return {table: {name: values for name, values in found.get(table, NO_ROWS).items() if not TIMES.fullmatch(name)}
             for table in TABLES}
+
+
+NO_ROWS = {"step": np.zeros(0, np.int64)}
 
 
 class Compared:
@@ -48,7 +51,7 @@ class Compared:
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
-        self.tables = {table: {"step": np.zeros(0, np.int64)} for table in TABLES}
+        self.tables = {table: NO_ROWS for table in TABLES}
         self.manifest, self.settings = {}, {}
         if self.path.is_dir():
             matches = (re.fullmatch(r"checkpoint_(\d+)\.h5", entry.name) for entry in self.path.iterdir())
@@ -59,6 +62,8 @@ class Compared:
                 self.read_metrics(metrics)
         elif (kind := files.verify(self.path)) == "predictions":
             raise AnalysisError(f"{path}: a file of predictions", "compare the metrics: they have the predicted classes too")
+        elif kind == "trace":
+            raise AnalysisError(f"{path}: a trace, of which times are all there is", "compare the metrics of the runs")
         elif kind == "checkpoint":
             self.checkpoints = {files.state(self.path)["step"]: self.path}
         else:
@@ -170,6 +175,8 @@ class Comparison:
         if table == "train" and not self.rows_mean_the_same():
             self.only.append("training steps are not compared: a row sums up other steps (save_losses, log_steps)")
             return
+        if table == "arrays" and self.logs_otherwise():
+            return  # it has the steps of the log
         self.note_only(TABLES[table], left["step"].tolist(), right["step"].tolist())
         steps, in_left, in_right = np.intersect1d(left["step"], right["step"], return_indices=True)
         if not len(steps):

@@ -17,7 +17,7 @@ KINDS = ("npz", "safetensors", "pt", "onnx")
 def arrays_of(run):
     """{"layers.0.weight": (outputs x inputs), "layers.0.bias": (outputs), ...} for raw pixels."""
     found = {}
-    for k, (weight, bias) in enumerate(network.folded(run.weights, run.manifest)):
+    for k, (weight, bias) in enumerate(network.folded(run.state_dict(), run.manifest)):
         found |= {f"layers.{k}.weight": np.ascontiguousarray(weight), f"layers.{k}.bias": bias}
     return found
 
@@ -50,7 +50,7 @@ def write_pt(run, path):
     """TorchScript: torch.jit.load(path)(pixels)."""
     torch = module("torch", "python3-torch")
     parts = []
-    layers = network.folded(run.weights, run.manifest)
+    layers = network.folded(run.state_dict(), run.manifest)
     for k, (weight, bias) in enumerate(layers):
         linear = torch.nn.Linear(weight.shape[1], weight.shape[0])
         with torch.no_grad():
@@ -63,7 +63,7 @@ def write_pt(run, path):
 def write_onnx(run, path):
     onnx = module("onnx", "python3-onnx")
     helper, numbers = onnx.helper, module("onnx.numpy_helper", "python3-onnx")
-    layers = network.folded(run.weights, run.manifest)
+    layers = network.folded(run.state_dict(), run.manifest)
     nodes, arrays, last = [], [], "pixels"
     for k, (weight, bias) in enumerate(layers):
         arrays += [numbers.from_array(weight, f"weight{k}"), numbers.from_array(bias, f"bias{k}")]

@@ -121,6 +121,14 @@ def settings_of(config_yaml):
     return found
 
 
+def global_batch(config, manifest):
+    """Samples of a step: 0 if the configuration does not say it."""
+    batch = int(config.get("train_input.batch_size") or 0)
+    if not batch:
+        batch = int(config.get("train_input.batch_size_per_replica") or 0) * int(manifest.get("replicas", 0))
+    return batch * int(config.get("optimizer.grad_accum_steps") or 1)
+
+
 def scored(what, path):
     """What the evaluations in a file are, in the words of the log (src/run/scored_set.cpp): "test accuracy", or
     "accuracy on the train split", ... if eval_input named another set."""
@@ -187,6 +195,14 @@ def confusion(path):
     """Steps of the evaluations, and their confusion matrices (evaluations x true class x predicted class)."""
     evaluations = tables(path)["eval"]
     return evaluations["step"], evaluations["confusion"]
+
+
+def predictions(path):
+    """What the network says of each sample: {"step": int, "label": (samples), "predicted": (samples), "logits": (samples x
+    classes)}."""
+    path = os.path.join(path, "predictions.h5") if os.path.isdir(path) else path
+    with h5py.File(path, "r") as file:
+        return {"step": int(file.attrs["step"])} | {name: file[name][...] for name in ("label", "predicted", "logits")}
 
 
 def trace(path):

@@ -53,10 +53,9 @@ def add_arguments(parser):
 
 def run(arguments):
     of_run = Run(arguments.run)
-    size = (of_run.manifest.get("image_height"), of_run.manifest.get("image_width"))
-    if size != (28, 28):
-        raise AnalysisError(f"{arguments.run}: its network takes images of {size[0]} x {size[1]}",
-                            "name a run on images of 28 x 28 pixels")
+    inputs = network.layers(of_run.state_dict())[0][0].shape[1]
+    if inputs != 28 * 28:
+        raise AnalysisError(f"{arguments.run}: its network takes {inputs} pixels", "name a run on images of 28 x 28 pixels")
     for path in arguments.images:
         try:
             image = like_mnist(Image.open(path))
@@ -64,7 +63,7 @@ def run(arguments):
             raise AnalysisError(f"{path}: not a picture", "name a PNG or JPEG file") from error
         except AnalysisError as error:
             raise AnalysisError(f"{path}: {str(error).splitlines()[0]}", str(error).split("HINT: ")[1]) from error
-        said = network.softmax(network.logits(image.reshape(1, -1), of_run.weights, of_run.manifest))[0]
+        said = network.softmax(network.logits(image.reshape(1, -1), of_run.state_dict(), of_run.manifest))[0]
         best = np.argsort(-said)
         print(f"{path}: {of_run.class_names[best[0]]}")
         print(art(image))

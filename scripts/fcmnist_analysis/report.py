@@ -8,7 +8,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from . import files, statistics, table
+from . import files, network, statistics, table
 from .errors import AnalysisError
 from .run import Run
 
@@ -21,7 +21,7 @@ TIMES = {"compute_s": "compute", "wait_s": "wait", "sum_s": "sum", "update_s": "
 
 
 # In which runs of one scaling test may differ.
-MAY_DIFFER = table.UNINTERESTING | {table.SEED, "train_input.batch_size", "eval_input.batch_size", "runconfig.num_replicas",
+MAY_DIFFER = table.UNINTERESTING | {table.SEED, "train_input.batch_size", "train_input.batch_size_per_replica", "eval_input.batch_size", "runconfig.num_replicas",
                                     "runconfig.max_steps", "runconfig.num_epochs"}
 
 
@@ -45,13 +45,18 @@ def series(name, values, color, points=False):
     return {"name": name, "x": [int(step) for step in values.index], "y": y, "color": color, "points": points}
 
 
+def set_name(run):
+    """What evaluations have scored: "test", "on the train split", ..."""
+    return files.scored("", str(run.path)).rstrip(",").strip()
+
+
 def curves(run):
     """The charts of one run."""
     train, evaluated = thinned(run.train), run.eval
     charts = []
     for column, title, unit, log in (("loss", "Loss", "nats", True), ("accuracy", "Accuracy", "fraction", False)):
         lines = [series("training", train[column], 0)] if len(train) else []
-        lines += [series("test", evaluated[column], 1, points=True)] if len(evaluated) else []
+        lines += [series(set_name(run), evaluated[column], 1, points=True)] if len(evaluated) else []
         charts.append({"title": title, "unit": unit, "log": log, "series": lines})
     if len(train):
         charts.append({"title": "Learning rate", "unit": "", "log": False, "series": [series("learning rate", train["learning_rate"], 2)]})
@@ -93,7 +98,7 @@ def mistakes(run):
     worst = wrong.head(MOST_MISTAKES)
     images = run.images()
     if images is None or (len(worst) and worst.index.max() >= len(images)):
-        return None
+        return None if len(worst) else []
     names = run.class_names
     return [{"picture": picture(Image.fromarray(255 - images[sample])), "sample": int(sample),
              "label": names[row["label"].astype(int)], "predicted": names[row["predicted"].astype(int)],
@@ -109,9 +114,10 @@ def diverging(values):
 
 def first_layer(run):
     """One picture of the weights of those units of the first layer that have the largest norm, and how many there are."""
+    if run.weights is None:
+        return None
     height, width = int(run.manifest.get("image_height", 0)), int(run.manifest.get("image_width", 0))
-    name = next(iter(sorted(name for name in run.weights if name.endswith(".weight"))))
-    weights = run.weights["fc_layers.0.weight" if "fc_layers.0.weight" in run.weights else name]
+    weights = network.layers(run.weights)[0][0]
     if height * width != weights.shape[1] or height * width > 10_000:
         return None
     chosen = np.argsort(-np.linalg.norm(weights, axis=1), kind="stable")[:MOST_UNITS]
@@ -133,24 +139,18 @@ def first_layer(run):
 def pad(run):
     """What the page needs to compute the network: weights in 8 bits with a scale for each unit, biases; None if it is too
     large, or does not take images of 28 x 28."""
-    weights = run.weights
     size = (int(run.manifest.get("image_height", 0)), int(run.manifest.get("image_width", 0)))
-    numbers = sum(array.size for array in weights.values())
-    if size != (28, 28) or numbers > MOST_PAD_WEIGHTS or run.manifest.get("test_set", "MNIST") != "MNIST":
+    known_as = run.manifest.get("test_set", run.manifest.get("training_set"))
+    if run.weights is None or size != (28, 28) or known_as != "MNIST" or parameters(run) > MOST_PAD_WEIGHTS:
         return None
-    layers = sorted({name.rsplit(".", 1)[0] for name in weights},
-                    key=lambda name: int(name.split(".")[1]) if "." in name else len(weights))
     packed = []
-    for layer in layers:
-        weight = weights[f"{layer}.weight"]
+    for weight, bias in network.layers(run.weights):
         scale = np.maximum(np.abs(weight).max(axis=1), 1e-30) / 127
         bytes_ = np.round(weight / scale[:, None]).astype(np.int8)
-        bias = weights.get(f"{layer}.bias", np.zeros(len(weight), np.float32))
         packed.append({"inputs": weight.shape[1], "outputs": weight.shape[0], "weight": base64.b64encode(bytes_.tobytes()).decode(),
                        "scale": [float(f"{value:.6g}") for value in scale], "bias": [float(f"{value:.6g}") for value in bias]})
     return {"layers": packed, "names": run.class_names,
-            **{key: float(run.manifest.get(f"pixel_{key}", default))
-               for key, default in (("scale", 255.0), ("mean", 0.1307), ("deviation", 0.3081))}}
+            **dict(zip(("scale", "mean", "deviation"), network.normalisation(run.manifest)))}
 
 
 def rank_times(run):
@@ -169,18 +169,27 @@ def rank_times(run):
             "names": list(TIMES.values())}
 
 
+def parameters(run):
+    return sum(array.size for array in run.weights.values())
+
+
 def facts(run):
     """What ran, as pairs of words."""
     manifest, config = run.manifest, run.config
+    widths = "no checkpoint yet"
+    if run.weights is not None:
+        layers = network.layers(run.weights)
+        widths = " - ".join(map(str, [layers[0][0].shape[1], *(len(bias) for _, bias in layers)]))
+        widths += f", {parameters(run):,} parameters"
+    batch = files.global_batch(config, manifest)
     hosts = [str(host) for host in manifest.get("hosts", [])]
     described = [
         ("Trained on", f"{manifest.get('training_set', '?')}, {manifest.get('training_set_samples', 0):,} samples"),
         ("Scored on", f"{manifest.get('test_set', 'nothing')}, {manifest.get('test_set_samples', 0):,} samples"),
-        ("Network", " - ".join(map(str, widths(run))) + f", {sum(array.size for array in run.weights.values()):,} parameters, "
-                    f"dropout {config.get('model.dropout', '0')}, {manifest.get('precision', '?')}"),
+        ("Network", f"{widths}, dropout {config.get('model.dropout', '0')}, {manifest.get('precision', '?')}"),
         ("Optimizer", f"{config.get('optimizer.optimizer_type', '?')}, momentum {config.get('optimizer.momentum', '0')}, "
                       f"weight decay {config.get('optimizer.weight_decay', '0')}"),
-        ("Batch", f"{config.get('train_input.batch_size', '?')} samples"),
+        ("Batch", f"{batch or '?'} samples, all ranks together"),
         ("World", f"{manifest.get('world_size', '?')} rank(s) on {manifest.get('nodes', '?')} node(s): "
                   f"{', '.join(hosts[:4])}{' ...' if len(hosts) > 4 else ''}"),
         ("Processor code", f"{manifest.get('blas', '?')}, {manifest.get('blas_core', '?')}"),
@@ -190,12 +199,6 @@ def facts(run):
         ("Started", manifest.get("started_utc", "?")),
     ]
     return [(name, str(value)) for name, value in described]
-
-
-def widths(run):
-    names = [name for name in run.weights if name.endswith(".weight")]
-    names.sort(key=lambda name: int(name.split(".")[1]) if name.startswith("fc_layers") else len(names))
-    return [run.weights[names[0]].shape[1], *(run.weights[name].shape[0] for name in names)]
 
 
 def headline(run):
@@ -236,17 +239,29 @@ def page_of(run):
 # --- several runs ---
 
 
-def overlays(runs):
+def short_names(runs):
+    """The ends of their paths that tell them apart."""
+    paths = [run.path.resolve() for run in runs]
+    for length in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-length:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return dict(zip(runs, names))
+
+
+def overlays(runs, names):
     charts = []
-    for column, title, unit, log in (("loss", "Test loss", "nats", True), ("accuracy", "Test accuracy", "fraction", False)):
-        lines = [series(run.path.name, run.eval[column], k, points=True) for k, run in enumerate(runs) if len(run.eval)]
+    scored = {set_name(run) for run in runs if len(run.eval)}
+    of = f" ({scored.pop()})" if len(scored) == 1 else ""
+    for column, title, unit, log in (("loss", f"Loss{of}", "nats", True), ("accuracy", f"Accuracy{of}", "fraction", False)):
+        lines = [series(names[run], run.eval[column], k, points=True) for k, run in enumerate(runs) if len(run.eval)]
         charts.append({"title": title, "unit": unit, "log": log, "series": lines})
-    lines = [series(run.path.name, thinned(run.train)["loss"], k) for k, run in enumerate(runs) if len(run.train)]
+    lines = [series(names[run], thinned(run.train)["loss"], k) for k, run in enumerate(runs) if len(run.train)]
     charts.append({"title": "Training loss", "unit": "nats", "log": True, "series": lines})
     return [chart for chart in charts if chart["series"]]
 
 
-def tests_against_best(runs):
+def tests_against_best(runs, names):
     """McNemar's test of each run against the most accurate one, on the images that both have scored."""
     known = [run for run in runs if run.predictions is not None]
     if len(known) < 2:
@@ -259,8 +274,8 @@ def tests_against_best(runs):
         if run is best or not same_set or len(correct[run]) != len(correct[best]):
             continue
         only_best, only_this, p = statistics.mcnemar(correct[best], correct[run])
-        rows.append({"name": run.path.name, "only_best": only_best, "only_this": only_this, "p": p})
-    return {"best": best.path.name, "rows": rows} if rows else None
+        rows.append({"name": names[run], "only_best": only_best, "only_this": only_this, "p": p})
+    return {"best": names[best], "rows": rows} if rows else None
 
 
 def scaling(runs):
@@ -275,7 +290,7 @@ def scaling(runs):
         return None
     rates = {ranks: float(np.median([run.train["samples_per_s"].median() for run in same])) for ranks, same in sorted(worlds.items())}
     least = min(rates)
-    batches = {run.config.get("train_input.batch_size") for same in worlds.values() for run in same}
+    batches = {files.global_batch(run.config, run.manifest) for same in worlds.values() for run in same}
     rows = [{"ranks": ranks, "rate": rate, "speed_up": rate / rates[least], "efficiency": rate / rates[least] * least / ranks}
             for ranks, rate in rates.items()]
     return {"kind": "strong (one global batch)" if len(batches) == 1 else "weak (the batch grows with the ranks)", "rows": rows}
@@ -287,14 +302,16 @@ def write(runs, path):
     several = None
     if len(runs) > 1:
         rows, columns = table.make([str(run.path) for run in runs])
-        several = {"overlays": overlays(runs), "rows": rows, "columns": columns, "tests": tests_against_best(runs),
+        names = short_names(runs)
+        several = {"overlays": overlays(runs, names), "rows": rows, "columns": columns, "tests": tests_against_best(runs, names),
                    "scaling": scaling(runs)}
     html = environment.get_template("report.html").render(
         several=several, run=page_of(runs[0]) if len(runs) == 1 else None, text_of=table.text_of,
         title=str(runs[0].path) if len(runs) == 1 else f"{len(runs)} runs",
         css=(HERE / "report.css").read_text(encoding="utf-8"), js=(HERE / "report.js").read_text(encoding="utf-8"))
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(html)
+    page = html.encode("utf-8", errors="backslashreplace")  # of paths that are no UTF-8
+    with open(path, "wb") as file:
+        file.write(page)
 
 
 def add_arguments(parser):

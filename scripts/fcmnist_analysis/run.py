@@ -22,7 +22,7 @@ class Run:
         predictions     DataFrame, a row for each sample of the test set: label, predicted, probability (of the predicted
                         class); None if there is no predictions.h5
         logits          array (samples x classes), None as above
-        weights         {"fc_layers.0.weight": array (500 x 784), ...} of the newest checkpoint
+        weights         {"fc_layers.0.weight": array (500 x 784), ...} of the newest checkpoint; None if there is none
         config          {"runconfig.seed": "1", ...}
         manifest        versions, hosts, world, data sets, ...
     """
@@ -94,8 +94,10 @@ class Run:
 
     @functools.cached_property
     def class_names(self):
-        names = self.manifest.get("test_set_class_names", self.manifest.get("training_set_class_names"))
-        return list(names) if names is not None else [str(k) for k in range(len(self.weights["last_layer.weight"]))]
+        """As many as the network has outputs; a class without a name has its number."""
+        names = list(self.manifest.get("test_set_class_names", self.manifest.get("training_set_class_names", [])))
+        count = int(self.config.get("model.num_classes") or 10)
+        return [*names[:count], *(str(k) for k in range(len(names), count))]
 
     @functools.cached_property
     def confusion(self):
@@ -106,13 +108,16 @@ class Run:
         return pd.DataFrame(matrices[-1], index=pd.Index(classes, name="true"), columns=pd.Index(classes, name="predicted"))
 
     @functools.cached_property
-    def logits(self):
+    def _predictions(self):
         path = self.path / "predictions.h5"
         if not path.exists():
             return None
         files.verify(path)
-        with files.h5py.File(path, "r") as file:
-            return file["logits"][...]
+        return files.predictions(path)
+
+    @property
+    def logits(self):
+        return None if self._predictions is None else self._predictions["logits"]
 
     @functools.cached_property
     def probabilities(self):
@@ -126,8 +131,7 @@ class Run:
     def predictions(self):
         if self.logits is None:
             return None
-        with files.h5py.File(self.path / "predictions.h5", "r") as file:
-            found = pd.DataFrame({"label": file["label"][...], "predicted": file["predicted"][...]})
+        found = pd.DataFrame({name: self._predictions[name] for name in ("label", "predicted")})
         found["probability"] = self.probabilities.max(axis=1)
         found.index.name = "sample"
         return found
@@ -141,10 +145,17 @@ class Run:
 
     @functools.cached_property
     def weights(self):
-        return files.state_dict(str(self.path))
+        try:
+            checkpoint = files.checkpoint_file(str(self.path))
+        except FileNotFoundError:
+            return None
+        files.verify(checkpoint)
+        return files.state_dict(checkpoint)
 
     def state_dict(self):
         """Weights of the newest checkpoint, {name: array}, with PyTorch's names and shapes."""
+        if self.weights is None:
+            raise AnalysisError(f"{self.path}: no checkpoint_<step>.h5 in this directory", "the run has not saved one yet")
         return self.weights
 
     def images(self, samples=None):

@@ -34,10 +34,10 @@ def summary(path):
         lines.append(f"  {sum(array.size for array in weights.values()):,} parameters:")
         lines += [f"    {name:24} {' x '.join(map(str, array.shape))}" for name, array in weights.items()]
     elif kind == "predictions":
-        with files.h5py.File(path, "r") as file:
-            label, of_model = file["label"][...], file["predicted"][...]
-            lines.append(f"  step {file.attrs['step']}: {len(label):,} samples of {files.manifest(path).get('test_set', 'a set')}, "
-                         f"{files.np.count_nonzero(label != of_model):,} of them classified wrongly")
+        found = files.predictions(path)
+        wrong = (found["label"] != found["predicted"]).sum()
+        lines.append(f"  step {found['step']}: {len(found['label']):,} samples of {files.manifest(path).get('test_set', 'a set')}, "
+                     f"{wrong:,} of them classified wrongly")
     elif kind == "trace":
         found = files.trace(path)
         lines.append(f"  {len(found['spans'])} spans of {len(found['hosts'])} rank(s), "

@@ -1,6 +1,7 @@
 """What can be said of a classifier from its answers."""
 import dataclasses
 import math
+import warnings
 
 import numpy as np
 
@@ -34,13 +35,14 @@ def class_scores(confusion, names, resamples=1000):
     def f1_of(matrices):
         hits = np.diagonal(matrices, axis1=-2, axis2=-1)
         both = matrices.sum(-1) + matrices.sum(-2)
-        with np.errstate(invalid="ignore"):
-            return 2 * hits / both
+        return np.where(both > 0, 2 * hits / np.maximum(both, 1), np.nan)
 
     total, hits = confusion.sum(), np.diag(confusion)
     random = np.random.default_rng(0)  # the same report from the same run
     again = random.multinomial(total, confusion.reshape(-1) / total, size=resamples).reshape(-1, *confusion.shape)
-    low, high = np.nanpercentile(f1_of(again), [2.5, 97.5], axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a class that has no sample and is never given
+        low, high = np.nanpercentile(f1_of(again), [2.5, 97.5], axis=0)
     f1 = f1_of(confusion)
     scores = []
     for k, name in enumerate(names):

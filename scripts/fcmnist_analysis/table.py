@@ -36,6 +36,7 @@ def expanded(paths):
 
 def results(path):
     """What came of a run: {"run": name, "accuracy": ..., ...}, and its configuration."""
+    files.verify(files.metrics_file(path))
     table, manifest = files.tables(path), files.manifest(path)
     train, evaluated = table["train"], table["eval"]
     found = {"run": path, "steps": int(train["step"][-1]) if len(train["step"]) else 0,

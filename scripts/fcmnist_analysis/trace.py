@@ -39,9 +39,11 @@ def write_perfetto(trace, path):
     events += [{"ph": "M", "name": "thread_name", "pid": process[rank], "tid": rank, "args": {"name": f"rank {rank}"}}
                for rank in range(len(process))]
     for span in trace["spans"]:
+        # Perfetto drops a span that overlaps the one before by a nanosecond.
+        begin_ns, end_ns = round(1e9 * span["begin_s"]), round(1e9 * span["end_s"]) - 1
         events.append({"ph": "X", "name": name_of(span), "cat": str(span["activity"]),
                        "pid": process[span["rank"]], "tid": int(span["rank"]),
-                       "ts": round(1e6 * span["begin_s"], 3), "dur": round(1e6 * (span["end_s"] - span["begin_s"]), 3),
+                       "ts": begin_ns / 1000, "dur": max(0, end_ns - begin_ns) / 1000,
                        "args": {"step": int(span["step"]), "microbatch": int(span["microbatch"])}})
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"traceEvents": events, "displayTimeUnit": "ms"}, file)
@@ -86,6 +88,8 @@ def run(arguments):
     path = os.path.join(arguments.trace, "trace.h5") if os.path.isdir(arguments.trace) else arguments.trace
     if not os.path.exists(path):
         raise AnalysisError(f"{path}: no such file", "a run writes it with runconfig.trace_steps=20")
+    if files.verify(path) != "trace":
+        raise AnalysisError(f"{path}: not a trace", "name a model_dir, or its trace.h5")
     trace = files.trace(path)
     print(table(trace))
     if arguments.perfetto:

@@ -34,12 +34,12 @@ class Progress:
 def total_steps(config, manifest):
     """How many steps training has: the earlier one of max_steps and num_epochs; 0 if neither is known."""
     limits = [int(config.get("runconfig.max_steps") or 0)]
-    batch = int(config.get("train_input.batch_size") or 0)
+    batch = files.global_batch(config, manifest)
     samples, epochs = int(manifest.get("training_set_samples", 0)), int(config.get("runconfig.num_epochs") or 0)
     if batch and samples and epochs:
         whole = config.get("train_input.drop_last_batch") == "True"
         of_epoch = samples // batch if whole else -(-samples // batch)
-        limits.append(epochs * (int(config.get("runconfig.steps_per_epoch") or 0) or of_epoch))
+        limits.append(epochs * min(int(config.get("runconfig.steps_per_epoch") or of_epoch) or of_epoch, of_epoch))
     return min((limit for limit in limits if limit > 0), default=0)
 
 
@@ -122,9 +122,10 @@ def lines_of(progress, width, blocks):
     yield progress.state[:width]
     yield f"[{bar(share, max(10, width - 46))}] step {progress.step:,}{of}, left {duration(progress.left_s)}"[:width]
     if len(progress.loss):
-        yield f"loss     {sparkline(np.log(np.maximum(progress.loss, 1e-12)), width - 30, blocks)} {progress.loss[-50:].mean():.5f}"
+        logarithms = np.log(np.maximum(progress.loss, 1e-12))
+        yield f"loss     {sparkline(logarithms, max(1, width - 30), blocks)} {progress.loss[-50:].mean():.5f}"
     if len(progress.accuracy):
-        yield (f"accuracy {sparkline(progress.accuracy, width - 30, blocks)} {progress.accuracy[-1]:.4f}, "
+        yield (f"accuracy {sparkline(progress.accuracy, max(1, width - 30), blocks)} {progress.accuracy[-1]:.4f}, "
                f"best {np.nanmax(progress.accuracy):.4f}")
     yield f"{progress.samples_per_s:,.0f} samples/s. {progress.slowest}".rstrip()[:width]
 

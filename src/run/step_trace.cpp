@@ -79,7 +79,10 @@ std::optional<store::Trace> StepTrace::finish() {
   if (!context_->is_root()) return std::nullopt;
 
   store::Trace trace;
-  std::erase_if(spans, [&](const store::Span& span) { return span.step > last_whole_step; });
+  if (std::erase_if(spans, [&](const store::Span& span) { return span.step > last_whole_step; }) > 0) {
+    context_->log().warn("the trace ends with step {}: a rank may have {} spans", last_whole_step,
+                         most_spans / ranks.size());
+  }
   if (spans.empty()) return std::nullopt;
   trace.spans = std::move(spans);
   const auto names = train::activity_names();

@@ -15,7 +15,7 @@ namespace fcmnist::run {
 /// Records what every rank does in the steps that runconfig.trace_first_step and runconfig.trace_steps name.
 class StepTrace {
  public:
-  /// Spans of all ranks together: rank 0 gathers them in memory, 48 bytes each.
+  /// Spans of all ranks together, dealt to them evenly: rank 0 gathers them in memory, 40 bytes each.
   static constexpr std::size_t most_spans = std::size_t{1} << 21;
 
   /// All arguments must outlive it.

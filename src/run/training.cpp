@@ -169,9 +169,9 @@ ExitCode TrainingRun::train_loop() {
       setup::on_root(context_->world(), [&] { throw StoreError(*files_->failure()); });
     save_if_due(step);
     files_s_ += lap(train::Activity::files);
-    if (trace_.ends_with(step.step)) finish_trace();
     last = step.step == total_steps_;
     if (step.requests.stop && !last) return stop_early();
+    if (trace_.ends_with(step.step) && !last) finish_trace();
   }
   return finish_run();
 }
@@ -299,9 +299,9 @@ ExitCode TrainingRun::stop_early() {
 /// Ends a run whose last step is done, and whose checkpoint is held.
 ExitCode TrainingRun::finish_run() {
   watch_.lap_s();
+  setup::on_root(context_->world(), [&] { files_->write_held_checkpoint(); });
   finish_trace();
   setup::on_root(context_->world(), [&] {
-    files_->write_held_checkpoint();
     files_->finish_metrics();
     log_->set_level(log_level_);
   });

@@ -103,8 +103,10 @@ StepResult Trainer::step(const Requests& mine, bool with_weight_norms) {
     norm = *gradient.norm;
     verdict = judge_.judge_gradient(number, norm, factors.learning_rate);
   }
+  WeightUpdate::WeightNorms weight_norms;
   if (verdict == Verdict::update) {
     norm = update_weights(factors, gradient.norm, with_weight_norms);
+    if (with_weight_norms) weight_norms = update_.weight_norms();
   } else {
     update_.leave();
   }
@@ -120,8 +122,7 @@ StepResult Trainer::step(const Requests& mine, bool with_weight_norms) {
           .gradient_norm = norm,
           .array_norms = verdict == Verdict::update ? update_.array_norms(factors.loss_scale)
                                                     : std::span<const double>(),
-          .weight_norms = verdict == Verdict::update && with_weight_norms ? update_.weight_norms()
-                                                                          : WeightUpdate::WeightNorms(),
+          .weight_norms = weight_norms,
           .loss_scale = factors.loss_scale,
           .skipped = verdict != Verdict::update,
           .recomputed = gradient.recomputed,

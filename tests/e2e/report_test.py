@@ -45,7 +45,7 @@ class Reports(runs.TestCase):
         model_dir = self.directory / name
         self.run_to_end("-o", model_dir, *runs.data_settings(self.data), *settings(
             model__hidden_sizes="[16]", model__num_classes=CLASSES, train_input__batch_size=64, runconfig__log_steps=20,
-            optimizer__learning_rate=0.02, runconfig__max_steps=steps, runconfig__eval_frequency=20), *more, ranks=ranks)
+            optimizer__learning_rate=0.001, runconfig__max_steps=steps, runconfig__eval_frequency=20), *more, ranks=ranks)
         return model_dir
 
     def report(self, *arguments):
@@ -67,6 +67,7 @@ class Pages(Reports):
         run = Run(model_dir)
         self.assertIn(f"{100 * run.eval['accuracy'].iloc[-1]:.2f} %", text)
         wrong = run.wrong()
+        self.assertGreater(len(wrong), 0)
         self.assertEqual(len(wrong), round(200 * (1 - run.eval["accuracy"].iloc[-1])))
         self.assertIn(f"{len(wrong)} of 200 images", text)
         self.assertEqual(text.count('<figure><img src="data:image/png'), min(64, len(wrong)))
@@ -81,13 +82,21 @@ class Pages(Reports):
         not_scored = self.directory / "not_scored"
         self.run_to_end("-o", not_scored, *runs.data_settings(self.data), "-m", "train", *settings(
             model__hidden_sizes="[]", model__num_classes=CLASSES, runconfig__max_steps=3, train_input__batch_size=50))
-        moved = self.trained("moved_data", ranks=1)
+        more_classes = self.directory / "more_classes"
+        self.run_to_end("-o", more_classes, *runs.data_settings(self.data), *settings(
+            model__hidden_sizes="[8]", model__num_classes=CLASSES + 2, model__use_bias=False, runconfig__max_steps=3,
+            train_input__batch_size=50))
+        no_checkpoint = shutil.copytree(more_classes, self.directory / "no_checkpoint")
+        next(no_checkpoint.glob("checkpoint_*")).unlink()
+        moved = self.trained("moved <data> ö", ranks=1)
         shutil.rmtree(self.data)
-        for model_dir in (untrained, not_scored, moved):
+        for model_dir in (untrained, not_scored, more_classes, no_checkpoint, moved):
             with self.subTest(model_dir.name):
                 _, text = self.report(model_dir)
                 self.assertIn("What ran", text)
+                self.assertNotIn("nan to nan", text)
         self.assertIn("They are not shown", text)
+        self.assertIn("moved &lt;data&gt; ö", text)
 
     def test_several_runs(self):
         for name, more in (("small", []), ("seed", ["runconfig.seed=7"]), ("rate", ["optimizer.learning_rate=0.0001"])):
@@ -95,7 +104,7 @@ class Pages(Reports):
                                          ranks=1 + len(more)), self.directory / "all" / name)
             shutil.rmtree(self.directory / "one")
         _, text = self.report(self.directory / "all", "-o", self.directory / "all.html")
-        for part in ("small", "seed", "runconfig.seed", "McNemar", "Scaling"):
+        for part in ("small", "seed", "runconfig. seed", "McNemar", "Scaling"):
             self.assertIn(part, text)
         table = fcmnist("table", self.directory / "all", "--seeds", "--csv", self.directory / "table.csv")
         self.assertEqual((table.code, table.errors), (0, ""), str(table))

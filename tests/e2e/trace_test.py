@@ -118,6 +118,10 @@ class Export(TracedRuns):
         first = trace["spans"][0]
         self.assertEqual((spans[0]["name"], spans[0]["args"]["step"]),
                          (f"{first['activity']} {first['layer']}".rstrip(), FIRST))
+        for rank in (0, 1):  # Perfetto drops spans that overlap
+            mine = [event for event in spans if event["tid"] == rank]
+            self.assertTrue(all(round(1000 * (one["ts"] + one["dur"])) <= round(1000 * after["ts"])
+                                for one, after in zip(mine, mine[1:])))
         self.assertAlmostEqual(spans[0]["dur"], 1e6 * (first["end_s"] - first["begin_s"]), places=2)
 
     @unittest.skipUnless(otf2 and shutil.which("otf2-print"), "needs python3-otf2 and otf2-tools")

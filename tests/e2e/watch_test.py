@@ -65,6 +65,21 @@ class Watch(runs.TestCase):
         stopped.mpirun.wait()
         self.assertIn("stopped: ", self.once(stopped.directory / "run"))
 
+    def test_it_knows_how_long_training_is(self):
+        """Made-up data: 60,000 samples."""
+        for more in (["train_input.batch_size=6000"], ["train_input.batch_size=7000", "train_input.drop_last_batch=True"],
+                     ["train_input.batch_size_per_replica=3000"], ["train_input.batch_size=3000", "optimizer.grad_accum_steps=3"],
+                     ["train_input.batch_size=6000", "runconfig.steps_per_epoch=4"],
+                     ["train_input.batch_size=6000", "runconfig.steps_per_epoch=4000", "--max_steps", "15"]):
+            with self.subTest(more):
+                model_dir = self.directory / "_".join(more).replace(".", "_")
+                self.run_to_end("-o", model_dir, *more, *settings(
+                    train_input__use_fake_data=True, runconfig__mode="train", model__hidden_sizes="[4]",
+                    runconfig__num_epochs=2), ranks=2)
+                steps = runs.checkpoint_steps(model_dir)[-1]
+                self.assertIn(f"step {steps} of {steps}, left 0:00:00", self.once(model_dir))
+                self.assertIn("\nfinished\n", self.once(model_dir))
+
     def test_several_runs_in_a_table(self):
         for name in ("a", "b"):
             self.run_to_end("-o", self.directory / "all" / name, *settings(

@@ -43,7 +43,7 @@ def xarray_by(engine, module):
         import xarray
         importlib.import_module(module)
         for name, index in places:
-            group, name = name.rsplit("/", 1)
+            group, _, name = name.rpartition("/")
             with xarray.open_dataset(path, group=group, engine=engine) as table:
                 yield table[name].values[index]
     return read
@@ -54,12 +54,16 @@ def pandas(path, places):
     import pandas
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
     from fcmnist_analysis import files as run_files
-    run_files.verify(path)
+    kind = run_files.verify(path)
     for name, index in places:
-        group, name = name.split("/")
-        if group == "model":
+        group, _, name = name.rpartition("/")
+        if kind == "predictions":
+            yield run_files.predictions(path)[name][index]
+        elif kind == "trace":
+            yield run_files.trace(path)["spans"][name][index]
+        elif group == "model":
             yield pandas.DataFrame(run_files.state_dict(path)[name]).iloc[index]
-        elif name in ("confusion", "predicted", "grad_norm_by_array"):
+        elif group in ("ranks", "arrays") or name in ("confusion", "predicted", "grad_norm_by_array"):
             yield run_files.tables(path)[group][name][index]
         else:
             yield run_files.metrics(path)[group].reset_index()[name].iloc[index]
@@ -74,7 +78,7 @@ def text_of(*command):
 def ncdump(path, places):
     for name, index in places:
         text = text_of("ncdump", "-f", "c", "-p", "9,17", "-v", f"/{name}", path)  # each number with its indices
-        last = name.rsplit("/", 1)[1]
+        last = name.rpartition("/")[2]
         place = rf"{re.escape(last)}\({','.join(map(str, index))}\)"
         yield re.search(rf"([-+.\w]+)[,;]?\s*// (?:\S*/)?{place}$", text, re.MULTILINE)[1]
 

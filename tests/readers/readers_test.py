@@ -174,12 +174,14 @@ class Readers(runs.TestCase):
     def finished_run(self):
         model_dir, last = self.directory / "finished", STEPS - 1
         log = self.run_to_end("-o", model_dir, *settings(
-            **NETWORK, runconfig__max_steps=STEPS, runconfig__eval_frequency=20, runconfig__log_steps=1))
+            **NETWORK, runconfig__max_steps=STEPS, runconfig__eval_frequency=20, runconfig__log_steps=1,
+            runconfig__trace_steps=3))
         again = self.run_to_end("-o", model_dir, "-m", "eval")
 
         path = model_dir / "metrics.h5"
         metrics = sample("metrics", path, f"train/loss:{last}", f"train/step:{last}", "eval/accuracy:2",
-                         "eval/predicted:2,7", f"train/grad_norm_by_array:{last},1", confusion_cell(path))
+                         "eval/predicted:2,7", f"train/grad_norm_by_array:{last},1", confusion_cell(path), f"ranks/compute_s:{last},0",
+                         f"arrays/weight_norm:{last},2", f"arrays/update_norm:{last},4")
         self.logged(log.lines(f" Step={STEPS} ")[0], Loss=(metrics.numbers[f"train/loss:{last}"], 5))
         self.logged(log.lines("| Eval ")[-1], Accuracy=(metrics.numbers["eval/accuracy:2"], 4))
 
@@ -191,7 +193,9 @@ class Readers(runs.TestCase):
         evaluation = sample("evaluation", path, "eval/loss:0", "eval/accuracy:0", confusion_cell(path))
         self.logged(again.lines("| Eval ")[0], Loss=(evaluation.numbers["eval/loss:0"], 5),
                     Accuracy=(evaluation.numbers["eval/accuracy:0"], 4))
-        return [with_plot(metrics, "train/loss"), checkpoint, with_plot(evaluation, "eval/loss")]
+        predictions = sample("predictions", model_dir / "predictions.h5", "logits:5,3", "predicted:11", "label:12")
+        trace = sample("trace", model_dir / "trace.h5", "spans/begin_s:7", "spans/activity:9", "spans/layer:9")
+        return [with_plot(metrics, "train/loss"), checkpoint, predictions, trace, with_plot(evaluation, "eval/loss")]
 
     def running_run(self):
         """A run that replaces metrics.h5 now and then, and the newest row of the first one that has any: the later ones

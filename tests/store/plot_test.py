@@ -73,6 +73,6 @@ with tempfile.TemporaryDirectory() as directory:
     check(done.returncode == 0 and not done.stderr and os.path.getsize(os.path.join(pictures, "metrics.png")) > 0, done)
 
     wrong = plot(os.path.join(directory, "checkpoint_1234.h5"))
-    check(wrong.returncode == 1 and "curves are drawn from metrics.h5" in wrong.stderr, wrong)
+    check(wrong.returncode == 2 and "curves are drawn from metrics.h5" in wrong.stderr, wrong)
     absent = plot(os.path.join(directory, "absent"))
-    check(absent.returncode == 1 and "No such file" in absent.stderr and "Traceback" not in absent.stderr, absent)
+    check(absent.returncode == 2 and "No such file" in absent.stderr and "Traceback" not in absent.stderr, absent)
