@@ -165,14 +165,14 @@ def run(arguments):
         raise AnalysisError(f"--every {arguments.every}", "a number of seconds from 0.1 on")
     blocks = BLOCKS if (sys.stdout.encoding or "").lower().startswith("utf") else ASCII_BLOCKS
     live = sys.stdout.isatty() and not arguments.once
-    while True:
-        lines = picture(expanded(arguments.runs), shutil.get_terminal_size((80, 24)).columns, blocks)
-        # Home, each line to its end, then the rest of the screen: it does not flicker.
-        print("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J" if live else "\n".join(lines), flush=True,
-              end="" if live else "\n")
-        if not live:
-            return 0
-        try:
+    try:
+        while True:
+            lines = picture(expanded(arguments.runs), shutil.get_terminal_size((80, 24)).columns, blocks)
+            # Home, each line to its end, then the rest of the screen: it does not flicker.
+            print("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J" if live else "\n".join(lines), flush=True,
+                  end="" if live else "\n")
+            if not live:
+                return 0
             time.sleep(arguments.every)
-        except KeyboardInterrupt:
-            return 0
+    except KeyboardInterrupt:
+        return 0

@@ -92,7 +92,8 @@ Handle dataset_creation(const Shape& shape, std::size_t chunk_rows, std::string_
   check(H5Pset_obj_track_times(creation.id(), false), "H5Pset_obj_track_times", where);
   if (chunk_rows > 0) {
     std::vector<hsize_t> chunk(shape.begin(), shape.end());
-    chunk.at(0) = chunk_rows;
+    // HDF5 stores whole chunks, so a small table must not have large ones.
+    chunk.at(0) = std::min<hsize_t>(chunk_rows, std::max<hsize_t>(1, chunk.at(0)));
     check(H5Pset_chunk(creation.id(), static_cast<int>(chunk.size()), chunk.data()), "H5Pset_chunk", where);
   }
   return creation;

@@ -93,7 +93,8 @@ class Group {
   void place(std::string_view name, const Shape& shape, std::span<const T> numbers) const {
     place_dataset(name, type_of<T>(), shape, std::as_bytes(numbers));
   }
-  /// Writes a dataset that can grow along its first dimension. It is stored in chunks of `chunk_rows` rows.
+  /// Writes a dataset that can grow along its first dimension. It is stored in chunks of `chunk_rows` rows, or
+  /// of all rows if it has fewer.
   template <class T>
   void write_extendible(std::string_view name, const Shape& shape, const T* data,
                         std::size_t chunk_rows) const {

@@ -70,14 +70,14 @@ class Equal(Comparing):
     def test_a_run_that_was_repeated(self):
         again = self.directory / "again"
         self.train(again)
-        self.compare(0, "compared: 60 training steps (1 to 60), 2 evaluations (30, 60), checkpoints 20, 40, 60\n"
+        self.compare(0, "compared: 60 training steps (1 to 60), 2 evaluations (30, 60), 2 norms of arrays (50, 60), checkpoints 20, 40, 60\n"
                      "equal, bit for bit, but for times\n", b=again)
 
     def test_two_checkpoints(self):
         self.compare(0, "compared: checkpoints 40\nequal", a=self.a / "checkpoint_40.h5", b=self.b / "checkpoint_40.h5")
 
     def test_two_metrics_files(self):
-        self.compare(0, "compared: 60 training steps (1 to 60), 2 evaluations (30, 60)\nequal, bit for bit",
+        self.compare(0, "compared: 60 training steps (1 to 60), 2 evaluations (30, 60), 2 norms of arrays (50, 60)\nequal, bit for bit",
                      a=self.a / "metrics.h5", b=self.b / "metrics.h5")
 
     def test_what_only_one_has_is_said(self):
