@@ -59,8 +59,6 @@ def pandas(path, places):
         group, _, name = name.rpartition("/")
         if kind == "predictions":
             yield run_files.predictions(path)[name][index]
-        elif kind == "trace":
-            yield run_files.trace(path)["spans"][name][index]
         elif group == "model":
             yield pandas.DataFrame(run_files.state_dict(path)[name]).iloc[index]
         elif group in ("ranks", "arrays") or name in ("confusion", "predicted", "grad_norm_by_array"):
@@ -77,7 +75,7 @@ def text_of(*command):
 
 def ncdump(path, places):
     for name, index in places:
-        text = text_of("ncdump", "-f", "c", "-p", "9,17", "-v", f"/{name}", path)  # each number with its indices
+        text = text_of("ncdump", "-f", "c", "-p", "9,17", "-v", f"/{name}" if "/" in name else name, path)  # each number with its indices
         last = name.rpartition("/")[2]
         place = rf"{re.escape(last)}\({','.join(map(str, index))}\)"
         yield re.search(rf"([-+.\w]+)[,;]?\s*// (?:\S*/)?{place}$", text, re.MULTILINE)[1]
