@@ -210,7 +210,7 @@ def trace(path):
     "forward" and layer as a name or "", "hosts": of each rank, "clock_error_s": of each rank}."""
     path = os.path.join(path, "trace.h5") if os.path.isdir(path) else path
     with h5py.File(path, "r") as file:
-        columns = {name: dataset[...] for name, dataset in file["spans"].items()}
+        columns = {name: dataset[...] for name, dataset in file["spans"].items() if name != "span"}
         activities = np.array(file["spans/activity"].attrs["names"], str)
         layers = np.array([*file["spans/layer"].attrs.get("names", []), ""], str)  # -1, none, is the last
         hosts = list(file["ranks/rank"].attrs.get("host", [""] * len(file["ranks/rank"])))

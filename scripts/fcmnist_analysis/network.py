@@ -20,7 +20,7 @@ def normalisation(manifest):
         return tuple(float(manifest[f"pixel_{name}"]) for name in ("scale", "mean", "deviation"))
     except KeyError as error:
         raise AnalysisError(f"the files of this run do not say how pixels are normalised ({error})",
-                            "they are of an older release; fcmnist_mpi with the same command writes them anew") from error
+                            "older releases did not write it; a run that goes on, for example with a larger --max_steps, does") from error
 
 
 def folded(weights, manifest):

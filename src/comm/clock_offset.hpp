@@ -1,17 +1,11 @@
 #pragma once
 
 #include "comm/communicator.hpp"
+#include "core/clock_offset.hpp"
 
 namespace fcmnist::comm {
 
-/// How the clock of this rank, now_s(), stands against that of rank 0.
-struct ClockOffset {
-  double at_s = 0.0;      ///< when they were compared, by the clock of this rank
-  double offset_s = 0.0;  ///< to be added to the clock of this rank
-  double error_s = 0.0;   ///< that the offset is off by at most
-};
-
-/// Compares the clock of each rank with that of rank 0. Open MPI gives each process a clock of its own, also on one
+/// Compares the clock of each rank, now_s(), with that of rank 0. Open MPI gives each process a clock of its own, also on one
 /// node. Collective.
 ///
 /// Nobody sends a message of its own: whoever leaves an all-gather knows that everybody has entered it. So the

@@ -6,16 +6,11 @@
 #include <algorithm>
 #include <cstring>
 #include <span>
-
-#include "core/text.hpp"
+#include <utility>
 
 namespace fcmnist::run {
 
 namespace {
-
-store::ClockOffset stored(const comm::ClockOffset& clock) {
-  return {clock.at_s, clock.offset_s, clock.error_s};
-}
 
 /// "fc_layers.0", "fc_layers.1", "last_layer"
 std::vector<std::string> names_of_layers(const Layout& layout) {
@@ -67,12 +62,12 @@ std::optional<store::Trace> StepTrace::finish() {
   learner_->trace_into(nullptr);
   struct OfRank {
     int replica, stage;
-    comm::ClockOffset before, after;
+    ClockOffset before, after;
   };
   const comm::Communicator& world = context_->world();
   const comm::Grid& grid = context_->grid();
-  const auto ranks = world.all_gather(
-      OfRank{grid.replica(), grid.stage(), before_, comm::compare_clocks(context_->world())});
+  const auto ranks =
+      world.all_gather(OfRank{grid.replica(), grid.stage(), before_, comm::compare_clocks(world)});
   const std::int64_t last_whole_step = world.min(recorder_->last_whole_step());
   std::vector<store::Span> spans = gather_spans(world, recorder_->spans());
   recorder_.reset();
@@ -91,7 +86,7 @@ std::optional<store::Trace> StepTrace::finish() {
   for (std::size_t r = 0; r < ranks.size(); ++r) {
     const comm::RankPlacement& place = context_->placement()[r];
     trace.ranks.push_back({place.host, fmt::format("{}", fmt::join(place.cores, " ")), ranks[r].replica,
-                           ranks[r].stage, stored(ranks[r].before), stored(ranks[r].after)});
+                           ranks[r].stage, ranks[r].before, ranks[r].after});
   }
   align_clocks(trace);
   return trace;

@@ -41,7 +41,7 @@ class StepTrace {
   Learner* learner_;
   std::int64_t first_step_, last_step_;  ///< of the recording
   std::optional<train::SpanRecorder> recorder_;
-  comm::ClockOffset before_;
+  ClockOffset before_;
 };
 
 /// "trace of steps 11 to 20: 2,480 spans of 8 ranks"

@@ -17,21 +17,23 @@ double offset_at(double time_s, const ClockOffset& before, const ClockOffset& af
   return before.offset_s + share * (after.offset_s - before.offset_s);
 }
 
-/// A column of a number of each item.
+/// A column of a number of each item. `scale` is the coordinate of the items.
 template <class Item, class Get>
-void write_column(const hdf5::Group& group, const char* name, const std::vector<Item>& items, Get get,
-                  const char* units, const char* long_name) {
+void write_column(const hdf5::Group& group, const char* scale, const char* name,
+                  const std::vector<Item>& items, Get get, const char* units, const char* long_name) {
   std::vector<std::decay_t<decltype(get(items.front()))>> column;
   column.reserve(items.size());
   for (const Item& item : items) column.push_back(get(item));
   group.write(name, {items.size()}, column.data());
   label(group, name, units, long_name);
+  group.attach_scale(name, scale, 0);
 }
 
 void write_spans(const hdf5::Group& group, const Trace& trace) {
+  write_coordinate(group, "span", trace.spans.size(), "number of the span");
   const auto column = [&](const char* name, auto member, const char* units, const char* long_name) {
     write_column(
-        group, name, trace.spans, [&](const Span& span) { return span.*member; }, units, long_name);
+        group, "span", name, trace.spans, [&](const Span& span) { return span.*member; }, units, long_name);
   };
   column("begin_s", &Span::begin_s, "s", "when it began, by the clock of rank 0, from the first span on");
   column("end_s", &Span::end_s, "s", "when it ended");
@@ -49,8 +51,7 @@ void write_spans(const hdf5::Group& group, const Trace& trace) {
 void write_ranks(const hdf5::Group& group, const Trace& trace) {
   write_coordinate(group, "rank", trace.ranks.size(), "rank of the world");
   const auto column = [&](const char* name, auto get, const char* units, const char* long_name) {
-    write_column(group, name, trace.ranks, get, units, long_name);
-    group.attach_scale(name, "rank", 0);
+    write_column(group, "rank", name, trace.ranks, get, units, long_name);
   };
   column(
       "replica", [](const TracedRank& rank) { return std::int64_t{rank.replica}; }, "1",

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/clock_offset.hpp"
 #include "store/manifest.hpp"
 
 namespace fcmnist::store {
@@ -20,13 +21,6 @@ struct Span {
   std::int32_t microbatch = -1;  ///< -1: of none
   std::int16_t layer = -1;       ///< counted over the network; -1: of none
   std::uint8_t activity = 0;     ///< index in Trace::activities
-};
-
-/// How a rank's clock stood against that of rank 0, twice.
-struct ClockOffset {
-  double at_s = 0.0;      ///< by the clock of the rank
-  double offset_s = 0.0;  ///< to be added to the clock of the rank
-  double error_s = 0.0;   ///< that the offset is off by at most
 };
 
 /// A rank of a trace.

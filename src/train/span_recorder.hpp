@@ -40,7 +40,7 @@ class SpanRecorder {
  public:
   /// Instead of the number of a layer or microbatch.
   static constexpr std::int64_t none = -1;
-  /// Shorter spans are left out, unless they are of a layer: an activity that had nothing to do.
+  /// Shorter spans are left out, unless they are of a layer or an update: an activity that had nothing to do.
   static constexpr double shortest_s = 2e-7;
 
   ///   most_spans  that are kept; later ones are left out

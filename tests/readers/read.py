@@ -59,6 +59,8 @@ def pandas(path, places):
         group, _, name = name.rpartition("/")
         if kind == "predictions":
             yield run_files.predictions(path)[name][index]
+        elif kind == "trace":
+            yield run_files.trace(path)["spans"][name][index]
         elif group == "model":
             yield pandas.DataFrame(run_files.state_dict(path)[name]).iloc[index]
         elif group in ("ranks", "arrays") or name in ("confusion", "predicted", "grad_norm_by_array"):

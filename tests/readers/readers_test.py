@@ -174,7 +174,7 @@ class Readers(runs.TestCase):
     def finished_run(self):
         model_dir, last = self.directory / "finished", STEPS - 1
         log = self.run_to_end("-o", model_dir, *settings(
-            **NETWORK, runconfig__max_steps=STEPS, runconfig__eval_frequency=20, runconfig__log_steps=1))
+            **NETWORK, runconfig__max_steps=STEPS, runconfig__eval_frequency=20, runconfig__log_steps=1, runconfig__trace_steps=3))
         again = self.run_to_end("-o", model_dir, "-m", "eval")
 
         path = model_dir / "metrics.h5"
@@ -193,7 +193,8 @@ class Readers(runs.TestCase):
         self.logged(again.lines("| Eval ")[0], Loss=(evaluation.numbers["eval/loss:0"], 5),
                     Accuracy=(evaluation.numbers["eval/accuracy:0"], 4))
         predictions = sample("predictions", model_dir / "predictions.h5", "logits:5,3", "predicted:11", "label:12")
-        return [with_plot(metrics, "train/loss"), checkpoint, predictions, with_plot(evaluation, "eval/loss")]
+        trace = sample("trace", model_dir / "trace.h5", "spans/begin_s:7", "spans/step:9", "spans/microbatch:9")
+        return [with_plot(metrics, "train/loss"), checkpoint, predictions, trace, with_plot(evaluation, "eval/loss")]
 
     def running_run(self):
         """A run that replaces metrics.h5 now and then, and the newest row of the first one that has any: the later ones

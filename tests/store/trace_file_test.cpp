@@ -39,6 +39,7 @@ TEST(TraceFile, HoldsEverySpanAndRank) {
   const std::vector<std::byte> image = trace_image("trace.h5", two_ranks(), "a: 1\n", {});
   const hdf5::Group root = hdf5::File::open("trace.h5", image).root();
   EXPECT_EQ(root.describe("spans/begin_s"), "float64 2");
+  EXPECT_EQ(root.describe("spans/span"), "int64 2");
   EXPECT_EQ(root.describe("spans/layer"), "int16 2");
   EXPECT_EQ(root.describe("spans/rank"), "int32 2");
   std::vector<std::uint8_t> activity(2);

@@ -78,8 +78,10 @@ TEST(SpanRecorder, LeavesOutThatNothingWasDone) {
   recorder.add(Activity::receive, 1.0, 1.0 + 1e-7);
   recorder.add(Activity::forward, 1.0, 1.0 + 1e-7, 0, 2);  // a small layer
   recorder.add(Activity::receive, 1.0, 1.0 + 3e-7);
-  ASSERT_EQ(recorder.spans().size(), 2U);
+  recorder.add(Activity::update, 1.0, 1.0 + 1e-7);
+  ASSERT_EQ(recorder.spans().size(), 3U);
   EXPECT_EQ(recorder.spans()[0].layer, 2);
+  EXPECT_EQ(activity_names()[recorder.spans()[2].activity], "update");
 }
 
 TEST(SpanRecorder, KnowsWhichStepsAreWhole) {
