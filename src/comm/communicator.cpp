@@ -258,6 +258,16 @@ void Communicator::all_gather_bytes(std::span<const std::byte> mine, std::span<s
   std::ranges::copy(gather_arrays<std::byte>(*this, mine, MPI_BYTE), all.begin());
 }
 
+void Communicator::gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all, int root) const {
+  Buffers<std::byte> given{{mine.begin(), mine.end()}, std::vector<std::byte>(all.size())};
+  const auto received = complete_call(*this, std::move(given), [&](Buffers<std::byte>& b) {
+    const int count = to_int(b.send.size());
+    FCMNIST_MPI(MPI_Igather(b.send.data(), count, MPI_BYTE, b.receive.data(), count, MPI_BYTE, root, handle().comm,
+                            &b.request));
+  });
+  std::ranges::copy(received, all.begin());
+}
+
 void collectively(const Communicator& group, const std::function<void()>& action, double work_s) {
   std::optional<Error> mine;
   try {

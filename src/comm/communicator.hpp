@@ -62,6 +62,14 @@ class Communicator {
   void gather(std::span<const float> mine, std::span<float> all, int root) const;
   /// The same of bytes, less than 2 GiB of them. On the other ranks the result is empty.
   [[nodiscard]] std::vector<std::byte> gather(std::span<const std::byte> mine, int root) const;
+  /// The root gets the values of all ranks, in rank order. On the other ranks the result is empty, and they need not
+  /// wait for anybody.
+  template <PlainValue T>
+  [[nodiscard]] std::vector<T> gather(const T& value, int root) const {
+    std::vector<T> all(static_cast<std::size_t>(rank_ == root ? size_ : 0));
+    gather_bytes(std::as_bytes(std::span(&value, 1)), std::as_writable_bytes(std::span(all)), root);
+    return all;
+  }
   /// Every rank gets its piece of the root's numbers: the inverse of gather().
   void scatter(std::span<const float> all, std::span<float> mine, int root) const;
   /// Adds the arrays of all ranks element by element, in place. Every rank gets the same bits.
@@ -87,6 +95,7 @@ class Communicator {
 
  private:
   void all_gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all) const;
+  void gather_bytes(std::span<const std::byte> mine, std::span<std::byte> all, int root) const;
 
   std::unique_ptr<Handle> handle_;
   int rank_ = 0;

@@ -55,7 +55,7 @@ void RunLog::append_row(bool is_logged) {
 
 /// Where the time of every rank went since the last log line.
 void RunLog::append_ranks(std::int64_t step) {
-  const auto times = context_->world().all_gather(progress_.interval_time());
+  const auto times = context_->world().gather(progress_.interval_time(), 0);
   if (files_ == nullptr) return;
   std::vector<store::RankTime> ranks;
   for (const train::TimeSplit& time : times) ranks.push_back(rank_time(time));

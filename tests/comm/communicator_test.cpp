@@ -32,6 +32,9 @@ TEST(Communicator, MovesNumbersAndStructsAsTheyAre) {
   for (int root = 0; root < world().size(); ++root) {
     EXPECT_EQ(world().broadcast(position_of(world().rank()), root), position_of(root));
     EXPECT_EQ(world().broadcast(world().rank() == root, root), true);
+    const auto at_root = world().gather(position_of(world().rank()), root);
+    ASSERT_EQ(at_root.size(), world().rank() == root ? static_cast<std::size_t>(world().size()) : 0U);
+    for (std::size_t r = 0; r < at_root.size(); ++r) EXPECT_EQ(at_root[r], position_of(static_cast<int>(r)));
   }
   const auto positions = world().all_gather(position_of(world().rank()));
   ASSERT_EQ(positions.size(), static_cast<std::size_t>(world().size()));
