@@ -262,8 +262,8 @@ void Communicator::gather_bytes(std::span<const std::byte> mine, std::span<std::
   Buffers<std::byte> given{{mine.begin(), mine.end()}, std::vector<std::byte>(all.size())};
   const auto received = complete_call(*this, std::move(given), [&](Buffers<std::byte>& b) {
     const int count = to_int(b.send.size());
-    FCMNIST_MPI(MPI_Igather(b.send.data(), count, MPI_BYTE, b.receive.data(), count, MPI_BYTE, root, handle().comm,
-                            &b.request));
+    FCMNIST_MPI(MPI_Igather(b.send.data(), count, MPI_BYTE, b.receive.data(), count, MPI_BYTE, root,
+                            handle().comm, &b.request));
   });
   std::ranges::copy(received, all.begin());
 }

@@ -34,6 +34,10 @@ std::string first_to_last(const char* one, const char* several, std::size_t firs
   return first == last ? fmt::format("{} {}", one, first) : fmt::format("{} {}-{}", several, first, last);
 }
 
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
 std::string joined(const std::vector<std::string>& parts, std::string_view separator) {
   std::string text;
   for (const std::string& part : parts) {

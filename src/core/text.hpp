@@ -29,6 +29,9 @@ const char* plural(std::size_t count, const char* ending = "s");
 /// "layer 0" or "layers 1-2"; `one` and `several` are the noun's two forms. Both ends are named.
 std::string first_to_last(const char* one, const char* several, std::size_t first, std::size_t last);
 
+/// Whether `part` occurs in it.
+bool contains(std::string_view text, std::string_view part);
+
 /// "a, b, c" if the separator is ", ". (fmt::join would do, but g++ 12 warns inside it at -O3.)
 std::string joined(const std::vector<std::string>& parts, std::string_view separator);
 

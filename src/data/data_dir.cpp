@@ -61,10 +61,6 @@ std::string in_lower_case(std::string text) {
   return text;
 }
 
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
 DataError cannot_list(const fs::path& directory, const std::error_code& error) {
   std::error_code unknown;
   if (fs::exists(directory, unknown) && !fs::is_directory(directory, unknown)) {

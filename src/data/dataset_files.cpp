@@ -15,10 +15,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
 std::string labels_for_images(std::string text) {
   if (const auto at = text.rfind("images"); at != std::string::npos) text.replace(at, 6, "labels");
   return text;

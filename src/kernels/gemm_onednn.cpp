@@ -17,7 +17,7 @@ namespace fcmnist::kernels {
 
 namespace {
 
-char flag_of(Op op) { return op == Op::none ? 'N' : 'T'; }
+char letter_of(Op op) { return op == Op::none ? 'N' : 'T'; }
 dnnl_dim_t dim(std::size_t value) { return static_cast<dnnl_dim_t>(value); }
 
 std::string forced_by() {
@@ -33,8 +33,8 @@ void gemm_onednn(Op op_a, MatrixView<const float> a, Op op_b, MatrixView<const f
                  float beta, MatrixView<float> c) {
   const std::size_t k = op_a == Op::none ? a.cols : a.rows;
   const dnnl_status_t status =
-      dnnl_sgemm(flag_of(op_a), flag_of(op_b), dim(c.rows), dim(c.cols), dim(k), alpha, a.data, dim(a.stride),
-                 b.data, dim(b.stride), beta, c.data, dim(c.stride));
+      dnnl_sgemm(letter_of(op_a), letter_of(op_b), dim(c.rows), dim(c.cols), dim(k), alpha, a.data,
+                 dim(a.stride), b.data, dim(b.stride), beta, c.data, dim(c.stride));
   if (status == dnnl_out_of_memory) throw std::bad_alloc();
   FCMNIST_CHECK(status == dnnl_success,
                 fmt::format("dnnl_sgemm {} x {} x {}: {}", c.rows, c.cols, k, dnnl_status2str(status)));

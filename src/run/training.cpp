@@ -163,8 +163,10 @@ ExitCode TrainingRun::train_loop() {
     step.time.exchange_s += lap(train::Activity::check);
     run_log_.add_step(step);
     files_s_ += lap(train::Activity::files);
-    if (evaluates_at(step.step)) evaluate_weights();
-    lap(train::Activity::evaluation);
+    if (evaluates_at(step.step)) {
+      evaluate_weights();
+      lap(train::Activity::evaluation);
+    }
     if (step.requests.give_up)
       setup::on_root(context_->world(), [&] { throw StoreError(*files_->failure()); });
     save_if_due(step);

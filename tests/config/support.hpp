@@ -8,6 +8,7 @@
 
 #include "config/load.hpp"
 #include "core/error.hpp"
+#include "core/text.hpp"
 
 namespace fcmnist::config {
 
@@ -36,10 +37,6 @@ std::string usage_error_of(Call call) {
   }
   ADD_FAILURE() << "no UsageError";
   return {};
-}
-
-inline bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace fcmnist::config

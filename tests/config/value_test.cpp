@@ -9,7 +9,7 @@
 namespace fcmnist::config {
 namespace {
 
-std::string error_of(const std::string& text) {
+std::string yaml_error_of(const std::string& text) {
   return usage_error_of([&] { parse_yaml(text, "f.yaml"); });
 }
 
@@ -83,48 +83,48 @@ TEST(ParseYaml, RefusesAliasesThatGrowWithoutBound) {
     for (int k = 0; k < 8; ++k) bomb += ", " + before;
     bomb += "]\n";
   }
-  EXPECT_TRUE(contains(error_of(bomb), "more than 10000 values"));
-  EXPECT_TRUE(contains(error_of("a: &a [*a]\n"), "an alias may not be part of what it stands for"));
+  EXPECT_TRUE(contains(yaml_error_of(bomb), "more than 10000 values"));
+  EXPECT_TRUE(contains(yaml_error_of("a: &a [*a]\n"), "an alias may not be part of what it stands for"));
 }
 
 TEST(ParseYaml, RefusesDeepNestingOfEveryKind) {
   const std::string flow = "a: " + std::string(500000, '[');
-  EXPECT_TRUE(contains(error_of(flow), "nested deeper than 32 levels"));
+  EXPECT_TRUE(contains(yaml_error_of(flow), "nested deeper than 32 levels"));
   const std::string flow_map = "a: " + std::string(500000, '{');
-  EXPECT_TRUE(contains(error_of(flow_map), "nested deeper than 32 levels"));
+  EXPECT_TRUE(contains(yaml_error_of(flow_map), "nested deeper than 32 levels"));
   std::string block;
   for (int i = 0; i < 250000; ++i) block += "- ";
-  EXPECT_TRUE(contains(error_of(block), "nested deeper than 32 levels"));
+  EXPECT_TRUE(contains(yaml_error_of(block), "nested deeper than 32 levels"));
   std::string keys;
   for (int i = 0; i < 700; ++i) keys += std::string(static_cast<std::size_t>(i), ' ') + "k:\n";
-  EXPECT_TRUE(contains(error_of(keys), "f.yaml:33: nested deeper than 32 levels"));
+  EXPECT_TRUE(contains(yaml_error_of(keys), "f.yaml:33: nested deeper than 32 levels"));
 }
 
 TEST(ParseYaml, RefusesDuplicateKeysWithBothLines) {
-  EXPECT_TRUE(contains(error_of("a:\n  x: 1\n  y: 2\n  x: 3\n"),
+  EXPECT_TRUE(contains(yaml_error_of("a:\n  x: 1\n  y: 2\n  x: 3\n"),
                        "f.yaml:4: duplicate key 'x', first given at f.yaml:2"));
 }
 
 TEST(ParseYaml, RefusesWhatIsNoConfiguration) {
-  EXPECT_TRUE(contains(error_of(std::string((1U << 20) + 1, ' ')), "1048577 bytes"));
+  EXPECT_TRUE(contains(yaml_error_of(std::string((1U << 20) + 1, ' ')), "1048577 bytes"));
   EXPECT_TRUE(
-      contains(error_of(std::string("a: 1\nb: \0\n", 10)), "f.yaml:2: not text: byte 0x00 at offset 8"));
-  EXPECT_TRUE(contains(error_of("a: 1\n---\nb: 1\n"), "more than one YAML document"));
-  EXPECT_TRUE(contains(error_of("a: !!float 1\n"), "f.yaml:1: YAML tags are not supported"));
-  EXPECT_TRUE(contains(error_of("[1, 2]: x\n"), "expected the name of a key, found a list"));
-  EXPECT_TRUE(contains(error_of("a: 1\nb: \"x\n"), "not valid YAML"));
+      contains(yaml_error_of(std::string("a: 1\nb: \0\n", 10)), "f.yaml:2: not text: byte 0x00 at offset 8"));
+  EXPECT_TRUE(contains(yaml_error_of("a: 1\n---\nb: 1\n"), "more than one YAML document"));
+  EXPECT_TRUE(contains(yaml_error_of("a: !!float 1\n"), "f.yaml:1: YAML tags are not supported"));
+  EXPECT_TRUE(contains(yaml_error_of("[1, 2]: x\n"), "expected the name of a key, found a list"));
+  EXPECT_TRUE(contains(yaml_error_of("a: 1\nb: \"x\n"), "not valid YAML"));
 }
 
 // What such a text set could be written to params.yaml, but that file could not be read.
 TEST(ParseYaml, RefusesControlCharactersInEscapeSequencesToo) {
   for (const char* escaped : {"\\0", "\\a", "\\x07", "\\x7F", "\\u0000", "\\uD800", "\\U0000001B"}) {
     const std::string text = std::string("a: \"x") + escaped + "\"\n";
-    EXPECT_TRUE(contains(error_of("b: 1\n" + text), "f.yaml:2: ")) << text;
+    EXPECT_TRUE(contains(yaml_error_of("b: 1\n" + text), "f.yaml:2: ")) << text;
     EXPECT_TRUE(contains(usage_error_of([&] { parse_override("\"x" + std::string(escaped) + "\"", "--x"); }),
                          "--x: "))
         << text;
   }
-  EXPECT_TRUE(contains(error_of("\"a\\0\": 1\n"), "an escape sequence for a control character"));
+  EXPECT_TRUE(contains(yaml_error_of("\"a\\0\": 1\n"), "an escape sequence for a control character"));
   EXPECT_EQ(parse_yaml("a: \"\\u00e9\\t\\\\0\"\n", "f.yaml").find("a")->text, "\u00e9\t\\0");
 }
 

@@ -5,15 +5,16 @@
 
 #include <cerrno>
 #include <fstream>
-#include <iterator>
 #include <stdexcept>
 
+#include "support/file_content.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace fcmnist {
 namespace {
 
 namespace fs = std::filesystem;
+using test::content;
 
 struct Failure {
   std::string call;
@@ -23,11 +24,6 @@ struct Failure {
 
 [[noreturn]] void throw_failure(std::string_view call, const fs::path& path, int error_number) {
   throw Failure{std::string(call), path, error_number};
-}
-
-std::string content(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 void put(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }

@@ -5,22 +5,19 @@
 
 #include <cerrno>
 #include <fstream>
-#include <iterator>
 #include <string_view>
 
+#include "support/file_content.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace fcmnist {
 namespace {
 
+using test::content;
+
 bool is_open(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
-
-std::string content(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 TEST(FileDescriptor, ClosesItsFileWhenItGoesAndNotBefore) {
   int fd = -1;

@@ -30,7 +30,7 @@ Half from_bits(unsigned bits) {
 
 /// Bits of positive infinity; larger ones (without the sign) are NaN.
 template <class Half>
-constexpr unsigned infinity = ((1U << Format<Half>::exponent_bits) - 1) << Format<Half>::mantissa_bits;
+constexpr unsigned infinity_bits = ((1U << Format<Half>::exponent_bits) - 1) << Format<Half>::mantissa_bits;
 
 /// The value of positive finite bits. Infinity has the value that it would have if the exponent went on.
 template <class Half>
@@ -62,12 +62,12 @@ TYPED_TEST(HalfFormat, EveryValueWidensExactlyAndComesBack) {
     const unsigned magnitude = bits & 0x7fffU;
     const auto wide = static_cast<float>(from_bits<TypeParam>(bits));
     ASSERT_EQ(std::signbit(wide), bits > 0x7fffU) << bits;
-    if (magnitude > infinity<TypeParam>) {
+    if (magnitude > infinity_bits<TypeParam>) {
       ASSERT_TRUE(std::isnan(wide)) << bits;
-      ASSERT_GT(rounded<TypeParam>(wide) & 0x7fffU, infinity<TypeParam>) << bits;
+      ASSERT_GT(rounded<TypeParam>(wide) & 0x7fffU, infinity_bits<TypeParam>) << bits;
       continue;
     }
-    if (magnitude == infinity<TypeParam>) {
+    if (magnitude == infinity_bits<TypeParam>) {
       ASSERT_TRUE(std::isinf(wide));
     } else {
       ASSERT_EQ(std::abs(wide), value_of<TypeParam>(magnitude)) << bits;
@@ -78,7 +78,7 @@ TYPED_TEST(HalfFormat, EveryValueWidensExactlyAndComesBack) {
 
 // The last of them is between the largest number and infinity.
 TYPED_TEST(HalfFormat, BetweenNeighboursTheNearerOneIsTakenAndTheEvenOneOfEquals) {
-  for (unsigned low = 0; low < infinity<TypeParam>; ++low) {
+  for (unsigned low = 0; low < infinity_bits<TypeParam>; ++low) {
     const unsigned high = low + 1, even = low % 2 == 0 ? low : high;
     const double exact = (value_of<TypeParam>(low) + value_of<TypeParam>(high)) / 2;
     const auto middle = static_cast<float>(exact);
@@ -94,8 +94,8 @@ TYPED_TEST(HalfFormat, BetweenNeighboursTheNearerOneIsTakenAndTheEvenOneOfEquals
 
 TYPED_TEST(HalfFormat, EndsOfTheRange) {
   using Limits = std::numeric_limits<float>;
-  EXPECT_EQ(rounded<TypeParam>(Limits::max()), infinity<TypeParam>);
-  EXPECT_EQ(rounded<TypeParam>(-Limits::infinity()), infinity<TypeParam> | 0x8000U);
+  EXPECT_EQ(rounded<TypeParam>(Limits::max()), infinity_bits<TypeParam>);
+  EXPECT_EQ(rounded<TypeParam>(-Limits::infinity()), infinity_bits<TypeParam> | 0x8000U);
   EXPECT_EQ(rounded<TypeParam>(Limits::denorm_min()), 0U);
   EXPECT_EQ(rounded<TypeParam>(-Limits::denorm_min()), 0x8000U);
 }
@@ -104,7 +104,7 @@ TYPED_TEST(HalfFormat, NoNaNBecomesANumber) {
   for (std::uint32_t payload = 1; payload < 1U << 23; payload = payload * 2 + (payload % 3 == 0)) {
     for (const std::uint32_t sign : {0U, 0x80000000U}) {
       const auto nan = std::bit_cast<float>(sign | 0x7f800000U | payload);
-      EXPECT_GT(rounded<TypeParam>(nan) & 0x7fffU, infinity<TypeParam>) << payload;
+      EXPECT_GT(rounded<TypeParam>(nan) & 0x7fffU, infinity_bits<TypeParam>) << payload;
       EXPECT_EQ(rounded<TypeParam>(nan) >> 15, sign >> 31);
     }
   }

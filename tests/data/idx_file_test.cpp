@@ -81,7 +81,6 @@ Bytes flipped(Bytes bytes, std::size_t at) {
 const Bytes good = images_file(20, 28, 28);
 const Bytes good_gz = gzipped(good);
 constexpr auto images = IdxKind::images;
-constexpr auto labels = IdxKind::labels;
 constexpr std::uint32_t most = 0xFFFFFFFF;
 
 Bytes text(std::string_view content) { return {content.begin(), content.end()}; }
@@ -91,7 +90,7 @@ const std::vector<BadFile>& bad_files() {
       {"Empty", {}, images, {"length", "empty"}},
       {"OneByte", {0}, images, {"header", "found 1 bytes", "expected 16 bytes"}},
       {"HalfAHeader", {0, 0, 8, 3, 0, 0, 0, 5}, images, {"header", "found 8 bytes", "expected 16 bytes"}},
-      {"EndsInsideMagic", {0, 0, 8}, labels, {"header", "found 3 bytes", "expected 8 bytes"}},
+      {"EndsInsideMagic", {0, 0, 8}, IdxKind::labels, {"header", "found 3 bytes", "expected 8 bytes"}},
       {"FirstByte", with(good, 0, 1), images, {"magic number", "found 01 00 08 03", "expected 00 00 08 03"}},
       {"SecondByte", with(good, 1, 9), images, {"magic number", "found 00 09 08 03"}},
       {"WebPage",
@@ -108,10 +107,13 @@ const std::vector<BadFile>& bad_files() {
        labels_file(20),
        images,
        {"dimensions", "found 1", "expected 3 (images)", "exchanged"}},
-      {"ImagesAsLabels", good, labels, {"dimensions", "found 3", "expected 1 (labels)", "exchanged"}},
+      {"ImagesAsLabels",
+       good,
+       IdxKind::labels,
+       {"dimensions", "found 3", "expected 1 (labels)", "exchanged"}},
       {"FourDimensions", idx(8, {2, 2, 2, 2}, ramp(16)), images, {"dimensions", "found 4"}},
       {"NoImages", idx(8, {0, 28, 28}, {}), images, {"number of images", "found 0"}},
-      {"NoLabels", idx(8, {0}, {}), labels, {"number of labels", "found 0"}},
+      {"NoLabels", idx(8, {0}, {}), IdxKind::labels, {"number of labels", "found 0"}},
       {"NoRows", idx(8, {5, 0, 28}, {}), images, {"rows of an image", "found 0", "expected 1 to 4096"}},
       {"NoColumns", idx(8, {5, 28, 0}, {}), images, {"columns of an image", "found 0"}},
       {"HugeRows", idx(8, {1, 4097, 1}, ramp(4097)), images, {"rows", "found 4097", "expected 1 to 4096"}},
@@ -126,7 +128,10 @@ const std::vector<BadFile>& bad_files() {
        {"length", "4294967295 x 4096 x 4096"}},
       {"Overflowing", idx(8, {most, most, most}, ramp(100)), images, {"rows", "found 4294967295"}},
       {"HugeCountGzipped", gzipped(idx(8, {most, 4096, 4096}, ramp(9))), images, {"length", "found at most"}},
-      {"HugeLabels", idx(8, {most}, ramp(100)), labels, {"length", "found 108 bytes", "expected 4294967303"}},
+      {"HugeLabels",
+       idx(8, {most}, ramp(100)),
+       IdxKind::labels,
+       {"length", "found 108 bytes", "expected 4294967303"}},
       {"Short", without_end(good, 1), images, {"length", "found 15695 bytes", "expected 15696 bytes"}},
       {"HeaderOnly", Bytes(good.begin(), good.begin() + 16), images, {"length", "found 16 bytes"}},
       {"ShortInsideGzip", gzipped(without_end(good, 1)), images, {"length", "found 15679", "expected 15680"}},
@@ -186,22 +191,23 @@ Bytes little_endian(Bytes bytes, std::size_t begin, std::size_t end) {
 TEST(IdxFile, AWholeFileOfAnotherKindIsNotCalledDamaged) {
   const Bytes letters = labels_file(200);
   const std::vector<OtherKind> others = {
-      {"Int32Labels", idx(0x0C, {20}, ramp(80)), labels, "unsigned bytes, one class per sample"},
-      {"QmnistLabels", idx(0x0C, {20, 8}, ramp(640)), labels, "QMNIST's labels are 8 numbers per sample"},
+      {"Int32Labels", idx(0x0C, {20}, ramp(80)), IdxKind::labels, "unsigned bytes, one class per sample"},
+      {"QmnistLabels", idx(0x0C, {20, 8}, ramp(640)), IdxKind::labels,
+       "QMNIST's labels are 8 numbers per sample"},
       {"FloatImages", idx(0x0D, {20, 2, 2}, ramp(320)), images, "unsigned bytes, 0 for background"},
       {"SignedBytes", idx(0x09, {20, 2, 2}, ramp(80)), images, "of a kind that is not read"},
       {"Shorts", idx(0x0B, {20, 2, 2}, ramp(160)), images, "of a kind that is not read"},
       {"Doubles", idx(0x0E, {20, 2, 2}, ramp(640)), images, "of a kind that is not read"},
       {"Colours", idx(8, {20, 2, 2, 3}, ramp(240)), images, "no colours"},
       {"FlatImages", idx(8, {20, 784}, ramp(20 * 784)), images, "samples x rows x columns"},
-      {"OneHotLabels", idx(8, {20, 10}, ramp(200)), labels, "one class per sample"},
+      {"OneHotLabels", idx(8, {20, 10}, ramp(200)), IdxKind::labels, "one class per sample"},
       {"LittleEndianMagic", little_endian(good, 0, 16), images, "little-endian"},
       {"LittleEndianCounts", little_endian(good, 4, 16), images, "little-endian"},
       {"LittleEndianGzipped", gzipped(little_endian(good, 4, 16)), images, "little-endian"},
-      {"LittleEndianLabels", little_endian(letters, 4, 8), labels, "little-endian"},
-      {"LittleEndianLabelsMagic", little_endian(letters, 0, 8), labels, "little-endian"},
-      {"LittleEndianInt32", little_endian(idx(0x0C, {20}, ramp(80)), 0, 8), labels, "little-endian"},
-      {"NoSamples", idx(8, {0}, {}), labels, "no samples"},
+      {"LittleEndianLabels", little_endian(letters, 4, 8), IdxKind::labels, "little-endian"},
+      {"LittleEndianLabelsMagic", little_endian(letters, 0, 8), IdxKind::labels, "little-endian"},
+      {"LittleEndianInt32", little_endian(idx(0x0C, {20}, ramp(80)), 0, 8), IdxKind::labels, "little-endian"},
+      {"NoSamples", idx(8, {0}, {}), IdxKind::labels, "no samples"},
       {"LargeImages", idx(8, {1, 4097, 1}, ramp(4097)), images, "larger images are not read"},
       {"Zip", text("PK\x03\x04 and so on"), images, "zip archive"},
       {"WebPage", text("<!DOCTYPE html>..."), images, "web page"},

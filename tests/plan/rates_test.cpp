@@ -10,14 +10,14 @@
 namespace fcmnist::plan {
 namespace {
 
-constexpr data::DatasetShape shape{500, 4, 5};
+constexpr data::DatasetShape small_set{500, 4, 5};
 
 Rates measure(const config::RunConfig& config, int ranks, int stages) {
   const comm::Topology topology(test::world());
-  const auto widths = model::widths_of(config.model, shape.features());
-  const Mapping mapping = map_training(config, {shape, {}}, train::place_stages(widths, stages),
+  const auto widths = model::widths_of(config.model, small_set.features());
+  const Mapping mapping = map_training(config, {small_set, {}}, train::place_stages(widths, stages),
                                        comm::planned_placement(ranks, 1));
-  return measure_rates(config, mapping, shape, topology);
+  return measure_rates(config, mapping, small_set, topology);
 }
 
 TEST(Rates, AreMeasuredForEveryStage) {

@@ -17,15 +17,13 @@
 #include "store/checkpoint.hpp"
 #include "store/metrics_file.hpp"
 #include "store/sealed_file.hpp"
+#include "support/file_content.hpp"
 #include "support/log_text.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace fcmnist::store {
 
-inline std::string content(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
+using test::content;
 
 inline void put(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
