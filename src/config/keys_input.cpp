@@ -99,6 +99,7 @@ const SettingRow eval_settings[] = {
     {"use_fake_data",          keeps,      or_as_train(&Input::use_fake_data, boolean(eval(&Input::use_fake_data)))},
     {"download",               may_change, or_as_train(&Input::download, boolean(eval(&Input::download)))},
     {"mirrors",                may_change, or_as_train(&Input::mirrors, mirror_list(eval(&Input::mirrors)))},
+    {"images",                 may_change, or_as_train(&Input::images, path(eval(&Input::images)))},
     {"batch_size",             may_change, integer_if_given(eval(&Input::batch_size), largest_batch)},
     {"batch_size_per_replica", may_change, integer_if_given(eval(&Input::batch_size_per_replica), largest_batch)},
 };

@@ -48,7 +48,7 @@ struct KnownWord {
 constexpr std::string_view no_device =
     "leave it out: there is no choice of device here, and mpirun or srun starts the ranks";
 constexpr std::string_view no_mode =
-    "the mode is a flag: -m train, eval, train_and_eval, eval_all or prepare_data";
+    "the mode is a flag: -m train, eval, train_and_eval, eval_all, predict or prepare_data";
 constexpr std::string_view no_command = "leave it out: fcmnist_mpi has flags and settings, and no commands";
 constexpr KnownWord known_words[] = {
     {"cpu", no_device},
@@ -59,6 +59,7 @@ constexpr KnownWord known_words[] = {
     {"weight_streaming", "leave it out: layers lie on the ranks that mpirun or srun starts"},
     {"eval", no_mode},
     {"eval_all", no_mode},
+    {"predict", no_mode},
     {"prepare_data", no_mode},
     {"train_and_eval", no_mode},
     {"run.py", no_command},

@@ -184,6 +184,27 @@ void check_microbatches(const RunConfig& config, int replicas, int stages, long 
   }
 }
 
+/// The mode predict scores all images that it is given, and no others.
+void settle_images(RunConfig& config) {
+  if (config.run.mode != Mode::predict) return;
+  config.eval_input.use_fake_data = false;
+  config.run.eval_steps = 0;
+}
+
+/// Images without labels are for one mode, which needs them.
+void check_images(const RunConfig& config) {
+  const std::string& images = config.eval_input.images;
+  const bool predicts = config.run.mode == Mode::predict;
+  if (predicts == !images.empty()) return;
+  if (predicts) {
+    throw UsageError("the mode predict needs eval_input.images, an IDX file, gzipped or plain",
+                     "eval_input.images=digits-idx3-ubyte.gz");
+  }
+  throw UsageError(fmt::format("eval_input.images {} in the mode {}: images of which no label is read",
+                               images, write_choice(config.run.mode, modes)),
+                   "-m predict, or name a set with eval_input.data_dir");
+}
+
 }  // namespace
 
 void settle_relations(const Given& given, Draft& draft, std::vector<std::string>& notes) {
@@ -193,6 +214,7 @@ void settle_relations(const Given& given, Draft& draft, std::vector<std::string>
   settle_batch_size(given, "eval_input", config.eval_input);
   settle_length(given, draft);
   settle_eval_data(given, config);
+  settle_images(config);
   check_optimizer(given, config.optimizer);
   check_reproducible(given, config);
   settle_stages(given, config.run);
@@ -222,6 +244,7 @@ int stages_of(const RunConfig& config, int ranks) {
 
 void check_world(const RunConfig& config, int ranks) {
   FCMNIST_CHECK(ranks >= 1, fmt::format("ranks = {}", ranks));
+  check_images(config);
   if (!trains(config)) return;
   const int stages = stages_of(config, ranks), replicas = ranks / stages;
   const int wanted = config.run.num_replicas;

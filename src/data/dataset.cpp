@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "core/error.hpp"
@@ -58,8 +59,7 @@ Dataset make_dataset(const DatasetShape& shape, int num_classes, std::span<const
 
 DatasetShape read_shape(const DatasetFiles& files) {
   const IdxFile images(files.images, IdxKind::images);
-  const IdxFile labels(files.labels, IdxKind::labels);
-  check_same_count(files, images, labels);
+  if (!files.labels.empty()) check_same_count(files, images, IdxFile(files.labels, IdxKind::labels));
   return shape_of(images);
 }
 
@@ -69,17 +69,24 @@ FileDigests read_samples(const DatasetFiles& files, const DatasetShape& shape, i
                 fmt::format("{} bytes, {} labels, {} samples", images.size(), labels.size(), shape.samples));
   FCMNIST_CHECK(1 <= num_classes && num_classes <= 256, std::to_string(num_classes));
   IdxFile image_file(files.images, IdxKind::images);
-  IdxFile label_file(files.labels, IdxKind::labels);
-  check_same_count(files, image_file, label_file);
+  std::optional<IdxFile> label_file;
+  if (!files.labels.empty()) {
+    label_file.emplace(files.labels, IdxKind::labels);
+    check_same_count(files, image_file, *label_file);
+  }
   if (shape_of(image_file) != shape) {
     throw file_error(files.images, "header", to_string(shape_of(image_file)),
                      to_string(shape) + ", as a moment ago",
                      "the file was replaced while it was being read: start again");
   }
   image_file.read_body(images);
-  label_file.read_body(labels);
+  if (!label_file) {
+    std::ranges::fill(labels, std::uint8_t{0});
+    return {image_file.sha256(images), {}};
+  }
+  label_file->read_body(labels);
   check_labels(files, labels, num_classes);
-  return {image_file.sha256(images), label_file.sha256(labels)};
+  return {image_file.sha256(images), label_file->sha256(labels)};
 }
 
 }  // namespace fcmnist::data

@@ -47,13 +47,13 @@ struct FileDigests {
   bool operator==(const FileDigests&) const = default;
 };
 
-/// Reads the headers of both files only. DataError for a wrong header or if there are not as many labels as
+/// Reads the headers of the files only. DataError for a wrong header or if there are not as many labels as
 /// images.
 DatasetShape read_shape(const DatasetFiles& files);
 
-/// Reads and checks both files completely.
+/// Reads and checks the files completely.
 ///   images  (samples x features)  written, row-major
-///   labels  (samples)             written; DataError names the first one outside 0 .. num_classes - 1
+///   labels  (samples)             written, 0 where there is no file of them; DataError names the first one outside 0 .. num_classes - 1
 /// A DataError also says what IdxFile has found, or that the files no longer have this shape.
 /// num_classes must be 1 to 256. Returns the digests of what was read.
 FileDigests read_samples(const DatasetFiles& files, const DatasetShape& shape, int num_classes,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <system_error>
 #include <vector>
 
 #include "core/error.hpp"
@@ -108,15 +109,24 @@ DataError no_images(const InputOptions& options) {
       hint);
 }
 
+DatasetFiles images_alone(const InputOptions& options) {
+  std::error_code error;
+  if (fs::exists(options.images, error)) return {options.images, {}};
+  throw DataError(fmt::format("eval_input.images {}: no such file", options.images),
+                  "name an IDX file of images, gzipped or plain");
+}
+
 }  // namespace
 
 std::optional<DatasetFiles> try_locate(const InputOptions& options) {
+  if (!options.images.empty()) return DatasetFiles{options.images, {}};
   const DatasetFiles files = look_for_files(options);
   if (files.images.empty() || files.labels.empty()) return std::nullopt;
   return files;
 }
 
 DatasetFiles locate(const InputOptions& options) {
+  if (!options.images.empty()) return images_alone(options);
   DatasetFiles files = look_for_files(options);
   if (files.images.empty()) throw no_images(options);
   if (files.labels.empty()) {

@@ -9,15 +9,15 @@
 
 namespace fcmnist::data {
 
-/// The two files of one split.
+/// The two files of one split, or images alone.
 struct DatasetFiles {
   std::filesystem::path images;
-  std::filesystem::path labels;
+  std::filesystem::path labels;  ///< empty: there are none
 
   bool operator==(const DatasetFiles&) const = default;
 };
 
-/// Finds the files of `options.split`: in data_dir, or if it holds no IDX file, in the only folder below it
+/// The file options.images alone, if it is given. Else finds the files of `options.split`: in data_dir, or if it holds no IDX file, in the only folder below it
 /// that torchvision made and that does (such as FashionMNIST/raw).
 ///
 /// The images are `train-images-idx3-ubyte` or `t10k-images-idx3-ubyte`. If there is no such file, they are

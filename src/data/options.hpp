@@ -10,6 +10,8 @@ enum class Split { train, test };
 /// The section train_input or eval_input: where samples come from, and how they are batched.
 struct InputOptions {
   std::string data_dir = "./data/mnist";
+  /// Mode predict: an IDX file of images that have no labels, instead of those of data_dir; else empty.
+  std::string images;
   Split split = Split::train;  ///< which pair of files of the set: train-* or t10k-*
   bool use_fake_data = false;  ///< use labelled patterns that can be learnt; no files are needed
   bool download = true;        ///< fetch missing files of the MNIST set

@@ -25,6 +25,7 @@ SetIdentity identify(Split asked_for, DatasetFiles files, FileDigests digests, c
       identity.class_names = known.class_names;
     }
   }
+  if (!identity.has_labels()) return identity;
   std::bitset<256> found;
   for (const std::uint8_t label : dataset.labels) found.set(label);
   identity.classes = static_cast<int>(found.count());
@@ -32,6 +33,9 @@ SetIdentity identify(Split asked_for, DatasetFiles files, FileDigests digests, c
 }
 
 std::string to_string(const SetIdentity& identity) {
+  if (!identity.has_labels()) {
+    return fmt::format("{}, without labels, {}", to_string(identity.shape), identity.files.images.string());
+  }
   std::string set = identity.set;
   if (set == unknown_set) {
     constexpr std::size_t digits = 12;

@@ -22,6 +22,8 @@ struct SetIdentity {
   DatasetShape shape;
   int classes = 0;                            ///< how many different labels there are
   std::vector<std::string> class_names = {};  ///< of a known set; else empty
+
+  [[nodiscard]] bool has_labels() const { return files.images.empty() || !files.labels.empty(); }
 };
 
 /// `files` and `digests` are empty for made-up data.

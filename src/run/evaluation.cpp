@@ -8,114 +8,22 @@
 #include "config/load.hpp"
 #include "core/error.hpp"
 #include "model/precision.hpp"
+#include "run/checkpoint_queue.hpp"
 #include "run/memory_check.hpp"
 #include "run/progress.hpp"
+#include "run/scorer.hpp"
 #include "setup/arithmetic.hpp"
 #include "setup/datasets.hpp"
-#include "setup/start_point.hpp"
 #include "store/metrics_file.hpp"
 #include "store/model_dir.hpp"
 #include "store/sealed_file.hpp"
 #include "train/evaluator.hpp"
-#include "train/model_state.hpp"
 #include "train/shared_dataset.hpp"
 #include "train/step_time.hpp"
 
 namespace fcmnist::run {
 
 namespace {
-
-/// The checkpoints to score, read by rank 0 one after the other; the other ranks follow its count.
-class CheckpointQueue {
- public:
-  CheckpointQueue(const setup::Context& context, const store::ModelDir& model_dir)
-      : context_(&context), model_dir_(model_dir) {
-    setup::on_root(context.world(), [&] {
-      if (context.config().run.mode == config::Mode::eval_all) {
-        steps_ = model_dir_.checkpoint_steps();
-      } else if (!context.arguments().checkpoint_path.empty()) {
-        single_ = store::Checkpoint::read(context.arguments().checkpoint_path);
-      } else {
-        single_ = setup::newest_intact_checkpoint(model_dir_, context.log());
-      }
-      if (steps_.empty() && !single_) {
-        throw no_checkpoint(model_dir_);
-      }
-    });
-  }
-
-  /// Advances to the next intact checkpoint. Collective; the same answer on every rank.
-  bool next() {
-    bool found = false;
-    setup::on_root(context_->world(), [&] {
-      current_ = std::exchange(single_, std::nullopt);
-      while (!current_ && next_ < steps_.size()) current_ = read(steps_[next_++]);
-      found = current_.has_value();
-    });
-    return context_->world().broadcast(found, 0);
-  }
-
-  /// On rank 0 the checkpoint, elsewhere nullptr.
-  [[nodiscard]] const store::Checkpoint* current() const { return current_ ? &*current_ : nullptr; }
-
- private:
-  std::optional<store::Checkpoint> read(std::int64_t step) {
-    try {
-      return store::Checkpoint::read(model_dir_.checkpoint_file(step));
-    } catch (const store::UnusableFileError& error) {
-      context_->log().warn("{}; left out", error.what());
-    } catch (const StoreError&) {
-      std::error_code unknown;
-      if (std::filesystem::exists(model_dir_.checkpoint_file(step), unknown)) throw;
-      context_->log().info("checkpoint_{} is gone: the run goes on and keeps only its newest", step);
-    }
-    return std::nullopt;
-  }
-
-  const setup::Context* context_;
-  store::ModelDir model_dir_;
-  std::vector<std::int64_t> steps_;
-  std::size_t next_ = 0;
-  std::optional<store::Checkpoint> single_, current_;
-};
-
-/// The configuration with the precision in which a checkpoint is scored.
-config::RunConfig with_precision(config::RunConfig config, model::Precision precision) {
-  config.model.precision = precision;
-  return config;
-}
-
-/// A network that scores checkpoints of one precision.
-class Scorer {
- public:
-  /// Collective; all ranks throw the same CommError. `config` has the precision. `dataset` must outlive it.
-  Scorer(const setup::Context& context, const config::RunConfig& config, const data::Dataset& dataset)
-      : mlp_(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm),
-        state_(with_room(context, mlp_), mlp_, {}),
-        evaluator_(config, context.grid(), dataset, mlp_, state_, context.give_way()) {}
-
-  [[nodiscard]] model::Precision precision() const { return mlp_.precision(); }
-
-  /// `checkpoint`: on rank 0. Collective.
-  train::EvaluationResult score(const store::Checkpoint* checkpoint, bool with_logits) {
-    state_.load_weights(checkpoint);
-    return evaluator_.evaluate(with_logits);
-  }
-
- private:
-  /// The grid, once it is clear that the weights fit into shared memory.
-  static const comm::Grid& with_room(const setup::Context& context, const model::Mlp& mlp) {
-    const comm::Topology& topology = context.topology();
-    const std::size_t bytes =
-        train::ModelState::shared_bytes(topology.seat(), mlp.layout(), mlp.precision(), 0);
-    comm::check_shared_memory(topology, topology.is_leader() ? bytes : 0);
-    return context.grid();
-  }
-
-  model::Mlp mlp_;
-  train::ModelState state_;
-  train::Evaluator evaluator_;
-};
 
 /// Every checkpoint of a queue, scored in its own precision.
 class Evaluation {
@@ -223,16 +131,11 @@ store::Predictions predictions_of(std::int64_t step, const data::Dataset& datase
   return {step, {labels.begin(), labels.end()}, result.predicted, result.logits};
 }
 
-StoreError no_checkpoint(const store::ModelDir& model_dir) {
-  return StoreError(fmt::format("{}: no checkpoint to evaluate", model_dir.path().string()),
-                    "train first, or name a file with --checkpoint_path or a run with -o/--model_dir");
-}
-
 void run_evaluation(const setup::Context& context) {
   const config::RunConfig& config = context.config();
   const comm::Topology& topology = context.topology();
   const store::ModelDir model_dir(config.run.model_dir);
-  CheckpointQueue queue(context, model_dir);
+  CheckpointQueue queue(context);
   const data::DatasetShape shape = setup::find_dataset(topology, config.eval_input, context.log());
   comm::check_shared_memory(topology, topology.is_leader() ? train::SharedDataset::bytes(shape) : 0);
   check_evaluation_memory(context, shape);

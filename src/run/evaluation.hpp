@@ -2,10 +2,8 @@
 
 #include <cstdint>
 
-#include "core/error.hpp"
 #include "data/dataset.hpp"
 #include "setup/context.hpp"
-#include "store/model_dir.hpp"
 #include "store/predictions_file.hpp"
 #include "train/evaluator.hpp"
 
@@ -20,8 +18,5 @@ void run_evaluation(const setup::Context& context);
 /// What a result with logits says about each sample of its data set.
 store::Predictions predictions_of(std::int64_t step, const data::Dataset& dataset,
                                   const train::EvaluationResult& result);
-
-/// What is said when there is nothing to evaluate.
-StoreError no_checkpoint(const store::ModelDir& model_dir);
 
 }  // namespace fcmnist::run

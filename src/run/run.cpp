@@ -15,6 +15,7 @@
 #include "kernels/first_product.hpp"
 #include "run/compilation.hpp"
 #include "run/evaluation.hpp"
+#include "run/prediction.hpp"
 #include "run/training.hpp"
 #include "run/validation.hpp"
 #include "setup/context.hpp"
@@ -105,6 +106,10 @@ ExitCode run_mode(const setup::Context& context, StopSignals& signals) {
     case config::Mode::eval_all:
       signals.let_through();
       run_evaluation(context);
+      break;
+    case config::Mode::predict:
+      signals.let_through();
+      run_prediction(context);
       break;
     case config::Mode::prepare_data:  // chosen in a file, so that MPI has started
       signals.let_through();

@@ -17,7 +17,7 @@
 #include "plan/mapping.hpp"
 #include "plan/rates.hpp"
 #include "plan/rehearsal.hpp"
-#include "run/evaluation.hpp"
+#include "run/checkpoint_queue.hpp"
 #include "run/memory_check.hpp"
 #include "run/progress.hpp"
 #include "setup/arithmetic.hpp"
@@ -261,6 +261,7 @@ void run_validation(const setup::Context& context) {
       break;
     case config::Mode::eval:
     case config::Mode::eval_all:
+    case config::Mode::predict:
       validate_evaluation(context);
       break;
     case config::Mode::prepare_data:

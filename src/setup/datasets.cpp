@@ -93,6 +93,7 @@ LoadedSet read_dataset(const comm::Topology& topology, const data::InputOptions&
     loaded.identity = data::identify(input.split, files, digests, shape, loaded.samples.view());
   }
   const char* scored = loaded.identity.split == data::Split::test ? "test" : "evaluation";
+  if (!loaded.identity.has_labels()) scored = "given";
   log.info("{} set: {}", role == Role::training ? "training" : scored, data::to_string(loaded.identity));
   if (data::name_of_set(files.images).starts_with("emnist")) {
     log.info("EMNIST's images are stored with rows and columns exchanged; they are used as they are");
@@ -104,7 +105,7 @@ void add_to_manifest(const data::SetIdentity& identity, Role role, store::Manife
   manifest.add(entry(role), identity.set);
   manifest.add(entry(role, "_split"), std::string(data::name_of(identity.split)));
   manifest.add(entry(role, "_samples"), static_cast<std::int64_t>(identity.shape.samples));
-  manifest.add(entry(role, "_classes"), std::int64_t{identity.classes});
+  if (identity.has_labels()) manifest.add(entry(role, "_classes"), std::int64_t{identity.classes});
   if (!identity.class_names.empty()) manifest.add(entry(role, "_class_names"), identity.class_names);
   if (manifest.find("image_height") == nullptr) {  // of the training set, if there is one
     manifest.add("image_height", static_cast<std::int64_t>(identity.shape.rows));
@@ -116,9 +117,13 @@ void add_to_manifest(const data::SetIdentity& identity, Role role, store::Manife
     const auto found = std::filesystem::absolute(path, error);
     return error ? path.string() : found.string();
   };
-  manifest.add(entry(role, "_files"),
-               Texts{absolute(identity.files.images), absolute(identity.files.labels)});
-  manifest.add(entry(role, "_sha256"), Texts{identity.digests.images, identity.digests.labels});
+  Texts files = {absolute(identity.files.images)}, digests = {identity.digests.images};
+  if (identity.has_labels()) {
+    files.push_back(absolute(identity.files.labels));
+    digests.push_back(identity.digests.labels);
+  }
+  manifest.add(entry(role, "_files"), std::move(files));
+  manifest.add(entry(role, "_sha256"), std::move(digests));
 }
 
 void warn_of_other_set(const store::Manifest& trained, const data::SetIdentity& tested, Logger& log) {

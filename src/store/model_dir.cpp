@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view checkpoint_prefix = "checkpoint_", evaluation_prefix = "evaluation_";
+constexpr std::string_view checkpoint_prefix = "checkpoint_", evaluation_prefix = "evaluation_",
+                           predicted_prefix = "predicted_";
 constexpr std::string_view suffix = ".h5";
 
 /// The number in "<prefix><number>.h5", written as this program writes it (no sign, no leading zeros).
@@ -51,6 +52,10 @@ std::optional<int> evaluation_of(std::string_view name) {
   return number_in<int>(name, evaluation_prefix);
 }
 
+bool is_predicted(std::string_view name) {
+  return name == "predicted.h5" || number_in<int>(name, predicted_prefix);
+}
+
 /// Names in a directory, sorted; none if there is no such directory.
 std::vector<std::string> names_in(const fs::path& directory) {
   std::vector<std::string> names;
@@ -67,7 +72,7 @@ std::vector<std::string> names_in(const fs::path& directory) {
 
 bool belongs_to_a_run(std::string_view name) {
   return name == "params.yaml" || name == "metrics.h5" || name == "metrics.journal" || name == "STOPPED" ||
-         name == "predictions.h5" || name == "trace.h5" || evaluation_of(name) ||
+         name == "predictions.h5" || name == "trace.h5" || evaluation_of(name) || is_predicted(name) ||
          name.find(".h5.damaged-") != std::string_view::npos ||
          name.find(".journal.damaged-") != std::string_view::npos || step_of(name);
 }
@@ -91,6 +96,10 @@ fs::path ModelDir::checkpoint_file(std::int64_t step) const {
 
 fs::path ModelDir::evaluation_file(int n) const {
   return path_ / (n == 0 ? "evaluation.h5" : fmt::format("{}{}{}", evaluation_prefix, n, suffix));
+}
+
+fs::path ModelDir::predicted_file(int n) const {
+  return path_ / (n == 0 ? "predicted.h5" : fmt::format("{}{}{}", predicted_prefix, n, suffix));
 }
 
 fs::path ModelDir::predictions_file_of(const fs::path& evaluation_file) {

@@ -19,6 +19,7 @@ namespace fcmnist::store {
 ///   evaluation.h5, evaluation_1.h5 ...    what each evaluation of checkpoints found; a MetricsFile
 ///   predictions.h5          what the last weights of the run say about each sample; see Predictions
 ///   evaluation_predictions.h5, evaluation_1_predictions.h5 ...    the same of an evaluation
+///   predicted.h5, predicted_1.h5 ...    what a network says about images without labels; see Predictions
 ///   trace.h5                what each rank did in some steps; see Trace
 ///   STOPPED                 why a run stopped early
 ///   LOCK                    see ModelDirLock
@@ -38,6 +39,8 @@ class ModelDir {
   /// evaluation.h5 for n = 0, else evaluation_<n>.h5.
   [[nodiscard]] std::filesystem::path evaluation_file(int n) const;
   [[nodiscard]] std::filesystem::path predictions_file() const { return path_ / "predictions.h5"; }
+  /// predicted.h5 for n = 0, else predicted_<n>.h5.
+  [[nodiscard]] std::filesystem::path predicted_file(int n) const;
   [[nodiscard]] std::filesystem::path trace_file() const { return path_ / "trace.h5"; }
   /// "evaluation_<n>_predictions.h5" beside "evaluation_<n>.h5".
   static std::filesystem::path predictions_file_of(const std::filesystem::path& evaluation_file);

@@ -15,7 +15,7 @@ namespace fcmnist::store {
 /// What the model of one step says about each sample of a set, in the order of the set.
 struct Predictions {
   std::int64_t step = 0;                ///< optimizer steps done
-  std::vector<std::uint8_t> label;      ///< (samples)
+  std::vector<std::uint8_t> label;      ///< (samples), or empty: they have none, and probabilities are stored
   std::vector<std::uint8_t> predicted;  ///< (samples) class with the largest logit
   std::vector<float> logits;            ///< (samples x classes)
 };

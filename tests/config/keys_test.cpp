@@ -28,6 +28,7 @@ const std::map<std::string, std::string>& other_values() {
       {"eval_input.use_fake_data", "True"},
       {"eval_input.download", "False"},
       {"eval_input.mirrors", "[\"https://localhost/x\"]"},
+      {"eval_input.images", "\"/i\""},
       {"eval_input.batch_size", "100"},
       {"eval_input.batch_size_per_replica", "50"},
       {"model.name", "\"fc_mnist\""},

@@ -287,6 +287,56 @@ class SameRun(Life):
         self.assertEqual(runs.metrics(self.model_dir, "eval")["step"].tolist(), [10, 20])
 
 
+class Prediction(Life):
+    """Images without labels."""
+
+    def setUp(self):
+        super().setUp()
+        self.train("--max_steps", 20, runconfig__checkpoint_steps=10, runconfig__eval_steps=1)
+        self.images = self.directory / "some-digits"
+        self.images.write_bytes(runs.idx_bytes(runs.patterns(90, 10, 6, seed=2).images))
+
+    def content(self, path):
+        with runs.h5py.File(path) as file:
+            return {name: file[name][...] for name in file}, dict(file.attrs)
+
+    def test_all_of_them_on_any_world(self):
+        self.run_to_end("-m", "eval", "-o", self.model_dir, "--eval_steps", 0)
+        scored, _ = self.content(self.model_dir / "evaluation_predictions.h5")
+        for ranks, name in ((1, "predicted.h5"), (3, "predicted_1.h5"), (8, "predicted_2.h5")):
+            finished = self.run_to_end("-m", "predict", "-o", self.model_dir, "eval_input.images", self.images, ranks=ranks)
+            self.assertIn("| Predict Device=cpu Step=20 Samples=90", finished.output)
+            self.assertEqual(len(finished.lines(f"files: {self.model_dir / name}")), 1, str(finished))
+            found, attributes = self.content(self.model_dir / name)
+            self.assertEqual(set(found), {"sample", "class", "predicted", "logits", "probability"})
+            np.testing.assert_array_equal(found["predicted"], scored["predicted"])
+            np.testing.assert_allclose(found["logits"], scored["logits"], rtol=1e-5, atol=1e-5)
+            exact = np.exp(found["logits"].astype(float))
+            np.testing.assert_allclose(found["probability"], exact / exact.sum(axis=1, keepdims=True), rtol=1e-5)
+            self.assertEqual((attributes["step"], list(attributes["test_set_files"])), (20, [str(self.images)]))
+
+    def test_named_checkpoint_and_another_place(self):
+        other = self.directory / "other"
+        self.run_to_end("-m", "predict", "-o", other, "-p", self.model_dir / "params.yaml", "--checkpoint_path",
+                        self.model_dir / "checkpoint_10.h5", "eval_input.images", self.images, ranks=2)
+        self.assertEqual(self.content(other / "predicted.h5")[1]["step"], 10)
+
+    def test_refused(self):
+        small = self.directory / "small"
+        small.write_bytes(runs.idx_bytes(runs.patterns(9, 7, 6, seed=2).images))
+        labels = self.directory / "labels"
+        labels.write_bytes(runs.idx_bytes(runs.patterns(9, 7, 6, seed=2).labels))
+        given = ("-m", "predict", "-o", self.model_dir)
+        for code, arguments, parts in (
+                (2, given, ("eval_input.images", "HINT: ")),
+                (2, ("-m", "eval", "-o", self.model_dir, "eval_input.images", self.images), ("-m predict", "the mode eval")),
+                (3, (*given, "eval_input.images", self.directory / "nowhere"), ("nowhere", "HINT: ")),
+                (3, (*given, "eval_input.images", labels), (str(labels), "HINT: ")),
+                (4, (*given, "eval_input.images", small), ("49", "100"))):
+            with self.subTest(parts):
+                self.refuse(code, *parts, arguments=arguments)
+
+
 class Evaluation(Life):
     def setUp(self):
         super().setUp()

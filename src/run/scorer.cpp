@@ -1,0 +1,37 @@
+#include "run/scorer.hpp"
+
+#include <cstddef>
+
+#include "comm/host_memory.hpp"
+
+namespace fcmnist::run {
+
+namespace {
+
+/// The grid, once it is clear that the weights fit into shared memory.
+const comm::Grid& with_room(const setup::Context& context, const model::Mlp& mlp) {
+  const comm::Topology& topology = context.topology();
+  const std::size_t bytes =
+      train::ModelState::shared_bytes(topology.seat(), mlp.layout(), mlp.precision(), 0);
+  comm::check_shared_memory(topology, topology.is_leader() ? bytes : 0);
+  return context.grid();
+}
+
+}  // namespace
+
+Scorer::Scorer(const setup::Context& context, const config::RunConfig& config, const data::Dataset& dataset)
+    : mlp_(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm),
+      state_(with_room(context, mlp_), mlp_, {}),
+      evaluator_(config, context.grid(), dataset, mlp_, state_, context.give_way()) {}
+
+train::EvaluationResult Scorer::score(const store::Checkpoint* checkpoint, bool with_logits) {
+  state_.load_weights(checkpoint);
+  return evaluator_.evaluate(with_logits);
+}
+
+config::RunConfig with_precision(config::RunConfig config, model::Precision precision) {
+  config.model.precision = precision;
+  return config;
+}
+
+}  // namespace fcmnist::run

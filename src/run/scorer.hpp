@@ -1,0 +1,33 @@
+#pragma once
+
+#include "config/run_config.hpp"
+#include "data/dataset.hpp"
+#include "model/mlp.hpp"
+#include "setup/context.hpp"
+#include "store/checkpoint.hpp"
+#include "train/evaluator.hpp"
+#include "train/model_state.hpp"
+
+namespace fcmnist::run {
+
+/// A network that scores checkpoints of one precision.
+class Scorer {
+ public:
+  /// Collective; all ranks throw the same CommError. `config` has the precision. `dataset` must outlive it.
+  Scorer(const setup::Context& context, const config::RunConfig& config, const data::Dataset& dataset);
+
+  [[nodiscard]] model::Precision precision() const { return mlp_.precision(); }
+
+  /// `checkpoint`: on rank 0. Collective.
+  train::EvaluationResult score(const store::Checkpoint* checkpoint, bool with_logits);
+
+ private:
+  model::Mlp mlp_;
+  train::ModelState state_;
+  train::Evaluator evaluator_;
+};
+
+/// The configuration with the precision in which a checkpoint is scored.
+config::RunConfig with_precision(config::RunConfig config, model::Precision precision);
+
+}  // namespace fcmnist::run
