@@ -18,8 +18,11 @@ COMMANDS = {
     "compare": "do two runs have the same bits? else the first step and tensor that differ",
     "predict": "names the digits in pictures that people have drawn or photographed",
     "export": "the network for other programs: NumPy, PyTorch, safetensors, ONNX",
+    "import": "a network of PyTorch, NumPy or safetensors, as a checkpoint to train on or to score",
     "trace": "where the time of a step went; timelines for Perfetto and OTF2",
 }
+
+MODULES = {"import": "import_network"}  # where the name of a command is a word of Python
 
 PACKAGES = ("on Debian: apt install python3-h5py python3-pandas python3-matplotlib python3-jinja2 python3-pil, and run this "
             "with /usr/bin/python3")
@@ -53,7 +56,7 @@ def main(arguments=None):
         print(f"fcmnist: error: {name}: no such command\n  HINT: one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
-        module = importlib.import_module(f".{name}", __package__)
+        module = importlib.import_module(f".{MODULES.get(name, name)}", __package__)
     except ImportError as error:
         print(f"fcmnist {name}: error: {error}\n  HINT: {PACKAGES}", file=sys.stderr)
         return 2
@@ -62,8 +65,11 @@ def main(arguments=None):
     module.add_arguments(parser)
     try:
         return module.run(parser.parse_args(rest))
-    except (AnalysisError, OSError) as error:
+    except AnalysisError as error:
         what = str(error)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        what += "\n  HINT: name the -o/--model_dir of a run, or a file of it; and look at its permissions, and for space on the disk"
     except DamagedFile as error:
         what = f"{error}\n  HINT: name another file; a run goes on from an older checkpoint by itself"
     except KeyError as error:  # of HDF5: an object that is not there

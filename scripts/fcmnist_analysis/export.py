@@ -4,11 +4,13 @@ import importlib
 import json
 import os
 import struct
+import zipfile
 
 import numpy as np
 
 from . import network
 from .errors import AnalysisError
+from .foreign_files import DESCRIPTION
 from .run import Run
 
 KINDS = ("npz", "safetensors", "pt", "onnx")
@@ -31,6 +33,8 @@ def description(run):
 def write_npz(run, path):
     with open(path, "wb") as file:
         np.savez(file, **arrays_of(run))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = json.dumps(description(run)).encode()  # NumPy does not look at it
 
 
 def write_safetensors(run, path):
@@ -57,7 +61,7 @@ def write_pt(run, path):
             linear.weight.copy_(torch.from_numpy(weight))
             linear.bias.copy_(torch.from_numpy(bias))
         parts += [linear] + ([torch.nn.ReLU()] if k + 1 < len(layers) else [])
-    torch.jit.script(torch.nn.Sequential(*parts).eval()).save(path)
+    torch.jit.script(torch.nn.Sequential(*parts).eval()).save(path, _extra_files={DESCRIPTION: json.dumps(description(run))})
 
 
 def write_onnx(run, path):
