@@ -4,7 +4,7 @@ import importlib
 import signal
 import sys
 
-from .errors import AnalysisError
+from .errors import AnalysisError, explained
 from .files import DamagedFile
 
 # Each is a module of this package with add_arguments(parser) and run(arguments), which returns the exit code. They are
@@ -65,14 +65,6 @@ def main(arguments=None):
     module.add_arguments(parser)
     try:
         return module.run(parser.parse_args(rest))
-    except AnalysisError as error:
-        what = str(error)
-    except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        what += "\n  HINT: name the -o/--model_dir of a run, or a file of it; and look at its permissions, and for space on the disk"
-    except DamagedFile as error:
-        what = f"{error}\n  HINT: name another file; a run goes on from an older checkpoint by itself"
-    except KeyError as error:  # of HDF5: an object that is not there
-        what = f"{' '.join(rest)}: {error}\n  HINT: the file is of another kind; fcmnist show FILE says which"
-    print(f"fcmnist {name}: error: {what}", file=sys.stderr)
-    return 2
+    except (AnalysisError, OSError, DamagedFile, KeyError) as error:
+        print(f"fcmnist {name}: error: {explained(error, ' '.join(rest))}", file=sys.stderr)
+        return 2

@@ -190,10 +190,14 @@ class Comparison:
                     continue  # a class is no amount; accuracy and confusion matrix say how many differ
                 both = min(of_a.shape[1], of_b.shape[1])
                 of_a, of_b = of_a[:, :both], of_b[:, :both]
+            of_steps = steps
+            if name == "loss_scale":  # 0: not known to a release that had none
+                known = (of_a != 0) & (of_b != 0)
+                of_a, of_b, of_steps = of_a[known], of_b[known], steps[known]
             if of_a.shape != of_b.shape:
                 raise AnalysisError(f"{table}/{name} has {of_a.shape[1:]} numbers a row in {self.a.path}, "
                                     f"{of_b.shape[1:]} in {self.b.path}", "compare runs of one model.num_classes")
-            self.rows.append(difference(f"{table}/{name}", of_a, of_b, self.tolerance, steps))
+            self.rows.append(difference(f"{table}/{name}", of_a, of_b, self.tolerance, of_steps))
         self.rows = sorted(filter(None, self.rows), key=lambda found: found.step)
 
     def compare_checkpoints(self):

@@ -31,8 +31,9 @@ def description(run):
 
 
 def write_npz(run, path):
+    arrays = arrays_of(run)  # first, so that an error leaves the file that is there
     with open(path, "wb") as file:
-        np.savez(file, **arrays_of(run))
+        np.savez(file, **arrays)
     with zipfile.ZipFile(path, "a") as archive:
         archive.comment = json.dumps(description(run)).encode()  # NumPy does not look at it
 

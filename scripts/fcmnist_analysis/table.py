@@ -26,7 +26,7 @@ def expanded(paths):
         try:
             inside = sorted(entry.path for entry in os.scandir(path) if os.path.isfile(os.path.join(entry.path, "metrics.h5")))
         except OSError as error:
-            raise AnalysisError(str(error), "name the -o/--model_dir of a run, or a directory of them") from error
+            raise AnalysisError(f"{path}: {error.strerror}", "name the -o/--model_dir of a run, or a directory of them") from error
         if not inside:
             raise AnalysisError(f"{path}: neither a model_dir nor a directory of them",
                                 "name the -o/--model_dir of a run, or a directory of them")
