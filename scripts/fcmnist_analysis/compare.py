@@ -196,7 +196,7 @@ class Comparison:
                 of_a, of_b, of_steps = of_a[known], of_b[known], steps[known]
             if of_a.shape != of_b.shape:
                 raise AnalysisError(f"{table}/{name} has {of_a.shape[1:]} numbers a row in {self.a.path}, "
-                                    f"{of_b.shape[1:]} in {self.b.path}", "compare runs of one model.num_classes")
+                                    f"{of_b.shape[1:]} in {self.b.path}", "compare runs of one model section")
             self.rows.append(difference(f"{table}/{name}", of_a, of_b, self.tolerance, of_steps))
         self.rows = sorted(filter(None, self.rows), key=lambda found: found.step)
 

@@ -17,5 +17,5 @@ def explained(error, what):
         return f"{error}\n  HINT: if it was copied here, copy it again; a run goes on from an older checkpoint by itself"
     if isinstance(error, OSError):
         where = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        return f"{where}\n  HINT: name the -o/--model_dir of a run, or a file of it; and look at permissions and space on the disk"
+        return f"{where}\n  HINT: look at the name, at permissions, and at the space on the disk; a run is named by its -o/--model_dir"
     return f"{what}: {error}\n  HINT: the file is of another kind; fcmnist show FILE says which"  # an object that HDF5 lacks

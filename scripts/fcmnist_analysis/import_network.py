@@ -7,6 +7,7 @@ configuration that trains it further."""
 import hashlib
 import os
 import re
+import shlex
 
 import numpy as np
 
@@ -22,6 +23,8 @@ def linear_layers(found, path):
     """[(name, weight, bias or None)] first to last; whatever is no sequence of Linear layers is an error."""
     layers = {}
     for name, array in found.arrays.items():
+        if not name.isprintable():  # it will be printed, and must not move the cursor
+            raise AnalysisError(f"{path}: found an array named {name!r}, expected a name that can be printed", foreign_files.SAVE)
         prefix, _, kind = name.rpartition(".")
         dimensions = {"weight": 2, "bias": 1}.get(kind)
         if array.ndim != dimensions or array.dtype.kind != "f" or not array.size:
@@ -148,7 +151,7 @@ def summary(output, layers, pixels, path):
     for ours, (name, weight, _) in zip(checkpoint_writer.names_of(len(layers)), layers):
         yield f"  {ours:12} from {name or path}: {shape_of(weight)}"
     yield f"assumed: ReLU between the layers; pixels {pixels}" + ("" if pixels == "normalised" else ", converted to ours")
-    yield "score it:  fcmnist_mpi -m eval --checkpoint_path " + output
+    yield "score it:  fcmnist_mpi -m eval --checkpoint_path " + shlex.quote(output)
     model = f"model.hidden_sizes='{sizes[1:-1]}' model.num_classes={sizes[-1]}"
     model += "" if layers[0][2] is not None else " model.use_bias=False"
-    yield f"train on:  fcmnist_mpi -o NEW_MODEL_DIR --checkpoint_path {output} --is_pretrained_checkpoint {model}"
+    yield f"train on:  fcmnist_mpi -o NEW_MODEL_DIR --checkpoint_path {shlex.quote(output)} --is_pretrained_checkpoint {model}"

@@ -67,7 +67,10 @@ def state_of(path, step, total):
         return f"killed on {where}; the same command goes on" if is_dead(fields, path) else f"running on {where}"
     if not total:
         return "not running"
-    return "finished" if step >= total else "ended early: its log says why"
+    if step < total:
+        return "ended early: its log says why"
+    # A run saves at its end; what has diverged is not saved.
+    return "finished" if files.files_in(path, r"checkpoint_\d+\.h5") else "all steps are done, but not saved: its log says why"
 
 
 def is_dead(holder, path):

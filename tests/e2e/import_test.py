@@ -62,7 +62,7 @@ class ImportCase(runs.TestCase):
 
     def imported(self, path, *arguments):
         """The checkpoint that is made of a file."""
-        checkpoint = self.directory / f"{len(list(self.directory.iterdir()))}.h5"
+        checkpoint = self.directory / f"made {len(list(self.directory.iterdir()))}.h5"
         done = fcmnist("import", path, "-o", checkpoint, *arguments)
         self.assertEqual((done.code, done.errors), (0, ""), str(done))
         self.said = done.output
@@ -156,7 +156,7 @@ class PyTorch(ImportCase):
     def test_the_command_that_it_prints_trains_on(self):
         for bias in (True, False):
             model, accuracy, _ = self.trained(*NORMALISED, bias=bias)
-            path = self.directory / f"{bias}.pt"
+            path = self.directory / f"with bias {bias}.pt"
             torch.save({"epoch": 3, "model_state_dict": model.state_dict()}, path)
             checkpoint = self.imported(path)
             command = next(line for line in self.said.splitlines() if line.startswith("train on: ")).split(":", 1)[1]
@@ -248,6 +248,8 @@ class Refused(ImportCase):
         self.refuse(path, "layers.1: found no bias, expected one as in layers.0")
         np.savez(path)
         self.refuse(path, "found no array")
+        np.savez(path, **{"\x1b[2J.weight": np.zeros((3, 7), "f4")})
+        self.refuse(path, "found an array named '\\x1b[2J.weight'")
         np.savez(path, **arrays_of(16, 3, bias=False))
         self.refuse(path, "the first layer has no bias", more=("--pixels", "0-255"))
         for pixels in ("0-2", "0.5", "0.5,0", "nan,1", "a,b"):

@@ -116,6 +116,15 @@ class Watch(runs.TestCase):
         self.assertIn(f"skipped, since not finite: {skipped.sum()} of 40 steps, the last is {np.flatnonzero(skipped)[-1] + 1}; "
                       f"loss scale now {scales[-1]:g}", " ".join(self.once(run).split()))
 
+    def test_all_steps_are_done_but_nothing_is_saved(self):
+        run = self.directory / "run"
+        done = runs.run("-o", run, *settings(train_input__use_fake_data=True, model__hidden_sizes="[4]", runconfig__max_steps=9,
+                                             runconfig__mode="train", runconfig__nan_policy="skip", optimizer__learning_rate=1e30))
+        self.assertEqual(done.code, 6, str(done))
+        shown = self.once(run)
+        self.assertIn("all steps are done, but not saved: its log says why", shown)
+        self.assertIn("skipped, since not finite: ", shown)
+
     def test_several_runs_in_a_table(self):
         for name in ("a", "b"):
             self.run_to_end("-o", self.directory / "all" / name, *settings(
