@@ -19,7 +19,7 @@ class Pair:
 def scored_set(run):
     """What the last evaluation has scored, in words."""
     digests = run.manifest.get("test_set_sha256")
-    digest = f", SHA-256 {digests[0][:8]}..." if digests else ""
+    digest = f", SHA-256 {digests[0][:8]}" if digests else ""
     return f"{run.manifest.get('test_set', 'unknown set')}, {run.manifest.get('test_set_split', '?')} split, " \
            f"{run.results.samples:,} samples{digest}"
 

@@ -23,7 +23,8 @@ class Column:
 
     @property
     def heading(self):
-        return self.name if "." in self.name else f"{self.name.replace('_', ' ')} {self.unit}".strip()
+        name = self.name if "." in self.name else self.name.replace("_", " ")
+        return f"{name} ({self.unit})" if self.unit else name
 
     @property
     def csv_names(self):
@@ -72,6 +73,11 @@ class Table:
         """The values of a column."""
         place = [column.name for column in self.columns].index(name)
         return [row[place] for row in self.rows]
+
+    def without(self, name):
+        """The same table without a column."""
+        kept = [k for k, column in enumerate(self.columns) if column.name != name]
+        return dataclasses.replace(self, columns=[self.columns[k] for k in kept], rows=[[row[k] for k in kept] for row in self.rows])
 
     def lines(self):
         """For a terminal."""

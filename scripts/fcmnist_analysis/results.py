@@ -75,5 +75,5 @@ def results_table(named):
     rows = [[name, one.right, one.wrong, one.loss, None if one.best_accuracy is None else 100 * one.best_accuracy, one.best_step,
              one.steps, one.elapsed_s, one.samples_per_s, one.ranks] for name, one in named.items()]
     return Table("results", "Results", list(COLUMNS), rows,
-                 "Accuracy, error (with 95 % confidence intervals) and loss are those of the last evaluation. Throughput is the "
+                 "Accuracy (with its 95 % confidence interval) and loss are those of the last evaluation. Throughput is the "
                  "median over the steps after the first log line.")
