@@ -11,7 +11,7 @@ function element(name, attributes, text) {
   return node;
 }
 
-const short = value => value === 0 ? "0" : Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3 ? value.toExponential(1).replace("e+", "e")
+const short = value => value === 0 ? "0" : Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3 ? value.toExponential(1).replace("e+", "e")
   : Number(value.toPrecision(4)).toLocaleString("en");
 
 /// Round numbers between two limits, about `count` of them; on a logarithmic axis powers of 10 with 2 and 5 between them.
