@@ -43,18 +43,20 @@ def on_images(first, second):
 
 
 def against_best(named):
-    """A table of McNemar's test of each run against the most accurate one; None if there are no two on the same images.
+    """A table of McNemar's test of each run against the most accurate one, of those that were scored on the images that most
+    were scored on; None if there are no two.
         named   {name: Run}
     """
     known = {name: run for name, run in named.items() if run.predictions is not None and run.results.samples}
-    if not known:
+    alike = max(([other for other in known if same_images(run, known[other])] for run in known.values()), key=len, default=[])
+    if len(alike) < 2:
         return None
-    best = max(known, key=lambda name: known[name].results.accuracy)
-    pairs = {name: on_images(known[best], run) for name, run in known.items() if name != best}
+    best = max(alike, key=lambda name: known[name].results.accuracy)
+    pairs = {name: on_images(known[best], known[name]) for name in alike if name != best}
     rows = [[name, pair.only_first, pair.only_second, pair.p, "worse" if pair.p < SURE else "may be chance"]
-            for name, pair in pairs.items() if pair]
+            for name, pair in pairs.items()]
     columns = [Column("run"), Column("only_best_right"), Column("only_this_right"), Column("p", form=".2g"), Column("verdict")]
     return Table("mcnemar", "Is the difference noise?", columns, rows,
                  f"Each run against the most accurate one, {best}. McNemar's exact test on the images that only one of two networks "
                  "classifies rightly. A small p says that two networks with equal error rates would seldom differ so much. It does not "
-                 "say how much another seed would change.") if rows else None
+                 "say how much another seed would change.")

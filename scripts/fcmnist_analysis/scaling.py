@@ -33,7 +33,7 @@ def series_of(runs):
     found = {}
     for kind, key_of, what in (("strong", batch, "samples a step"), ("weak", lambda run: batch(run) / world(run)[0], "samples a rank")):
         for run in sorted(runs, key=key_of):
-            network = "".join(f", {key.removeprefix('model.')} {run.config.get(key)}" for key in networks)
+            network = "".join(f", {key.removeprefix('model.')} {run.config[key]}" for key in networks if key in run.config)
             found.setdefault(f"{kind}, {key_of(run):g} {what}{network}", []).append(run)
     return {name: members for name, members in found.items() if len(set(map(world, members))) > 1}
 

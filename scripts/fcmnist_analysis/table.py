@@ -29,7 +29,7 @@ def expanded(paths):
             raise AnalysisError(f"{path}: neither a model_dir nor a directory of them",
                                 "name the -o/--model_dir of a run, or a directory of them")
         found += inside
-    return found
+    return list(dict.fromkeys(found))  # a run may be named, and its directory too
 
 
 def row_of(path):

@@ -60,7 +60,8 @@ def of_runs(a, b):
     remark = "p says how sure the difference between these two networks is. What another seed would change it does not say: " \
              "name two directories of runs that differ in their seed only."
     if not pair:
-        remark = "A run without predictions.h5 is not finished: only the totals can be compared, which is less sure.\n" + remark
+        remark = "Without predictions.h5 of both (a run that is not finished, or of an old release) only the totals are compared, " \
+                 "which is less sure.\n" + remark
     return [line, "", *shown.side_by_side(), "", scored, remark]
 
 

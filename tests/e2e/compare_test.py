@@ -255,7 +255,7 @@ class Verdict(analysis.TestCase):
         (running / "predictions.h5").unlink()
         lines = self.verdict(running, self.place / "poor/1")
         self.assertRegex(lines[0], r"^A is better: .* right \(z test of two proportions p = ")
-        self.assertTrue(any("without predictions.h5" in line for line in lines))
+        self.assertTrue(any("Without predictions.h5" in line for line in lines))
 
     def test_seeds(self):
         lines = self.verdict(self.place / "poor", self.place / "good")

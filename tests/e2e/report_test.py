@@ -250,6 +250,13 @@ class Several(Reports):
         for part in ("small", "seed", "runconfig.<wbr>seed", "McNemar", "Scaling", "the runs also differ in optimizer.learning_rate"):
             self.assertIn(part, text)
 
+    def test_a_run_on_other_images_is_left_out_of_the_tests(self):
+        foreign = runs.write_set(self.directory / "data", runs.patterns(500, SIDE, CLASSES, seed=1), runs.patterns(9, SIDE, CLASSES, seed=5))
+        other = self.trained(self.directory / "other", data=foreign)
+        self.succeed("report", self.all, other, self.all / "small", "--csv", self.directory)
+        self.assertEqual(len(read_csv(self.directory / "results.csv")), 4)
+        self.assertEqual(len(read_csv(self.directory / "mcnemar.csv")), 2)
+
     def test_table_over_seeds(self):
         output = self.succeed("table", self.all, "--seeds", "--csv", self.directory / "table.csv")
         self.assertEqual(len(output.splitlines()), 1 + 3)

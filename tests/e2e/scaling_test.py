@@ -88,7 +88,7 @@ class Scaling(analysis.TestCase):
     def test_what_is_no_series(self):
         one = self.all / "ranks_1_batch_32"
         self.refuse("scaling", one, parts=["1 run(s), but no two of different worlds"])
-        self.refuse("scaling", one, one, parts=["2 run(s), but no two of different worlds"])
+        self.refuse("scaling", one, one, parts=["1 run(s), but no two of different worlds"])
         self.refuse("scaling", self.directory, parts=["neither a model_dir nor a directory of them"])
         self.refuse("scaling", self.all, "--png", self.directory / "scaling.xyz", parts=["scaling.xyz: not the name of a picture"])
 
