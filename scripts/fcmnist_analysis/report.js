@@ -95,6 +95,7 @@ function drawChart(figure, chart) {
       const name = document.createElement("b");
       name.style.color = colors[s.color % 7];
       name.textContent = s.name;
+      name.style.textDecoration = ["none", "underline dashed", "underline dotted", "underline double"][Math.floor(s.color / 7) % 4];
       read.append(name, " ");
       if (step === null) return read.append("  ");
       let best = -1;
