@@ -36,8 +36,8 @@ def run(arguments):
     for path in (arguments.a, arguments.b):
         if os.path.isfile(path):
             raise AnalysisError(f"{path}: a file", "name model_dirs; --bits compares files")
-    paths = [table.expanded([path]) for path in (arguments.a, arguments.b)]
+    of_a, of_b = (table.expanded([path]) for path in (arguments.a, arguments.b))
     from . import verdict  # only now: --bits does not need pandas
-    lines = verdict.of_runs(*(one for one, in paths)) if [len(one) for one in paths] == [1, 1] else verdict.of_seeds(*paths)
-    print("\n".join(lines))
+    two_runs = len(of_a) == len(of_b) == 1
+    print("\n".join(verdict.of_runs(of_a[0], of_b[0]) if two_runs else verdict.of_seeds(of_a, of_b)))
     return 0
