@@ -10,12 +10,13 @@ from .files import DamagedFile
 # Each is a module of this package with add_arguments(parser) and run(arguments), which returns the exit code. They are
 # loaded only when they are asked for: matplotlib takes a second.
 COMMANDS = {
-    "report": "what came of one or more runs, as one HTML file",
+    "report": "what came of one or more runs, as one HTML file; for papers as PNG, Markdown and CSV",
     "table": "runs side by side: results, and what their configurations differ in",
     "watch": "running jobs, live from their files",
     "show": "verifies files and says what is in them",
     "plot": "curves and confusion matrix of a run, as a picture",
-    "compare": "do two runs have the same bits? else the first step and tensor that differ",
+    "compare": "which of two runs is better, and is that noise? --bits: do they have the same bits?",
+    "scaling": "speed-up and efficiency of runs on different numbers of ranks",
     "predict": "names the digits in pictures that people have drawn or photographed",
     "export": "the network for other programs: NumPy, PyTorch, safetensors, ONNX",
     "import": "a network of PyTorch, NumPy or safetensors, as a checkpoint to train on or to score",

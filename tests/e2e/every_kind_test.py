@@ -1,6 +1,5 @@
 """Every command of fcmnist on a run of each kind: it says what there is, or what is missing and what to do; never a traceback,
 never a warning of a library."""
-import contextlib
 import io
 import os
 import pathlib
@@ -13,19 +12,14 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
-from support import runs  # noqa: E402 (exits with 77 when a module is missing)
+from support import runs  # noqa: E402 (exits with 77 when a module is missing, as the next one does)
+from support.analysis import fcmnist  # noqa: E402
 from support.run_under_way import eventually  # noqa: E402
 from support.runs import h5py, settings  # noqa: E402
 from support.version_1 import SEAL_BYTES, as_version_1  # noqa: E402
-from fcmnist_analysis import cli  # noqa: E402
 
-try:
-    from fcmnist_analysis import plot, report  # noqa: F401 (loaded before the output is caught)
-    from PIL import Image, ImageDraw
-except ImportError as error:
-    print(f"skipped: {error}; on Debian: apt install python3-pandas python3-matplotlib python3-jinja2 python3-pil")
-    sys.exit(77)
+from fcmnist_analysis import plot, report  # noqa: F401,E402 (loaded before the output is caught)
+from PIL import Image, ImageDraw  # noqa: E402
 
 SMALL = settings(model__hidden_sizes="[8,6]", runconfig__log_steps=4, train_input__batch_size=40)
 TRACED = settings(runconfig__trace_steps=3, runconfig__trace_first_step=4)
@@ -39,14 +33,6 @@ SAVED = ("one_rank", "stages", "half", "resumed", "killed", "foreign", "version_
 UNSAVED = ("diverged", "killed_early")
 KINDS = SAVED + UNSAVED
 TRAINED = ("one_rank", "stages", "half", "resumed", "foreign", "version_1")  # to the end
-
-
-def fcmnist(*arguments):
-    """Within this process, since each start takes a second. An exception that nobody catches fails the test."""
-    output, errors = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-        code = cli.main(list(map(str, arguments)))
-    return runs.Finished(["fcmnist", *arguments], code, output.getvalue(), errors.getvalue(), 0.0)
 
 
 def train(directory, data, *more, ranks=None, code=0, steps=12):
@@ -180,14 +166,23 @@ class Runs(EveryKind):
     def test_compare(self):
         for kind in KINDS:
             with self.subTest(kind):
-                self.assertIn("equal, bit for bit", self.succeed("compare", self.all / kind, self.all / kind))
+                self.assertIn("equal, bit for bit", self.succeed("compare", "--bits", self.all / kind, self.all / kind))
         for kind, code, part in (("stages", 0, "equal within the tolerance"), ("resumed", 1, "only in"), ("half", 1, "different from"),
                                  ("version_1", 0, "equal"), ("diverged", 1, "optimizer.learning_rate"),
                                  ("killed", 1, "different from step 1")):
             with self.subTest(f"one_rank, {kind}"):
-                shown = self.succeed("compare", self.all / "one_rank", self.all / kind, "--tolerance", "1e-3", code=code)
+                shown = self.succeed("compare", "--bits", self.all / "one_rank", self.all / kind, "--tolerance", "1e-3", code=code)
                 self.assertIn(part, shown)
-        self.refuse("compare", self.all / "one_rank", self.all / "foreign", part="numbers a row")
+        self.refuse("compare", "--bits", self.all / "one_rank", self.all / "foreign", part="numbers a row")
+
+    def test_which_is_better_and_how_it_scales(self):
+        for kind in ("stages", "half", "resumed", "version_1"):
+            with self.subTest(kind):
+                self.assertIn("images", self.succeed("compare", self.all / "one_rank", self.all / kind).splitlines()[0])
+        for kind in ("diverged", "killed_early", "foreign"):
+            with self.subTest(kind):
+                self.refuse("compare", self.all / "one_rank", self.all / kind, part=str(self.all / kind))
+        self.assertIn("runconfig.pipeline_stages", self.succeed("scaling", self.all / "one_rank", self.all / "stages"))
 
     def test_predict(self):
         picture = self.out / "one.png"
@@ -209,7 +204,7 @@ class Runs(EveryKind):
                 self.succeed("export", self.all / kind, "--to", "npz", "-o", network)
                 self.assertIn("pixels 0-255, converted to ours", self.succeed("import", network, "-o", again))
                 self.assertIn("step 0, ", self.succeed("show", again))
-                self.succeed("compare", again, again)
+                self.succeed("compare", "--bits", again, again)
                 self.refuse("plot", again, part="no metrics")
         for kind, part in (("diverged", "no checkpoint_<step>.h5"), ("killed_early", "no checkpoint_<step>.h5"),
                            ("version_1", "do not say how pixels are normalised")):
@@ -246,7 +241,7 @@ class NoRuns(EveryKind):
     def commands(self, path):
         """Each command with this in the place of a run."""
         yield from (["report", path, "-o", self.out / "none.html"], ["table", path], ["watch", path, "--once"], ["plot", path],
-                    ["compare", path, path], ["compare", self.all / "one_rank", path], ["predict", path, self.out / "any.png"],
+                    ["compare", "--bits", path, path], ["compare", self.all / "one_rank", path], ["scaling", path], ["predict", path, self.out / "any.png"],
                     ["export", path, "--to", "npz"], ["import", path, "-o", self.out / "none.h5"], ["trace", path], ["show", path])
 
     def check(self, path):
@@ -294,7 +289,7 @@ class NoRuns(EveryKind):
         checkpoint = self.all / "one_rank/checkpoint_12.h5"
         for command in (["report", checkpoint], ["table", checkpoint], ["watch", checkpoint, "--once"], ["plot", checkpoint],
                         ["predict", checkpoint, self.out / "any.png"], ["export", checkpoint, "--to", "npz"], ["trace", checkpoint],
-                        ["compare", checkpoint, self.all / "one_rank/metrics.h5"]):
+                        ["compare", "--bits", checkpoint, self.all / "one_rank/metrics.h5"]):
             with self.subTest(command[0]):
                 self.refuse(*command, part="checkpoint_12.h5")
         mixed = self.place / "mixed"

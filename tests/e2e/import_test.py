@@ -1,6 +1,4 @@
 """fcmnist import: networks of other programs, which fcmnist_mpi scores as they do and trains further."""
-import contextlib
-import io
 import json
 import os
 import pathlib
@@ -12,10 +10,9 @@ import unittest
 import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
-from support import runs  # noqa: E402 (exits with 77 when a module is missing)
+from support import runs  # noqa: E402 (exits with 77 when a module is missing, as the next one does)
+from support.analysis import fcmnist  # noqa: E402
 from support.runs import np, settings  # noqa: E402
-from fcmnist_analysis import cli  # noqa: E402
 
 try:
     import torch
@@ -25,14 +22,6 @@ except ImportError:
 SIDE, CLASSES = 8, 5
 TRAIN, TEST = (runs.patterns(count, SIDE, CLASSES, seed) for count, seed in ((400, 1), (500, 2)))
 NORMALISED, HALVES = (0.1307, 0.3081), (0.5, 0.5)
-
-
-def fcmnist(*arguments):
-    """Within this process, since each start takes half a second."""
-    output, errors = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-        code = cli.main(list(map(str, arguments)))
-    return runs.Finished(["fcmnist", *arguments], code, output.getvalue(), errors.getvalue(), 0.0)
 
 
 def arrays_of(*widths, seed=3, names="layers.{}", bias=True):
