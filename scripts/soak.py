@@ -25,7 +25,7 @@ import time
 import uuid
 
 sys.dont_write_bytecode = True
-from fcmnist_analysis import compare, files as run_files  # noqa: E402 (sets HDF5_USE_FILE_LOCKING before h5py is loaded)
+from fcmnist_analysis import bits, files as run_files  # noqa: E402 (sets HDF5_USE_FILE_LOCKING before h5py is loaded)
 from fcmnist_analysis.files import h5py, np  # noqa: E402
 
 KINDS = ("one rank", "all ranks", "mpirun and all ranks")
@@ -208,8 +208,8 @@ class ModelDir:
 
     def content(self):
         """Every array of the finished run that must be equal in every run: {name: bytes}."""
-        found = compare.checkpoint_content(self.path / f"checkpoint_{self.steps()[-1]}.h5")
-        for table, columns in compare.metrics_content(self.path / "metrics.h5").items():
+        found = bits.checkpoint_content(self.path / f"checkpoint_{self.steps()[-1]}.h5")
+        for table, columns in bits.metrics_content(self.path / "metrics.h5").items():
             found.update({f"{table}/{name}": values for name, values in columns.items()})
         return {name: values.tobytes() for name, values in found.items()}
 

@@ -4,22 +4,26 @@ import importlib
 import signal
 import sys
 
-from .errors import AnalysisError
+from .errors import AnalysisError, explained
 from .files import DamagedFile
 
 # Each is a module of this package with add_arguments(parser) and run(arguments), which returns the exit code. They are
 # loaded only when they are asked for: matplotlib takes a second.
 COMMANDS = {
-    "report": "what came of one or more runs, as one HTML file",
+    "report": "what came of one or more runs, as one HTML file; for papers as PNG, Markdown and CSV",
     "table": "runs side by side: results, and what their configurations differ in",
     "watch": "running jobs, live from their files",
     "show": "verifies files and says what is in them",
     "plot": "curves and confusion matrix of a run, as a picture",
-    "compare": "do two runs have the same bits? else the first step and tensor that differ",
+    "compare": "which of two runs is better, and is that noise? --bits: do they have the same bits?",
+    "scaling": "speed-up and efficiency of runs on different numbers of ranks",
     "predict": "names the digits in pictures that people have drawn or photographed",
     "export": "the network for other programs: NumPy, PyTorch, safetensors, ONNX",
+    "import": "a network of PyTorch, NumPy or safetensors, as a checkpoint to train on or to score",
     "trace": "where the time of a step went; timelines for Perfetto and OTF2",
 }
+
+MODULES = {"import": "import_network"}  # where the name of a command is a word of Python
 
 PACKAGES = ("on Debian: apt install python3-h5py python3-pandas python3-matplotlib python3-jinja2 python3-pil, and run this "
             "with /usr/bin/python3")
@@ -53,7 +57,7 @@ def main(arguments=None):
         print(f"fcmnist: error: {name}: no such command\n  HINT: one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
-        module = importlib.import_module(f".{name}", __package__)
+        module = importlib.import_module(f".{MODULES.get(name, name)}", __package__)
     except ImportError as error:
         print(f"fcmnist {name}: error: {error}\n  HINT: {PACKAGES}", file=sys.stderr)
         return 2
@@ -62,11 +66,6 @@ def main(arguments=None):
     module.add_arguments(parser)
     try:
         return module.run(parser.parse_args(rest))
-    except (AnalysisError, OSError) as error:
-        what = str(error)
-    except DamagedFile as error:
-        what = f"{error}\n  HINT: name another file; a run goes on from an older checkpoint by itself"
-    except KeyError as error:  # of HDF5: an object that is not there
-        what = f"{' '.join(rest)}: {error}\n  HINT: the file is of another kind; fcmnist show FILE says which"
-    print(f"fcmnist {name}: error: {what}", file=sys.stderr)
-    return 2
+    except (AnalysisError, OSError, DamagedFile, KeyError) as error:
+        print(f"fcmnist {name}: error: {explained(error, ' '.join(rest))}", file=sys.stderr)
+        return 2

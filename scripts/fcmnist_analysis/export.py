@@ -4,11 +4,13 @@ import importlib
 import json
 import os
 import struct
+import zipfile
 
 import numpy as np
 
 from . import network
 from .errors import AnalysisError
+from .foreign_files import DESCRIPTION
 from .run import Run
 
 KINDS = ("npz", "safetensors", "pt", "onnx")
@@ -29,8 +31,11 @@ def description(run):
 
 
 def write_npz(run, path):
+    arrays = arrays_of(run)  # first, so that an error leaves the file that is there
     with open(path, "wb") as file:
-        np.savez(file, **arrays_of(run))
+        np.savez(file, **arrays)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = json.dumps(description(run)).encode()  # NumPy does not look at it
 
 
 def write_safetensors(run, path):
@@ -57,7 +62,7 @@ def write_pt(run, path):
             linear.weight.copy_(torch.from_numpy(weight))
             linear.bias.copy_(torch.from_numpy(bias))
         parts += [linear] + ([torch.nn.ReLU()] if k + 1 < len(layers) else [])
-    torch.jit.script(torch.nn.Sequential(*parts).eval()).save(path)
+    torch.jit.script(torch.nn.Sequential(*parts).eval()).save(path, _extra_files={DESCRIPTION: json.dumps(description(run))})
 
 
 def write_onnx(run, path):

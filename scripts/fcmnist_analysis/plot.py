@@ -72,8 +72,9 @@ def draw_grad_norm(axes, train):
     axes.set_title("Gradient norm, smoothed")
 
 
-def draw_confusion(axes, steps, matrices):
-    """Counts; the shade is the share of the true class, so that errors show beside the large diagonal."""
+def draw_confusion(axes, steps, matrices, names=None):
+    """Counts; the shade is the share of the true class, so that errors show beside the large diagonal. Classes have numbers
+    instead of names where there are none."""
     if not len(steps):
         axes.text(0.5, 0.5, "no evaluation", ha="center", va="center", transform=axes.transAxes, color=OTHER)
         axes.set_axis_off()
@@ -87,8 +88,9 @@ def draw_confusion(axes, steps, matrices):
             if count:
                 color = "white" if share[row, column] > 0.2 else "black"
                 axes.text(column, row, count, ha="center", va="center", fontsize=7, color=color)
-        axes.set_xticks(range(classes))
-        axes.set_yticks(range(classes))
+        labels = names or list(map(str, range(classes)))
+        axes.set_xticks(range(classes), labels, rotation=90 if max(map(len, labels)) > 3 else 0)
+        axes.set_yticks(range(classes), labels)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     axes.set_title(f"Confusion at step {steps[-1]} (images)")
@@ -137,11 +139,16 @@ def picture_of(path, output):
         return os.path.join(os.path.dirname(path), own_name)
     if os.path.isdir(output):
         return os.path.join(output, own_name)
-    kinds = FigureCanvasAgg.get_supported_filetypes()
-    if kind_of(output) not in kinds:  # such as h5: nothing is written over a file that is no picture
-        raise AnalysisError(f"-o {output}: not the name of a picture",
-                            f"write a name such as metrics.png or metrics.pdf ({', '.join(sorted(kinds))})")
+    check_picture(output)
     return output
+
+
+def check_picture(output):
+    """Nothing is written over a file that is no picture, such as an h5."""
+    kinds = FigureCanvasAgg.get_supported_filetypes()
+    if kind_of(output) not in kinds:
+        raise AnalysisError(f"{output}: not the name of a picture",
+                            f"write a name such as metrics.png or metrics.pdf ({', '.join(sorted(kinds))})")
 
 
 def kind_of(output):

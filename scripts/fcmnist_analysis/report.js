@@ -1,6 +1,9 @@
 "use strict";
 const colors = Array.from({length: 7}, (_, k) => `var(--c${k})`);
 
+/// Tells curves of one colour apart, when there are more of them than colours.
+const dashes = number => ["none", "6 3", "2 3", "8 3 2 3"][Math.floor(number / 7) % 4];
+
 function element(name, attributes, text) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
@@ -8,7 +11,7 @@ function element(name, attributes, text) {
   return node;
 }
 
-const short = value => value === 0 ? "0" : Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3 ? value.toExponential(1).replace("e+", "e")
+const short = value => value === 0 ? "0" : Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3 ? value.toExponential(1).replace("e+", "e")
   : Number(value.toPrecision(4)).toLocaleString("en");
 
 /// Round numbers between two limits, about `count` of them; on a logarithmic axis powers of 10 with 2 and 5 between them.
@@ -16,7 +19,7 @@ function ticks(low, high, count, log) {
   if (log) {
     const all = [];
     for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); ++e)
-      for (const m of Math.log10(high / low) > 3 ? [1] : [1, 2, 5]) all.push(m * 10 ** e);
+      for (const m of high / low > 1000 ? [1] : high / low > 10 ? [1, 2, 5] : [1, 2, 3, 5, 7]) all.push(m * 10 ** e);
     return all.filter(t => t >= low * 0.999 && t <= high * 1.001);
   }
   const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
@@ -28,7 +31,8 @@ function ticks(low, high, count, log) {
 
 /// A chart of curves over steps: it can be zoomed by dragging, and read off by pointing.
 function drawChart(figure, chart) {
-  const width = 520, height = 260, left = 58, right = 12, top = 10, bottom = 30;
+  // As wide as its place, so that the text keeps its size on a small screen.
+  const width = Math.max(280, Math.min(520, figure.clientWidth - 34)), height = 260, left = 58, right = 12, top = 10, bottom = 30;
   const svg = element("svg", {viewBox: `0 0 ${width} ${height}`, role: "img"});
   const read = document.createElement("div");
   read.className = "read";
@@ -46,6 +50,7 @@ function drawChart(figure, chart) {
         high = Math.max(high, y);
       });
     if (low > high) return chart.log ? [0.1, 1] : [0, 1];
+    if (chart.low !== null && range === whole) return [chart.low, high + 0.05 * (high - chart.low)];
     if (chart.zero) low = 0;
     if (low === high) return chart.log ? [low / 2, high * 2] : [low - Math.abs(low || 1) / 2, high + Math.abs(high || 1) / 2];
     const margin = 0.05 * (high - low);
@@ -63,19 +68,21 @@ function drawChart(figure, chart) {
       svg.append(element("line", {x1: left, x2: width - right, y1: scale.y(t), y2: scale.y(t), class: "axis"}));
       svg.append(element("text", {x: left - 6, y: scale.y(t) + 4, "text-anchor": "end"}, short(t)));
     }
-    for (const t of ticks(first, Math.max(last, first + 1), 5, false).filter(t => t <= last))
+    for (const t of ticks(first, Math.max(last, first + 1), width < 400 ? 3 : 5, false).filter(t => t <= last && scale.x(t) < width - right - 45))
       svg.append(element("text", {x: scale.x(t), y: height - 10, "text-anchor": "middle"}, t.toLocaleString("en")));
+    svg.append(element("text", {x: width - right, y: height - 10, "text-anchor": "end"}, "step"));
     chart.series.forEach(s => {
       let path = "", pen = "M";
       const dots = [];
       s.x.forEach((x, i) => {
         const y = s.y[i];
-        if (x < first || x > last || y === null || (chart.log && y <= 0)) { pen = "M"; return; }
+        if (x < first || x > last || y === null || y < low || (chart.log && y <= 0)) { pen = "M"; return; }
         path += `${pen}${scale.x(x).toFixed(1)} ${scale.y(y).toFixed(1)}`;
         pen = "L";
         if (s.points) dots.push(element("circle", {cx: scale.x(x), cy: scale.y(y), r: 2.6, fill: colors[s.color % 7]}));
       });
-      svg.append(element("path", {d: path, fill: "none", stroke: colors[s.color % 7], "stroke-width": 1.6, "stroke-linejoin": "round"}), ...dots);
+      svg.append(element("path", {d: path, fill: "none", stroke: colors[s.color % 7], "stroke-width": 1.6, "stroke-linejoin": "round",
+                                   "stroke-dasharray": dashes(s.color)}), ...dots);
     });
     say(null);
   }
@@ -88,6 +95,7 @@ function drawChart(figure, chart) {
       const name = document.createElement("b");
       name.style.color = colors[s.color % 7];
       name.textContent = s.name;
+      name.style.textDecoration = ["none", "underline dashed", "underline dotted", "underline double"][Math.floor(s.color / 7) % 4];
       read.append(name, " ");
       if (step === null) return read.append("  ");
       let best = -1;
@@ -127,7 +135,7 @@ function drawChart(figure, chart) {
 
 /// How often the network is right, by how sure it is. The area of a point grows with its images.
 function drawReliability(figure, found) {
-  const size = 300, left = 44, bottom = 34, top = 10, inner = size - left - 14, tall = size - top - bottom;
+  const size = 300, left = 44, bottom = 34, top = 14, inner = size - left - 20, tall = size - top - bottom;
   const svg = element("svg", {viewBox: `0 0 ${size} ${size}`, role: "img", style: "max-width: 420px; cursor: default"});
   const x = v => left + inner * v, y = v => top + tall * (1 - v);
   for (const t of [0, 0.25, 0.5, 0.75, 1]) {

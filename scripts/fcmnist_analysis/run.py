@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pandas as pd
 
-from . import files
+from . import files, results
 from .errors import AnalysisError
 
 
@@ -23,6 +23,7 @@ class Run:
                         class); None if there is no predictions.h5
         logits          array (samples x classes), None as above
         weights         {"fc_layers.0.weight": array (500 x 784), ...} of the newest checkpoint; None if there is none
+        results         accuracy and loss of the last evaluation, the best one, time, throughput: see results.Results
         config          {"runconfig.seed": "1", ...}
         manifest        versions, hosts, world, data sets, ...
     """
@@ -49,6 +50,10 @@ class Run:
     @functools.cached_property
     def config(self):
         return files.settings_of(self.manifest.get("config_yaml", ""))
+
+    @functools.cached_property
+    def results(self):
+        return results.results(self.tables, self.config, self.manifest)
 
     def _frame(self, name):
         table = self.tables[name]

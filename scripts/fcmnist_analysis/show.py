@@ -3,6 +3,7 @@ import os
 import sys
 
 from . import files
+from .errors import AnalysisError, explained
 
 
 def add_arguments(parser):
@@ -15,15 +16,15 @@ def run(arguments):
     for path in expanded(arguments.files):
         try:
             print(summary(path))
-        except (files.DamagedFile, OSError, KeyError) as error:
-            print(error, file=sys.stderr)
-            code = 1
+        except (AnalysisError, OSError, files.DamagedFile, KeyError) as error:  # the others may be whole
+            print(f"fcmnist show: error: {explained(error, path)}", file=sys.stderr)
+            code = max(code, 1 if isinstance(error, files.DamagedFile) else 2)
     return code
 
 
 def summary(path):
     if os.path.isdir(path):
-        raise FileNotFoundError(f"{path}: no .h5 file in this directory")
+        raise AnalysisError(f"{path}: no .h5 file in this directory", "name the -o/--model_dir of a run, or a file of it")
     kind = files.verify(path)
     lines = [f"{path}: {kind}, intact (SHA-256 verified), {os.path.getsize(path):,} bytes"]
     if kind == "checkpoint":

@@ -4,9 +4,7 @@ import os
 import statistics
 import sys
 
-import numpy as np
-
-from . import files
+from . import datatable, files, results
 from .errors import AnalysisError
 
 RESULTS = ("accuracy", "error_percent", "loss", "best_accuracy", "best_step", "steps", "samples_per_s", "elapsed_s", "ranks")
@@ -26,30 +24,26 @@ def expanded(paths):
         try:
             inside = sorted(entry.path for entry in os.scandir(path) if os.path.isfile(os.path.join(entry.path, "metrics.h5")))
         except OSError as error:
-            raise AnalysisError(str(error), "name the -o/--model_dir of a run, or a directory of them") from error
+            raise AnalysisError(f"{path}: {error.strerror}", "name the -o/--model_dir of a run, or a directory of them") from error
         if not inside:
             raise AnalysisError(f"{path}: neither a model_dir nor a directory of them",
                                 "name the -o/--model_dir of a run, or a directory of them")
         found += inside
-    return found
+    return list(dict.fromkeys(found))  # a run may be named, and its directory too
 
 
-def results(path):
+def row_of(path):
     """What came of a run: {"run": name, "accuracy": ..., ...}, and its configuration."""
     files.verify(files.metrics_file(path))
-    table, manifest = files.tables(path), files.manifest(path)
-    train, evaluated = table["train"], table["eval"]
-    found = {"run": path, "steps": int(train["step"][-1]) if len(train["step"]) else 0,
-             "ranks": int(manifest.get("world_size", 0))}
-    if len(train["step"]):
-        found["elapsed_s"] = round(float(train["elapsed_s"][-1]), 2)
-        found["samples_per_s"] = round(float(np.median(train["samples_per_s"])))
-    if len(evaluated["step"]):
-        best = int(np.nanargmax(evaluated["accuracy"]))
-        found |= {"accuracy": float(evaluated["accuracy"][-1]), "loss": float(evaluated["loss"][-1]),
-                  "error_percent": round(100 * (1 - float(evaluated["accuracy"][-1])), 4),
-                  "best_accuracy": float(evaluated["accuracy"][best]), "best_step": int(evaluated["step"][best])}
-    return found, files.settings_of(manifest.get("config_yaml", ""))
+    manifest = files.manifest(path)
+    config = files.settings_of(manifest.get("config_yaml", ""))
+    of_run = results.results(files.tables(path), config, manifest)
+    found = {name: getattr(of_run, name) for name in RESULTS if getattr(of_run, name, None) is not None}
+    if of_run.elapsed_s is not None:
+        found |= {"elapsed_s": round(of_run.elapsed_s, 2), "samples_per_s": round(of_run.samples_per_s)}
+    if of_run.accuracy is not None:
+        found["error_percent"] = round(100 * (1 - of_run.accuracy), 4)
+    return {"run": path} | found, config
 
 
 def differing(configurations):
@@ -89,16 +83,12 @@ def text_of(value):
 
 def print_table(rows, columns, out=None):
     texts = [[text_of(row.get(column)) for column in columns] for row in rows]
-    widths = [max(map(len, cells)) for cells in zip(columns, *texts)]
-    for cells in [columns, *texts]:
-        line = "  ".join(f"{cell:<{width}}" if column == "run" else f"{cell:>{width}}"
-                         for cell, width, column in zip(cells, widths, columns))
-        print(line.rstrip(), file=out)
+    print("\n".join(datatable.aligned([columns, *texts], [column == "run" for column in columns])), file=out)
 
 
 def make(paths, by_seed=False, sort="accuracy"):
     """Rows and columns of the table."""
-    found = [results(path) for path in paths]
+    found = [row_of(path) for path in paths]
     keys = differing([configuration for _, configuration in found])
     rows = [row | {key: configuration.get(key) for key in keys} for row, configuration in found]
     extra = []

@@ -5,11 +5,12 @@ import os
 import shutil
 import socket
 import sys
+import textwrap
 import time
 
 import numpy as np
 
-from . import files
+from . import files, troubles
 from .errors import AnalysisError
 from .table import expanded
 
@@ -29,6 +30,7 @@ class Progress:
     samples_per_s: float
     left_s: float
     slowest: str
+    troubles: list  # lines about what went wrong
 
 
 def total_steps(config, manifest):
@@ -43,22 +45,32 @@ def total_steps(config, manifest):
     return min((limit for limit in limits if limit > 0), default=0)
 
 
-def state_of(path, step, total):
-    def text(name):
-        try:
-            with open(os.path.join(path, name), encoding="utf-8", errors="replace") as file:
-                return file.read().strip()
-        except OSError:
-            return ""
+def text_of(path, name):
+    try:
+        with open(os.path.join(path, name), encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
-    if stopped := text("STOPPED"):
+
+def lock_holder(path):
+    """The lines of LOCK, by their first word; empty after an orderly end."""
+    return dict(line.split(" ", 1) for line in text_of(path, "LOCK").splitlines()[1:] if " " in line)
+
+
+def state_of(path, step, total):
+    if stopped := text_of(path, "STOPPED"):
         return "stopped: " + stopped.splitlines()[0].split(": ", 1)[-1]
-    if holder := text("LOCK"):  # empty after an orderly end
-        fields = dict(line.split(" ", 1) for line in holder.splitlines()[1:] if " " in line)
+    if fields := lock_holder(path):
         job = f", Slurm job {fields['slurm_job']}" if "slurm_job" in fields else ""
         where = f"{fields.get('host', '?')}{job}"
         return f"killed on {where}; the same command goes on" if is_dead(fields, path) else f"running on {where}"
-    return "finished" if total and step >= total else "not running"
+    if not total:
+        return "not running"
+    if step < total:
+        return "ended early: its log says why"
+    # A run saves at its end; what has diverged is not saved.
+    return "finished" if files.files_in(path, r"checkpoint_\d+\.h5") else "all steps are done, but not saved: its log says why"
 
 
 def is_dead(holder, path):
@@ -72,7 +84,7 @@ def is_dead(holder, path):
         return False
 
 
-def progress_of(path):
+def progress_of(path, log=None):
     tables, manifest = files.tables(path), files.manifest(path)
     config = files.settings_of(manifest.get("config_yaml", ""))
     train, total = tables["train"], total_steps(config, manifest)
@@ -88,7 +100,8 @@ def progress_of(path):
         last = np.nan_to_num(compute[-1])
         slowest = f"rank {last.argmax()} computes {100 * (last.max() / last[last > 0].mean() - 1):.0f} % longer than the mean"
     return Progress(path, step, total, state_of(path, step, total), train["loss"], tables["eval"]["accuracy"],
-                    float(np.median(train["samples_per_s"][recent])) if step else 0.0, left_s, slowest)
+                    float(np.median(train["samples_per_s"][recent])) if step else 0.0, left_s, slowest,
+                    troubles.lines_of(path, train, log or troubles.log_of(path, lock_holder(path).get("slurm_job"))))
 
 
 def sparkline(values, width, blocks):
@@ -128,6 +141,8 @@ def lines_of(progress, width, blocks):
         yield (f"accuracy {sparkline(progress.accuracy, max(1, width - 30), blocks)} {progress.accuracy[-1]:.4f}, "
                f"best {np.nanmax(progress.accuracy):.4f}")
     yield f"{progress.samples_per_s:,.0f} samples/s. {progress.slowest}".rstrip()[:width]
+    for line in progress.troubles:
+        yield from textwrap.wrap(line, width, subsequent_indent=" " * 4)
 
 
 def line_of(progress, width, name_width):
@@ -139,12 +154,12 @@ def line_of(progress, width, name_width):
             f"{duration(progress.left_s):>8} {progress.state}")[:width]
 
 
-def picture(paths, width, blocks):
+def picture(paths, width, blocks, log=None):
     """What the terminal shows, as lines. A run that cannot be read is one line too."""
     found, lines = [], []
     for path in paths:
         try:
-            found.append(progress_of(path))
+            found.append(progress_of(path, log))
         except (files.DamagedFile, OSError, KeyError):
             lines.append(f"{path}: metrics.h5 is damaged or of another kind"[-width:])
     if len(paths) == 1:
@@ -157,17 +172,22 @@ def picture(paths, width, blocks):
 def add_arguments(parser):
     parser.add_argument("runs", metavar="MODEL_DIR", nargs="+", help="a run, or a directory of runs")
     parser.add_argument("--once", action="store_true", help="print it once, and end")
+    parser.add_argument("--log", metavar="FILE", help="where the output of the run goes, for its last warnings and errors; not "
+                        "needed for jobs of slurm/*.sh")
     parser.add_argument("--every", metavar="SECONDS", type=float, default=2.0, help="how often it looks (default: 2)")
 
 
 def run(arguments):
     if not 0.1 <= arguments.every <= 86400:
         raise AnalysisError(f"--every {arguments.every}", "a number of seconds from 0.1 on")
+    if arguments.log and len(expanded(arguments.runs)) > 1:
+        raise AnalysisError("--log: found several runs, expected one", "name one run, or leave --log out")
     blocks = BLOCKS if (sys.stdout.encoding or "").lower().startswith("utf") else ASCII_BLOCKS
     live = sys.stdout.isatty() and not arguments.once
     try:
         while True:
-            lines = picture(expanded(arguments.runs), shutil.get_terminal_size((80, 24)).columns, blocks)
+            lines = picture(expanded(arguments.runs), shutil.get_terminal_size((80, 24)).columns, blocks,
+                            arguments.log)
             # Home, each line to its end, then the rest of the screen: it does not flicker.
             print("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J" if live else "\n".join(lines), flush=True,
                   end="" if live else "\n")

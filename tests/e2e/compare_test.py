@@ -1,27 +1,17 @@
-"""fcmnist compare: what it says of runs that are equal, differ in one bit, or cannot be compared."""
-import hashlib
+"""fcmnist compare --bits: what it says of runs that are equal, differ in one bit, or cannot be compared; without --bits: which of
+two runs is better."""
+import math
 import pathlib
+import re
 import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support import runs  # noqa: E402 (exits with 77 when a module is missing)
+from support import analysis, runs  # noqa: E402 (exit with 77 when a module is missing)
+from support.analysis import change  # noqa: E402
 from support.runs import h5py, np, settings  # noqa: E402
 
-SCRIPT = runs.SOURCE / "scripts/fcmnist"
-SEAL = "fcmnist_mpi {}\nformat_version 2\nimage_bytes {}\nimage_sha256 {}\n"
-
-
-def change(path, dataset, function):
-    """Changes an array of a file of ours, and seals it again: a file that another run could have written."""
-    kind = "metrics" if path.name == "metrics.h5" else "checkpoint"
-    with h5py.File(path, "r+") as file:
-        array = file[dataset][...]
-        function(array)
-        file[dataset][...] = array
-    image = path.read_bytes()  # HDF5 cuts off what stands behind its data
-    seal = SEAL.format(kind, len(image), hashlib.sha256(image).hexdigest())
-    path.write_bytes(image + seal.encode().ljust(512, b"\n"))
+CLASSES, SIDE, IMAGES = 5, 12, 200
 
 
 def put(index, value):
@@ -41,24 +31,28 @@ def nan(bits):
     return np.array([0x7ff8_0000_0000_0000 | bits], np.uint64).view(np.float64)[0]
 
 
-class Comparing(runs.TestCase):
+class Comparing(analysis.TestCase):
     """Two model_dirs, self.a and self.b, of one run of 60 steps."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.train(cls.place / "run")
 
     def setUp(self):
         super().setUp()
-        self.a, self.b = self.directory / "a", self.directory / "b"
-        self.train(self.a)
-        shutil.copytree(self.a, self.b)
+        self.a, self.b = (shutil.copytree(self.place / "run", self.directory / name) for name in "ab")
 
-    def train(self, model_dir, ranks=2, **values):
-        self.run_to_end("-o", model_dir, *settings(**{
+    @staticmethod
+    def train(model_dir, ranks=2, **values):
+        analysis.train(model_dir, *settings(**{
             "train_input__use_fake_data": True, "eval_input__use_fake_data": True, "model__hidden_sizes": "[16,12]",
             "optimizer__learning_rate": 0.01, "optimizer__momentum": 0.9, "train_input__batch_size": 32,
             "runconfig__max_steps": 60, "runconfig__eval_frequency": 30, "runconfig__checkpoint_steps": 20,
             "runconfig__keep_checkpoints": 9, **values}), ranks=ranks)
 
     def compare(self, code, *parts, a=None, b=None, more=()):
-        finished = runs.execute([sys.executable, SCRIPT, "compare", a or self.a, b or self.b, *more])
+        finished = analysis.fcmnist("compare", "--bits", a or self.a, b or self.b, *more)
         self.assertEqual(finished.code, code, str(finished))
         self.assertEqual(bool(finished.errors), code == 2, str(finished))
         for part in parts:
@@ -194,6 +188,99 @@ class Refused(Comparing):
     def test_a_tolerance_that_is_none(self):
         for value in ("-1", "nan", "inf"):
             self.compare(2, "--tolerance", "HINT", more=(f"--tolerance={value}",))
+
+
+class Verdict(analysis.TestCase):
+    """Runs that differ in learning rate and seed: good/1, good/2, good/3, poor/1, ..."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        train, test = runs.patterns(500, SIDE, CLASSES, seed=1), runs.patterns(IMAGES, SIDE, CLASSES, seed=2)
+        cls.data = runs.write_set(cls.place / "data", train, test)
+        for name, rate in (("good", 0.002), ("poor", 0.0001)):
+            (cls.place / name).mkdir()
+            for seed in (1, 2, 3):
+                cls.train(cls.place / name / str(seed), cls.data, optimizer__learning_rate=rate, runconfig__seed=seed)
+
+    @staticmethod
+    def train(model_dir, data, *more, **values):
+        return analysis.train(model_dir, *more, *runs.data_settings(data), *settings(**{
+            "model__hidden_sizes": "[16]", "model__num_classes": CLASSES, "train_input__batch_size": 64, "runconfig__max_steps": 60,
+            "runconfig__log_steps": 20, "runconfig__eval_frequency": 30, **values}))
+
+    def right(self, model_dir):
+        with h5py.File(model_dir / "predictions.h5") as file:
+            return file["label"][:] == file["predicted"][:]
+
+    def verdict(self, a, b):
+        """Lines of the output."""
+        return self.succeed("compare", a, b).splitlines()
+
+    def test_a_clear_difference(self):
+        good, poor = self.place / "good/1", self.place / "poor/1"
+        of_good, of_poor = self.right(good), self.right(poor)
+        only_good, only_poor = np.count_nonzero(of_good & ~of_poor), np.count_nonzero(of_poor & ~of_good)
+        n, k = only_good + only_poor, min(only_good, only_poor)
+        p = 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n
+        self.assertLess(p, 0.001)
+        shares = f"{100 * of_good.mean():.2f} % against {100 * of_poor.mean():.2f} % right"
+        lines = self.verdict(poor, good)
+        self.assertEqual(lines[0], f"B is better: {shares}; {only_good} images only B has right, {only_poor} only A (McNemar p = {p:.2g})")
+        self.assertEqual(self.verdict(good, poor)[0],
+                         f"A is better: {shares}; {only_poor} images only B has right, {only_good} only A (McNemar p = {p:.2g})")
+        text = "\n".join(lines)
+        self.assertRegex(text, r"\noptimizer\.learning_rate +0\.0001 +0\.002\n")
+        loss = [runs.metrics(model_dir, "eval")["loss"][-1] for model_dir in (poor, good)]
+        self.assertRegex(text, rf"\nloss \(nats\) +{loss[0]:.5f} +{loss[1]:.5f}\n")
+        self.assertNotIn("runconfig.seed", text)
+
+    def test_the_same_answers(self):
+        good = self.place / "good/1"
+        self.assertRegex(self.verdict(good, good)[0], r"^no difference that 200 images can show \(McNemar p = 1\): A has .* % right, B .* "
+                         "0 images only B has right, 0 only A$")
+
+    def test_noise(self):
+        """A few images more or less are no proof."""
+        good, other = self.place / "good/1", shutil.copytree(self.place / "good/1", self.directory / "other")
+        images = np.flatnonzero(self.right(good))[:3]
+        with h5py.File(good / "predictions.h5") as file:
+            labels = file["label"][:]
+        change(other / "predictions.h5", "predicted", put(images, (labels[images] + 1) % CLASSES))
+        self.assertRegex(self.verdict(good, other)[0],
+                         r"^no difference that 200 images can show \(McNemar p = 0.25\): .*; 0 images only B has right, 3 only A$")
+
+    def test_a_run_that_is_not_finished_has_totals_only(self):
+        running = shutil.copytree(self.place / "good/1", self.directory / "running")
+        (running / "predictions.h5").unlink()
+        lines = self.verdict(running, self.place / "poor/1")
+        self.assertRegex(lines[0], r"^A is better: .* right \(z test of two proportions p = ")
+        self.assertTrue(any("Without predictions.h5" in line for line in lines))
+
+    def test_seeds(self):
+        lines = self.verdict(self.place / "poor", self.place / "good")
+        means = [np.mean([self.right(self.place / name / seed).mean() for seed in "123"]) for name in ("good", "poor")]
+        found = re.fullmatch(r"B is better: (.*) % against (.*) % right \(Welch's t test p = (.*)\)", lines[0])
+        self.assertEqual(found.groups()[:2], tuple(f"{100 * mean:.2f}" for mean in means))
+        self.assertTrue(any(line.split()[:1] == ["optimizer.learning_rate"] for line in lines))
+        self.assertEqual(self.verdict(self.place / "good", self.place / "good")[0].split(":")[0],
+                         "no difference that 3 and 3 runs can show (Welch's t test p = 1)")
+
+    def test_what_cannot_be_compared(self):
+        good = self.place / "good/1"
+        elsewhere = runs.write_set(self.directory / "elsewhere", runs.patterns(500, SIDE, CLASSES, seed=1),
+                                   runs.patterns(IMAGES, SIDE, CLASSES, seed=3))
+        other_images = self.train(self.directory / "other_images", elsewhere)
+        not_scored = self.train(self.directory / "not_scored", self.data, "-m", "train")
+        self.refuse("compare", good, other_images, parts=["scored on different images: unknown set, test split, 200 samples, SHA-256 "])
+        self.refuse("compare", good, not_scored, parts=[f"{not_scored}: nothing was scored yet"])
+        self.refuse("compare", good, self.place / "good", parts=["one run against several"])
+        shutil.copytree(good, self.directory / "mixed/good")
+        shutil.copytree(self.place / "poor/1", self.directory / "mixed/poor")
+        self.refuse("compare", self.directory / "mixed", self.place / "good", parts=["and 1 more differ in optimizer.learning_rate"])
+        self.refuse("compare", good, good / "metrics.h5", parts=["metrics.h5: a file", "--bits"])
+        self.refuse("compare", good, good, "--tolerance", "0.1", parts=["without --bits"])
+        self.refuse("compare", good, self.directory / "absent", parts=["No such file or directory"])
 
 
 if __name__ == "__main__":

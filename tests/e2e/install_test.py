@@ -40,7 +40,7 @@ class Install(runs.TestCase):
         self.execute("fcmnist_mpi", "-p", self.share / "configs/smoke.yaml", "--max_steps", 20)
         finished = self.execute("fcmnist", "show", "model_dir_smoke/metrics.h5")
         self.assertIn("intact (SHA-256 verified)", finished.stdout, finished.stderr)
-        compared = self.execute("fcmnist", "compare", "model_dir_smoke", "model_dir_smoke")
+        compared = self.execute("fcmnist", "compare", "--bits", "model_dir_smoke", "model_dir_smoke")
         self.assertIn("equal, bit for bit", compared.stdout, compared.stderr)
 
 

@@ -8,17 +8,13 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
-from support import runs  # noqa: E402 (exits with 77 when a module is missing)
+from support import runs  # noqa: E402 (exits with 77 when a module is missing, as the next one does)
+from support.analysis import fcmnist  # noqa: E402
 from support.runs import np, settings  # noqa: E402
 
-try:
-    from fcmnist_analysis import Run, network
-    from fcmnist_analysis.predict import like_mnist
-    from PIL import Image, ImageDraw
-except ImportError as error:
-    print(f"skipped: {error}; on Debian: apt install python3-pandas python3-pil")
-    sys.exit(77)
+from fcmnist_analysis import Run, network  # noqa: E402
+from fcmnist_analysis.predict import like_mnist  # noqa: E402
+from PIL import Image, ImageDraw  # noqa: E402
 try:
     import torch
 except ImportError:
@@ -30,10 +26,6 @@ except ImportError:
     cv2 = onnx = None
 
 MNIST = os.environ.get("FCMNIST_MNIST_DIR", "")
-
-
-def fcmnist(*arguments):
-    return runs.execute([sys.executable, runs.SOURCE / "scripts/fcmnist", *arguments])
 
 
 @unittest.skipUnless(os.path.isdir(MNIST), "needs the real MNIST")

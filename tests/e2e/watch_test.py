@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import runs  # noqa: E402 (exits with 77 when a module is missing)
 from support.run_under_way import RunUnderWay, descendants, eventually  # noqa: E402
-from support.runs import settings  # noqa: E402
+from support.runs import np, settings  # noqa: E402
 
 WATCH = [sys.executable, runs.SOURCE / "scripts/fcmnist", "watch"]
 LONG = settings(model__hidden_sizes="[20]", train_input__batch_size=64, runconfig__max_steps=10_000_000,
@@ -79,6 +79,51 @@ class Watch(runs.TestCase):
                 steps = runs.checkpoint_steps(model_dir)[-1]
                 self.assertIn(f"step {steps} of {steps}, left 0:00:00", self.once(model_dir))
                 self.assertIn("\nfinished\n", self.once(model_dir))
+
+    def test_warnings_and_errors_of_the_log_of_a_slurm_job(self):
+        """slurm/train.sh notes its job in the model_dir, and its output goes to where sbatch was called."""
+        run, log = self.directory / "runs/a", self.directory / "fcmnist_mpi-77.out"
+        done = runs.run("-o", run, *settings(train_input__use_fake_data=True, model__hidden_sizes="[4]", runconfig__max_steps=20,
+                                             optimizer__learning_rate=1e30))
+        self.assertEqual(done.code, 6, str(done))
+        self.assertIn("\nended early: its log says why\n", self.once(run))
+        log.write_text("2026-01-31 12:00:00 warning: the first\n" + "2026-01-31 12:00:01 warning: a node\n" * 2 + done.output
+                       + done.errors + "slurm job 77: exit code 6: not queued again\n")
+        (run / "checkpoint_5.h5.damaged-1").write_text("")
+        (run / "slurm_restarts").write_text("77 none 1\n")
+        shown = self.once(run)
+        self.assertEqual(shown.split("samples/s.\n")[1].splitlines(), [
+            "damaged, and set aside: checkpoint_5.h5.damaged-1", "Slurm job 77: 1 start(s) in a row brought no checkpoint",
+            "warnings and errors in fcmnist_mpi-77.out: 4, the last 3", "  01-31 12:00:01 warning: a node",
+            "  01-31 12:00:01 warning: a node", "  error: step 2: the loss is inf: training has diverged, nothing of this step is",
+            "    saved"])
+        (run / "slurm_restarts").unlink()
+        self.assertNotIn("warnings", self.once(run))
+        self.assertIn("warnings and errors in fcmnist_mpi-77.out: 4", self.once(run, "--log", log))
+        for arguments, part in (([run, "--log", run / "absent"], "absent: No such file"), ([run, run, "--log", log], "several runs")):
+            refused = runs.execute([*WATCH, "--once", *arguments])
+            self.assertEqual(refused.code, 2, str(refused))
+            self.assertIn(part, refused.errors)
+
+    def test_skipped_steps(self):
+        run = self.directory / "run"
+        self.run_to_end("-o", run, *settings(
+            train_input__use_fake_data=True, model__hidden_sizes="[4]", runconfig__mode="train", runconfig__max_steps=40,
+            model__mixed_precision=True, model__half_type="float16", optimizer__loss_scaling_factor="dynamic",
+            optimizer__initial_loss_scale=2.0**40, optimizer__max_loss_scale=2.0**40))
+        scales, skipped = (runs.metrics(run)[name] for name in ("loss_scale", "skipped"))
+        self.assertGreater(skipped.sum(), 0)
+        self.assertIn(f"skipped, since not finite: {skipped.sum()} of 40 steps, the last is {np.flatnonzero(skipped)[-1] + 1}; "
+                      f"loss scale now {scales[-1]:g}", " ".join(self.once(run).split()))
+
+    def test_all_steps_are_done_but_nothing_is_saved(self):
+        run = self.directory / "run"
+        done = runs.run("-o", run, *settings(train_input__use_fake_data=True, model__hidden_sizes="[4]", runconfig__max_steps=9,
+                                             runconfig__mode="train", runconfig__nan_policy="skip", optimizer__learning_rate=1e30))
+        self.assertEqual(done.code, 6, str(done))
+        shown = self.once(run)
+        self.assertIn("all steps are done, but not saved: its log says why", shown)
+        self.assertIn("skipped, since not finite: ", shown)
 
     def test_several_runs_in_a_table(self):
         for name in ("a", "b"):

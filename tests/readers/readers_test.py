@@ -8,10 +8,8 @@ error. Files of version 1 are read too. Not every reader looks behind the seal i
 error. FCMNIST_NODE_FOLDER is where read.mjs stands beside the node_modules of package.json.
 """
 import dataclasses
-import hashlib
 import os
 import pathlib
-import re
 import shutil
 import signal
 import struct
@@ -21,6 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import runs  # noqa: E402 (exits with 77 when a module is missing)
 from support.run_under_way import RunUnderWay, eventually  # noqa: E402
 from support.runs import h5py, np, settings  # noqa: E402
+from support.version_1 import BASE_ADDRESS, END_ADDRESS, SEAL_BYTES, as_version_1  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 REQUIRE_ALL = "--require-all" in sys.argv or os.environ.get("FCMNIST_REQUIRE_ALL_READERS") == "1"
@@ -47,8 +46,6 @@ NOT_INSTALLED, STOPPED = 77, 75  # exit codes
 YES, NO, WRONG, ABSENT = "yes", "no", "wrong", "-"
 NOT_VERSION_1 = ("xarray", "jsfive")  # they look for HDF5's signature at the first byte only
 MOST_OF_A_MESSAGE = 100  # characters
-SEAL_BYTES = 512
-BASE_ADDRESS, END_ADDRESS = 24, 40  # where HDF5's superblock of version 0 has them
 STEPS = 45
 # Two hidden layers of one size: a square matrix, which readers that name dimensions by their length may mistake.
 NETWORK = {"model__hidden_sizes": "[30,30]", "train_input__use_fake_data": True, "eval_input__use_fake_data": True}
@@ -95,15 +92,6 @@ def confusion_cell(path):
     assert difference.max() > 0, f"each place of this matrix has the number of its mirror image: {matrix}"
     true_class, predicted_class = np.unravel_index(difference.argmax(), matrix.shape)
     return f"eval/confusion:{row},{true_class},{predicted_class}"
-
-
-def as_version_1(content):
-    """What version 1 wrote in place of this file of version 2. HDF5 then had a user block, and said so in its data."""
-    image, kind = bytearray(content[:-SEAL_BYTES]), re.match(rb"fcmnist_mpi \w+\n", content[-SEAL_BYTES:])[0]
-    struct.pack_into("<Q", image, BASE_ADDRESS, SEAL_BYTES)
-    struct.pack_into("<Q", image, END_ADDRESS, SEAL_BYTES + len(image))
-    seal = kind + f"format_version 1\nimage_bytes {len(image)}\nimage_sha256 {hashlib.sha256(image).hexdigest()}\n".encode()
-    return seal.ljust(SEAL_BYTES, b"\n") + image
 
 
 def version_1_of(found):

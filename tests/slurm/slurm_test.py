@@ -249,7 +249,7 @@ class SlurmTest(unittest.TestCase):
             with self.subTest(execution=execution):
                 job = train(execution, TWO_NODES, *setting, f"runconfig.execution={execution}").wait()
                 self.check_trained(job, says)
-                same = run(sys.executable, "scripts/fcmnist", "compare", job.model_dir, model_dir)
+                same = run(sys.executable, "scripts/fcmnist", "compare", "--bits", job.model_dir, model_dir)
                 self.assertEqual(same.returncode, 0, same.stdout + same.stderr)
 
     def test_resumes_in_a_second_job_on_another_world(self):

@@ -66,7 +66,7 @@ with tempfile.TemporaryDirectory() as directory:
     check(done.returncode == 0 and "\\xfc.h5: metrics, intact" in done.stdout and not done.stderr, done)
     os.remove(umlaut)
     done = script("show", pictures)
-    check(done.returncode == 1 and f"{pictures}: no .h5 file in this directory" in done.stderr, done)
+    check(done.returncode == 2 and f"{pictures}: no .h5 file in this directory" in done.stderr, done)
 
     subprocess.run([WRITE_EXAMPLE, directory, "no-rows"], check=True)
     done = plot(directory, "-o", pictures)
