@@ -5,8 +5,8 @@
 
 namespace fcmnist {
 
-std::size_t Layout::add(std::string name, std::size_t rows, std::size_t cols) {
-  slots_.push_back({std::move(name), rows, cols, size_});
+std::size_t Layout::add(std::string name, std::size_t rows, std::size_t cols, Order order) {
+  slots_.push_back({std::move(name), rows, cols, order, size_});
   size_ += (rows * cols + alignment - 1) / alignment * alignment;
   return slots_.size() - 1;
 }

@@ -7,14 +7,24 @@
 
 namespace fcmnist {
 
+/// How a matrix lies in memory. In files all have the order outputs x inputs, as in PyTorch.
+enum class Order {
+  as_in_files,
+  transposed,  ///< inputs x outputs
+};
+
 /// One named matrix inside a flat array. A bias is a matrix of one row.
 struct Slot {
   std::string name;
-  std::size_t rows = 0;
+  std::size_t rows = 0;  ///< in memory
   std::size_t cols = 0;
+  Order order = Order::as_in_files;
   std::size_t offset = 0;  ///< index of the first number in the flat array, a multiple of Layout::alignment
 
   [[nodiscard]] std::size_t count() const { return rows * cols; }
+  /// Of a weight.
+  [[nodiscard]] std::size_t outputs() const { return order == Order::transposed ? cols : rows; }
+  [[nodiscard]] std::size_t inputs() const { return order == Order::transposed ? rows : cols; }
   bool operator==(const Slot&) const = default;
 };
 
@@ -28,7 +38,8 @@ class Layout {
   static constexpr std::size_t alignment = 16;
 
   /// Appends a slot and returns its index.
-  std::size_t add(std::string name, std::size_t rows, std::size_t cols);
+  ///   rows, cols  in memory, in the given order
+  std::size_t add(std::string name, std::size_t rows, std::size_t cols, Order order = Order::as_in_files);
 
   [[nodiscard]] const std::vector<Slot>& slots() const { return slots_; }
   [[nodiscard]] const Slot& operator[](std::size_t index) const { return slots_[index]; }

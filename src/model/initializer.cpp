@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/arena.hpp"
 #include "core/counter_rng.hpp"
+#include "core/transpose.hpp"
 
 namespace fcmnist::model {
 
@@ -36,7 +38,14 @@ void fill_normal(const MatrixView<float>& weight, double deviation, std::uint64_
 }  // namespace
 
 void initialize_layer(Initializer initializer, std::uint64_t seed, std::size_t layer,
-                      MatrixView<float> weight, std::span<float> bias) {
+                      MatrixView<float> weight, Order order, std::span<float> bias) {
+  if (order == Order::transposed) {
+    const AlignedArray<float> numbers(weight.rows * weight.cols);
+    const MatrixView<float> turned(numbers.data(), weight.cols, weight.rows);
+    initialize_layer(initializer, seed, layer, turned, Order::as_in_files, bias);
+    transpose(turned, weight);
+    return;
+  }
   const auto fan_in = static_cast<double>(weight.cols);
   const auto fan_out = static_cast<double>(weight.rows);
   const auto index = static_cast<std::uint32_t>(layer);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/layout.hpp"
 #include "core/matrix_view.hpp"
 #include "model/options.hpp"
 
@@ -10,9 +11,10 @@ namespace fcmnist::model {
 
 /// Initial weights (out x in) and bias (out, or empty) of one linear layer: pure functions of (seed, layer,
 /// position).
-///   layer  index over the whole network
+///   weight  as `order` says; the same numbers in either order
+///   layer   index over the whole network
 /// Sources: he_normal: He, Zhang, Ren, Sun, ICCV 2015; xavier_uniform: Glorot, Bengio, AISTATS 2010.
 void initialize_layer(Initializer initializer, std::uint64_t seed, std::size_t layer,
-                      MatrixView<float> weight, std::span<float> bias);
+                      MatrixView<float> weight, Order order, std::span<float> bias);
 
 }  // namespace fcmnist::model

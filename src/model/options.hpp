@@ -71,6 +71,12 @@ auto with_number_type(Precision precision, Work work) {
 /// Bytes of a working weight or activation.
 constexpr std::size_t number_bytes(Precision precision) { return precision == Precision::float32 ? 4 : 2; }
 
+/// How the first layer is multiplied with the images.
+enum class InputProducts {
+  dense,   ///< by the library that multiplies the other layers
+  sparse,  ///< only the pixels that are not zero; in float32
+};
+
 struct MlpOptions {
   std::vector<int> hidden_sizes = {500, 300};
   int num_classes = 10;
@@ -80,7 +86,9 @@ struct MlpOptions {
   // When not given, a resume takes those of its checkpoint; else False, and the best type of this machine.
   std::optional<bool> mixed_precision;
   std::optional<kernels::HalfType> half_type;
-  Precision precision = Precision::float32;  ///< the one in effect, which src/setup settles
+  // What is in effect, which src/setup settles.
+  Precision precision = Precision::float32;
+  InputProducts input_products = InputProducts::dense;
 
   bool operator==(const MlpOptions&) const = default;
 };

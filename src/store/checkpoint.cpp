@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/transpose.hpp"
 #include "store/hdf5.hpp"
 #include "store/network_dimensions.hpp"
 #include "store/root_attributes.hpp"
@@ -40,14 +41,18 @@ void for_each_later_field(State& state, Visit visit) {
 
 hdf5::Shape stored_shape(const Slot& slot) {
   if (is_bias(slot)) return {slot.cols};
-  return {slot.rows, slot.cols};
+  return {slot.outputs(), slot.inputs()};
 }
 
 void write_arena(const hdf5::Group& group, ArenaView<const float> values,
                  const NetworkDimensions& dimensions) {
   for (std::size_t i = 0; i < values.layout().slots().size(); ++i) {
     const Slot& slot = values.layout()[i];
-    group.place(slot.name, stored_shape(slot), values.all().subspan(slot.offset, slot.count()));
+    if (slot.order == Order::transposed) {
+      group.place_transposed(slot.name, values[i]);
+    } else {
+      group.place(slot.name, stored_shape(slot), values.all().subspan(slot.offset, slot.count()));
+    }
     dimensions.attach_to(group, slot.name, i);
   }
 }
@@ -83,8 +88,15 @@ void read_arena(const hdf5::Group& group, ArenaView<float> values, std::string_v
         fmt::format("{} does not fit the model of this run:\n    {}", what, fmt::join(wrong, "\n    ")),
         "the section model of the configuration must be that of the run that wrote the checkpoint");
   }
-  for (const Slot& slot : values.layout().slots()) {
-    group.read(slot.name, stored_shape(slot), values.data() + slot.offset);
+  for (std::size_t i = 0; i < values.layout().slots().size(); ++i) {
+    const Slot& slot = values.layout()[i];
+    if (slot.order == Order::transposed) {
+      const AlignedArray<float> stored(slot.count());
+      group.read(slot.name, stored_shape(slot), stored.data());
+      transpose({stored.data(), slot.outputs(), slot.inputs()}, values[i]);
+    } else {
+      group.read(slot.name, stored_shape(slot), values.data() + slot.offset);
+    }
   }
 }
 

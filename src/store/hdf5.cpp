@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <bit>
 
+#include "core/arena.hpp"
 #include "core/error.hpp"
+#include "core/transpose.hpp"
 #include "store/hdf5_calls.hpp"
 
 namespace fcmnist::store::hdf5 {
@@ -154,8 +156,13 @@ void Group::write_dataset(std::string_view name, Type type, const Shape& shape, 
   check(H5Dwrite(dataset.id(), native(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, data), "H5Dwrite", at);
 }
 
+void Group::place_transposed(std::string_view name, MatrixView<const float> matrix) const {
+  const std::span<const float> numbers(matrix.data, matrix.rows * matrix.cols);
+  place_dataset(name, Type::float32, {matrix.cols, matrix.rows}, std::as_bytes(numbers), matrix.rows);
+}
+
 void Group::place_dataset(std::string_view name, Type type, const Shape& shape,
-                          std::span<const std::byte> numbers) const {
+                          std::span<const std::byte> numbers, std::size_t transposed_rows) const {
   static_assert(std::endian::native == std::endian::little, "numbers in memory are as they are in files");
   const std::string at = where(name);
   const Handle space = dataspace(shape, false, at);
@@ -169,7 +176,7 @@ void Group::place_dataset(std::string_view name, Type type, const Shape& shape,
   FCMNIST_CHECK(bytes == numbers.size(), fmt::format("{}: {} of {} bytes", at, numbers.size(), bytes));
   const haddr_t offset = H5Dget_offset(dataset.id());
   if (offset == HADDR_UNDEF) call_failed("H5Dget_offset", at);
-  placed_->push_back({offset, numbers});
+  placed_->push_back({offset, numbers, transposed_rows});
 }
 
 std::string Group::describe(std::string_view name) const {
@@ -239,6 +246,23 @@ Group File::root() const {
   return {file_, std::move(root), name_, "", placed_};
 }
 
+namespace {
+
+/// HDF5 aligns no data to the size of their numbers.
+void copy_to(std::byte* place, const Placed& placed) {
+  const std::size_t rows = placed.transposed_rows;
+  if (rows == 0) {
+    std::ranges::copy(placed.numbers, place);
+    return;
+  }
+  const std::size_t cols = placed.numbers.size() / sizeof(float) / rows;
+  AlignedArray<float> turned(rows * cols);
+  transpose({reinterpret_cast<const float*>(placed.numbers.data()), rows, cols}, {turned.data(), cols, rows});
+  std::memcpy(place, turned.data(), placed.numbers.size());
+}
+
+}  // namespace
+
 std::vector<std::byte> File::image() const {
   check(H5Fflush(file_.id(), H5F_SCOPE_GLOBAL), "H5Fflush", name_);
   const auto size = check(H5Fget_file_image(file_.id(), nullptr, 0), "H5Fget_file_image", name_);
@@ -247,7 +271,7 @@ std::vector<std::byte> File::image() const {
   FCMNIST_CHECK(got == size, fmt::format("{}: {} of {} bytes", name_, got, size));
   for (const Placed& placed : *placed_) {
     FCMNIST_CHECK(placed.offset + placed.numbers.size() <= image.size(), fmt::format("{}", placed.offset));
-    std::ranges::copy(placed.numbers, image.data() + placed.offset);
+    copy_to(image.data() + placed.offset, placed);
   }
   return image;
 }

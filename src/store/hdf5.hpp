@@ -10,6 +10,8 @@
 #include <variant>
 #include <vector>
 
+#include "core/matrix_view.hpp"
+
 /// The few things that this program does with HDF5. Every call is checked, and no type of the C library is
 /// visible. Internal to `store`.
 ///
@@ -66,6 +68,7 @@ class Handle {
 struct Placed {
   std::size_t offset;  ///< byte in the file
   std::span<const std::byte> numbers;
+  std::size_t transposed_rows = 0;  ///< > 0: they are a matrix of float with so many rows, and the file has its transpose
 };
 using PlacedList = std::shared_ptr<std::vector<Placed>>;
 
@@ -93,6 +96,8 @@ class Group {
   void place(std::string_view name, const Shape& shape, std::span<const T> numbers) const {
     place_dataset(name, type_of<T>(), shape, std::as_bytes(numbers));
   }
+  /// The same of the transpose of a matrix without gaps.
+  void place_transposed(std::string_view name, MatrixView<const float> matrix) const;
   /// Writes a dataset that can grow along its first dimension. It is stored in chunks of `chunk_rows` rows, or
   /// of all rows if it has fewer.
   template <class T>
@@ -130,7 +135,8 @@ class Group {
  private:
   void write_dataset(std::string_view name, Type, const Shape&, const void* data,
                      std::size_t chunk_rows) const;
-  void place_dataset(std::string_view name, Type, const Shape&, std::span<const std::byte> numbers) const;
+  void place_dataset(std::string_view name, Type, const Shape&, std::span<const std::byte> numbers,
+                     std::size_t transposed_rows = 0) const;
   void read_dataset(std::string_view name, Type, const Shape&, void* data) const;
 
   Handle file_;

@@ -17,7 +17,7 @@ NetworkDimensions::NetworkDimensions(const hdf5::Group& root, const Layout& layo
   const auto layers = static_cast<std::size_t>(std::ranges::count_if(slots, std::not_fn(is_bias)));
   std::string output = "pixel";
   if (!slots.empty()) {
-    write_coordinate(root, output, slots.front().cols, "pixel of the image: row * image_width + column");
+    write_coordinate(root, output, slots.front().inputs(), "pixel of the image: row * image_width + column");
   }
   std::size_t layer = 0;
   for (const Slot& slot : slots) {
@@ -27,7 +27,7 @@ NetworkDimensions::NetworkDimensions(const hdf5::Group& root, const Layout& layo
     }
     const bool is_last = layer + 1 == layers;
     const std::string input = std::exchange(output, is_last ? "class" : fmt::format("hidden_{}", layer));
-    write_coordinate(root, output, slot.rows,
+    write_coordinate(root, output, slot.outputs(),
                      is_last ? "class" : fmt::format("unit of hidden layer {}, from 0", layer));
     names_.push_back({output, input});
     ++layer;
