@@ -18,18 +18,16 @@ struct SparseEntry {
 class SparseRows {
  public:
   /// An empty matrix without rows.
-  ///   most_entries  room that is made, so that add() needs none
+  ///   most_entries  room that is made
   void clear(std::size_t most_entries) {
     begin_.assign(1, 0);
     if (entries_.size() < most_entries) entries_.resize(most_entries);
     count_ = 0;
   }
-  /// Adds a number to the row that is being made. Without a branch: a zero is written, and then overwritten.
-  void add(std::uint32_t column, float value) {
-    entries_[count_] = {column, value};
-    count_ += value != 0.0F;
-  }
-  void end_row() { begin_.push_back(count_); }
+  /// Room for the entries of the next row, as far as clear() has made it.
+  [[nodiscard]] SparseEntry* next_row() { return entries_.data() + count_; }
+  /// So many of them are that row.
+  void end_row(std::size_t entries) { begin_.push_back(count_ += entries); }
 
   [[nodiscard]] std::size_t rows() const { return begin_.size() - 1; }
   [[nodiscard]] std::size_t entries() const { return count_; }

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 
 #include "core/error.hpp"
 #include "core/multiversion.hpp"
@@ -13,17 +14,16 @@ namespace fcmnist::data {
 namespace {
 
 constexpr auto scale = static_cast<float>(1.0 / (pixel_scale * pixel_deviation));
-constexpr auto shift = static_cast<float>(-pixel_mean / pixel_deviation);
 
 void normalise(const std::uint8_t* __restrict pixels, float* __restrict out, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = std::fma(static_cast<float>(pixels[i]), scale, shift);
+  for (std::size_t i = 0; i < count; ++i) out[i] = std::fma(static_cast<float>(pixels[i]), scale, feature_constant);
 }
 
 FCMNIST_ALSO_FOR_AVX512
 void normalise(const std::uint8_t* __restrict pixels, BFloat16* __restrict out, std::size_t count) {
 #pragma omp simd  // assigns plain integers: with whole structs the loop would stay scalar
   for (std::size_t i = 0; i < count; ++i) {
-    out[i].bits = BFloat16(std::fma(static_cast<float>(pixels[i]), scale, shift)).bits;
+    out[i].bits = BFloat16(std::fma(static_cast<float>(pixels[i]), scale, feature_constant)).bits;
   }
 }
 
@@ -31,7 +31,7 @@ FCMNIST_ALSO_FOR_AVX512
 void normalise(const std::uint8_t* __restrict pixels, Float16* __restrict out, std::size_t count) {
 #pragma omp simd
   for (std::size_t i = 0; i < count; ++i) {
-    out[i].bits = Float16(std::fma(static_cast<float>(pixels[i]), scale, shift)).bits;
+    out[i].bits = Float16(std::fma(static_cast<float>(pixels[i]), scale, feature_constant)).bits;
   }
 }
 
@@ -61,7 +61,35 @@ void fill_features_of(const Dataset& dataset, std::span<const std::uint32_t> sam
   }
 }
 
+/// Writes the pixels that are not zero, and returns how many they are. Without branches that depend on single
+/// pixels: what is zero is overwritten by the next one.
+std::size_t write_pixels(std::span<const std::uint8_t> image, SparseEntry* entries) {
+  constexpr std::size_t word = 8;
+  std::size_t count = 0, i = 0;
+  const auto put = [&](std::size_t at, unsigned pixel) {
+    entries[count] = {static_cast<std::uint32_t>(at), static_cast<float>(pixel) * scale};
+    count += pixel != 0;
+  };
+  for (; i + word <= image.size(); i += word) {
+    std::uint64_t pixels = 0;
+    std::memcpy(&pixels, image.data() + i, word);
+    if (pixels == 0) continue;  // most are: the border of an image
+    for (std::size_t k = 0; k < word; ++k) put(i + k, (pixels >> (8 * k)) & 0xffU);
+  }
+  for (; i < image.size(); ++i) put(i, image[i]);
+  return count;
+}
+
 }  // namespace
+
+void fill_pixels(const Dataset& dataset, std::span<const std::uint32_t> sample_ids, SparseRows& pixels) {
+  check_ids(dataset, sample_ids);
+  pixels.clear(sample_ids.size() * dataset.features() + 1);  // a zero behind the last one is written too
+  for (std::size_t r = 0; r < sample_ids.size(); ++r) {
+    if (r + 1 < sample_ids.size()) prefetch(dataset.images.row(sample_ids[r + 1]));
+    pixels.end_row(write_pixels(dataset.images.row(sample_ids[r]), pixels.next_row()));
+  }
+}
 
 void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
                    MatrixView<float> features) {

@@ -5,6 +5,7 @@
 
 #include "core/half.hpp"
 #include "core/matrix_view.hpp"
+#include "core/sparse_rows.hpp"
 #include "data/dataset.hpp"
 
 namespace fcmnist::data {
@@ -27,6 +28,13 @@ void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample
                    MatrixView<BFloat16> features);
 void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
                    MatrixView<Float16> features);
+
+/// The same features as pixel values that are not zero, multiplied by a factor, and a constant that is added to all of
+/// them: feature = pixels[sample][pixel] + feature_constant.
+///   pixels  (rows x features)  written
+void fill_pixels(const Dataset& dataset, std::span<const std::uint32_t> sample_ids, SparseRows& pixels);
+/// The feature of a pixel that is 0.
+inline constexpr auto feature_constant = static_cast<float>(-pixel_mean / pixel_deviation);
 
 /// Gathers the labels of the samples of one microbatch.
 ///   sample_ids, labels  (rows)

@@ -8,9 +8,11 @@
 
 #include "core/convert.hpp"
 #include "core/error.hpp"
+#include "core/transpose.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/half_layer_ops.hpp"
 #include "kernels/layer_ops.hpp"
+#include "kernels/sparse_products.hpp"
 #include "model/initializer.hpp"
 
 namespace fcmnist::model {
@@ -45,14 +47,16 @@ Mlp::Mlp(const std::vector<std::size_t>& widths, const MlpOptions& options, cons
 
 void Mlp::add_slots(Layer& layer, Layout& layout) const {
   const std::string name = layer.last ? "last_layer" : fmt::format("fc_layers.{}", layer.index);
-  layer.weight_slot = layout.add(name + ".weight", layer.outputs, layer.inputs);
+  layer.weight_slot = layer.index == 0 && has_sparse_first_layer()
+                          ? layout.add(name + ".weight", layer.inputs, layer.outputs, Order::transposed)
+                          : layout.add(name + ".weight", layer.outputs, layer.inputs);
   if (options_.use_bias) layer.bias_slot = layout.add(name + ".bias", 1, layer.outputs);
 }
 
 void Mlp::initialize(std::uint64_t seed, ArenaView<float> weights) const {
   for (const Layer& layer : layers_) {
     initialize_layer(options_.initializer, seed, layer.index, weights[layer.weight_slot],
-                     options_.use_bias ? weights[layer.bias_slot].row(0) : std::span<float>());
+                     layout_[layer.weight_slot].order, options_.use_bias ? weights[layer.bias_slot].row(0) : std::span<float>());
   }
 }
 
@@ -62,19 +66,22 @@ std::span<const T> Mlp::bias(ArenaView<const T> weights, const Layer& layer) con
 }
 
 template <class T>
-std::size_t Mlp::samples_of(MatrixView<const T> input) const {
-  return begins_network() ? input.rows : input.cols;
+std::size_t Mlp::samples_of(const Input<T>& input) const {
+  if (input.sparse() != nullptr) return input.sparse()->samples.rows();
+  return begins_network() ? input.dense().rows : input.dense().cols;
 }
 
 template <class T>
-void Mlp::forward(ArenaView<const T> weights, MatrixView<const T> input, const DropoutContext* dropout,
+void Mlp::forward(ArenaView<const T> weights, const Input<T>& input, const DropoutContext* dropout,
                   BasicWorkspace<T>& workspace, const OnProduct& on_product) const {
   const std::size_t samples = samples_of(input);
-  FCMNIST_CHECK(input.rows * input.cols == samples * inputs() && samples <= workspace.max_samples(),
-                fmt::format("input {} x {}, expected at most {} samples of {}", input.rows, input.cols,
-                            workspace.max_samples(), inputs()));
+  const bool is_sparse = input.sparse() != nullptr;
+  FCMNIST_CHECK(is_sparse == takes_sparse_input() && samples <= workspace.max_samples() &&
+                    (is_sparse || input.dense().rows * input.dense().cols == samples * inputs()),
+                fmt::format("{} input, {} samples, expected at most {} of {}", is_sparse ? "sparse" : "dense",
+                            samples, workspace.max_samples(), inputs()));
   Products<T>& products = workspace.products_;
-  MatrixView<const T> below = input;
+  MatrixView<const T> below = input.dense();
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const MatrixView<const T> weight = weights[layer.weight_slot];
@@ -86,7 +93,12 @@ void Mlp::forward(ArenaView<const T> weights, MatrixView<const T> input, const D
       return;
     }
     const MatrixView<T> out = workspace.activation(i, samples);
-    products.hidden(layer.gemms.forward, weight, bias(weights, layer), op_b, below, out);
+    if constexpr (std::is_same_v<T, float>) {
+      if (is_sparse && i == 0) sparse_hidden(weights, *input.sparse(), workspace, out);
+    }
+    if (!is_sparse || i > 0) {
+      products.hidden(layer.gemms.forward, weight, bias(weights, layer), op_b, below, out);
+    }
     if (dropout != nullptr && options_.dropout > 0.0) {
       kernels::dropout(out, dropout->sample_ids, options_.dropout,
                        {dropout->seed, dropout->epoch, static_cast<std::uint32_t>(layer.index)});
@@ -94,6 +106,26 @@ void Mlp::forward(ArenaView<const T> weights, MatrixView<const T> input, const D
     if (on_product) on_product(Product::forward, layer.index);
     below = out;
   }
+}
+
+void Mlp::sum_first_weights(ArenaView<const float> weights, std::span<float> sums) const {
+  kernels::sum_inputs(weights[layers_.front().weight_slot], sums);
+}
+
+/// W x = W (value + constant) = W value + constant (W 1)
+void Mlp::sparse_hidden(ArenaView<const float> weights, const SparseInput& input, Workspace& workspace,
+                        MatrixView<float> out) const {
+  const Layer& layer = layers_.front();
+  const std::span<float> base(workspace.base_.data(), layer.outputs);
+  const std::span<const float> biases = bias(weights, layer);
+  FCMNIST_CHECK(input.weight_sums.size() == layer.outputs, fmt::format("{}", input.weight_sums.size()));
+  for (std::size_t o = 0; o < layer.outputs; ++o) {
+    base[o] = input.constant * input.weight_sums[o] + (biases.empty() ? 0.0F : biases[o]);
+  }
+  const MatrixView<float> by_sample(workspace.by_sample_.data(), out.cols, out.rows);
+  kernels::sparse_forward(input.samples, weights[layer.weight_slot], base, by_sample);
+  transpose(by_sample, out);
+  kernels::add_bias_relu(out, {});
 }
 
 std::vector<GradientPart> Mlp::gradient_parts(std::size_t target) const {
@@ -148,7 +180,7 @@ void Mlp::backward_deltas(ArenaView<const T> weights, std::size_t samples, Basic
 }
 
 template <class T>
-void Mlp::backward_weights(MatrixView<const T> input, BasicWorkspace<T>& workspace, Accumulate accumulate,
+void Mlp::backward_weights(const Input<T>& input, BasicWorkspace<T>& workspace, Accumulate accumulate,
                            ArenaView<float> gradients, std::span<const GradientPart> parts,
                            const std::function<void()>& on_part) const {
   for (const GradientPart& part : parts) {
@@ -158,12 +190,17 @@ void Mlp::backward_weights(MatrixView<const T> input, BasicWorkspace<T>& workspa
 }
 
 template <class T>
-void Mlp::weight_gradient(const GradientPart& part, MatrixView<const T> input, BasicWorkspace<T>& workspace,
+void Mlp::weight_gradient(const GradientPart& part, const Input<T>& input, BasicWorkspace<T>& workspace,
                           Accumulate accumulate, ArenaView<float> gradients) const {
   const Layer& layer = layers_[part.layer];
+  if constexpr (std::is_same_v<T, float>) {
+    if (input.sparse() != nullptr && part.layer == 0) {
+      return sparse_weight_gradient(part, *input.sparse(), workspace, accumulate, gradients);
+    }
+  }
   const std::size_t samples = samples_of(input);
   const MatrixView<const T> delta = workspace.delta(part.layer, samples);
-  const MatrixView<const T> below = part.layer > 0 ? workspace.activation(part.layer - 1, samples) : input;
+  const MatrixView<const T> below = part.layer > 0 ? workspace.activation(part.layer - 1, samples) : input.dense();
   const bool add = accumulate == Accumulate::add;
   workspace.products_.weight_gradient(layer.gemms.weight_gradient,
                                       delta.middle(part.rows.begin, part.rows.size()),
@@ -174,13 +211,36 @@ void Mlp::weight_gradient(const GradientPart& part, MatrixView<const T> input, B
   }
 }
 
+/// dW = dY x^T = dY value^T + constant (dY 1) 1^T, where dY 1 is the gradient of the bias. Of a part these are the rows of
+/// some inputs.
+void Mlp::sparse_weight_gradient(const GradientPart& part, const SparseInput& input, Workspace& workspace,
+                                 Accumulate accumulate, ArenaView<float> gradients) const {
+  const Layer& layer = layers_.front();
+  const std::size_t samples = input.samples.rows();
+  const bool add = accumulate == Accumulate::add;
+  const MatrixView<float> delta = workspace.delta(0, samples);
+  const std::span<float> base(workspace.base_.data(), layer.outputs);
+  const MatrixView<float> by_sample(workspace.by_sample_.data(), samples, layer.outputs);
+  if (part.rows.begin == 0) {  // the parts of a layer come in order
+    transpose(delta, by_sample);
+    kernels::sum_samples(delta, base, false);
+    for (float& number : base) number *= input.constant;
+  }
+  const MatrixView<float> gradient = gradients[layer.weight_slot];
+  kernels::sparse_weight_gradient(input.inputs, part.rows.begin, by_sample, base, add,
+                                  gradient.middle(part.rows.begin, part.rows.size()));
+  if (options_.use_bias && part.rows.end == gradient.rows) {
+    kernels::sum_samples(delta, gradients[layer.bias_slot].row(0), add);
+  }
+}
+
 // The three arithmetics.
 #define FCMNIST_INSTANTIATE(T)                                                                              \
-  template void Mlp::forward<T>(ArenaView<const T>, MatrixView<const T>, const DropoutContext*,             \
+  template void Mlp::forward<T>(ArenaView<const T>, const Input<T>&, const DropoutContext*,                 \
                                 BasicWorkspace<T>&, const OnProduct&) const;                                \
   template void Mlp::backward_deltas<T>(ArenaView<const T>, std::size_t, BasicWorkspace<T>&, MatrixView<T>, \
                                         const OnProduct&) const;                                            \
-  template void Mlp::backward_weights<T>(MatrixView<const T>, BasicWorkspace<T>&, Accumulate,               \
+  template void Mlp::backward_weights<T>(const Input<T>&, BasicWorkspace<T>&, Accumulate,                   \
                                          ArenaView<float>, std::span<const GradientPart>,                   \
                                          const std::function<void()>&) const;
 FCMNIST_INSTANTIATE(float)

@@ -9,6 +9,7 @@
 #include "core/layout.hpp"
 #include "core/matrix_view.hpp"
 #include "core/share.hpp"
+#include "core/sparse_rows.hpp"
 #include "model/options.hpp"
 #include "model/products.hpp"
 
@@ -46,6 +47,30 @@ enum class Product { forward, delta };
 /// Told after the product of a layer: which one it was, and the layer's index over the network.
 using OnProduct = std::function<void(Product product, std::size_t layer)>;
 
+/// The images of a microbatch without their zeros. A feature is value + constant, where most values are 0.
+struct SparseInput {
+  SparseRows samples;  ///< (samples x inputs)
+  SparseRows inputs;   ///< its transpose; for backward_weights() only
+  float constant = 0.0F;
+  std::span<const float> weight_sums;  ///< (outputs of the first layer) of Mlp::sum_first_weights(); for forward() only
+};
+
+/// What forward() is given: the output of the stage before, or images, dense or sparse.
+template <class T>
+class Input {
+ public:
+  Input(MatrixView<const T> dense) : dense_(dense) {}                           // NOLINT(google-explicit-constructor)
+  Input(MatrixView<T> dense) : dense_(dense) {}                                 // NOLINT(google-explicit-constructor)
+  Input(const SparseInput& sparse) : sparse_(&sparse) {}                        // NOLINT(google-explicit-constructor)
+  [[nodiscard]] MatrixView<const T> dense() const { return dense_; }
+  /// nullptr if it is dense.
+  [[nodiscard]] const SparseInput* sparse() const { return sparse_; }
+
+ private:
+  MatrixView<const T> dense_;
+  const SparseInput* sparse_ = nullptr;
+};
+
 /// Activations and their gradients of one microbatch of at most `max_samples` samples, in numbers of type T
 /// (float, BFloat16, Float16). Allocated once.
 template <class T>
@@ -79,19 +104,25 @@ class Mlp {
   [[nodiscard]] bool begins_network() const { return layers_.front().index == 0; }
   [[nodiscard]] bool ends_network() const { return layers_.back().last; }
   [[nodiscard]] Precision precision() const { return options_.precision; }
+  /// Whether forward() and backward_weights() take images without their zeros.
+  [[nodiscard]] bool takes_sparse_input() const { return begins_network() && has_sparse_first_layer(); }
 
   /// Writes initial weights: a pure function of (seed, layer, position), the same whatever the range is.
   void initialize(std::uint64_t seed, ArenaView<float> weights) const;
 
   /// Computes all activations of a microbatch.
   ///   input       samples x inputs(), as images lie in memory, when the stage begins the network; else
-  ///               inputs() x samples. At most workspace.max_samples() samples.
+  ///               inputs() x samples. At most workspace.max_samples() samples. Sparse if takes_sparse_input().
   ///   dropout     nullptr: evaluation, nothing is dropped
   /// The last layer's output is in the workspace: logits() when the stage ends the network, else output().
   ///   on_product  called after the product of each layer, if given
   template <class T>
-  void forward(ArenaView<const T> weights, MatrixView<const T> input, const DropoutContext* dropout,
+  void forward(ArenaView<const T> weights, const Input<T>& input, const DropoutContext* dropout,
                BasicWorkspace<T>& workspace, const OnProduct& on_product = {}) const;
+
+  /// What sparse input needs of the weights whenever they have changed: sums[o] is the sum of the weights of output o of
+  /// the first layer.
+  void sum_first_weights(ArenaView<const float> weights, std::span<float> sums) const;
 
   /// The order in which backward_weights() finishes the gradient: the largest layer (by numbers) first, in
   /// parts of about `target` numbers that begin and end with a block (core/layout.hpp); 0: a layer is one
@@ -112,7 +143,7 @@ class Mlp {
   ///   parts      of gradient_parts(), computed in this order
   ///   on_part    called after each part, if given
   template <class T>
-  void backward_weights(MatrixView<const T> input, BasicWorkspace<T>& workspace, Accumulate accumulate,
+  void backward_weights(const Input<T>& input, BasicWorkspace<T>& workspace, Accumulate accumulate,
                         ArenaView<float> gradients, std::span<const GradientPart> parts,
                         const std::function<void()>& on_part = {}) const;
 
@@ -128,14 +159,21 @@ class Mlp {
     std::size_t weight_slot = 0;
     std::size_t bias_slot = 0;
   };
+  [[nodiscard]] bool has_sparse_first_layer() const {
+    return options_.input_products == InputProducts::sparse && options_.precision == Precision::float32;
+  }
   void add_slots(Layer& layer, Layout& layout) const;
   template <class T>
   [[nodiscard]] std::span<const T> bias(ArenaView<const T> weights, const Layer& layer) const;
   template <class T>
-  [[nodiscard]] std::size_t samples_of(MatrixView<const T> input) const;
+  [[nodiscard]] std::size_t samples_of(const Input<T>& input) const;
+  void sparse_hidden(ArenaView<const float> weights, const SparseInput& input, Workspace& workspace,
+                     MatrixView<float> out) const;
   template <class T>
-  void weight_gradient(const GradientPart& part, MatrixView<const T> input, BasicWorkspace<T>& workspace,
+  void weight_gradient(const GradientPart& part, const Input<T>& input, BasicWorkspace<T>& workspace,
                        Accumulate accumulate, ArenaView<float> gradients) const;
+  void sparse_weight_gradient(const GradientPart& part, const SparseInput& input, Workspace& workspace,
+                              Accumulate accumulate, ArenaView<float> gradients) const;
 
   MlpOptions options_;
   std::vector<Layer> layers_;
@@ -186,6 +224,8 @@ class BasicWorkspace {
   AlignedArray<T> input_, d_input_;
   std::vector<std::size_t> units_;  ///< outputs of each layer
   std::vector<AlignedArray<T>> activations_, deltas_;
+  // With sparse input: a number for each output of the first layer, and its activations or deltas as samples x outputs.
+  AlignedArray<float> base_, by_sample_;
   AlignedArray<float> logits_;  ///< empty when T is float: the last activation holds them
 };
 

@@ -25,7 +25,8 @@ BasicWorkspace<T>::BasicWorkspace(const Mlp& mlp, std::size_t max_samples)
       inputs_(mlp.inputs()),
       begins_network_(mlp.begins_network()),
       ends_network_(mlp.ends_network()),
-      input_((begins_network_ ? max_samples : row_stride<T>(max_samples)) * inputs_),
+      input_(mlp.takes_sparse_input() ? 0
+                                      : (begins_network_ ? max_samples : row_stride<T>(max_samples)) * inputs_),
       d_input_(begins_network_ ? 0 : row_stride<T>(max_samples) * inputs_) {
   constexpr bool is_float = std::is_same_v<T, float>;
   for (const auto& layer : mlp.layers_) {
@@ -33,6 +34,10 @@ BasicWorkspace<T>::BasicWorkspace(const Mlp& mlp, std::size_t max_samples)
     units_.push_back(layer.outputs);
     activations_.emplace_back(layer.last && !is_float ? 0 : numbers);
     deltas_.emplace_back(layer.last && is_float ? 0 : numbers);
+  }
+  if (mlp.takes_sparse_input()) {
+    base_ = AlignedArray<float>(units_.front());
+    by_sample_ = AlignedArray<float>(max_samples * units_.front());
   }
   if (ends_network_ && !is_float) logits_ = AlignedArray<float>(max_samples * mlp.outputs());
 }
@@ -42,6 +47,10 @@ std::size_t BasicWorkspace<T>::bytes(const Mlp& mlp, std::size_t max_samples) {
   const std::size_t stride = row_stride<T>(max_samples);
   const bool begins_network = mlp.begins_network();
   std::size_t numbers = (begins_network ? max_samples : 2 * stride) * mlp.inputs();
+  if (mlp.takes_sparse_input()) {
+    const std::size_t outputs = mlp.layers_.front().outputs;
+    numbers = (max_samples + 1) * outputs;
+  }
   for (const auto& layer : mlp.layers_) numbers += (layer.last ? 1 : 2) * stride * layer.outputs;
   if constexpr (std::is_same_v<T, float>) return numbers * sizeof(T);
   std::size_t wide = mlp.ends_network() ? max_samples * mlp.outputs() : 0;  // for the logits

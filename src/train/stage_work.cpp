@@ -40,7 +40,8 @@ class TypedStageWork final : public StageWork {
         parts_(std::move(parts.gradient_parts)),
         seed_(parts.seed),
         observer_(parts.observer),
-        predicted_(parts.max_samples) {
+        predicted_(parts.max_samples),
+        weight_sums_(mlp_->takes_sparse_input() ? mlp_->layout()[0].outputs() : 0) {
     const std::size_t count = in_flight(parts.purpose, parts.grid->stages(), parts.grid->stage());
     for (std::size_t i = 0; i < count; ++i) memory_.emplace_back(*mlp_, parts.max_samples);
   }
@@ -49,6 +50,10 @@ class TypedStageWork final : public StageWork {
     const std::size_t samples = microbatch.ids.size();
     Memory& memory = memory_of(microbatch);
     load_samples(microbatch.ids, memory);
+    if (mlp_->takes_sparse_input()) {
+      memory.images.inputs.transpose_of(memory.images.samples, mlp_->inputs());
+      observer_->has_done(Activity::data);
+    }
     const model::DropoutContext dropout{seed_, microbatch.epoch, microbatch.ids};
     compute_activations(samples, &dropout, memory);
     kernels::LossSums sums;
@@ -81,7 +86,7 @@ class TypedStageWork final : public StageWork {
       link_.progress();
       observer_->has_done(Activity::post);
     };
-    mlp_->backward_weights<T>(workspace.input(samples), workspace, accumulate, gradient, parts_,
+    mlp_->backward_weights<T>(input_of(memory_of(microbatch), samples), workspace, accumulate, gradient, parts_,
                               std::cref(part_is_written));
   }
 
@@ -101,6 +106,14 @@ class TypedStageWork final : public StageWork {
     return scored;
   }
 
+ protected:
+  void look_at_weights() override {
+    if constexpr (std::is_same_v<T, float>) {
+      if (mlp_->takes_sparse_input()) mlp_->sum_first_weights(weights_, weight_sums_);
+    }
+    observer_->has_done(Activity::data);
+  }
+
  private:
   /// What a microbatch needs between its forward and its backward.
   struct Memory {
@@ -110,6 +123,7 @@ class TypedStageWork final : public StageWork {
       return std::span(labels).first(samples);
     }
     model::BasicWorkspace<T> workspace;
+    model::SparseInput images;  ///< of a model that takes sparse input
     std::vector<std::uint8_t> labels;
   };
   [[nodiscard]] Memory& memory_of(const Microbatch& microbatch) {
@@ -117,17 +131,27 @@ class TypedStageWork final : public StageWork {
   }
 
   void load_samples(std::span<const std::uint32_t> ids, Memory& memory) {
-    if (mlp_->begins_network()) data::fill_features(*dataset_, ids, memory.workspace.input(ids.size()));
+    if (mlp_->takes_sparse_input()) {
+      data::fill_pixels(*dataset_, ids, memory.images.samples);
+      memory.images.constant = data::feature_constant;
+      memory.images.weight_sums = weight_sums_;
+    } else if (mlp_->begins_network()) {
+      data::fill_features(*dataset_, ids, memory.workspace.input(ids.size()));
+    }
     if (mlp_->ends_network()) data::fill_labels(*dataset_, ids, memory.labels_of(ids.size()));
     observer_->has_done(Activity::data);
   }
 
   void compute_activations(std::size_t samples, const model::DropoutContext* dropout, Memory& memory) {
-    const MatrixView<T> input = memory.workspace.input(samples);
-    link_.receive_activation(input);
+    if (!mlp_->begins_network()) link_.receive_activation(memory.workspace.input(samples));
     observer_->has_done(Activity::receive);
-    mlp_->forward<T>(weights_, input, dropout, memory.workspace, on_product_);
+    mlp_->forward<T>(weights_, input_of(memory, samples), dropout, memory.workspace, on_product_);
     observer_->has_done(Activity::forward);
+  }
+
+  [[nodiscard]] model::Input<T> input_of(const Memory& memory, std::size_t samples) const {
+    if (mlp_->takes_sparse_input()) return memory.images;
+    return memory.workspace.input(samples);
   }
 
   void send_activations(std::size_t samples, Memory& memory) {
@@ -142,6 +166,7 @@ class TypedStageWork final : public StageWork {
   StepObserver* observer_;
   std::vector<Memory> memory_;
   std::vector<std::uint8_t> predicted_;
+  std::vector<float> weight_sums_;  ///< of a model that takes sparse input
 };
 
 }  // namespace
