@@ -123,6 +123,7 @@ const SettingRow settings[] = {
     {"num_replicas",            may_change, not_written(integer(run(&Run::num_replicas), 0, most_ranks))},
     {"blas_threads",            may_change, integer(products(&Kernels::blas_threads), 1, 1024)},
     {"gemm",                    may_change, choice(products(&Kernels::gemm), gemm_backends)},
+    {"input_products",          may_change, choice(products(&Kernels::input_products), input_products)},
     {"exchange_streams",        may_change, integer(exchange(&Comm::exchange_streams), 1, 1024)},
     {"wire_type",               may_change, choice(exchange(&Comm::wire_type), wire_types)},
     {"plan",                    may_change, plan_name()},

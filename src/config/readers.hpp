@@ -48,6 +48,11 @@ inline constexpr Choice<kernels::GemmBackend> gemm_backends[] = {
     {"openblas", kernels::GemmBackend::openblas},
     {"onednn", kernels::GemmBackend::onednn},
 };
+inline constexpr Choice<kernels::InputProducts> input_products[] = {
+    {"auto", kernels::InputProducts::automatic},
+    {"dense", kernels::InputProducts::dense},
+    {"sparse", kernels::InputProducts::sparse},
+};
 
 [[noreturn]] void unexpected(const Value& value, const std::string& key, std::string_view expected,
                              std::string_view hint = {});

@@ -189,18 +189,26 @@ void IdxFile::check_counts() {
   body_bytes_ = bytes;
 }
 
-void IdxFile::read_body(std::span<std::uint8_t> body) {
-  FCMNIST_CHECK(body.size() == body_bytes_, fmt::format("{} != {}", body.size(), body_bytes_));
-  const std::string expected = fmt::format("{} bytes (header: {})", body_bytes_, counts_text(counts_));
+std::string IdxFile::expected_length() const {
+  return fmt::format("{} bytes (header: {})", body_bytes_, counts_text(counts_));
+}
+
+void IdxFile::read_first(std::span<std::uint8_t> body) {
+  FCMNIST_CHECK(body.size() <= body_bytes_, fmt::format("{} > {}", body.size(), body_bytes_));
   const std::size_t got = file_.read(body);
   if (got < body.size()) {
-    throw file_error(file_.path(), "length behind the header", fmt::format("{} bytes", got), expected);
+    throw file_error(file_.path(), "length behind the header", fmt::format("{} bytes", got), expected_length());
   }
+}
+
+void IdxFile::read_body(std::span<std::uint8_t> body) {
+  FCMNIST_CHECK(body.size() == body_bytes_, fmt::format("{} != {}", body.size(), body_bytes_));
+  read_first(body);
   // When zlib reaches the end, it also verifies its checksum.
   std::uint8_t more = 0;
   if (file_.read({&more, 1}) != 0) {
-    throw file_error(file_.path(), "length behind the header", fmt::format("more than {} bytes", got),
-                     expected);
+    throw file_error(file_.path(), "length behind the header", fmt::format("more than {} bytes", body.size()),
+                     expected_length());
   }
 }
 

@@ -38,6 +38,9 @@ class IdxFile {
   /// the file is shorter or longer, or if the gzip data are damaged.
   void read_body(std::span<std::uint8_t> body);
 
+  /// Reads only the begin of it, instead.
+  void read_first(std::span<std::uint8_t> body);
+
   /// The SHA-256 of the whole content, of which `body` is what read_body() has read.
   [[nodiscard]] std::string sha256(std::span<const std::uint8_t> body) const;
 
@@ -45,6 +48,7 @@ class IdxFile {
   void check_magic() const;
   void check_counts();
   [[nodiscard]] bool has_little_endian_counts() const;
+  [[nodiscard]] std::string expected_length() const;
 
   GzFile file_;
   IdxKind kind_;

@@ -9,6 +9,7 @@
 #include "core/error.hpp"
 #include "model/layer_placement.hpp"
 #include "setup/datasets.hpp"
+#include "setup/input_products.hpp"
 #include "setup/plan_in_effect.hpp"
 #include "setup/run_length.hpp"
 #include "train/microbatches.hpp"
@@ -52,6 +53,7 @@ class Draft {
   void find_start();
   void settle_arithmetic();
   void find_datasets();
+  void choose_input_products();
   void follow_plan();
   void make_model();
   void make_epoch_plan();
@@ -126,6 +128,13 @@ void Draft::find_datasets() {
   });
 }
 
+void Draft::choose_input_products() {
+  const InputProducts found = settle_input_products(context_, config_, shapes_.train);
+  config_.model.input_products = found.products;
+  add_to_manifest(found, manifest_);
+  say_input_products(found, log_);
+}
+
 void Draft::follow_plan() {
   if (!follows_plan()) return;
   if (context_.is_planned()) {
@@ -190,6 +199,7 @@ Settled settle(const Context& context, Intent intent) {
   run.find_start();
   run.settle_arithmetic();
   run.find_datasets();
+  run.choose_input_products();
   run.follow_plan();
   run.make_model();
   run.make_epoch_plan();
