@@ -16,7 +16,8 @@ namespace {
 constexpr auto scale = static_cast<float>(1.0 / (pixel_scale * pixel_deviation));
 
 void normalise(const std::uint8_t* __restrict pixels, float* __restrict out, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = std::fma(static_cast<float>(pixels[i]), scale, feature_constant);
+  for (std::size_t i = 0; i < count; ++i)
+    out[i] = std::fma(static_cast<float>(pixels[i]), scale, feature_constant);
 }
 
 FCMNIST_ALSO_FOR_AVX512

@@ -197,7 +197,8 @@ void IdxFile::read_first(std::span<std::uint8_t> body) {
   FCMNIST_CHECK(body.size() <= body_bytes_, fmt::format("{} > {}", body.size(), body_bytes_));
   const std::size_t got = file_.read(body);
   if (got < body.size()) {
-    throw file_error(file_.path(), "length behind the header", fmt::format("{} bytes", got), expected_length());
+    throw file_error(file_.path(), "length behind the header", fmt::format("{} bytes", got),
+                     expected_length());
   }
 }
 

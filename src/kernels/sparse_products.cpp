@@ -15,8 +15,10 @@ namespace {
 /// Vectors of `bytes` bytes. What lies in memory need not be aligned.
 template <std::size_t bytes>
 struct Vectors {
-  using Vector = float __attribute__((vector_size(bytes)));
-  using InMemory = float __attribute__((vector_size(bytes), aligned(sizeof(float)), may_alias));
+  // g++ 12 ignores the attribute in an alias of a template.
+  typedef float Vector __attribute__((vector_size(bytes)));  // NOLINT(modernize-use-using)
+  typedef float InMemory
+      __attribute__((vector_size(bytes), aligned(4), may_alias));  // NOLINT(modernize-use-using)
   static constexpr std::size_t lanes = bytes / sizeof(float);
 };
 
@@ -34,14 +36,14 @@ struct Slice {
                                              std::size_t stride, const float* base, float* to, bool add,
                                              std::size_t skip) {
     Vector sum[count];
-    for (std::size_t v = 0; v < count; ++v) sum[v] = load(base + v * lanes);
+    for (std::size_t v = 0; v < count; ++v) sum[v] = at(base + v * lanes);
     for (const SparseEntry& entry : entries) {
       const float* const row = rows + entry.column * stride;
       const Vector value = entry.value - Vector{};
-      for (std::size_t v = 0; v < count; ++v) sum[v] += value * load(row + v * lanes);
+      for (std::size_t v = 0; v < count; ++v) sum[v] += value * at(row + v * lanes);
     }
     if (add) {
-      for (std::size_t v = 0; v < count; ++v) sum[v] += load(to + v * lanes);
+      for (std::size_t v = 0; v < count; ++v) sum[v] += at(to + v * lanes);
     }
     if (skip == 0) {
       for (std::size_t v = 0; v < count; ++v) *reinterpret_cast<InMemory*>(to + v * lanes) = sum[v];
@@ -49,7 +51,7 @@ struct Slice {
       std::memcpy(to + skip, reinterpret_cast<const float*>(sum) + skip, (width - skip) * sizeof(float));
     }
   }
-  [[gnu::always_inline]] static Vector load(const float* from) {
+  [[gnu::always_inline]] static const InMemory& at(const float* from) {
     return *reinterpret_cast<const InMemory*>(from);
   }
 };

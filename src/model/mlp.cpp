@@ -56,7 +56,8 @@ void Mlp::add_slots(Layer& layer, Layout& layout) const {
 void Mlp::initialize(std::uint64_t seed, ArenaView<float> weights) const {
   for (const Layer& layer : layers_) {
     initialize_layer(options_.initializer, seed, layer.index, weights[layer.weight_slot],
-                     layout_[layer.weight_slot].order, options_.use_bias ? weights[layer.bias_slot].row(0) : std::span<float>());
+                     layout_[layer.weight_slot].order,
+                     options_.use_bias ? weights[layer.bias_slot].row(0) : std::span<float>());
   }
 }
 
@@ -200,7 +201,8 @@ void Mlp::weight_gradient(const GradientPart& part, const Input<T>& input, Basic
   }
   const std::size_t samples = samples_of(input);
   const MatrixView<const T> delta = workspace.delta(part.layer, samples);
-  const MatrixView<const T> below = part.layer > 0 ? workspace.activation(part.layer - 1, samples) : input.dense();
+  const MatrixView<const T> below =
+      part.layer > 0 ? workspace.activation(part.layer - 1, samples) : input.dense();
   const bool add = accumulate == Accumulate::add;
   workspace.products_.weight_gradient(layer.gemms.weight_gradient,
                                       delta.middle(part.rows.begin, part.rows.size()),
@@ -240,9 +242,8 @@ void Mlp::sparse_weight_gradient(const GradientPart& part, const SparseInput& in
                                 BasicWorkspace<T>&, const OnProduct&) const;                                \
   template void Mlp::backward_deltas<T>(ArenaView<const T>, std::size_t, BasicWorkspace<T>&, MatrixView<T>, \
                                         const OnProduct&) const;                                            \
-  template void Mlp::backward_weights<T>(const Input<T>&, BasicWorkspace<T>&, Accumulate,                   \
-                                         ArenaView<float>, std::span<const GradientPart>,                   \
-                                         const std::function<void()>&) const;
+  template void Mlp::backward_weights<T>(const Input<T>&, BasicWorkspace<T>&, Accumulate, ArenaView<float>, \
+                                         std::span<const GradientPart>, const std::function<void()>&) const;
 FCMNIST_INSTANTIATE(float)
 FCMNIST_INSTANTIATE(BFloat16)
 FCMNIST_INSTANTIATE(Float16)

@@ -52,16 +52,17 @@ struct SparseInput {
   SparseRows samples;  ///< (samples x inputs)
   SparseRows inputs;   ///< its transpose; for backward_weights() only
   float constant = 0.0F;
-  std::span<const float> weight_sums;  ///< (outputs of the first layer) of Mlp::sum_first_weights(); for forward() only
+  std::span<const float>
+      weight_sums;  ///< (outputs of the first layer) of Mlp::sum_first_weights(); for forward() only
 };
 
 /// What forward() is given: the output of the stage before, or images, dense or sparse.
 template <class T>
 class Input {
  public:
-  Input(MatrixView<const T> dense) : dense_(dense) {}                           // NOLINT(google-explicit-constructor)
-  Input(MatrixView<T> dense) : dense_(dense) {}                                 // NOLINT(google-explicit-constructor)
-  Input(const SparseInput& sparse) : sparse_(&sparse) {}                        // NOLINT(google-explicit-constructor)
+  Input(MatrixView<const T> dense) : dense_(dense) {}     // NOLINT(google-explicit-constructor)
+  Input(MatrixView<T> dense) : dense_(dense) {}           // NOLINT(google-explicit-constructor)
+  Input(const SparseInput& sparse) : sparse_(&sparse) {}  // NOLINT(google-explicit-constructor)
   [[nodiscard]] MatrixView<const T> dense() const { return dense_; }
   /// nullptr if it is dense.
   [[nodiscard]] const SparseInput* sparse() const { return sparse_; }

@@ -25,8 +25,9 @@ BasicWorkspace<T>::BasicWorkspace(const Mlp& mlp, std::size_t max_samples)
       inputs_(mlp.inputs()),
       begins_network_(mlp.begins_network()),
       ends_network_(mlp.ends_network()),
-      input_(mlp.takes_sparse_input() ? 0
-                                      : (begins_network_ ? max_samples : row_stride<T>(max_samples)) * inputs_),
+      input_(mlp.takes_sparse_input()
+                 ? 0
+                 : (begins_network_ ? max_samples : row_stride<T>(max_samples)) * inputs_),
       d_input_(begins_network_ ? 0 : row_stride<T>(max_samples) * inputs_) {
   constexpr bool is_float = std::is_same_v<T, float>;
   for (const auto& layer : mlp.layers_) {

@@ -75,7 +75,7 @@ void Evaluation::prepare_scorer(const store::Checkpoint* checkpoint) {
         manifest_.add("is_test_set_of_run", std::int64_t{*own});
     }
   }
-  scorer_.emplace(*context_, with_precision(context_->config(), arithmetic.precision), *dataset_);
+  scorer_.emplace(*context_, scoring_config(*context_, arithmetic.precision, checkpoint), *dataset_);
 }
 
 void Evaluation::score(const store::Checkpoint* checkpoint) {

@@ -52,7 +52,7 @@ void run_prediction(const setup::Context& context) {
       setup::settle_arithmetic(world, config.model, setup::arithmetic_of(world, checkpoint));
   setup::say_arithmetic(arithmetic, config.model, context.log());
   const data::Dataset view = images.samples.view();
-  Scorer scorer(context, with_precision(config, arithmetic.precision), view);
+  Scorer scorer(context, scoring_config(context, arithmetic.precision, checkpoint), view);
   train::EvaluationResult result = scorer.score(checkpoint, true);
   setup::on_root(world, [&] {
     const std::int64_t step = checkpoint->header().state.step;

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "comm/host_memory.hpp"
+#include "setup/input_products.hpp"
 
 namespace fcmnist::run {
 
@@ -29,8 +30,13 @@ train::EvaluationResult Scorer::score(const store::Checkpoint* checkpoint, bool 
   return evaluator_.evaluate(with_logits);
 }
 
-config::RunConfig with_precision(config::RunConfig config, model::Precision precision) {
+config::RunConfig scoring_config(const setup::Context& context, model::Precision precision,
+                                 const store::Checkpoint* checkpoint) {
+  config::RunConfig config = context.config();
   config.model.precision = precision;
+  const auto of_run = checkpoint == nullptr ? model::InputProducts::dense
+                                            : setup::input_products_of(checkpoint->header().manifest);
+  config.model.input_products = context.world().broadcast(of_run, 0);
   return config;
 }
 

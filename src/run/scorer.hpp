@@ -27,7 +27,10 @@ class Scorer {
   train::Evaluator evaluator_;
 };
 
-/// The configuration with the precision in which a checkpoint is scored.
-config::RunConfig with_precision(config::RunConfig config, model::Precision precision);
+/// The configuration in which a checkpoint is scored: that precision, and if it is float32 the first layer's products of
+/// its run. Collective.
+///   checkpoint  on rank 0
+config::RunConfig scoring_config(const setup::Context& context, model::Precision precision,
+                                 const store::Checkpoint* checkpoint);
 
 }  // namespace fcmnist::run

@@ -68,7 +68,8 @@ class Handle {
 struct Placed {
   std::size_t offset;  ///< byte in the file
   std::span<const std::byte> numbers;
-  std::size_t transposed_rows = 0;  ///< > 0: they are a matrix of float with so many rows, and the file has its transpose
+  std::size_t transposed_rows =
+      0;  ///< > 0: they are a matrix of float with so many rows, and the file has its transpose
 };
 using PlacedList = std::shared_ptr<std::vector<Placed>>;
 

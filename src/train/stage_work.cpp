@@ -86,8 +86,8 @@ class TypedStageWork final : public StageWork {
       link_.progress();
       observer_->has_done(Activity::post);
     };
-    mlp_->backward_weights<T>(input_of(memory_of(microbatch), samples), workspace, accumulate, gradient, parts_,
-                              std::cref(part_is_written));
+    mlp_->backward_weights<T>(input_of(memory_of(microbatch), samples), workspace, accumulate, gradient,
+                              parts_, std::cref(part_is_written));
   }
 
   Scored score(std::span<const std::uint32_t> ids) override {

@@ -35,6 +35,30 @@ TEST_P(BatchLoader, GathersAndNormalisesLikeTheFormula) {
   }
 }
 
+TEST_P(BatchLoader, PixelsThatAreNotZeroAndTheConstantAreTheFeatures) {
+  const std::size_t features = GetParam(), samples = 30;
+  auto pixels = testing::ramp(samples * features);
+  for (std::size_t i = 0; i < pixels.size(); ++i) {
+    if (i % 11 < 8 || i / features == 4) pixels[i] = 0;  // one image is empty
+  }
+  const Dataset dataset = make_dataset({samples, features, 1}, 256, pixels, testing::ramp(samples));
+  const std::vector<std::uint32_t> ids = {29, 4, 0, 17, 17};
+  std::vector<float> expected(ids.size() * features);
+  fill_features(dataset, ids, {expected.data(), ids.size(), features});
+  SparseRows found;
+  fill_pixels(dataset, ids, found);
+  ASSERT_EQ(found.rows(), ids.size());
+  for (std::size_t r = 0; r < ids.size(); ++r) {
+    std::vector<float> row(features, feature_constant);
+    for (const SparseEntry& entry : found.row(r)) {
+      EXPECT_NE(pixels[ids[r] * features + entry.column], 0);
+      row[entry.column] += entry.value;
+    }
+    for (std::size_t i = 0; i < features; ++i)
+      EXPECT_NEAR(row[i], expected[r * features + i], 3e-7) << r << ' ' << i;
+  }
+}
+
 // The widths are those around the width of vector registers, and the real one.
 INSTANTIATE_TEST_SUITE_P(Features, BatchLoader, ::testing::Values(1, 7, 8, 9, 31, 33, 784));
 

@@ -242,6 +242,88 @@ TEST_P(Gradients, MicrobatchesAddUpToTheWholeBatch) {
   }
 }
 
+/// Images of which most pixels are not there, and what is added to all.
+SparseInput sparse_images(std::size_t rows, std::size_t inputs, float constant) {
+  SparseInput images;
+  images.constant = constant;
+  images.samples.clear(rows * inputs + 1);
+  const auto numbers = random_numbers(rows * inputs, 21);
+  for (std::size_t r = 0; r < rows; ++r) {
+    std::size_t count = 0;
+    for (std::size_t i = r % 3; i < inputs; i += 3) {
+      images.samples.next_row()[count++] = {static_cast<std::uint32_t>(i), numbers[r * inputs + i]};
+    }
+    images.samples.end_row(count);
+  }
+  images.inputs.transpose_of(images.samples, inputs);
+  return images;
+}
+
+/// With the same weights a network that skips zeros computes what one does that multiplies them.
+TEST(SparseInputs, GiveTheLogitsAndGradientsOfDenseOnes) {
+  constexpr std::size_t rows = 6, inputs = 12;
+  constexpr float constant = -0.42F;
+  for (const bool use_bias : {true, false}) {
+    MlpOptions options;
+    options.hidden_sizes = {40, 7};
+    options.num_classes = 4;
+    options.use_bias = use_bias;
+    options.dropout = 0.3;
+    options.initializer = use_bias ? Initializer::pytorch : Initializer::he_normal;
+    const auto widths = widths_of(options, inputs);
+    const Mlp dense(widths, options, GemmBackend::openblas);
+    options.input_products = InputProducts::sparse;
+    const Mlp sparse(widths, options, GemmBackend::openblas);
+    ASSERT_TRUE(sparse.takes_sparse_input() && !dense.takes_sparse_input());
+    EXPECT_EQ(sparse.layout()[0].order, Order::transposed);
+
+    const SparseInput images = sparse_images(rows, inputs, constant);
+    std::vector<float> features(rows * inputs, constant);
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (const SparseEntry& entry : images.samples.row(r))
+        features[r * inputs + entry.column] += entry.value;
+    }
+    const std::vector<std::uint32_t> ids = {5, 1, 4, 1, 9, 2};
+    const std::vector<std::uint8_t> labels = {0, 3, 1, 2, 2, 0};
+    const DropoutContext context{9, 2, ids};
+    const auto compute = [&](const Mlp& mlp, bool is_sparse, Arena<float>& gradients) {
+      const Arena<float> weights(mlp.layout());
+      mlp.initialize(5, weights.view());
+      Workspace workspace(mlp, rows);
+      std::vector<float> sums(is_sparse ? 40 : 0);
+      if (is_sparse) mlp.sum_first_weights(weights.view(), sums);
+      SparseInput with_sums = images;
+      with_sums.weight_sums = sums;
+      const MatrixView<const float> batch(features.data(), rows, inputs);
+      const Input<float> input = is_sparse ? Input<float>(with_sums) : Input<float>(batch);
+      std::vector<float> logits;
+      for (const Accumulate accumulate : {Accumulate::write, Accumulate::add}) {
+        mlp.forward<float>(weights.view(), input, &context, workspace);
+        const auto view = workspace.logits(rows);
+        for (std::size_t c = 0; c < view.rows; ++c)
+          logits.insert(logits.end(), view.row(c).begin(), view.row(c).end());
+        kernels::softmax_cross_entropy_gradient(view, labels, 1.0F);
+        mlp.backward_deltas<float>(weights.view(), rows, workspace);
+        mlp.backward_weights<float>(input, workspace, accumulate, gradients.view(), mlp.gradient_parts(64));
+      }
+      return logits;
+    };
+    Arena<float> of_dense(dense.layout()), of_sparse(sparse.layout());
+    const auto expected = compute(dense, false, of_dense), found = compute(sparse, true, of_sparse);
+    ASSERT_EQ(found.size(), expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 1e-5) << i;
+    for (std::size_t slot = 0; slot < dense.layout().slots().size(); ++slot) {
+      const auto left = of_dense.view()[slot], right = of_sparse.view()[slot];
+      for (std::size_t r = 0; r < left.rows; ++r) {
+        for (std::size_t c = 0; c < left.cols; ++c) {
+          EXPECT_NEAR(slot == 0 ? right.row(c)[r] : right.row(r)[c], left.row(r)[c], 1e-5)
+              << dense.layout()[slot].name << ' ' << r << ' ' << c;
+        }
+      }
+    }
+  }
+}
+
 MlpOptions make(std::vector<int> hidden, bool use_bias, double dropout) {
   MlpOptions options;
   options.hidden_sizes = std::move(hidden);
