@@ -81,6 +81,7 @@ const std::map<std::string, std::string>& other_values() {
       {"runconfig.blas_threads", "2"},
       {"runconfig.exchange_streams", "2"},
       {"runconfig.gemm", "onednn"},
+      {"runconfig.input_products", "dense"},
       {"runconfig.wire_type", "bfloat16"},
       {"runconfig.plan", "auto"},
       {"runconfig.stall_timeout", "0.5"},

@@ -89,6 +89,7 @@ TEST(Resume, TheListNamesWhatMayChange) {
                           "runconfig.blas_threads",
                           "runconfig.exchange_streams",
                           "runconfig.gemm",
+                          "runconfig.input_products",
                           "runconfig.plan",
                           "runconfig.logging",
                           "runconfig.stall_timeout",
