@@ -3,6 +3,7 @@ import os
 import pathlib
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,7 +101,8 @@ class Watch(runs.TestCase):
         (run / "slurm_restarts").unlink()
         self.assertNotIn("warnings", self.once(run))
         self.assertIn("warnings and errors in fcmnist_mpi-77.out: 4", self.once(run, "--log", log))
-        for arguments, part in (([run, "--log", run / "absent"], "absent: No such file"), ([run, run, "--log", log], "several runs")):
+        other = shutil.copytree(run, run.parent / "b")
+        for arguments, part in (([run, "--log", run / "absent"], "absent: No such file"), ([run, other, "--log", log], "several runs")):
             refused = runs.execute([*WATCH, "--once", *arguments])
             self.assertEqual(refused.code, 2, str(refused))
             self.assertIn(part, refused.errors)
