@@ -12,7 +12,8 @@ class AnalysisError(Exception):
         self.what, self.hint = what, hint
 
 
-BEGIN_OF_OURS = (b"\x89HDF\r\n\x1a\n", b"fcmnist_mpi ")  # HDF5; journals, and files of version 1
+BEGIN_OF_OURS = (b"\x89HDF\r\n\x1a\n", b"fcmnist_mpi ",  # HDF5; journals, and files of version 1
+                 b"# The resolved configuration, written by fcmnist_mpi")
 
 
 def check_output(path, endings=None, has_directory=True):
@@ -31,7 +32,7 @@ def check_output(path, endings=None, has_directory=True):
     if not os.path.isfile(path):
         return
     with open(path, "rb") as file:
-        begin = file.read(16)
+        begin = file.read(max(map(len, BEGIN_OF_OURS)))
     if begin.startswith(BEGIN_OF_OURS):
         raise AnalysisError(f"{path}: a file of a run or another HDF5 file, which is not overwritten", "write a name that is not taken")
     if endings and ending not in endings:

@@ -74,7 +74,8 @@ def warnings_of(name, runs, rows):
         found.append(f"warning: {name}: an efficiency of {most:.0f} % is more than ranks give. Something else has slowed the smallest "
                      "world, or the data of a rank fit into its cache only in the larger one: measure the smallest again.")
     runs = [run for run in runs if str(run.path) not in left_out]
-    settings = [key for key in table.differing([run.config for run in runs]) if key not in MAY_DIFFER and not key.startswith("runconfig.trace_")]
+    settings = [key for key in table.differing([run.config for run in runs])
+                if key not in MAY_DIFFER and not key.startswith("runconfig.trace_")]
     entries = table.differing([{entry: run.manifest.get(entry) for entry in ENTRIES} for run in runs])
     if not settings and not entries:
         return found

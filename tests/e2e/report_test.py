@@ -112,7 +112,8 @@ class Pages(OneRun):
                 ["report", run, "--markdown", run / "picture.png"], ["report", run, "--markdown", run / "new.h5"],
                 ["plot", run, "-o", run / "ours.png"], ["export", run, "--to", "npz", "-o", run / "ours.npz"],
                 ["export", run, "--to", "npz", "-o", run / "metrics.h5"], ["export", run, "--to", "npz", "-o", run / "new.h5"],
-                ["table", run, "--csv", run / "params.h5"], ["table", run, "--csv", self.directory / "absent/x.csv"]]
+                ["table", run, "--csv", run / "params.h5"],
+                ["table", run, "--csv", run / "params.yaml"], ["table", run, "--csv", self.directory / "absent/x.csv"]]
         for command in kept:
             with self.subTest(" ".join(map(str, command))):
                 self.refuse(*command, parts=[str(command[-1])])
