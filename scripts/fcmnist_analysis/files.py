@@ -54,6 +54,12 @@ def files_in(directory, pattern=r"(.*)\.h5"):
     return [os.path.join(directory, name) for name in sorted(names, key=by_number)]
 
 
+def runs_in(directory):
+    """The model_dirs in a directory."""
+    return [os.path.join(directory, name) for name in sorted(os.listdir(directory))
+            if os.path.isfile(os.path.join(directory, name, "metrics.h5"))]
+
+
 def metrics_file(path):
     """The metrics file of a model_dir; any other path as it is."""
     return os.path.join(path, "metrics.h5") if os.path.isdir(path) else path
@@ -199,10 +205,11 @@ def confusion(path):
 
 def predictions(path):
     """What the network says of each sample: {"step": int, "label": (samples), "predicted": (samples), "logits": (samples x
-    classes)}."""
+    classes)}; of samples without labels no "label", but "probability": (samples x classes)."""
     path = os.path.join(path, "predictions.h5") if os.path.isdir(path) else path
     with h5py.File(path, "r") as file:
-        return {"step": int(file.attrs["step"])} | {name: file[name][...] for name in ("label", "predicted", "logits")}
+        return {"step": int(file.attrs["step"])} | {name: file[name][...] for name in ("label", "predicted", "logits", "probability")
+                                                   if name in file}
 
 
 def trace(path):
