@@ -16,8 +16,9 @@ def add_arguments(parser):
                         help="say whether both computed the same bits, else the first step and tensor that differ: losses, norms, "
                              "evaluations, weights and optimizer of all steps that both have. Exit code 1: different")
     parser.add_argument("--tolerance", metavar="X", type=float,
-                        help="with --bits: numbers may differ by X times the largest of their tensor or column, for runs of "
-                             "different worlds 1e-4 (default: 0, bit for bit)")
+                        help="with --bits: numbers may differ by X times the largest of their tensor or column (default: 0, bit for "
+                             "bit). 1e-4 is for the first 100 steps or so of runs in different worlds: rounding grows. Whole runs are "
+                             "compared without a tolerance, if they have runconfig.reproducible")
 
 
 def compare_bits(a, b, tolerance):

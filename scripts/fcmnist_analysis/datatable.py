@@ -3,6 +3,8 @@ import csv
 import dataclasses
 import math
 
+from .errors import check_output
+
 UNIT_WORDS = {"%": "percent", "samples/s": "samples_per_s", "2-norm": ""}  # in names of columns of CSV; the others are words
 
 
@@ -98,6 +100,7 @@ class Table:
         return [line([column.heading for column in self.columns]), line(marks), *map(line, self.texts())]
 
     def write_csv(self, path):
+        check_output(path)
         with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow([name for column in self.columns for name in column.csv_names])

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 
 from . import network
-from .errors import AnalysisError
+from .errors import AnalysisError, check_output
 from .foreign_files import DESCRIPTION
 from .run import Run
 
@@ -106,6 +106,7 @@ def add_arguments(parser):
 def run(arguments):
     of_run = Run(arguments.run)
     output = arguments.output or os.path.join(arguments.run, f"network.{arguments.to}")
+    check_output(output)
     {"npz": write_npz, "safetensors": write_safetensors, "pt": write_pt, "onnx": write_onnx}[arguments.to](of_run, output)
     print(output)
     return 0

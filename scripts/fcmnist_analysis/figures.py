@@ -7,7 +7,7 @@ import numpy as np
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 (after the choice of the backend)
 
-from .plot import check_picture, draw_confusion, save  # noqa: E402
+from .plot import check_picture, draw_confusion, literal, save  # noqa: E402
 from .several import SeveralFacts  # noqa: E402
 
 # Those of the page: of Paul Tol's "bright" scheme, which the colour-blind can tell apart.
@@ -22,6 +22,13 @@ def line_style(number):
     return {"color": COLORS[number % len(COLORS)], "linestyle": DASHES[number // len(COLORS) % len(DASHES)]}
 
 
+def legend(axes, lines, names, **options):
+    """Names as they are: matplotlib hides those that begin with "_" if it is given them at first."""
+    box = axes.legend(lines, [str(k) for k in range(len(names))], **options)
+    for text, name in zip(box.get_texts(), names):
+        text.set_text(literal(name))
+
+
 def plain(axis):
     """Numbers such as 0.05 or 20,000 beside an axis, not powers."""
     axis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:,.6g}"))
@@ -33,9 +40,10 @@ def one_axes(width=5.2, height=3.2):
 
 def curves(chart):
     figure, axes = one_axes()
+    lines = []
     for one in chart.series:
         y = [np.nan if value is None else value for value in one.y]
-        axes.plot(one.x, y, marker="o" if one.points else None, markersize=3, linewidth=1.1, label=one.name, **line_style(one.color))
+        lines += axes.plot(one.x, y, marker="o" if one.points else None, markersize=3, linewidth=1.1, **line_style(one.color))
     if chart.log and any(value and value > 0 for one in chart.series for value in one.y):
         axes.set_yscale("log")
         low, high = axes.get_ylim()
@@ -52,7 +60,7 @@ def curves(chart):
     axes.set_ylabel(f"{chart.title.lower().split(',')[0].split(' (')[0]}{f' ({chart.unit})' if chart.unit else ''}")
     axes.set_title(chart.title)
     if len(chart.series) > 1:
-        axes.legend()
+        legend(axes, lines, [one.name for one in chart.series])
     return figure
 
 
@@ -109,7 +117,7 @@ def mistakes(found):
         place.set_axis_off()
     for place, one in zip(axes.flat, found):
         place.imshow(one.image, cmap="gray", vmin=0, vmax=255)
-        place.set_title(f"{one.label} as {one.predicted}\n{100 * one.probability:.1f} %", fontsize=6)
+        place.set_title(f"{literal(str(one.label))} as {literal(str(one.predicted))}\n{100 * one.probability:.1f} %", fontsize=6)
     return figure
 
 
@@ -117,9 +125,10 @@ def scaling(table):
     """Speed-up and efficiency of each series of a table of scaling.py."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), constrained_layout=True)
     names, ranks, speed_up, efficiency = (np.array(table.column(name)) for name in ("series", "ranks", "speed_up", "efficiency"))
-    for k, name in enumerate(dict.fromkeys(names)):
+    lines, series = [], list(dict.fromkeys(names.tolist()))
+    for k, name in enumerate(series):
         mine = names == name
-        left.plot(ranks[mine], speed_up[mine], marker="o", label=name, **line_style(k))
+        lines += left.plot(ranks[mine], speed_up[mine], marker="o", **line_style(k))
         right.plot(ranks[mine], efficiency[mine], marker="o", **line_style(k))
         left.plot(ranks[mine], ranks[mine] / ranks[mine][0], linestyle=":", linewidth=1, color=COLORS[6], zorder=1)
     left.set_xscale("log", base=2)
@@ -135,7 +144,7 @@ def scaling(table):
         axes.set_xlabel("ranks")
         axes.set_title(title)
         axes.set_ylabel(label)
-    left.legend(fontsize=7)
+    legend(left, lines, series, fontsize=7)
     return figure
 
 

@@ -54,6 +54,12 @@ def files_in(directory, pattern=r"(.*)\.h5"):
     return [os.path.join(directory, name) for name in sorted(names, key=by_number)]
 
 
+def runs_in(directory):
+    """The model_dirs in a directory."""
+    return [os.path.join(directory, name) for name in sorted(os.listdir(directory))
+            if os.path.isfile(os.path.join(directory, name, "metrics.h5"))]
+
+
 def metrics_file(path):
     """The metrics file of a model_dir; any other path as it is."""
     return os.path.join(path, "metrics.h5") if os.path.isdir(path) else path
@@ -72,25 +78,35 @@ def checkpoint_file(path):
 def verify(path):
     """Checks every byte of a file against its seal and returns its kind, "checkpoint", "metrics", ..."""
     with open(path, "rb") as file:
-        content = file.read()
-    seal_is_first = content.startswith(b"fcmnist_mpi ")  # in version 1
-    seal = content[:SEAL_BYTES] if seal_is_first else content[-SEAL_BYTES:]
-    image = content[SEAL_BYTES:] if seal_is_first else content[:-SEAL_BYTES]
-    match = SEAL.fullmatch(seal)
-    if len(seal) < SEAL_BYTES or not match:
-        place = "first" if seal_is_first else "last"
-        raise DamagedFile(f"{path}: damaged in its {place} 512 bytes, cut off, or not a file of fcmnist_mpi")
-    kind, version, image_bytes, expected = (text.decode() for text in match.groups())
-    if not 1 <= int(version) <= FORMAT_VERSION:
-        raise DamagedFile(f"{path}: format version {version}, this program reads up to {FORMAT_VERSION}")
-    if (version == "1") != seal_is_first:
-        raise DamagedFile(f"{path}: damaged: a file of version {version} has its seal elsewhere")
-    if len(image) != int(image_bytes):
-        raise DamagedFile(f"{path}: damaged: {len(image)} bytes beside the seal, expected {image_bytes}")
-    found = hashlib.sha256(image).hexdigest()
+        size = os.fstat(file.fileno()).st_size
+        seal_is_first = file.read(12) == b"fcmnist_mpi "  # in version 1
+        file.seek(0 if seal_is_first else max(0, size - SEAL_BYTES))
+        seal = file.read(SEAL_BYTES)
+        match = SEAL.fullmatch(seal)
+        if len(seal) < SEAL_BYTES or not match:
+            place = "first" if seal_is_first else "last"
+            raise DamagedFile(f"{path}: damaged in its {place} 512 bytes, cut off, or not a file of fcmnist_mpi")
+        kind, version, image_bytes, expected = (text.decode() for text in match.groups())
+        if not 1 <= int(version) <= FORMAT_VERSION:
+            raise DamagedFile(f"{path}: format version {version}, this program reads up to {FORMAT_VERSION}")
+        if (version == "1") != seal_is_first:
+            raise DamagedFile(f"{path}: damaged: a file of version {version} has its seal elsewhere")
+        if size - SEAL_BYTES != int(image_bytes):
+            raise DamagedFile(f"{path}: damaged: {size - SEAL_BYTES} bytes beside the seal, expected {image_bytes}")
+        file.seek(SEAL_BYTES if seal_is_first else 0)
+        found = _sha256(file, int(image_bytes))
     if found != expected:
         raise DamagedFile(f"{path}: damaged: SHA-256 {found[:12]}..., expected {expected[:12]}...")
     return kind
+
+
+def _sha256(file, size):
+    """Of the next so many bytes, in pieces: new memory for whole files takes longer than their sums."""
+    digest, piece = hashlib.sha256(), memoryview(bytearray(1 << 18))
+    while size > 0 and (count := file.readinto(piece[:min(size, len(piece))])):
+        digest.update(piece[:count])
+        size -= count
+    return digest.hexdigest()
 
 
 def manifest(path):
@@ -199,10 +215,11 @@ def confusion(path):
 
 def predictions(path):
     """What the network says of each sample: {"step": int, "label": (samples), "predicted": (samples), "logits": (samples x
-    classes)}."""
+    classes)}; of samples without labels no "label", but "probability": (samples x classes)."""
     path = os.path.join(path, "predictions.h5") if os.path.isdir(path) else path
     with h5py.File(path, "r") as file:
-        return {"step": int(file.attrs["step"])} | {name: file[name][...] for name in ("label", "predicted", "logits")}
+        return {"step": int(file.attrs["step"])} | {name: file[name][...] for name in ("label", "predicted", "logits", "probability")
+                                                   if name in file}
 
 
 def trace(path):

@@ -21,6 +21,9 @@ def text(title, tables, pictures, path):
     return "\n".join(lines)
 
 
+ENDINGS = (".md", ".markdown", ".txt")
+
+
 def write(path, title, tables, pictures):
     content = text(title, tables, pictures, path).encode("utf-8", errors="backslashreplace")  # of paths that are no UTF-8
     with open(path, "wb") as file:

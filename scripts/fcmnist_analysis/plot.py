@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 
 from . import files
-from .errors import AnalysisError
+from .errors import AnalysisError, check_output
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402 (after the choice of the backend)
@@ -88,7 +88,7 @@ def draw_confusion(axes, steps, matrices, names=None):
             if count:
                 color = "white" if share[row, column] > 0.2 else "black"
                 axes.text(column, row, count, ha="center", va="center", fontsize=7, color=color)
-        labels = names or list(map(str, range(classes)))
+        labels = list(map(literal, names or map(str, range(classes))))
         axes.set_xticks(range(classes), labels, rotation=90 if max(map(len, labels)) > 3 else 0)
         axes.set_yticks(range(classes), labels)
     axes.set_xlabel("predicted class")
@@ -128,7 +128,7 @@ def draw(path):
     draw_times(axes[1, 1], train)
     axes[1, 2].grid(False)
     draw_confusion(axes[1, 2], *files.confusion(path))
-    figure.suptitle(path)
+    figure.suptitle(literal(path))
     return figure
 
 
@@ -145,10 +145,17 @@ def picture_of(path, output):
 
 def check_picture(output):
     """Nothing is written over a file that is no picture, such as an h5."""
+    output = os.fspath(output)
     kinds = FigureCanvasAgg.get_supported_filetypes()
     if kind_of(output) not in kinds:
         raise AnalysisError(f"{output}: not the name of a picture",
                             f"write a name such as metrics.png or metrics.pdf ({', '.join(sorted(kinds))})")
+    check_output(output)
+
+
+def literal(text):
+    """The same for matplotlib, to which "$" begins a formula."""
+    return text.replace("$", r"\$")
 
 
 def kind_of(output):
@@ -156,6 +163,7 @@ def kind_of(output):
 
 
 def save(figure, output):
+    check_output(output)
     picture = io.BytesIO()
     figure.savefig(picture, dpi=150, format=kind_of(output))
     with open(output, "wb") as file:  # only now, so that an error leaves the old picture
@@ -170,6 +178,9 @@ def add_arguments(parser):
 
 def run(arguments):
     path = files.metrics_file(arguments.source)
+    if not os.path.exists(path) and os.path.isdir(arguments.source) and files.runs_in(arguments.source):
+        raise AnalysisError(f"{arguments.source}: a directory of runs, and a picture is of one",
+                            f"name one run, or fcmnist report {arguments.source}")
     output = picture_of(path, arguments.output)
     if files.verify(path) != "metrics":
         raise AnalysisError(f"{path}: no metrics", "curves are drawn from metrics.h5 or an evaluation.h5")

@@ -4,8 +4,8 @@
 them is asked for; together with -o it is written too."""
 import os
 
-from . import table
-from .errors import AnalysisError
+from . import markdown, table
+from .errors import AnalysisError, check_output
 from .facts import Facts
 from .run import Run
 from .several import SeveralFacts, short_names
@@ -44,12 +44,15 @@ def page_name(arguments, paths):
     name = arguments.output or (os.path.join(paths[0], "report.html") if len(paths) == 1 else "report.html")
     if not name.lower().endswith((".html", ".htm")):
         raise AnalysisError(f"-o {name}: not the name of a page", "write a name such as report.html")
+    check_output(name)
     return name
 
 
 def run(arguments):
     paths = table.expanded(arguments.runs)
     page_path = page_name(arguments, paths)
+    if arguments.markdown:
+        check_output(arguments.markdown, markdown.ENDINGS, has_directory=False)
     runs = [Run(path) for path in paths]
     one = Facts(runs[0], str(runs[0].path)) if len(runs) == 1 else None
     several = None if one else SeveralFacts(short_names(runs))
@@ -65,7 +68,6 @@ def run(arguments):
         pictures = figures.write(arguments.png, facts)
         print("\n".join(pictures.values()))
     if arguments.markdown:
-        from . import markdown
         markdown.write(arguments.markdown, title, facts.tables(), pictures)
         print(arguments.markdown)
     if arguments.csv:

@@ -7,12 +7,14 @@ import statistics
 
 from . import bits, files, table
 from .datatable import Column, Table
-from .errors import AnalysisError
+from .errors import AnalysisError, check_output
 from .run import Run
 
 # What runs of one series may differ in: the batch is what makes the series.
 MAY_DIFFER = table.UNINTERESTING | {table.SEED, "train_input.batch_size", "train_input.batch_size_per_replica",
                                     "eval_input.batch_size", "runconfig.num_replicas", "runconfig.max_steps", "runconfig.num_epochs"}
+TRACE = "runconfig.trace_steps"
+MOST_EFFICIENCY = 110  # percent that caches and noise explain
 ENTRIES = [name for name in bits.BIT_ENTRIES if name not in ("world_size", "replicas", "nodes")]  # of the manifest
 
 COLUMNS = [Column("series"), Column("ranks"), Column("nodes"), Column("global_batch", form=","), Column("runs"),
@@ -25,6 +27,11 @@ def world(run):
 
 def batch(run):
     return files.global_batch(run.config, run.manifest)
+
+
+def is_traced(run):
+    """Whether it recorded spans, which slows it."""
+    return int(run.config.get(TRACE) or 0) > 0
 
 
 def series_of(runs):
@@ -44,7 +51,8 @@ def rows_of(name, runs):
     for run in sorted(runs, key=world):
         worlds.setdefault(world(run), []).append(run)
     rows = []
-    for (ranks, nodes), same in worlds.items():
+    for (ranks, nodes), members in worlds.items():
+        same = [run for run in members if not is_traced(run)] or members
         rate = statistics.median(run.results.samples_per_s for run in same)
         least_ranks, least_rate = (rows[0][1], rows[0][5]) if rows else (ranks, rate)
         speed_up = rate / least_rate
@@ -52,13 +60,26 @@ def rows_of(name, runs):
     return rows
 
 
-def warnings_of(name, runs):
+def warnings_of(name, runs, rows):
     """What besides the world may have changed the throughput."""
-    settings = [key for key in table.differing([run.config for run in runs]) if key not in MAY_DIFFER]
+    traced, found = [run for run in runs if is_traced(run)], []
+    untraced = {world(run) for run in runs if not is_traced(run)}
+    left_out = [str(run.path) for run in traced if world(run) in untraced]
+    slowed = [str(run.path) for run in traced if world(run) not in untraced]
+    if left_out:
+        found.append(f"note: {name}: left out, since {TRACE} slows a run: {', '.join(left_out)}.")
+    if slowed:
+        found.append(f"warning: {name}: {TRACE} has slowed {', '.join(slowed)}; there is no other run of that world.")
+    if (most := max(row[-1] for row in rows)) > MOST_EFFICIENCY:
+        found.append(f"warning: {name}: an efficiency of {most:.0f} % is more than ranks give. Something else has slowed the smallest "
+                     "world, or the data of a rank fit into its cache only in the larger one: measure the smallest again.")
+    runs = [run for run in runs if str(run.path) not in left_out]
+    settings = [key for key in table.differing([run.config for run in runs])
+                if key not in MAY_DIFFER and not key.startswith("runconfig.trace_")]
     entries = table.differing([{entry: run.manifest.get(entry) for entry in ENTRIES} for run in runs])
     if not settings and not entries:
-        return []
-    return [f"warning: {name}: the runs also differ in {', '.join(settings + entries)}, which may change the throughput."]
+        return found
+    return found + [f"warning: {name}: the runs also differ in {', '.join(settings + entries)}, which may change the throughput."]
 
 
 def scaling(named):
@@ -71,8 +92,9 @@ def scaling(named):
         return None
     notes = ["Throughput: median over the steps after the first log line. Speed-up and efficiency are against the smallest world "
              "of the series."]
-    notes += [line for name, runs in found.items() for line in warnings_of(name, runs)]
-    return Table("scaling", "Scaling", list(COLUMNS), [row for name, runs in found.items() for row in rows_of(name, runs)], "\n".join(notes))
+    rows = {name: rows_of(name, runs) for name, runs in found.items()}
+    notes += [line for name, runs in found.items() for line in warnings_of(name, runs, rows[name])]
+    return Table("scaling", "Scaling", list(COLUMNS), [row for series in rows.values() for row in series], "\n".join(notes))
 
 
 def add_arguments(parser):
@@ -82,6 +104,11 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    if arguments.csv:
+        check_output(arguments.csv)
+    if arguments.png:
+        from . import plot  # only now: matplotlib takes a second
+        plot.check_picture(arguments.png)
     paths = table.expanded(arguments.runs)
     found = scaling({path: Run(path) for path in paths})
     if found is None:
@@ -92,6 +119,6 @@ def run(arguments):
     if arguments.csv:
         found.write_csv(arguments.csv)
     if arguments.png:
-        from . import figures  # only now: matplotlib takes a second
+        from . import figures
         figures.write_scaling(arguments.png, found)
     return 0

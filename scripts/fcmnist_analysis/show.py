@@ -30,15 +30,19 @@ def summary(path):
     if kind == "checkpoint":
         at, score, weights = files.state(path), files.evaluation(path), files.state_dict(path)
         lines.append(f"  step {at['step']}, epoch {at['epoch']}, {at['samples_seen']:,} samples seen, seed {at['seed']}")
-        lines.append(f"  {files.scored('accuracy', path)} {score['accuracy']:.4f}, loss {score['loss']:.5f}" if score
+        lines.append(f"  {files.scored('accuracy', path)} {100 * score['accuracy']:.2f} %, loss {score['loss']:.5f}" if score
                      else "  not evaluated")
         lines.append(f"  {sum(array.size for array in weights.values()):,} parameters:")
         lines += [f"    {name:24} {' x '.join(map(str, array.shape))}" for name, array in weights.items()]
     elif kind == "predictions":
         found = files.predictions(path)
-        wrong = (found["label"] != found["predicted"]).sum()
-        lines.append(f"  step {found['step']}: {len(found['label']):,} samples of {files.manifest(path).get('test_set', 'a set')}, "
-                     f"{wrong:,} of them classified wrongly")
+        if "label" in found:
+            wrong = (found["label"] != found["predicted"]).sum()
+            lines.append(f"  step {found['step']}: {len(found['label']):,} samples of {files.manifest(path).get('test_set', 'a set')}, "
+                         f"{wrong:,} of them classified wrongly")
+        else:
+            lines.append(f"  step {found['step']}: {len(found['predicted']):,} samples without labels")
+            lines += counts_per_class(found["predicted"], files.manifest(path).get("test_set_class_names", []))
     elif kind == "trace":
         found = files.trace(path)
         lines.append(f"  {len(found['spans'])} spans of {len(found['hosts'])} rank(s), "
@@ -49,11 +53,18 @@ def summary(path):
             table = tables[name]
             rows = len(table["step"])
             last = f", last: step {table['step'][-1]}, loss {table['loss'][-1]:.5f}, " \
-                   f"accuracy {table['accuracy'][-1]:.4f}" if rows else ""
+                   f"accuracy {100 * table['accuracy'][-1]:.2f} %" if rows else ""
             of = files.scored("", path).rstrip(",") if name == "eval" and rows else ""  # " on the train split"
             lines.append(f"  {name}{of if of.startswith(' ') else ''}: {rows} rows{last}")
         lines += [f"  {said}"] if said else []
     return "\n".join(lines)
+
+
+def counts_per_class(predicted, names):
+    """A line for each class that some sample was given."""
+    labels = {int(k): f"{k} {names[k]}" if k < len(names) and names[k] != str(k) else str(k) for k in sorted(set(predicted.tolist()))}
+    width = max(map(len, labels.values()), default=0)
+    return [f"    class {labels[k]:{width}}  {(predicted == k).sum():,}" for k in labels]
 
 
 def expanded(paths):

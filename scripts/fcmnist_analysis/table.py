@@ -1,35 +1,46 @@
 """fcmnist table: runs side by side: what came of them, and what their configurations differ in."""
 import csv
+import math
 import os
+import pathlib
+import re
+import shutil
 import statistics
 import sys
 
 from . import datatable, files, results
-from .errors import AnalysisError
+from .errors import AnalysisError, check_output
 
 RESULTS = ("accuracy", "error_percent", "loss", "best_accuracy", "best_step", "steps", "samples_per_s", "elapsed_s", "ranks")
 # What says where a run lies and how it is written down, not what it computes.
 UNINTERESTING = {"runconfig.model_dir", "runconfig.mode", "runconfig.logging", "train_input.data_dir", "eval_input.data_dir",
                  "train_input.mirrors", "eval_input.mirrors", "train_input.download", "eval_input.download"}
 SEED = "runconfig.seed"
+DEVIATIONS = {name: f"{name}_deviation" for name in ("accuracy", "loss", "samples_per_s")}  # of runs that differ in their seed
+FRACTIONS = ("accuracy", "best_accuracy", DEVIATIONS["accuracy"])  # percent where people read them
+HEADINGS = {name: f"{name} (%)" for name in FRACTIONS}
+MOST_LETTERS = (40, 30, 20, 12)  # of a setting: the first with which lines fit into the terminal
 
 
 def expanded(paths):
-    """The model_dirs that are named, and those in named directories that are none themselves."""
+    """The model_dirs that are named, and those in named directories that are none themselves: each once, however it is spelled."""
     found = []
-    for path in paths:
+    for path in map(str, map(pathlib.Path, paths)):  # without "//" and "./"
         if os.path.isfile(os.path.join(path, "metrics.h5")):
             found.append(path)
             continue
         try:
-            inside = sorted(entry.path for entry in os.scandir(path) if os.path.isfile(os.path.join(entry.path, "metrics.h5")))
+            inside = files.runs_in(path)
         except OSError as error:
             raise AnalysisError(f"{path}: {error.strerror}", "name the -o/--model_dir of a run, or a directory of them") from error
         if not inside:
             raise AnalysisError(f"{path}: neither a model_dir nor a directory of them",
                                 "name the -o/--model_dir of a run, or a directory of them")
         found += inside
-    return list(dict.fromkeys(found))  # a run may be named, and its directory too
+    once = {}
+    for path in found:
+        once.setdefault(os.path.realpath(path), path)
+    return list(once.values())
 
 
 def row_of(path):
@@ -54,7 +65,7 @@ def differing(configurations):
 
 
 def over_seeds(rows, keys):
-    """Rows of runs that differ in their seed only become one: means, and standard deviations of the accuracy."""
+    """Rows of runs that differ in their seed only become one: means, and standard deviations."""
     others = [key for key in keys if key != SEED]
     groups = {}
     for row in rows:
@@ -67,8 +78,9 @@ def over_seeds(rows, keys):
             values = [one[name] for one in group if name in one]
             if values:
                 row[name] = statistics.fmean(values)
-        accuracies = [one["accuracy"] for one in group if "accuracy" in one]
-        row["accuracy_deviation"] = statistics.stdev(accuracies) if len(accuracies) > 1 else None
+        for name, deviation in DEVIATIONS.items():
+            values = [one[name] for one in group if name in one]
+            row[deviation] = statistics.stdev(values) if len(values) > 1 else None
         merged.append(row)
     return merged, others
 
@@ -81,9 +93,52 @@ def text_of(value):
     return str(value)
 
 
+def parts_of(value):
+    """The keys of a setting that is a mapping of one line, {scheduler: Linear, steps: 9}; None of any other setting."""
+    inner = re.fullmatch(r"\{([^{}\[\]]*)\}", value or "")
+    pairs = [part.partition(": ") for part in inner[1].split(", ")] if inner else []
+    return {key: setting for key, _, setting in pairs} if pairs and all(colon for _, colon, _ in pairs) else None
+
+
+def shortened(values, most):
+    """Settings as they are shown in a line: of mappings only what differs; and only the begin of what is long still."""
+    mappings = [parts_of(value) for value in values]
+    known = [parts for parts in mappings if parts]
+    same = set.intersection(*(set(parts.items()) for parts in known)) if len(known) > 1 else set()
+    if len(known) < len([value for value in values if value]):
+        same = set()  # a mapping beside a number differs as a whole
+    texts = []
+    for value, parts in zip(values, mappings):
+        left = [f"{key}: {setting}" for key, setting in (parts or {}).items() if (key, setting) not in same]
+        text = "{" + ", ".join(left) + "}" if parts and same and left else text_of(value)
+        texts.append(text if len(text) <= most else text[:most - 3] + "...")
+    return texts
+
+
+def texts_of(column, rows, most):
+    values = [row.get(column) for row in rows]
+    if column in FRACTIONS:
+        values = [None if value is None else 100 * value for value in values]
+    return shortened(values, most) if "." in column else list(map(text_of, values))
+
+
 def print_table(rows, columns, out=None):
-    texts = [[text_of(row.get(column)) for column in columns] for row in rows]
-    print("\n".join(datatable.aligned([columns, *texts], [column == "run" for column in columns])), file=out)
+    width = shutil.get_terminal_size().columns if out is not None and out.isatty() else sys.maxsize
+    for most in MOST_LETTERS:
+        cells = [[HEADINGS.get(column, column), *texts_of(column, rows, most)] for column in columns]
+        lines = datatable.aligned(list(zip(*cells)), [column == "run" for column in columns])
+        if max(map(len, lines)) <= width:
+            break
+    print("\n".join(lines), file=out)
+
+
+def number_of(value):
+    """Results are numbers, settings texts of them; None of what is no number."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return None if math.isnan(number) else number
 
 
 def make(paths, by_seed=False, sort="accuracy"):
@@ -94,7 +149,7 @@ def make(paths, by_seed=False, sort="accuracy"):
     extra = []
     if by_seed:
         rows, keys = over_seeds(rows, keys)
-        extra = ["runs", "accuracy_deviation"]
+        extra = ["runs", *DEVIATIONS.values()]
     columns = ["run", *extra, *(name for name in RESULTS if any(name in row for row in rows)), *keys]
     if sort not in columns and sort != "accuracy":
         raise AnalysisError(f"--sort {sort}: no such column", f"one of {', '.join(columns)}")
@@ -102,8 +157,8 @@ def make(paths, by_seed=False, sort="accuracy"):
 
     def order(row):
         value = row.get(sort)
-        is_number = isinstance(value, (int, float))
-        return (value is None, 0.0 if not is_number else value if ascending else -value, text_of(value))
+        number = number_of(value)
+        return (value is None, number is None, 0.0 if number is None else number if ascending else -number, text_of(value))
 
     return sorted(rows, key=order), columns
 
@@ -111,12 +166,14 @@ def make(paths, by_seed=False, sort="accuracy"):
 def add_arguments(parser):
     parser.add_argument("runs", metavar="MODEL_DIR", nargs="+", help="a run, or a directory of runs")
     parser.add_argument("--seeds", action="store_true",
-                        help="make one line of runs that differ in their seed only: means, deviation of the accuracy")
+                        help="make one line of runs that differ in their seed only: means, and deviations of accuracy, loss and throughput")
     parser.add_argument("--sort", metavar="COLUMN", default="accuracy", help="default: accuracy, the best first")
-    parser.add_argument("--csv", metavar="FILE", help="write the table as CSV as well")
+    parser.add_argument("--csv", metavar="FILE", help="write the table as CSV as well: all digits, accuracies as fractions, settings whole")
 
 
 def run(arguments):
+    if arguments.csv:
+        check_output(arguments.csv)
     rows, columns = make(expanded(arguments.runs), arguments.seeds, arguments.sort)
     print_table(rows, columns, sys.stdout)
     if arguments.csv:

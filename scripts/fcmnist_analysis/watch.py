@@ -25,6 +25,7 @@ class Progress:
     step: int
     total: int  # 0: not known
     state: str
+    short: str  # the same in a word of at most 8 letters
     loss: np.ndarray  # of the training steps so far
     accuracy: np.ndarray  # of the evaluations so far
     samples_per_s: float
@@ -59,29 +60,47 @@ def lock_holder(path):
 
 
 def state_of(path, step, total):
+    """A line, and a word of at most 8 letters."""
     if stopped := text_of(path, "STOPPED"):
-        return "stopped: " + stopped.splitlines()[0].split(": ", 1)[-1]
+        return "stopped: " + stopped.splitlines()[0].split(": ", 1)[-1], "stopped"
     if fields := lock_holder(path):
         job = f", Slurm job {fields['slurm_job']}" if "slurm_job" in fields else ""
         where = f"{fields.get('host', '?')}{job}"
-        return f"killed on {where}; the same command goes on" if is_dead(fields, path) else f"running on {where}"
+        if is_dead(fields, path):
+            return f"killed on {where}; the same command goes on", "killed"
+        return f"running on {where}", "running"
     if not total:
-        return "not running"
+        return "not running", "ended"
     if step < total:
-        return "ended early: its log says why"
+        return "ended early: its log says why", "failed"
     # A run saves at its end; what has diverged is not saved.
-    return "finished" if files.files_in(path, r"checkpoint_\d+\.h5") else "all steps are done, but not saved: its log says why"
+    if files.files_in(path, r"checkpoint_\d+\.h5"):
+        return "finished", "finished"
+    return "all steps are done, but not saved: its log says why", "unsaved"
 
 
 def is_dead(holder, path):
     """Whether who holds the lock is known to be gone: a process of this machine that there is not, or no heartbeat for a
     minute (FORMAT.md, LOCK)."""
     try:
-        if holder.get("host") == socket.gethostname():
-            return not os.path.exists(f"/proc/{int(holder['pid'])}")
-        return "beat" in holder and time.time() - os.stat(os.path.join(path, "LOCK")).st_mtime > 60
+        is_here = holder.get("host") == socket.gethostname()
+        boot = text_of("/proc/sys/kernel/random", "boot_id")
+        if is_here and holder.get("boot", boot) == boot:
+            start = start_of_process(int(holder["pid"]))
+            return start is None or start != holder.get("pid_start", start)
+        if "beat" in holder:
+            return time.time() - os.stat(os.path.join(path, "LOCK")).st_mtime > 60
+        return is_here  # a local file system, and this machine has started again since
     except (KeyError, ValueError, OSError):
         return False
+
+
+def start_of_process(pid):
+    """When it started, as LOCK notes it: field 22 of /proc/<pid>/stat. None: it is gone, or has ended and its parent has not yet
+    waited for it."""
+    # The name, field 2, is in parentheses and may hold spaces and parentheses.
+    fields = text_of(f"/proc/{pid}", "stat").rpartition(")")[2].split()
+    return None if len(fields) < 20 or fields[0] in "ZX" else fields[19]
 
 
 def progress_of(path, log=None):
@@ -95,11 +114,14 @@ def progress_of(path, log=None):
     if len(steps) > 1 and total:
         left_s = (total - step) * (elapsed[-1] - elapsed[0]) / (steps[-1] - steps[0])
     slowest = ""
-    compute = tables.get("ranks", {}).get("compute_s")
+    compute, summary = (tables.get(name, {}).get("compute_s") for name in ("ranks", "ranks_summary"))
     if compute is not None and len(compute) and compute.shape[1] > 1:
         last = np.nan_to_num(compute[-1])
         slowest = f"rank {last.argmax()} computes {100 * (last.max() / last[last > 0].mean() - 1):.0f} % longer than the mean"
-    return Progress(path, step, total, state_of(path, step, total), train["loss"], tables["eval"]["accuracy"],
+    elif summary is not None and len(summary) and summary[-1][1] > 0:  # of more than 4,096 ranks
+        least, mean, most = summary[-1]
+        slowest = f"compute: fastest rank {100 * (least / mean - 1):+.0f} %, slowest {100 * (most / mean - 1):+.0f} % of the mean"
+    return Progress(path, step, total, *state_of(path, step, total), train["loss"], tables["eval"]["accuracy"],
                     float(np.median(train["samples_per_s"][recent])) if step else 0.0, left_s, slowest,
                     troubles.lines_of(path, train, log or troubles.log_of(path, lock_holder(path).get("slurm_job"))))
 
@@ -145,28 +167,62 @@ def lines_of(progress, width, blocks):
         yield from textwrap.wrap(line, width, subsequent_indent=" " * 4)
 
 
-def line_of(progress, width, name_width):
-    """One run of several, in a line."""
-    share = min(1.0, progress.step / progress.total) if progress.total else 0.0
-    accuracy = f"{progress.accuracy[-1]:.4f}" if len(progress.accuracy) else "-"
-    loss = f"{progress.loss[-50:].mean():.4f}" if len(progress.loss) else "-"
-    return (f"{progress.path[-name_width:]:{name_width}} [{bar(share, 10)}] {progress.step:>7,} {loss:>8} {accuracy:>7} "
-            f"{duration(progress.left_s):>8} {progress.state}")[:width]
+FIRST = {"running": 0, "killed": 1, "failed": 1, "unsaved": 1, "damaged": 1}  # what is looked at first; the others are done
 
 
-def picture(paths, width, blocks, log=None):
-    """What the terminal shows, as lines. A run that cannot be read is one line too."""
-    found, lines = [], []
+def short_duration(seconds):
+    """In at most 8 characters."""
+    return duration(seconds) if not seconds >= 360_000 else f"{min(seconds / 86400, 999):.0f} days"
+
+
+def several_lines(progresses, damaged, width, height):
+    """A line for each of several runs, those that go on first, then those that went wrong; not more than `height`, None: all."""
+    steps = max([len(f"{progress.step:,}") for progress in progresses] + [7])
+    rest = 1 + 12 + 1 + steps + 4 * (1 + 8)  # columns beside the name: the last are loss, accuracy, left, state
+    names = [*(progress.path for progress in progresses), *damaged]
+    name_width = max(8, min(24, width - rest, max(map(len, names), default=0)))
+
+    def line(name, bar_of, step, loss, accuracy, left, state):
+        return f"{name[-name_width:]:{name_width}} {bar_of:12} {step:>{steps}} {loss:>8} {accuracy:>8} {left:>8} {state}"[:width]
+
+    def line_of(progress):
+        share = min(1.0, progress.step / progress.total) if progress.total else 0.0
+        loss = progress.loss[-50:].mean() if len(progress.loss) else None
+        return line(progress.path, f"[{bar(share, 10)}]", f"{progress.step:,}",
+                    "-" if loss is None else f"{loss:.1e}" if 1000 <= abs(loss) < np.inf else f"{loss:.4f}",
+                    f"{progress.accuracy[-1]:.4f}" if len(progress.accuracy) else "-", short_duration(progress.left_s), progress.short)
+
+    rows = [(progress.short, line_of(progress)) for progress in progresses]
+    rows += [("damaged", line(path, "", "", "", "", "", "damaged")) for path in damaged]
+    rows.sort(key=lambda row: FIRST.get(row[0], 2))
+    lines = [line("run", "", "step", "loss", "accuracy", "left", "state"), *(text for _, text in rows)]
+    if height is None or len(lines) <= height:
+        return lines
+    kept = max(1, height - 1)
+    hidden = [state for state, _ in rows[kept - 1:]]
+    counts = ", ".join(f"{hidden.count(state)} {state}" for state in dict.fromkeys(hidden))
+    return [*lines[:kept], f"and {len(hidden)} more: {counts}"[:width]]
+
+
+def picture(paths, width, blocks, log=None, height=None):
+    """What the terminal shows, as lines; not more than `height`. A run that cannot be read is one line too."""
+    found, damaged = [], []
     for path in paths:
         try:
             found.append(progress_of(path, log))
         except (files.DamagedFile, OSError, KeyError):
-            lines.append(f"{path}: metrics.h5 is damaged or of another kind"[-width:])
-    if len(paths) == 1:
-        return lines + [line for progress in found for line in lines_of(progress, width, blocks)]
-    name_width = min(24, max((len(progress.path) for progress in found), default=0))
-    head = f"{'run':{name_width}} {'':12} {'step':>7} {'loss':>8} {'accuracy':>7} {'left':>8} state"
-    return [head[:width], *(line_of(progress, width, name_width) for progress in found), *lines]
+            damaged.append(path)
+    if len(paths) > 1:
+        return several_lines(found, damaged, width, height)
+    lines = [f"{path}: metrics.h5 is damaged or of another kind"[-width:] for path in damaged]
+    lines += [line for progress in found for line in lines_of(progress, width, blocks)]
+    if height is None:
+        return lines
+    lines = [line[-width:] for line in lines]  # a long path would take two
+    if len(lines) <= height:
+        return lines
+    kept = max(1, height - 1)
+    return [*lines[:kept], f"and {len(lines) - kept} more lines"]
 
 
 def add_arguments(parser):
@@ -186,8 +242,9 @@ def run(arguments):
     live = sys.stdout.isatty() and not arguments.once
     try:
         while True:
-            lines = picture(expanded(arguments.runs), shutil.get_terminal_size((80, 24)).columns, blocks,
-                            arguments.log)
+            size = shutil.get_terminal_size((80, 24))
+            # One line less than there are: the cursor stands behind the last.
+            lines = picture(expanded(arguments.runs), size.columns, blocks, arguments.log, size.lines - 1 if live else None)
             # Home, each line to its end, then the rest of the screen: it does not flicker.
             print("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J" if live else "\n".join(lines), flush=True,
                   end="" if live else "\n")

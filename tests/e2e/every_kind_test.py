@@ -157,6 +157,20 @@ class Runs(EveryKind):
                     self.assertIn("  train: 12 rows, last: step 12", shown)
         self.assertIn("rows of the journal", self.succeed("show", self.all / "killed_early"))
 
+    def test_images_without_labels(self):
+        model_dir = shutil.copytree(self.all / "one_rank", self.place / "unlabelled")
+        images = self.place / "images"
+        images.write_bytes(runs.idx_bytes(runs.patterns(30, 28, 10, 3).images))
+        finished = runs.execute([runs.PROGRAM, "-m", "predict", f"eval_input.images={images}", "-o", model_dir])
+        self.assertEqual(finished.code, 0, str(finished))
+        with h5py.File(model_dir / "predicted.h5") as file:
+            predicted = file["predicted"][:].tolist()
+        shown = self.succeed("show", model_dir / "predicted.h5").splitlines()
+        self.assertTrue(shown[1].endswith(": 30 samples without labels"), shown)
+        self.assertEqual([line.split() for line in shown[2:]], [["class", str(k), str(predicted.count(k))] for k in sorted(set(predicted))])
+        self.assertIn("predicted.h5: predictions, intact", self.succeed("show", model_dir))
+        self.succeed("report", model_dir, "-o", self.out / "unlabelled.html")
+
     def test_plot(self):
         for kind in KINDS:
             with self.subTest(kind):

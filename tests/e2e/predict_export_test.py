@@ -13,6 +13,7 @@ from support.analysis import fcmnist  # noqa: E402
 from support.runs import np, settings  # noqa: E402
 
 from fcmnist_analysis import Run, network  # noqa: E402
+from fcmnist_analysis.errors import AnalysisError  # noqa: E402
 from fcmnist_analysis.predict import like_mnist  # noqa: E402
 from PIL import Image, ImageDraw  # noqa: E402
 try:
@@ -121,6 +122,45 @@ class Predict(Trained):
                 done = fcmnist("predict", self.model_dir, path)
                 self.assertEqual((done.code, done.errors), (0, ""), str(done))
                 self.assertEqual(done.output.splitlines()[0], f"{path}: {digit}", str(done))
+
+    def test_thin_strokes_are_as_dark_as_others(self):
+        """3 pixels wide, 800 high: thinner than a pixel of MNIST."""
+        for digit, stroke in (("1", [(500, 100), (500, 900)]), ("7", [(250, 100), (750, 100), (450, 900)])):
+            page = Image.new("L", (1000, 1000), 255)
+            ImageDraw.Draw(page).line(stroke, fill=0, width=3)
+            path = self.directory / "thin.png"
+            page.save(path)
+            self.assertEqual(like_mnist(page).max(), 255)
+            self.assertEqual(fcmnist("predict", self.model_dir, path).output.splitlines()[0], f"{path}: {digit}")
+
+    def test_little_ink_on_a_large_page(self):
+        page = Image.new("L", (1000, 1000), 255)
+        ImageDraw.Draw(page).line([(500, 500), (500, 560)], fill=0, width=5)
+        image = like_mnist(page)
+        self.assertEqual(np.flatnonzero(image.max(axis=1) > 99).size, 20)
+        page.paste(255, (0, 0, 1000, 1000))
+        page.putpixel((300, 300), 200)  # dust
+        self.assertRaisesRegex(AnalysisError, "nothing is drawn", like_mnist, page)
+
+    def test_transparent_ground(self):
+        images = []
+        for color in ("white", "black"):
+            page = Image.new("RGBA", (100, 120), (0, 0, 0, 0))
+            ImageDraw.Draw(page).line([(50, 20), (45, 100)], fill=color, width=9)
+            images.append(like_mnist(page))
+        np.testing.assert_array_equal(*images)
+        self.assertRaisesRegex(AnalysisError, "nothing is drawn", like_mnist, Image.new("RGBA", (50, 50), (0, 0, 0, 0)))
+
+    def test_a_damaged_picture_leaves_the_others(self):
+        for name in ("one.png", "one.jpg"):
+            whole, cut = self.draw(self.ONE, name), self.directory / f"cut_{name}"
+            content = whole.read_bytes()
+            cut.write_bytes(content[:len(content) // 2])
+            done = fcmnist("predict", self.model_dir, cut, whole)
+            self.assertEqual(done.code, 2, str(done))
+            self.assertEqual(done.output.splitlines()[0], f"{whole}: 1")
+            self.assertIn(f"{cut}: cannot be read as a picture: ", done.errors)
+            self.assertIn("\n  HINT: ", done.errors)
 
     def test_images_of_mnist_survive_its_own_preprocessing(self):
         """MNIST's images, enlarged and put on a page, are brought back to where they were."""

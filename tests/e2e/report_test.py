@@ -1,6 +1,7 @@
 """fcmnist report, in a real browser: it opens without an error, curves can be read off and zoomed, and a digit that is drawn
 with the mouse is named by the network in the page."""
 import csv
+import io
 import math
 import os
 import pathlib
@@ -8,12 +9,13 @@ import re
 import shutil
 import sys
 import unittest
+import unittest.mock
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import analysis, runs  # noqa: E402 (exit with 77 when a module is missing)
 from support.runs import h5py, np, settings  # noqa: E402
-from fcmnist_analysis import Run  # noqa: E402
+from fcmnist_analysis import Run, charts, figures, table  # noqa: E402
 from PIL import Image  # noqa: E402
 
 try:
@@ -97,6 +99,31 @@ class Pages(OneRun):
                     self.assertNotIn("None", one)
         self.assertIn("They are not shown", text)
         self.assertIn("moved &lt;data&gt; ö", text)
+
+    def test_files_of_a_run_are_not_written_over(self):
+        run = shutil.copytree(self.model_dir, self.directory / "run")
+        for ending in ("csv", "html", "md", "png", "npz"):
+            shutil.copy(run / "metrics.h5", run / f"ours.{ending}")
+        (run / "loss.png").write_bytes((run / "metrics.h5").read_bytes())
+        (run / "loss.csv").write_bytes(b"fcmnist_mpi journal format_version 2 classes 5\n")
+        (run / "picture.png").write_bytes(b"a picture")
+        before = runs.snapshot(run)
+        kept = [["table", run, "--csv", run / "ours.csv"], ["report", run, "-o", run / "ours.html"], ["report", run, "--markdown", run / "ours.md"],
+                ["report", run, "--markdown", run / "picture.png"], ["report", run, "--markdown", run / "new.h5"],
+                ["plot", run, "-o", run / "ours.png"], ["export", run, "--to", "npz", "-o", run / "ours.npz"],
+                ["export", run, "--to", "npz", "-o", run / "metrics.h5"], ["export", run, "--to", "npz", "-o", run / "new.h5"],
+                ["table", run, "--csv", run / "params.h5"],
+                ["table", run, "--csv", run / "params.yaml"], ["table", run, "--csv", self.directory / "absent/x.csv"]]
+        for command in kept:
+            with self.subTest(" ".join(map(str, command))):
+                self.refuse(*command, parts=[str(command[-1])])
+        self.assertEqual(runs.snapshot(run), before)
+        for option, name in (("--png", "loss.png"), ("--csv", "loss.csv")):
+            self.refuse("report", run, option, run, parts=[f"{name}: a file of a run"])
+            self.assertEqual(runs.snapshot(run)[name], before[name])
+        for ending in ("md", "txt"):
+            for _ in range(2):
+                self.succeed("report", run, "--markdown", self.directory / f"report.{ending}")
 
     def test_what_is_no_run(self):
         self.refuse("report", self.data, parts=["neither a model_dir nor a directory of them"])
@@ -262,6 +289,60 @@ class Several(Reports):
         self.assertEqual(len(output.splitlines()), 1 + 3)
         self.assertEqual(len((self.directory / "table.csv").read_text().splitlines()), 1 + 3)
 
+    def test_a_run_counts_once(self):
+        twice = [f"{self.all}//", self.all / "../all/./small", f"{self.all}//seed/"]
+        os.symlink(self.all / "small", self.directory / "link")
+        lines = self.succeed("table", *twice, self.directory / "link").splitlines()
+        self.assertEqual(len(lines), 1 + 3)
+        self.assertNotIn("//", "\n".join(lines))
+
+    def test_table_in_percent_and_csv_as_it_is(self):
+        output = self.succeed("table", self.all, "--csv", self.directory / "table.csv").splitlines()
+        self.assertEqual(output[0].split()[1:3], ["accuracy", "(%)"])
+        for line, row in zip(output[1:], read_csv(self.directory / "table.csv"), strict=True):
+            self.assertAlmostEqual(float(line.split()[1]), 100 * float(row["accuracy"]), places=3)
+
+    def test_table_sorts_settings_as_numbers(self):
+        rows = [{"run": name, "x.y": value} for name, value in (("a", "10"), ("b", "9"), ("c", "1e-3"), ("d", "auto"), ("e", None))]
+        with unittest.mock.patch.object(table, "row_of", lambda row: (row, {"x.y": row["x.y"]})):
+            found, _ = table.make(rows, sort="x.y")
+        self.assertEqual("".join(row["run"] for row in found), "cbade")
+
+    def test_long_settings_are_shortened(self):
+        linear = "{{scheduler: Linear, initial_learning_rate: {}, end_learning_rate: 0.0}}"
+        self.assertEqual(table.shortened([linear.format(0.1), linear.format(0.2)], 40),
+                         ["{initial_learning_rate: 0.1}", "{initial_learning_rate: 0.2}"])
+        self.assertEqual(table.shortened([linear.format(0.1), "0.1", None], 12), ["{schedule...", "0.1", ""])
+        self.assertEqual(table.shortened(["[1, 2]", "[3]"], 12), ["[1, 2]", "[3]"])
+
+    def test_lines_fit_into_the_terminal_if_shorter_settings_do(self):
+        rows = [{"run": "a", "x.y": "[" + "1, " * 30 + "1]"}, {"run": "b", "x.y": "[2]"}]
+        for columns, longest in ((200, 40), (36, 30), (28, 20), (5, 12)):
+            terminal = io.StringIO()
+            terminal.isatty = lambda: True
+            with unittest.mock.patch.dict(os.environ, COLUMNS=str(columns)):
+                table.print_table(rows, ["run", "x.y"], terminal)
+            self.assertEqual(max(map(len, terminal.getvalue().splitlines())), len("run  ") + longest)
+
+    def test_deviations_over_seeds(self):
+        with unittest.mock.patch.object(table, "row_of", lambda row: (row, {table.SEED: row["run"]})):
+            row, = table.make([{"run": str(k), "ranks": 1, "accuracy": 0.9, "loss": k, "samples_per_s": 10 * k} for k in (1, 2, 3)], True)[0]
+        self.assertEqual([row[f"{name}_deviation"] for name in ("accuracy", "loss", "samples_per_s")], [0, 1, 10])
+
+    def test_names_that_matplotlib_has_another_meaning_for(self):
+        odd = self.directory / "odd"
+        for name, source in ((r"a$\foo$b", "small"), ("_hidden", "seed"), ("x$1", "rate")):
+            shutil.copytree(self.all / source, odd / name)
+            self.succeed("plot", odd / name)
+        self.succeed("report", odd, "--png", self.directory / "png")
+        found = figures.curves(charts.overlays({name: Run(odd / name) for name in os.listdir(odd)})[0])
+        self.addCleanup(figures.plt.close, found)
+        shown = {text.get_text().replace(r"\$", "$") for text in found.axes[0].get_legend().get_texts()}
+        self.assertEqual(shown, set(os.listdir(odd)))
+
+    def test_a_picture_of_several_runs(self):
+        self.refuse("plot", self.all, parts=[f"{self.all}: a directory of runs", f"name one run, or fcmnist report {self.all}"])
+
     def test_for_papers(self):
         out = self.directory / "out"
         self.succeed("report", self.all, "--png", out, "--csv", out, "--markdown", out / "report.md")
@@ -344,6 +425,9 @@ class Browser(OneRun):
                 hand.move_to_element_with_offset(pad, int(x), int(y))
             hand.release().perform()
             self.assertEqual(browser.find_element(By.CSS_SELECTOR, best).text, digit)
+        self.assertTrue(browser.find_element(By.CSS_SELECTOR, ".drawing").is_displayed())
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        self.assertFalse(browser.find_element(By.CSS_SELECTOR, ".drawing h2").is_displayed())  # on paper nobody can draw
         self.check_no_error(browser)
 
 

@@ -72,6 +72,35 @@ class Scaling(analysis.TestCase):
         self.assertEqual([row["series"] for row in rows], [f"{SERIES[0]}, hidden_sizes [16]"] * 2)
         self.assertIn(f"\nwarning: {SERIES[0]}, hidden_sizes [16]: the runs also differ in optimizer.learning_rate, ", output)
 
+    def test_traced_runs_do_not_count_where_there_are_others(self):
+        one, two = self.all / "ranks_1_batch_32", self.all / "ranks_2_batch_32"
+        traced = train(self.directory / "traced", 2, 32, runconfig__trace_steps=2)
+        change(traced / "metrics.h5", "train/samples_per_s", measured(10.0))
+        rows, output = self.scaling(one, two, traced)
+        self.assertEqual([(row["runs"], float(row["throughput_samples_per_s"])) for row in rows], [("1", 1000.0), ("1", 1600.0)])
+        self.assertIn(f"\nnote: {SERIES[0]}: left out, since runconfig.trace_steps slows a run: {traced}.\n", output)
+        self.assertNotIn("warning", output)
+        rows, output = self.scaling(one, traced)
+        self.assertAlmostEqual(float(rows[1]["throughput_samples_per_s"]), 10)
+        self.assertIn(f"\nwarning: {SERIES[0]}: runconfig.trace_steps has slowed {traced}; ", output)
+
+    def test_more_than_ranks_can_give(self):
+        fast = shutil.copytree(self.all / "ranks_2_batch_32", self.directory / "fast")
+        for rate, is_said in ((2190.0, False), (2500.0, True)):
+            change(fast / "metrics.h5", "train/samples_per_s", measured(rate))
+            _, output = self.scaling(self.all / "ranks_1_batch_32", fast)
+            self.assertEqual(f"\nwarning: {SERIES[0]}: an efficiency of 125 % is more than ranks give. " in output, is_said)
+
+    def test_outputs_are_checked_first(self):
+        metrics = shutil.copy(self.all / "ranks_1_batch_32/metrics.h5", self.directory / "metrics.csv")
+        before = runs.snapshot(self.directory)
+        for arguments, part in ((("--csv", metrics), "metrics.csv: a file of a run"), (("--png", "absent/x.png"), "its directory does not exist"),
+                                (("--csv", self.directory / "new.csv", "--png", "x.xyz"), "not the name of a picture")):
+            done = analysis.fcmnist("scaling", self.all, *arguments)
+            self.assertEqual((done.code, done.output), (2, ""), str(done))
+            self.assertIn(part, done.errors)
+        self.assertEqual(runs.snapshot(self.directory), before)
+
     def test_picture(self):
         path = self.directory / "scaling.png"
         self.succeed("scaling", self.all, "--png", path)

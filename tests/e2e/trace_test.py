@@ -1,6 +1,7 @@
 """What each rank did in some steps: trace.h5, and the timelines that fcmnist trace makes of it."""
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 from support import runs  # noqa: E402 (exits with 77 when a module is missing)
 from support.runs import np, settings  # noqa: E402
-from fcmnist_analysis import files as run_files  # noqa: E402
+from fcmnist_analysis import files as run_files, trace as analysis  # noqa: E402
 
 try:
     import otf2
@@ -100,6 +101,95 @@ class Trace(TracedRuns):
         self.assertEqual(np.unique(run_files.trace(self.directory / "run")["spans"]["step"]).tolist(), [35, 36])
 
 
+def made_up(spans, hosts, stages=None):
+    """A trace of spans (rank, step, activity, microbatch, begin, end), in milliseconds."""
+    kind = [("rank", np.int32), ("step", np.int64), ("activity", "U16"), ("microbatch", np.int32), ("begin_s", float), ("end_s", float)]
+    array = np.array([(*span[:4], span[4] / 1e3, span[5] / 1e3) for span in spans], kind)
+    stages = np.array(stages or [0] * len(hosts))
+    return {"spans": array[np.argsort(array["rank"], kind="stable")], "hosts": hosts, "clock_error_s": np.zeros(len(hosts)),
+            "stage": stages, "replica": np.zeros(len(hosts), int) if stages.any() else np.arange(len(hosts))}
+
+
+def two_steps(slow, hosts, slow_ms=5):
+    """Each rank computes for 2 ms, the slow one for more, and updates for 1 ms; 0.5 ms pass until a wait is over."""
+    spans = []
+    for step in (1, 2):
+        begin = (step - 1) * (slow_ms + 1.5)
+        over = begin + slow_ms + 0.5
+        for rank in range(len(hosts)):
+            done = begin + (slow_ms if rank == slow else 2)
+            spans += [(rank, step, "forward", 0, begin, begin + 1), (rank, step, "weight_gradient", 0, begin + 1, done),
+                      (rank, step, "wait", -1, done, over), (rank, step, "update", -1, over, over + 1)]
+    return made_up(spans, hosts)
+
+
+class WhereTimeGoes(unittest.TestCase):
+    """By construction."""
+
+    def check_path(self, trace, expected_ms):
+        path = analysis.CriticalPath(trace)
+        self.assertEqual({key: round(1e3 * seconds, 9) for key, seconds in path.seconds.items()}, expected_ms)
+        self.assertAlmostEqual(sum(path.seconds.values()), path.end_s - path.begin_s)  # each moment once
+        return list(path.lines())
+
+    def test_one_slow_product(self):
+        trace = two_steps(1, ["a"] * 3)
+        lines = self.check_path(trace, {
+            (0, "update"): 1, (0, "wait"): 0.5, (1, "update"): 1, (1, "wait"): 0.5, (1, "weight_gradient"): 8, (1, "forward"): 2})
+        self.assertEqual(lines[:2], ["critical path, 6.5000 milliseconds per step",
+                                     "weight_gradient     4.0000  61.5 %  on rank 1"])
+        self.assertEqual(list(analysis.waits(trace))[1:], [
+            "rank 0              3.5000  53.8 %", "rank 1              0.5000   7.7 %", "rank 2              3.5000  53.8 %",
+            "the others wait for rank 1, which waits least"])
+        lines = list(analysis.table(trace))
+        self.assertIn("weight_gradient     2.0000  30.8 %    1.0000    4.0000  1", lines)
+        self.assertEqual(lines[-1], "step                6.5000 100.0 %")
+        shares = [float(line.split()[-5]) for line in lines[2:-2]]
+        self.assertAlmostEqual(sum(shares), 100, delta=0.3)
+
+    def test_equal_ranks_and_many_ranks(self):
+        self.assertIn("no rank waits clearly less than the others", list(analysis.waits(two_steps(0, ["a"] * 3, slow_ms=2))))
+        hosts = [f"node{rank // 10}" for rank in range(20)]
+        trace = two_steps(17, hosts)
+        self.assertEqual(list(analysis.waits(trace))[1:], [
+            "mean                3.3500  51.5 %", "least               0.5000   7.7 %  on rank 17 (node1)",
+            "most                3.5000  53.8 %  on rank 0 (node0)", "the others wait for rank 17 (node1), which waits least"])
+        self.assertEqual(list(analysis.waits(two_steps(0, ["a"]))), [])
+
+    def test_two_nodes(self):
+        """Rank 2 is slow; rank 3 waits for it; the sum of their node goes to ranks 0 and 1."""
+        spans = []
+        for rank, done, node, over in ((0, 2, 2.5, 8), (1, 2, 2.5, 8), (2, 6, 6.5, 7), (3, 2, 6.5, 7)):
+            spans += [(rank, 1, "weight_gradient", 0, 0, done), (rank, 1, "wait", -1, done, node),
+                      (rank, 1, "combine", -1, node, over), (rank, 1, "update", -1, over, over + (2 if rank == 1 else 1)),
+                      (rank, 1, "publish", -1, over + (2 if rank == 1 else 1), over + 2.1 if rank < 2 else over + 1.1)]
+        self.check_path(made_up(spans, ["a", "a", "b", "b"]), {
+            (0, "publish"): 0.1, (1, "update"): 2, (1, "combine"): 1.5, (2, "wait"): 0.5, (2, "weight_gradient"): 6})
+
+    def test_stages(self):
+        """Of two microbatches: down with the products of stage 0, up with those of stage 1."""
+        spans = [(0, 1, "forward", 0, 0, 1), (0, 1, "forward", 1, 1, 2), (0, 1, "receive", 0, 2, 4.2), (0, 1, "delta", 0, 4.2, 5.2),
+                 (0, 1, "receive", 1, 5.2, 9.2), (0, 1, "delta", 1, 9.2, 10.2),
+                 (1, 1, "receive", 0, 0, 1.2), (1, 1, "forward", 0, 1.2, 3), (1, 1, "delta", 0, 3, 4), (1, 1, "receive", 1, 4, 4.1),
+                 (1, 1, "forward", 1, 4.1, 7), (1, 1, "delta", 1, 7, 9), (1, 1, "wait", -1, 9, 9.1)]
+        self.check_path(made_up(spans, ["a", "a"], stages=[0, 1]), {
+            (0, "delta"): 1, (0, "receive"): 0.2, (1, "delta"): 3, (1, "forward"): 4.7, (1, "receive"): 0.3, (0, "forward"): 1})
+
+    def test_the_end_of_a_stage_waits_until_its_messages_are_received(self):
+        spans = [(0, 1, "forward", 0, 0, 1), (0, 1, "receive", 0, 4, 4.5), (0, 1, "delta", 0, 4.5, 5),
+                 (0, 1, "evaluation", -1, 1, 4), (1, 1, "receive", 0, 0, 1.5), (1, 1, "delta", 0, 1.5, 2), (1, 1, "wait", -1, 2, 5.5)]
+        spans.sort(key=lambda span: (span[0], span[4]))
+        self.check_path(made_up(spans, ["a", "a"], stages=[0, 1]), {
+            (1, "wait"): 1, (0, "receive"): 0.5, (0, "evaluation"): 3, (0, "forward"): 1})
+
+    def test_files_of_rank_0_and_times_between_spans(self):
+        spans = [(0, 1, "update", -1, 0, 1), (0, 1, "files", -1, 1.5, 4), (0, 2, "update", -1, 4.25, 5),
+                 (1, 1, "update", -1, 0, 1), (1, 1, "files", -1, 1, 4.1), (1, 2, "update", -1, 4.25, 6)]
+        self.check_path(made_up(spans, ["a", "a"]), {
+            (1, "update"): 1.75, (1, "between spans"): 0.15, (1, "files"): 0.1, (0, "files"): 2.5, (0, "between spans"): 0.5,
+            (0, "update"): 1})
+
+
 class Export(TracedRuns):
     def export(self, *arguments):
         return runs.execute(["/usr/bin/python3", runs.SOURCE / "scripts/fcmnist", "trace", *arguments])
@@ -111,6 +201,12 @@ class Export(TracedRuns):
         self.assertEqual((done.code, done.errors), (0, ""), str(done))
         self.assertIn("5 steps of 2 rank(s)", done.output)
         self.assertTrue(done.lines("weight_gradient "), str(done))
+        shares = re.findall(r"^[a-z_ ]{16} +[\d.]+ +(-?[\d.]+) % +-?[\d.]+ +-?[\d.]+  \d$", done.output, re.MULTILINE)
+        self.assertAlmostEqual(sum(map(float, shares)), 100, delta=1)
+        for part in ("\nrank 1 ", "\ncritical path, ", "\nSpans do not record whom "):
+            self.assertIn(part, done.output)
+        path = analysis.CriticalPath(analysis.read(model_dir / "trace.h5"))
+        self.assertAlmostEqual(sum(path.seconds.values()), path.end_s - path.begin_s)
         events = json.loads(timeline.read_text())["traceEvents"]
         spans = [event for event in events if event["ph"] == "X"]
         self.assertEqual(len(spans), len(trace["spans"]))
@@ -138,6 +234,22 @@ class Export(TracedRuns):
         again = self.export(model_dir, "--otf2", archive)
         self.assertEqual(again.code, 2)
         self.assertIn("exists already", again.errors)
+
+    def test_files_of_results_are_not_replaced(self):
+        _, model_dir = self.trace_of(1)
+        (self.directory / "other.h5").write_bytes(b"\x89HDF\r\n\x1a\n and more")
+        (self.directory / "damaged.h5").write_bytes((model_dir / "trace.h5").read_bytes()[9:])
+        kept = [*model_dir.glob("*.h5"), self.directory / "other.h5", self.directory / "damaged.h5"]
+        before = runs.snapshot(self.directory)
+        for path in kept:
+            for option, part in (("--perfetto", "not to be replaced by a timeline"), ("--otf2", "exists already")):
+                done = self.export(model_dir, option, path)
+                self.assertEqual((done.code, done.output), (2, ""), str(done))
+                self.assertIn(part, done.errors)
+                self.assertIn("HINT: ", done.errors)
+        self.assertEqual(runs.snapshot(self.directory), before)
+        (self.directory / "timeline.json").write_text("an earlier one")
+        self.assertEqual(self.export(model_dir, "--perfetto", self.directory / "timeline.json").code, 0)
 
     def test_a_run_without_a_trace(self):
         done = self.export(self.directory)
