@@ -10,6 +10,7 @@
 #include "comm/launcher.hpp"
 #include "comm/session.hpp"
 #include "config/load.hpp"
+#include "config/relations.hpp"
 #include "core/memory_limits.hpp"
 #include "data/prepare.hpp"
 #include "kernels/first_product.hpp"
@@ -63,6 +64,7 @@ void prepare_data(config::CommandLine arguments) {
   sources.overrides = arguments.overrides;
   sources.environment = config::environment_for(sources);
   const config::Loaded loaded = config::load(sources);
+  config::check_world(loaded.config, 1);
   const bool is_default = !arguments.logging_given && loaded.logging;
   const auto log = make_logger(is_default ? *loaded.logging : arguments.logging, false);
   data::prepare(loaded.config.train_input, loaded.config.eval_input, loaded.config.model.num_classes, *log);

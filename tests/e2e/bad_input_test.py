@@ -139,6 +139,7 @@ class CommandLine(BadInput):
                  "train_input.batch_size 7 is divided among 8", ranks=(1,)),
             case("a planned world that is no grid", "--validate_only --plan_ranks 7 runconfig.execution layer_pipelined "
                  "runconfig.pipeline_stages 2", "pipeline_stages 2 does not divide the 7 ranks", ranks=(1,)),
+            case("images without labels as data", "-m prepare_data eval_input.images=x", "eval_input.images x in the mode prepare_data"),
             case("validation of nothing", "--validate_only -m prepare_data", "the mode prepare_data"),
             case("stages without pipelining", "runconfig.pipeline_stages 2", "pipeline_stages 2 without runconfig.execution"),
             case("number of replicas", "runconfig.num_replicas 3", "runconfig.num_replicas is 3, but there are",

@@ -29,24 +29,29 @@ class Watch(runs.TestCase):
         self.assertEqual((done.code, done.errors), (0, ""), str(done))
         return done.output
 
+    def in_terminal(self, path, height, is_enough):
+        """What a terminal of 80 columns gets until that is enough, and the watch is ended from the keyboard."""
+        controller, terminal = pty.openpty()
+        watching = subprocess.Popen(list(map(str, [*WATCH, path, "--every", "0.2"])), stdin=terminal, stdout=terminal,
+                                    stderr=terminal, env={**os.environ, "COLUMNS": "80", "LINES": str(height)})
+        os.close(terminal)
+        shown = bytearray()
+
+        def enough_is_shown():
+            shown.extend(os.read(controller, 65536))
+            return is_enough(shown)
+
+        self.assertTrue(eventually(enough_is_shown), shown.decode(errors="replace"))
+        watching.send_signal(signal.SIGINT)
+        self.assertEqual(watching.wait(timeout=30), 0)
+        return shown.decode(errors="replace")
+
     def test_a_running_job_in_a_terminal(self):
         run = RunUnderWay(self, runs.mpi_command(2)[:-1] + [runs.PROGRAM], *LONG)
         run.wait_for_line("Train Device", times=2)
         before = runs.snapshot(run.directory / "run").keys()
-        controller, terminal = pty.openpty()
-        watching = subprocess.Popen(list(map(str, [*WATCH, run.directory / "run", "--every", "0.2"])), stdin=terminal,
-                                    stdout=terminal, stderr=terminal, env={**os.environ, "COLUMNS": "80", "LINES": "24"})
-        os.close(terminal)
-        shown = bytearray()
-
-        def steps_shown():
-            shown.extend(os.read(controller, 65536))
-            return len(set(re.findall(rb"step ([\d,]+) of 10,000,000", shown))) >= 3
-
-        self.assertTrue(eventually(steps_shown), shown.decode(errors="replace"))
-        watching.send_signal(signal.SIGINT)
-        self.assertEqual(watching.wait(timeout=30), 0)
-        text = shown.decode(errors="replace")
+        text = self.in_terminal(run.directory / "run", 24,
+                                lambda shown: len(set(re.findall(rb"step ([\d,]+) of 10,000,000", shown))) >= 3)
         for part in ("running on ", "left ", "loss ", "samples/s", "rank "):
             self.assertIn(part, text)
         screens = text.replace("\x1b[K", "").replace("\x1b[J", "").split("\x1b[H")[1:-1]
@@ -157,20 +162,8 @@ class Watch(runs.TestCase):
         start = watch.start_of_process(os.getpid())
         (self.directory / "all/run_029/LOCK").write_text(
             f"fcmnist_mpi lock\nhost {socket.gethostname()}\npid {os.getpid()}\npid_start {start}\n")
-        controller, terminal = pty.openpty()
-        watching = subprocess.Popen(list(map(str, [*WATCH, self.directory / "all", "--every", "0.2"])), stdin=terminal,
-                                    stdout=terminal, stderr=terminal, env={**os.environ, "COLUMNS": "80", "LINES": "12"})
-        os.close(terminal)
-        shown = bytearray()
-
-        def two_screens():
-            shown.extend(os.read(controller, 65536))
-            return shown.count(b"\x1b[J") >= 2
-
-        self.assertTrue(eventually(two_screens), shown.decode(errors="replace"))
-        watching.send_signal(signal.SIGINT)
-        self.assertEqual(watching.wait(timeout=30), 0)
-        screen = shown.decode(errors="replace").replace("\x1b[K", "").split("\x1b[J")[0].split("\x1b[H")[1].splitlines()
+        text = self.in_terminal(self.directory / "all", 12, lambda shown: shown.count(b"\x1b[J") >= 2)
+        screen = text.replace("\x1b[K", "").split("\x1b[J")[0].split("\x1b[H")[1].splitlines()
         self.assertEqual(len(screen), 11)
         self.assertRegex(screen[1], "run_029 .* running$")
         self.assertRegex(screen[2], "run_000 .* finished$")
