@@ -31,8 +31,14 @@ void fill_features(const Dataset& dataset, std::span<const std::uint32_t> sample
 
 /// The same features as pixel values that are not zero, multiplied by a factor, and a constant that is added to all of
 /// them: feature = pixels[sample][pixel] + feature_constant.
-///   pixels  (rows x features)  written
-void fill_pixels(const Dataset& dataset, std::span<const std::uint32_t> sample_ids, SparseRows& pixels);
+///   by_sample  (rows x features)  written
+void fill_pixels(const Dataset& dataset, std::span<const std::uint32_t> sample_ids, SparseRows& by_sample);
+/// Their transpose.
+///   by_pixel  (features x rows)  written
+void fill_pixels_transposed(const Dataset& dataset, std::span<const std::uint32_t> sample_ids,
+                            SparseRows& by_pixel);
+/// Memory of both, at most.
+std::size_t pixel_lists_bytes(std::size_t samples, std::size_t features);
 /// The feature of a pixel that is 0.
 inline constexpr auto feature_constant = static_cast<float>(-pixel_mean / pixel_deviation);
 

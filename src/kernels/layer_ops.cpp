@@ -33,6 +33,9 @@ void add_bias_relu(MatrixView<float> x, std::span<const float> bias) {
 namespace {
 
 constexpr std::size_t lanes = 16;
+/// Samples that draw at once.
+constexpr std::size_t samples_at_once = 8;
+using Words = std::array<std::uint32_t, samples_at_once>;
 
 /// A unit is dropped or kept by one 16-bit random number of its sample: number j of block n belongs to unit
 /// 128 (n / 16) + n % 16 + 16 j. This is part of the checkpoint contract, as CounterRng is.
@@ -42,16 +45,18 @@ constexpr std::size_t unit_of(std::size_t block, std::size_t draw) {
   return block / lanes * units_per_group + block % lanes + lanes * draw;
 }
 
-/// Drops or scales the activation of one unit for up to `lanes` samples.
+/// Drops or scales the activation of one unit for up to 8 samples.
 template <class T>
-void drop(T* __restrict x, std::size_t samples, const std::array<std::uint32_t, lanes>& words, unsigned shift,
-          std::uint32_t threshold, float scale) {
-  std::array<float, lanes> factor;
-  for (std::size_t l = 0; l < lanes; ++l) {
+void drop(T* x, std::size_t samples, const Words& words, unsigned shift, std::uint32_t threshold,
+          float scale) {
+  std::array<float, samples_at_once> factor;
+#pragma omp simd  // else the compiler chooses branches, which nothing can predict
+  for (std::size_t l = 0; l < samples_at_once; ++l) {
     factor[l] = ((words[l] >> shift) & 0xffffU) < threshold ? 0.0F : scale;
   }
-  if (samples == lanes) {
-    for (std::size_t l = 0; l < lanes; ++l) x[l] = T(static_cast<float>(x[l]) * factor[l]);
+  if (samples == samples_at_once) {
+#pragma omp simd
+    for (std::size_t l = 0; l < samples_at_once; ++l) x[l] = T(static_cast<float>(x[l]) * factor[l]);
   } else {
     for (std::size_t l = 0; l < samples; ++l) x[l] = T(static_cast<float>(x[l]) * factor[l]);
   }
@@ -67,15 +72,15 @@ void dropout_of(MatrixView<T> x, std::span<const std::uint32_t> sample_ids, doub
   const std::size_t blocks = (x.rows + units_per_group - 1) / units_per_group * lanes;
   // Epoch and layer share one word of the key, which has room for 2^24 epochs and 256 layers.
   const std::uint32_t epoch_and_layer = key.epoch << 8 | key.layer;
-  std::array<std::array<std::uint32_t, lanes>, 4> words;
-  for (std::size_t first = 0; first < x.cols; first += lanes) {
-    const std::size_t samples = std::min(lanes, x.cols - first);
-    std::array<std::uint32_t, lanes> ids{};
+  std::array<Words, 4> words;
+  for (std::size_t first = 0; first < x.cols; first += samples_at_once) {
+    const std::size_t samples = std::min(samples_at_once, x.cols - first);
+    Words ids{};
     std::copy_n(sample_ids.begin() + static_cast<std::ptrdiff_t>(first), samples, ids.begin());
     for (std::size_t block = 0; block < blocks; ++block) {
       if (unit_of(block, 0) >= x.rows) continue;
-      CounterRng::block<lanes>(key.seed, Purpose::dropout, epoch_and_layer, ids,
-                               static_cast<std::uint32_t>(block), words);
+      CounterRng::blocks(key.seed, Purpose::dropout, epoch_and_layer, ids.data(),
+                         static_cast<std::uint32_t>(block), words);
       for (std::size_t draw = 0; draw < draws_per_block && unit_of(block, draw) < x.rows; ++draw) {
         drop(x.row(unit_of(block, draw)).data() + first, samples, words[draw / 2], draw % 2 == 0 ? 0 : 16,
              threshold, scale);

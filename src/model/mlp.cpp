@@ -109,24 +109,13 @@ void Mlp::forward(ArenaView<const T> weights, const Input<T>& input, const Dropo
   }
 }
 
-void Mlp::sum_first_weights(ArenaView<const float> weights, std::span<float> sums) const {
-  kernels::sum_inputs(weights[layers_.front().weight_slot], sums);
-}
-
-/// W x = W (value + constant) = W value + constant (W 1)
 void Mlp::sparse_hidden(ArenaView<const float> weights, const SparseInput& input, Workspace& workspace,
                         MatrixView<float> out) const {
   const Layer& layer = layers_.front();
-  const std::span<float> base(workspace.base_.data(), layer.outputs);
-  const std::span<const float> biases = bias(weights, layer);
-  FCMNIST_CHECK(input.weight_sums.size() == layer.outputs, fmt::format("{}", input.weight_sums.size()));
-  for (std::size_t o = 0; o < layer.outputs; ++o) {
-    base[o] = input.constant * input.weight_sums[o] + (biases.empty() ? 0.0F : biases[o]);
-  }
-  const MatrixView<float> by_sample(workspace.by_sample_.data(), out.cols, out.rows);
-  kernels::sparse_forward(input.samples, weights[layer.weight_slot], base, by_sample);
+  const MatrixView<float> by_sample = workspace.by_sample(out.cols);
+  kernels::sparse_hidden(input.samples, input.constant, weights[layer.weight_slot], bias(weights, layer),
+                         by_sample);
   transpose(by_sample, out);
-  kernels::add_bias_relu(out, {});
 }
 
 std::vector<GradientPart> Mlp::gradient_parts(std::size_t target) const {
@@ -213,23 +202,17 @@ void Mlp::weight_gradient(const GradientPart& part, const Input<T>& input, Basic
   }
 }
 
-/// dW = dY x^T = dY value^T + constant (dY 1) 1^T, where dY 1 is the gradient of the bias. Of a part these are the rows of
-/// some inputs.
+/// Of a part these are the rows of some inputs.
 void Mlp::sparse_weight_gradient(const GradientPart& part, const SparseInput& input, Workspace& workspace,
                                  Accumulate accumulate, ArenaView<float> gradients) const {
   const Layer& layer = layers_.front();
   const std::size_t samples = input.samples.rows();
   const bool add = accumulate == Accumulate::add;
   const MatrixView<float> delta = workspace.delta(0, samples);
-  const std::span<float> base(workspace.base_.data(), layer.outputs);
-  const MatrixView<float> by_sample(workspace.by_sample_.data(), samples, layer.outputs);
-  if (part.rows.begin == 0) {  // the parts of a layer come in order
-    transpose(delta, by_sample);
-    kernels::sum_samples(delta, base, false);
-    for (float& number : base) number *= input.constant;
-  }
+  const MatrixView<float> by_sample = workspace.by_sample(samples);
+  if (part.rows.begin == 0) transpose(delta, by_sample);  // the parts of a layer come in order
   const MatrixView<float> gradient = gradients[layer.weight_slot];
-  kernels::sparse_weight_gradient(input.inputs, part.rows.begin, by_sample, base, add,
+  kernels::sparse_weight_gradient(input.inputs, part.rows.begin, input.constant, by_sample, add,
                                   gradient.middle(part.rows.begin, part.rows.size()));
   if (options_.use_bias && part.rows.end == gradient.rows) {
     kernels::sum_samples(delta, gradients[layer.bias_slot].row(0), add);

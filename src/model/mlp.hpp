@@ -52,8 +52,6 @@ struct SparseInput {
   SparseRows samples;  ///< (samples x inputs)
   SparseRows inputs;   ///< its transpose; for backward_weights() only
   float constant = 0.0F;
-  std::span<const float>
-      weight_sums;  ///< (outputs of the first layer) of Mlp::sum_first_weights(); for forward() only
 };
 
 /// What forward() is given: the output of the stage before, or images, dense or sparse.
@@ -120,10 +118,6 @@ class Mlp {
   template <class T>
   void forward(ArenaView<const T> weights, const Input<T>& input, const DropoutContext* dropout,
                BasicWorkspace<T>& workspace, const OnProduct& on_product = {}) const;
-
-  /// What sparse input needs of the weights whenever they have changed: sums[o] is the sum of the weights of output o of
-  /// the first layer.
-  void sum_first_weights(ArenaView<const float> weights, std::span<float> sums) const;
 
   /// The order in which backward_weights() finishes the gradient: the largest layer (by numbers) first, in
   /// parts of about `target` numbers that begin and end with a block (core/layout.hpp); 0: a layer is one
@@ -225,8 +219,9 @@ class BasicWorkspace {
   AlignedArray<T> input_, d_input_;
   std::vector<std::size_t> units_;  ///< outputs of each layer
   std::vector<AlignedArray<T>> activations_, deltas_;
-  // With sparse input: a number for each output of the first layer, and its activations or deltas as samples x outputs.
-  AlignedArray<float> base_, by_sample_;
+  /// With sparse input: activations or deltas of the first layer, samples x outputs.
+  [[nodiscard]] MatrixView<float> by_sample(std::size_t samples) const;
+  AlignedArray<float> by_sample_;
   AlignedArray<float> logits_;  ///< empty when T is float: the last activation holds them
 };
 

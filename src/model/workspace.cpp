@@ -37,8 +37,7 @@ BasicWorkspace<T>::BasicWorkspace(const Mlp& mlp, std::size_t max_samples)
     deltas_.emplace_back(layer.last && is_float ? 0 : numbers);
   }
   if (mlp.takes_sparse_input()) {
-    base_ = AlignedArray<float>(units_.front());
-    by_sample_ = AlignedArray<float>(max_samples * units_.front());
+    by_sample_ = AlignedArray<float>(max_samples * row_stride<float>(units_.front()));
   }
   if (ends_network_ && !is_float) logits_ = AlignedArray<float>(max_samples * mlp.outputs());
 }
@@ -48,10 +47,7 @@ std::size_t BasicWorkspace<T>::bytes(const Mlp& mlp, std::size_t max_samples) {
   const std::size_t stride = row_stride<T>(max_samples);
   const bool begins_network = mlp.begins_network();
   std::size_t numbers = (begins_network ? max_samples : 2 * stride) * mlp.inputs();
-  if (mlp.takes_sparse_input()) {
-    const std::size_t outputs = mlp.layers_.front().outputs;
-    numbers = (max_samples + 1) * outputs;
-  }
+  if (mlp.takes_sparse_input()) numbers = max_samples * row_stride<float>(mlp.layers_.front().outputs);
   for (const auto& layer : mlp.layers_) numbers += (layer.last ? 1 : 2) * stride * layer.outputs;
   if constexpr (std::is_same_v<T, float>) return numbers * sizeof(T);
   std::size_t wide = mlp.ends_network() ? max_samples * mlp.outputs() : 0;  // for the logits
@@ -65,6 +61,11 @@ std::size_t BasicWorkspace<T>::bytes(const Mlp& mlp, std::size_t max_samples) {
     wide += std::max(largest_weight, widest * max_samples) + widest * max_samples;
   }
   return numbers * sizeof(T) + wide * sizeof(float);
+}
+
+template <class T>
+MatrixView<float> BasicWorkspace<T>::by_sample(std::size_t samples) const {
+  return {by_sample_.data(), samples, units_.front(), row_stride<float>(units_.front())};
 }
 
 template <class T>

@@ -40,8 +40,7 @@ class TypedStageWork final : public StageWork {
         parts_(std::move(parts.gradient_parts)),
         seed_(parts.seed),
         observer_(parts.observer),
-        predicted_(parts.max_samples),
-        weight_sums_(mlp_->takes_sparse_input() ? mlp_->layout()[0].outputs() : 0) {
+        predicted_(parts.max_samples) {
     const std::size_t count = in_flight(parts.purpose, parts.grid->stages(), parts.grid->stage());
     for (std::size_t i = 0; i < count; ++i) memory_.emplace_back(*mlp_, parts.max_samples);
   }
@@ -51,7 +50,7 @@ class TypedStageWork final : public StageWork {
     Memory& memory = memory_of(microbatch);
     load_samples(microbatch.ids, memory);
     if (mlp_->takes_sparse_input()) {
-      memory.images.inputs.transpose_of(memory.images.samples, mlp_->inputs());
+      data::fill_pixels_transposed(*dataset_, microbatch.ids, memory.images.inputs);
       observer_->has_done(Activity::data);
     }
     const model::DropoutContext dropout{seed_, microbatch.epoch, microbatch.ids};
@@ -106,14 +105,6 @@ class TypedStageWork final : public StageWork {
     return scored;
   }
 
- protected:
-  void look_at_weights() override {
-    if constexpr (std::is_same_v<T, float>) {
-      if (mlp_->takes_sparse_input()) mlp_->sum_first_weights(weights_, weight_sums_);
-    }
-    observer_->has_done(Activity::data);
-  }
-
  private:
   /// What a microbatch needs between its forward and its backward.
   struct Memory {
@@ -134,7 +125,6 @@ class TypedStageWork final : public StageWork {
     if (mlp_->takes_sparse_input()) {
       data::fill_pixels(*dataset_, ids, memory.images.samples);
       memory.images.constant = data::feature_constant;
-      memory.images.weight_sums = weight_sums_;
     } else if (mlp_->begins_network()) {
       data::fill_features(*dataset_, ids, memory.workspace.input(ids.size()));
     }
@@ -166,7 +156,6 @@ class TypedStageWork final : public StageWork {
   StepObserver* observer_;
   std::vector<Memory> memory_;
   std::vector<std::uint8_t> predicted_;
-  std::vector<float> weight_sums_;  ///< of a model that takes sparse input
 };
 
 }  // namespace
@@ -180,7 +169,8 @@ std::unique_ptr<StageWork> make_stage_work(StageWorkParts parts) {
 StageWorkBytes stage_work_bytes(Purpose purpose, int stages, int stage, const model::Mlp& mlp,
                                 std::size_t max_samples) {
   const std::size_t before = stage > 0 ? 1 : 0, after = stage + 1 < stages ? 1 : 0;
-  const std::size_t of_microbatch = model::workspace_bytes(mlp, max_samples) + max_samples;
+  std::size_t of_microbatch = model::workspace_bytes(mlp, max_samples) + max_samples;
+  if (mlp.takes_sparse_input()) of_microbatch += data::pixel_lists_bytes(max_samples, mlp.inputs());
   return {in_flight(purpose, stages, stage) * of_microbatch,
           comm::StageLink::bytes(purpose, before, after, mlp.inputs(), mlp.outputs(), max_samples,
                                  model::number_bytes(mlp.precision()))};

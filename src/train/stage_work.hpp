@@ -43,10 +43,7 @@ class StageWork {
 
   /// So many microbatches follow, each forward and backward, in the order of microbatch_schedule(), or each
   /// scored.
-  void begin(std::size_t microbatches) {
-    link_.begin(microbatches);
-    look_at_weights();
-  }
+  void begin(std::size_t microbatches) { link_.begin(microbatches); }
   /// Waits until all messages have left.
   void finish() { link_.finish(); }
 
@@ -69,9 +66,6 @@ class StageWork {
   void set_on_product(model::OnProduct on_product) { on_product_ = std::move(on_product); }
 
  protected:
-  /// The weights may be others than before, and stay as they are until the next begin().
-  virtual void look_at_weights() = 0;
-
   StageWork(const model::Mlp& mlp, comm::StageLink link) : mlp_(&mlp), link_(std::move(link)) {}
 
   const model::Mlp* mlp_;

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "data/idx_fixtures.hpp"
+#include "support/sparse_rows.hpp"
 
 namespace fcmnist::data {
 namespace {
@@ -45,17 +47,28 @@ TEST_P(BatchLoader, PixelsThatAreNotZeroAndTheConstantAreTheFeatures) {
   const std::vector<std::uint32_t> ids = {29, 4, 0, 17, 17};
   std::vector<float> expected(ids.size() * features);
   fill_features(dataset, ids, {expected.data(), ids.size(), features});
-  SparseRows found;
-  fill_pixels(dataset, ids, found);
-  ASSERT_EQ(found.rows(), ids.size());
-  for (std::size_t r = 0; r < ids.size(); ++r) {
-    std::vector<float> row(features, feature_constant);
-    for (const SparseEntry& entry : found.row(r)) {
-      EXPECT_NE(pixels[ids[r] * features + entry.column], 0);
-      row[entry.column] += entry.value;
+  SparseRows by_sample, by_pixel;
+  for (const std::size_t count : {ids.size(), std::size_t{1}, std::size_t{4}}) {  // memory is used again
+    const auto some = std::span(ids).first(count);
+    fill_pixels(dataset, some, by_sample);
+    fill_pixels_transposed(dataset, some, by_pixel);
+    ASSERT_EQ(by_sample.rows(), count);
+    ASSERT_EQ(by_pixel.rows(), features);
+    const auto rows = test::dense_of(by_sample, features), columns = test::dense_of(by_pixel, count);
+    for (std::size_t r = 0; r < count; ++r) {
+      for (std::size_t i = 0; i < features; ++i) {
+        const float value = rows[r * features + i];
+        EXPECT_NEAR(value + feature_constant, expected[r * features + i], 3e-7) << r << ' ' << i;
+        EXPECT_EQ(value, columns[i * count + r]) << r << ' ' << i;
+      }
     }
-    for (std::size_t i = 0; i < features; ++i)
-      EXPECT_NEAR(row[i], expected[r * features + i], 3e-7) << r << ' ' << i;
+    for (std::size_t g = 0; g < by_sample.groups(); ++g) {
+      for (std::size_t e = 0; e < by_sample.group(g).size(); ++e) {
+        const auto& entry = by_sample.group(g)[e];
+        EXPECT_TRUE(e == 0 || entry.column > by_sample.group(g)[e - 1].column) << "in order";
+        EXPECT_TRUE(std::ranges::any_of(entry.values, [](float v) { return v != 0.0F; }));
+      }
+    }
   }
 }
 

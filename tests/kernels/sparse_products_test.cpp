@@ -6,106 +6,121 @@
 #include <vector>
 
 #include "support/random_matrix.hpp"
+#include "support/sparse_rows.hpp"
 
 namespace fcmnist::kernels {
 namespace {
 
 using test::random_numbers;
 
-/// Sparse rows of which a share of 1 / `every` is there; some rows are empty.
-SparseRows random_rows(std::size_t rows, std::size_t cols, unsigned every, std::uint64_t seed) {
-  const auto numbers = random_numbers(rows * cols, seed);
-  SparseRows sparse;
-  sparse.clear(rows * cols + 1);
+constexpr float constant = -0.42F;
+
+/// A matrix of which one number of `every` is not zero, and every fifth row has none.
+std::vector<float> random_values(std::size_t rows, std::size_t cols, unsigned every, std::uint64_t seed) {
+  auto numbers = random_numbers(rows * cols, seed);
   for (std::size_t r = 0; r < rows; ++r) {
-    std::size_t count = 0;
     for (std::size_t c = 0; c < cols; ++c) {
-      const bool is_there = r % 5 != 3 && (r * 31 + c * 7) % every == 0;
-      if (is_there) sparse.next_row()[count++] = {static_cast<std::uint32_t>(c), numbers[r * cols + c]};
+      if (r % 5 == 3 || (r * 31 + c * 7) % every != 0) numbers[r * cols + c] = 0.0F;
     }
-    sparse.end_row(count);
   }
-  return sparse;
+  return numbers;
 }
 
-/// base + row of `sparse` times `dense`, in double.
-std::vector<double> naive(const SparseRows& sparse, std::size_t row, MatrixView<const float> dense,
-                          std::span<const float> base) {
-  std::vector<double> sums(base.begin(), base.end());
-  for (const SparseEntry& entry : sparse.row(row)) {
-    for (std::size_t o = 0; o < sums.size(); ++o) sums[o] += double{entry.value} * dense.row(entry.column)[o];
+/// (Values + constant) of one row times `dense`, in double.
+double naive(const float* values, MatrixView<const float> dense, std::size_t output) {
+  double sum = 0.0;
+  for (std::size_t c = 0; c < dense.rows; ++c) {
+    sum += (double{values[c]} + double{constant}) * dense.row(c)[output];
   }
-  return sums;
+  return sum;
 }
 
 class SparseProducts : public testing::TestWithParam<std::size_t> {};
 
-TEST_P(SparseProducts, ForwardIsThatOfTheDefinition) {
-  const std::size_t outputs = GetParam(), inputs = 61, samples = 12;
-  const SparseRows sparse = random_rows(samples, inputs, 4, 1);
-  const auto weight = random_numbers(inputs * (outputs + 1), 2), base = random_numbers(outputs, 3);
-  const MatrixView<const float> dense(weight.data(), inputs, outputs, outputs + 1);
-  std::vector<float> out(samples * (outputs + 5), -7.0F);
-  sparse_forward(sparse, dense, base, {out.data(), samples, outputs, outputs + 5});
-  for (std::size_t s = 0; s < samples; ++s) {
-    const auto expected = naive(sparse, s, dense, base);
-    for (std::size_t o = 0; o < outputs + 5; ++o) {
-      const float found = out[s * (outputs + 5) + o];
-      if (o < outputs) {
-        EXPECT_NEAR(found, expected[o], 1e-5) << s << ' ' << o;
-      } else {
-        EXPECT_EQ(found, -7.0F) << "behind the row";
+TEST_P(SparseProducts, HiddenLayerIsThatOfTheDefinition) {
+  const std::size_t outputs = GetParam(), inputs = 61;
+  for (const std::size_t samples : {1, 4, 11}) {
+    const auto values = random_values(samples, inputs, 4, 1);
+    const SparseRows sparse = test::sparse_of({values.data(), samples, inputs});
+    const auto weight = random_numbers(inputs * (outputs + 1), 2), bias = random_numbers(outputs, 3);
+    const MatrixView<const float> dense(weight.data(), inputs, outputs, outputs + 1);
+    for (const bool has_bias : {true, false}) {
+      std::vector<float> out(samples * (outputs + 5), -7.0F);
+      sparse_hidden(sparse, constant, dense,
+                    has_bias ? std::span<const float>(bias) : std::span<const float>(),
+                    {out.data(), samples, outputs, outputs + 5});
+      for (std::size_t s = 0; s < samples; ++s) {
+        for (std::size_t o = 0; o < outputs; ++o) {
+          const double sum = naive(values.data() + s * inputs, dense, o) + (has_bias ? double{bias[o]} : 0.0);
+          EXPECT_NEAR(out[s * (outputs + 5) + o], std::max(sum, 0.0), 1e-5) << s << ' ' << o;
+        }
+        for (std::size_t o = outputs; o < outputs + 5; ++o) {
+          EXPECT_EQ(out[s * (outputs + 5) + o], -7.0F) << "behind the row";
+        }
       }
     }
   }
 }
 
 TEST_P(SparseProducts, GradientOfSomeInputsIsWrittenOrAddedTo) {
-  const std::size_t outputs = GetParam(), inputs = 23, samples = 40, first = 6, count = 11;
-  const SparseRows sparse = random_rows(inputs, samples, 5, 4);
-  const auto delta = random_numbers(samples * outputs, 5), base = random_numbers(outputs, 6),
-             before = random_numbers(count * outputs, 7);
+  const std::size_t outputs = GetParam(), inputs = 23, samples = 40;
+  const auto values = random_values(inputs, samples, 5, 4);
+  const SparseRows sparse = test::sparse_of({values.data(), inputs, samples});
+  const auto delta = random_numbers(samples * outputs, 5);
   const MatrixView<const float> dense(delta.data(), samples, outputs);
-  for (const bool add : {false, true}) {
-    auto out = before;
-    sparse_weight_gradient(sparse, first, dense, base, add, {out.data(), count, outputs});
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto expected = naive(sparse, first + i, dense, base);
+  // Within a group, over several, the last one, all.
+  for (const auto& [first, count] : {std::pair{5, 2}, {6, 11}, {19, 4}, {0, 23}}) {
+    const auto rows = static_cast<std::size_t>(count), begin = static_cast<std::size_t>(first);
+    const auto before = random_numbers((rows + 1) * outputs, 7);
+    for (const bool add : {false, true}) {
+      auto out = before;
+      sparse_weight_gradient(sparse, begin, constant, dense, add, {out.data(), rows, outputs});
+      for (std::size_t i = 0; i < rows; ++i) {
+        for (std::size_t o = 0; o < outputs; ++o) {
+          const std::size_t at = i * outputs + o;
+          const double sum = naive(values.data() + (begin + i) * samples, dense, o);
+          EXPECT_NEAR(out[at], sum + (add ? double{before[at]} : 0.0), 2e-5) << i << ' ' << o;
+        }
+      }
       for (std::size_t o = 0; o < outputs; ++o) {
-        const std::size_t at = i * outputs + o;
-        EXPECT_NEAR(out[at], expected[o] + (add ? double{before[at]} : 0.0), 1e-5) << i << ' ' << o;
+        EXPECT_EQ(out[rows * outputs + o], before[rows * outputs + o]) << "behind the last row";
       }
     }
   }
 }
 
-/// In one fused sum for each output: what `reproducible` promises, whatever the processor.
+/// In one fused sum for each output: what `reproducible` promises, whatever the processor, and whoever the neighbours are.
 TEST_P(SparseProducts, HasTheBitsOfOneFusedSum) {
-  const std::size_t outputs = GetParam(), inputs = 50;
-  const SparseRows sparse = random_rows(2, inputs, 3, 8);
-  const auto weight = random_numbers(inputs * outputs, 9), base = random_numbers(outputs, 10);
-  std::vector<float> out(2 * outputs);
-  sparse_forward(sparse, {weight.data(), inputs, outputs}, base, {out.data(), 2, outputs});
-  for (std::size_t o = 0; o < outputs; ++o) {
-    float sum = base[o];
-    for (const SparseEntry& entry : sparse.row(1))
-      sum = std::fma(entry.value, weight[entry.column * outputs + o], sum);
-    EXPECT_EQ(out[outputs + o], sum) << o;
+  const std::size_t outputs = GetParam(), inputs = 50, samples = 7;
+  const auto values = random_values(inputs, samples, 3, 8);
+  const auto delta = random_numbers(samples * outputs, 9);
+  std::vector<float> out(inputs * outputs);
+  sparse_weight_gradient(test::sparse_of({values.data(), inputs, samples}), 0, constant,
+                         {delta.data(), samples, outputs}, false, {out.data(), inputs, outputs});
+  for (std::size_t i = 0; i < inputs; ++i) {
+    for (std::size_t o = 0; o < outputs; ++o) {
+      float sum = 0.0F;
+      for (std::size_t s = 0; s < samples; ++s) sum += delta[s * outputs + o];
+      sum *= constant;
+      for (std::size_t s = 0; s < samples; ++s) {
+        sum = std::fma(values[i * samples + s], delta[s * outputs + o], sum);
+      }
+      EXPECT_EQ(out[i * outputs + o], sum) << i << ' ' << o;
+    }
   }
 }
 
 // Around the widths of vectors and slices, and the real one.
-INSTANTIATE_TEST_SUITE_P(Outputs, SparseProducts, testing::Values(16, 17, 31, 64, 65, 79, 128, 500));
+INSTANTIATE_TEST_SUITE_P(Outputs, SparseProducts, testing::Values(16, 17, 24, 31, 63, 64, 65, 79, 128, 500));
 
-TEST(SumInputs, AddsTheWeightsOfEachOutput) {
-  const auto weight = random_numbers(37 * 21, 11);
-  std::vector<float> sums(21, 99.0F);
-  sum_inputs({weight.data(), 37, 21}, sums);
-  for (std::size_t o = 0; o < sums.size(); ++o) {
-    double expected = 0.0;
-    for (std::size_t i = 0; i < 37; ++i) expected += weight[i * 21 + o];
-    EXPECT_NEAR(sums[o], expected, 1e-5);
-  }
+TEST(SparseProducts, ANanOfTheWeightsIsNotLost) {
+  const std::vector<float> values = {0.0F, 2.0F};
+  std::vector<float> weight(2 * 16, 1.0F), out(16);
+  weight[3] = std::nanf("");
+  sparse_hidden(test::sparse_of({values.data(), 1, 2}), constant, {weight.data(), 2, 16}, {},
+                {out.data(), 1, 16});
+  EXPECT_TRUE(std::isnan(out[3]));
+  EXPECT_FALSE(std::isnan(out[2]));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "kernels/softmax_loss.hpp"
 #include "support/random_half.hpp"
 #include "support/random_matrix.hpp"
+#include "support/sparse_rows.hpp"
 
 namespace fcmnist::model {
 namespace {
@@ -242,21 +243,15 @@ TEST_P(Gradients, MicrobatchesAddUpToTheWholeBatch) {
   }
 }
 
-/// Images of which most pixels are not there, and what is added to all.
-SparseInput sparse_images(std::size_t rows, std::size_t inputs, float constant) {
-  SparseInput images;
-  images.constant = constant;
-  images.samples.clear(rows * inputs + 1);
-  const auto numbers = random_numbers(rows * inputs, 21);
+/// Values of which most are zero, and what is added to all.
+SparseInput sparse_images(std::span<const float> values, std::size_t rows, std::size_t inputs,
+                          float constant) {
+  std::vector<float> transposed(values.size());
   for (std::size_t r = 0; r < rows; ++r) {
-    std::size_t count = 0;
-    for (std::size_t i = r % 3; i < inputs; i += 3) {
-      images.samples.next_row()[count++] = {static_cast<std::uint32_t>(i), numbers[r * inputs + i]};
-    }
-    images.samples.end_row(count);
+    for (std::size_t i = 0; i < inputs; ++i) transposed[i * rows + r] = values[r * inputs + i];
   }
-  images.inputs.transpose_of(images.samples, inputs);
-  return images;
+  return {test::sparse_of({values.data(), rows, inputs}), test::sparse_of({transposed.data(), inputs, rows}),
+          constant};
 }
 
 /// With the same weights a network that skips zeros computes what one does that multiplies them.
@@ -277,12 +272,11 @@ TEST(SparseInputs, GiveTheLogitsAndGradientsOfDenseOnes) {
     ASSERT_TRUE(sparse.takes_sparse_input() && !dense.takes_sparse_input());
     EXPECT_EQ(sparse.layout()[0].order, Order::transposed);
 
-    const SparseInput images = sparse_images(rows, inputs, constant);
-    std::vector<float> features(rows * inputs, constant);
-    for (std::size_t r = 0; r < rows; ++r) {
-      for (const SparseEntry& entry : images.samples.row(r))
-        features[r * inputs + entry.column] += entry.value;
-    }
+    auto values = random_numbers(rows * inputs, 21);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = i % 3 == i / inputs % 3 ? values[i] : 0.0F;
+    const SparseInput images = sparse_images(values, rows, inputs, constant);
+    std::vector<float> features = values;
+    for (float& feature : features) feature += constant;
     const std::vector<std::uint32_t> ids = {5, 1, 4, 1, 9, 2};
     const std::vector<std::uint8_t> labels = {0, 3, 1, 2, 2, 0};
     const DropoutContext context{9, 2, ids};
@@ -290,12 +284,8 @@ TEST(SparseInputs, GiveTheLogitsAndGradientsOfDenseOnes) {
       const Arena<float> weights(mlp.layout());
       mlp.initialize(5, weights.view());
       Workspace workspace(mlp, rows);
-      std::vector<float> sums(is_sparse ? 40 : 0);
-      if (is_sparse) mlp.sum_first_weights(weights.view(), sums);
-      SparseInput with_sums = images;
-      with_sums.weight_sums = sums;
       const MatrixView<const float> batch(features.data(), rows, inputs);
-      const Input<float> input = is_sparse ? Input<float>(with_sums) : Input<float>(batch);
+      const Input<float> input = is_sparse ? Input<float>(images) : Input<float>(batch);
       std::vector<float> logits;
       for (const Accumulate accumulate : {Accumulate::write, Accumulate::add}) {
         mlp.forward<float>(weights.view(), input, &context, workspace);
