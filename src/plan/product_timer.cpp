@@ -39,7 +39,7 @@ ProductTimer::ProductTimer(const config::RunConfig& config, const comm::Grid& gr
         for (const model::GemmChoice& way : ways) networks.emplace_back(widths, config.model, way);
         return networks;
       }()),
-      data_(made_up_data(grid.world(), {samples, 1, widths.front()}, config.model.num_classes)),
+      data_(made_up_data(grid.world(), {samples, 1, widths.front()}, config.model)),
       dataset_(data_.view()),
       lone_(config, grid.world(), by_way_.front(), grid.of_stage().node_count(), dataset_, samples) {}
 

@@ -139,7 +139,7 @@ Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, con
   constexpr double seconds = 0.5;  // all stages together
   const auto widths = model::widths_of(config.model, shape.features());
   const train::SharedDataset data =
-      made_up_data(topology, enough_to_measure(shape, mapping.microbatch_samples), config.model.num_classes);
+      made_up_data(topology, enough_to_measure(shape, mapping.microbatch_samples), config.model);
   const data::Dataset view = data.view();
   Rates rates;
   for (const StageMapping& stage : mapping.stages) {

@@ -80,7 +80,7 @@ Rehearsed rehearse(const config::RunConfig& real_config, const comm::Grid& grid,
                        stages[static_cast<std::size_t>(grid.stage())]);
   const std::size_t step_samples = train::step_batch(config, grid.replicas());
   const train::SharedDataset data =
-      made_up_data(grid.world(), enough_to_measure(shape, step_samples), config.model.num_classes);
+      made_up_data(grid.world(), enough_to_measure(shape, step_samples), config.model);
   const data::Dataset view = data.view();
   const bool has_full_steps = view.samples() >= step_samples;
   const data::EpochPlan epochs(view.samples(), step_samples, has_full_steps);

@@ -40,24 +40,25 @@ double share_of_set_pixels(const data::InputOptions& input, const data::DatasetS
 }  // namespace
 
 InputProducts settle_input_products(const Context& context, const config::RunConfig& config,
-                                    const data::DatasetShape& images) {
+                                    const data::DatasetShape& images, const store::Checkpoint* checkpoint) {
   using Asked = kernels::InputProducts;
+  using model::InputProducts::dense, model::InputProducts::sparse;
   const Asked asked = config.kernels.input_products;
   const auto no = obstacle(config);
   if (asked == Asked::sparse && no) {
     throw UsageError(fmt::format("runconfig.input_products sparse: {}", *no), "auto or dense").as_agreed();
   }
-  InputProducts found;
-  if (asked == Asked::dense || no || config.train_input.use_fake_data) {
-    if (asked == Asked::sparse) found.products = model::InputProducts::sparse;
-    return found;
-  }
+  if (asked == Asked::dense || no) return {dense, {}};
+
+  std::optional<model::InputProducts> used;
+  if (checkpoint != nullptr) used = input_products_of(checkpoint->header().manifest);
+  used = context.world().broadcast(used, 0);
+  if (asked == Asked::automatic && used) return {*used, {}};
+  if (config.train_input.use_fake_data) return {asked == Asked::sparse ? sparse : dense, {}};
   double share = 0.0;
   on_root(context.world(), [&] { share = share_of_set_pixels(config.train_input, images); });
-  found.share = context.world().broadcast(share, 0);
-  const bool is_sparse = asked == Asked::sparse || *found.share < sparse_below;
-  if (is_sparse) found.products = model::InputProducts::sparse;
-  return found;
+  share = context.world().broadcast(share, 0);
+  return {asked == Asked::sparse || share < sparse_below ? sparse : dense, share};
 }
 
 void say_input_products(const InputProducts& found, Logger& log) {

@@ -6,6 +6,7 @@
 #include "core/log.hpp"
 #include "model/options.hpp"
 #include "setup/context.hpp"
+#include "store/checkpoint.hpp"
 #include "store/manifest.hpp"
 #include "train/shared_dataset.hpp"
 
@@ -26,9 +27,10 @@ inline constexpr int least_sparse_units = 64;
 
 /// A function of the configuration and the training set alone. Collective; all ranks throw the same UsageError if sparse
 /// products are asked for that this model cannot have, and the same DataError if the images cannot be read.
-///   config  with the precision in effect
+///   config      with the precision in effect
+///   checkpoint  on rank 0, of a run that goes on, or nullptr: auto is what it has used, as far as this model can have it
 InputProducts settle_input_products(const Context& context, const config::RunConfig& config,
-                                    const data::DatasetShape& images);
+                                    const data::DatasetShape& images, const store::Checkpoint* checkpoint);
 
 void say_input_products(const InputProducts& found, Logger& log);
 void add_to_manifest(const InputProducts& found, store::Manifest& manifest);

@@ -129,7 +129,7 @@ void Draft::find_datasets() {
 }
 
 void Draft::choose_input_products() {
-  const InputProducts found = settle_input_products(context_, config_, shapes_.train);
+  const InputProducts found = settle_input_products(context_, config_, shapes_.train, checkpoint());
   config_.model.input_products = found.products;
   add_to_manifest(found, manifest_);
   say_input_products(found, log_);

@@ -70,7 +70,10 @@ Settings take_settings(std::vector<char*>& arguments) {
 bool run(const comm::Communicator& world, const Settings& settings, bool is_table) {
   const comm::Topology topology(world);
   kernels::set_blas_threads(1);
-  const train::SharedDataset dataset = plan::made_up_data(topology, mnist_shape, mnist_classes);
+  model::MlpOptions model;
+  model.num_classes = mnist_classes;
+  model.input_products = model::InputProducts::sparse;  // for images with zeros
+  const train::SharedDataset dataset = plan::made_up_data(topology, mnist_shape, model);
   const bool give_way = comm::oversubscribed(comm::gather_placement(topology));
   const Bench bench{&topology, settings, give_way, dataset.view()};
   if (topology.node_count() > 1) {

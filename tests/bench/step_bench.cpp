@@ -25,9 +25,11 @@ double measure_step(const Bench& bench, const Model& model, int batch, benchmark
   const config::RunConfig config = config_of(bench, model, batch);
   config::RunConfig clipping = config;
   clipping.optimizer.max_gradient_norm = 1.0;
+  config::RunConfig with_dense = config;
+  with_dense.model.input_products = model::InputProducts::dense;
   const comm::Communicator& world = bench.world();
-  Training training(bench, config), clipped_training(bench, clipping);
-  AllreduceTrainer peer(bench, config);
+  Training training(bench, config), clipped_training(bench, clipping), dense_training(bench, with_dense);
+  AllreduceTrainer peer(bench, with_dense);
   if (!agree(world, training, peer)) {
     state.SkipWithError("after 10 steps train::Trainer and AllreduceTrainer differ in their losses");
     return 0.0;
@@ -35,18 +37,20 @@ double measure_step(const Bench& bench, const Model& model, int batch, benchmark
   const auto widths = model::widths_of(config.model, bench.dataset.features());
   const GemmsOfStep<GemmCall> gemms_of_step(bench, widths, static_cast<std::size_t>(batch));
 
-  enum Part : std::size_t { ours, clipped, allreduce, gemms };
-  const std::array parts = {training.steps(), clipped_training.steps(),
+  enum Part : std::size_t { ours, clipped, dense, allreduce, gemms };
+  const std::array parts = {training.steps(), clipped_training.steps(), dense_training.steps(),
                             in_a_row(world, [&peer] { peer.step(); }), gemms_of_step.timed()};
   const Timings timings = time_in_turn(world, bench.settings, parts);
   const auto samples_per_s = [&](Part part) { return batch * world.size() / timings.seconds(part); };
   state.counters["samples_per_s"] = samples_per_s(ours);
   state.counters["clip_samples_per_s"] = samples_per_s(clipped);
+  state.counters["dense_samples_per_s"] = samples_per_s(dense);
   state.counters["allreduce_samples_per_s"] = samples_per_s(allreduce);
   state.counters["gemm_bound_samples_per_s"] = samples_per_s(gemms);
   // Rates are to each other as times are the other way round.
   state.counters["of_gemm_bound"] = timings.ratio(gemms, ours);
   state.counters["clip_of_gemm_bound"] = timings.ratio(gemms, clipped);
+  state.counters["of_dense"] = timings.ratio(dense, ours);
   state.counters["vs_allreduce"] = timings.ratio(allreduce, ours);
   const train::TimeSplit split = training.median_split();
   state.counters["data_us"] = split.data_s * 1e6;

@@ -66,6 +66,15 @@ class RealData(runs.TestCase):
         self.assertEqual(evaluated["confusion"][-1].sum(), len(runs.read_idx(DATA, "t10k-labels-idx1-ubyte")))
         return runs.metrics(model_dir)["loss"][-50:].mean(), evaluated["accuracy"][-1]
 
+    def test_auto_multiplies_only_what_is_not_zero_where_few_pixels_are(self):
+        share = np.count_nonzero(runs.read_idx(DATA, "train-images-idx3-ubyte")[:1000]) / (1000 * 784)
+        products = "sparse" if share < 0.4 else "dense"
+        finished = self.run_to_end("-o", self.directory / "run", *runs.data_settings(DATA), "--max_steps", 2, ranks=2)
+        self.assertIn(f"first layer: {products} products; {100 * share:.0f} % of the pixels are not zero", finished.output)
+        with h5py.File(self.directory / "run/metrics.h5") as file:
+            self.assertEqual(file.attrs["input_products"], products)
+            self.assertAlmostEqual(file.attrs["nonzero_pixel_share"], share)
+
     def test_default_network_learns(self):
         _, accuracy = self.train("--max_steps", 400)
         self.assertGreater(accuracy, 0.95 if NAME == "MNIST" else 0.82)

@@ -66,6 +66,27 @@ class FakeData(Worlds):
             with h5py.File(model_dir / "metrics.h5") as file:
                 self.assertRegex(file.attrs["blas"], f"^{library} [0-9]", gemm)
 
+    def test_without_zeros_the_first_layer_is_the_same(self):
+        def products(model_dir):
+            with h5py.File(model_dir / "metrics.h5") as file:
+                return file.attrs["input_products"]
+
+        dense = self.train("dense", 1, *self.ARGUMENTS)
+        sparse = self.train_on_worlds(*self.ARGUMENTS, *settings(runconfig__input_products="sparse"), worlds=(1, 2, 3))
+        self.assertEqual([products(dense), *map(products, sparse.values())], ["dense", "sparse", "sparse", "sparse"])
+        self.check_first_losses({1: dense, **{10 * ranks: model_dir for ranks, model_dir in sparse.items()}})
+        # Files have one order of weights: each way goes on from the other's, and auto goes on as it was.
+        for name, asked, used in ((dense, "sparse", "sparse"), (sparse[2], "auto", "sparse"), (sparse[3], "dense", "dense")):
+            before = runs.metrics(name, "eval")["loss"][-1]
+            self.run_to_end("-o", name, "--mode", "eval", *settings(eval_input__use_fake_data=True), ranks=2)
+            with h5py.File(name / "evaluation.h5") as file:
+                self.assertAlmostEqual(file["eval/loss"][-1], before, places=5)
+            self.run_to_end("-o", name, *self.ARGUMENTS[2:], "--max_steps", 170, *settings(runconfig__input_products=asked),
+                            ranks=2)
+            self.assertEqual(products(name), used)
+            loss = runs.metrics(name)["loss"]
+            self.assertLess(loss[150:].mean(), 1.5 * loss[140:150].mean() + 0.01)
+
 
 class HardCases(Worlds):
     """Shares that differ by a sample, tails of epochs, dropout, accumulation: all at once and one by one."""
@@ -151,7 +172,9 @@ class Reproducible(Worlds):
         self.check_same_bits(whole, resumed)
 
     def test_the_shipped_networks(self):
-        for name, network in (("500_300", ["model.hidden_sizes=[500,300]"]), ("10x50", ["model.depth=10", "model.hidden_size=50"])):
+        for name, network in (("500_300", ["model.hidden_sizes=[500,300]"]),
+                              ("without_zeros", ["model.hidden_sizes=[500,300]", "runconfig.input_products=sparse"]),
+                              ("10x50", ["model.depth=10", "model.hidden_size=50"])):
             with self.subTest(network=name):
                 arguments = [*settings(train_input__use_fake_data=True, eval_input__use_fake_data=True, model__dropout=0.2,
                                        train_input__batch_size=128, optimizer__momentum=0.9, optimizer__learning_rate=0.05,

@@ -132,6 +132,38 @@ TEST(Settle, ARunThatGoesOnKeepsPrecisionAndLossScalingOfItsCheckpoint) {
   EXPECT_EQ(settle(asks_anew.context(), Intent::validate).arithmetic.precision, model::Precision::float32);
 }
 
+TEST(Settle, ARunThatGoesOnMultipliesItsFirstLayerAsBeforeUnlessTold) {
+  using model::InputProducts;
+  const CommonDirectory directory(world());
+  const auto products = [&](const std::vector<std::string>& words, Intent intent) {
+    std::vector<std::string> all = {"model.hidden_sizes=[64,8]"};
+    all.insert(all.end(), words.begin(), words.end());
+    const SmallRun run(world(), directory / "run", all);
+    const Settled settled = settle(run.context(), intent);
+    if (intent == Intent::train) write_checkpoint(settled);
+    return settled.config.model.input_products;
+  };
+  EXPECT_EQ(products({}, Intent::validate), InputProducts::dense) << "made-up data have few zeros";
+  EXPECT_EQ(products({"runconfig.input_products=sparse"}, Intent::train), InputProducts::sparse);
+  EXPECT_EQ(products({}, Intent::validate), InputProducts::sparse);
+  EXPECT_EQ(products({"runconfig.input_products=dense"}, Intent::validate), InputProducts::dense);
+}
+
+TEST(Settle, SparseProductsThatAModelCannotHaveAreRefused) {
+  const CommonDirectory directory(world());
+  const std::vector<std::vector<std::string>> cannot = {
+      {"model.hidden_sizes=[63,20]"},
+      {"model.hidden_sizes=[]"},
+      {"model.hidden_sizes=[80]", "model.mixed_precision=True", "model.half_type=float16"}};
+  for (std::vector<std::string> words : cannot) {
+    const SmallRun automatic(world(), directory / "run", words);
+    EXPECT_NO_THROW(settle(automatic.context(), Intent::validate));
+    words.emplace_back("runconfig.input_products=sparse");
+    const SmallRun run(world(), directory / "run", words);
+    EXPECT_EQ(agreed_error_of([&] { settle(run.context(), Intent::validate); }).code(), ExitCode::usage);
+  }
+}
+
 TEST(Settle, TrainingFollowsThePlanOfTheModelDirAndCompilingDoesNot) {
   const CommonDirectory directory(world());
   const SmallRun run(world(), directory / "run", {"runconfig.plan=auto"});

@@ -58,7 +58,11 @@ class SmallRun {
                                     "optimizer.momentum=0.9",
                                     "runconfig.reproducible=True",
                                     "runconfig.microbatch=16"};
-    all.insert(all.end(), words.begin(), words.end());
+    for (const std::string& word : words) {  // a setting takes the place of ours
+      const std::string key = word.substr(0, word.find('=') + 1);
+      if (!key.empty()) std::erase_if(all, [&](const std::string& other) { return other.starts_with(key); });
+      all.push_back(word);
+    }
     std::vector<const char*> argv;
     for (const std::string& word : all) argv.push_back(word.c_str());
     return config::parse_command_line(static_cast<int>(argv.size()), argv.data());

@@ -214,6 +214,9 @@ std::vector<Variant> variants() {
   all.back().config.comm.exchange_streams = 2;
   all.push_back({"no_bias", small_config()});
   all.back().config.model.use_bias = false;
+  all.push_back({"without_zeros", small_config()});
+  all.back().config.model.input_products = model::InputProducts::sparse;
+  all.back().config.model.hidden_sizes = {300, 20};
   all.push_back({"skipping", small_config()});
   all.back().config.run.nan_policy = config::NanPolicy::skip;
   all.push_back({"eight_layers", small_config()});
@@ -308,6 +311,11 @@ std::vector<Variant> reproducible_variants() {
     c.comm.exchange_streams = 2;
   });
   vary("no_bias", [](auto& c) { c.model.use_bias = false; });
+  vary("without_zeros", [](auto& c) {
+    c.model.input_products = model::InputProducts::sparse;
+    c.model.hidden_sizes = {300, 20};
+    c.optimizer.max_gradient_norm = 0.3;
+  });
   vary("eight_layers", [](auto& c) { c.model.hidden_sizes = {16, 14, 15, 12, 13, 11, 12}; });
   vary("one_microbatch", [](auto& c) { c.run.microbatch = 40; });  // too few for all replicas
   vary("bfloat16", [](auto& c) { c.model.precision = model::Precision::bfloat16; });
