@@ -77,6 +77,10 @@ enum class InputProducts {
   sparse,  ///< only the pixels that are not zero; in float32
 };
 
+/// Units of the first layer from which on sparse products are worth while: with fewer, finding the pixels takes longer than
+/// multiplying all.
+inline constexpr int least_sparse_units = 64;
+
 struct MlpOptions {
   std::vector<int> hidden_sizes = {500, 300};
   int num_classes = 10;

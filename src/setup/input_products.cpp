@@ -22,9 +22,9 @@ constexpr const char* products_entry = "input_products";
 std::optional<std::string> obstacle(const config::RunConfig& config) {
   if (config.model.hidden_sizes.empty()) return "the model has no hidden layer";
   if (config.model.precision != model::Precision::float32) return "the precision is not float32";
-  if (config.model.hidden_sizes.front() < least_sparse_units) {
+  if (config.model.hidden_sizes.front() < model::least_sparse_units) {
     return fmt::format("the first layer has {} units, and {} at least are worth while",
-                       config.model.hidden_sizes.front(), least_sparse_units);
+                       config.model.hidden_sizes.front(), model::least_sparse_units);
   }
   return std::nullopt;
 }

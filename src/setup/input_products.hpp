@@ -22,8 +22,6 @@ struct InputProducts {
 /// `images_looked_at` images of the training set.
 inline constexpr double sparse_below = 0.4;
 inline constexpr std::size_t images_looked_at = 1000;
-/// ... and if the first layer has at least so many units.
-inline constexpr int least_sparse_units = 64;
 
 /// A function of the configuration and the training set alone. Collective; all ranks throw the same UsageError if sparse
 /// products are asked for that this model cannot have, and the same DataError if the images cannot be read.

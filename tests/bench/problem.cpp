@@ -29,7 +29,9 @@ config::RunConfig config_of(const Bench& bench, const Model& model, int batch_pe
   config.kernels.gemm = bench.settings.gemm;
   config.comm.exchange_streams = bench.settings.exchange_streams;
   config.model.hidden_sizes = model.hidden_sizes;
-  config.model.input_products = model::InputProducts::sparse;  // as a run on MNIST settles it
+  if (model.hidden_sizes.front() >= model::least_sparse_units) {
+    config.model.input_products = model::InputProducts::sparse;  // as a run on MNIST settles it
+  }
   // Small enough that training on noise goes on for ever: it neither diverges nor comes to an end.
   config.optimizer.learning_rate = {{optim::ScheduleKind::constant, 0.001}};
   config.optimizer.momentum = 0.9;
