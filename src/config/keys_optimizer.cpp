@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
+#include <limits>
 
 #include "config/key_tables.hpp"
 #include "config/learning_rate.hpp"
+#include "config/optimizer_parameters.hpp"
 #include "core/error.hpp"
 
 namespace fcmnist::config {
@@ -18,32 +18,21 @@ using Scale = optim::LossScaleOptions;
 
 constexpr auto optimizer = in(&RunConfig::optimizer);
 
-constexpr Choice<optim::OptimizerType> optimizer_types[] = {
-    {"SGD", optim::OptimizerType::sgd},
-};
-
-// Optimizers of the reference's releases that this release does not have.
-constexpr std::array later_optimizers = {"adam",      "adamw",   "adamax", "adamwbase", "adadelta", "adagrad",
-                                         "adafactor", "asgd",    "lamb",   "lars",      "lion",     "nadam",
-                                         "radam",     "rmsprop", "rprop",  "sparseadam"};
-
-optim::OptimizerType read_optimizer_type(const Value& value, const std::string& key) {
-  const std::string word = lower_case(read_text(value, key));
-  std::vector<std::string_view> words;
-  for (const auto& type : optimizer_types) {
-    if (lower_case(type.word) == word) return type.meaning;
-    words.push_back(type.word);
-  }
-  if (std::ranges::find(later_optimizers, word) != later_optimizers.end()) {
-    throw UsageError(fmt::format("{}: {}: {} comes in a later release", value.where, key, value.text),
-                     "use SGD, with momentum and use_nesterov");
-  }
-  unexpected(value, key, fmt::format("{}", fmt::join(words, ", ")));
+/// A list of two numbers that two keys say too.
+template <class Member>
+Setting pair(Member first, Member second, NumberRange range) {
+  return {[=](const Value& value, const std::string& key, Draft& draft) {
+            if (value.kind != Value::Kind::list || value.items.size() != 2)
+              unexpected(value, key, "a list of two numbers");
+            first(draft.config) = read_number(value.items[0], key, range);
+            second(draft.config) = read_number(value.items[1], key, range);
+          },
+          nullptr};
 }
 
-std::string write_optimizer_type(optim::OptimizerType type) {
-  return write(write_choice(type, optimizer_types));
-}
+constexpr NumberRange above_zero{0, std::numeric_limits<double>::max(), false, true, "a number above 0"};
+constexpr NumberRange shrinking{0, 1, false, false, "a number between 0 and 1"};
+constexpr NumberRange growing{1, std::numeric_limits<double>::max(), false, true, "a number above 1"};
 
 constexpr const char* dynamic = "dynamic";
 constexpr double largest_loss_scale = 0x1p60;  // leaves room for gradients in float
@@ -66,6 +55,26 @@ const SettingRow settings[] = {
     {"momentum",            keeps,      number(optimizer(&Options::momentum), fraction)},
     {"use_nesterov",        keeps,      boolean(optimizer(&Options::use_nesterov))},
     {"weight_decay_rate",   keeps,      number(optimizer(&Options::weight_decay_rate), not_negative)},
+    {"exclude_from_weight_decay", keeps, optional(setting(optimizer(&Options::exclude_from_weight_decay), read_texts))},
+    {"beta1",               keeps,      optional(number(optimizer(&Options::beta1), fraction))},
+    {"beta2",               keeps,      optional(number(optimizer(&Options::beta2), fraction))},
+    {"betas",               keeps,      pair(optimizer(&Options::beta1), optimizer(&Options::beta2), fraction)},
+    {"eps",                 keeps,      optional(number(optimizer(&Options::eps), above_zero))},
+    {"amsgrad",             keeps,      boolean(optimizer(&Options::amsgrad))},
+    {"correct_bias",        keeps,      boolean(optimizer(&Options::correct_bias))},
+    {"momentum_decay",      keeps,      optional(number(optimizer(&Options::momentum_decay), not_negative))},
+    {"alpha",               keeps,      optional(number(optimizer(&Options::alpha), not_negative))},
+    {"centered",            keeps,      boolean(optimizer(&Options::centered))},
+    {"rho",                 keeps,      optional(number(optimizer(&Options::rho), fraction))},
+    {"lr_decay",            keeps,      optional(number(optimizer(&Options::lr_decay), not_negative))},
+    {"initial_accumulator_value", keeps, optional(number(optimizer(&Options::initial_accumulator_value), not_negative))},
+    {"lambd",               keeps,      optional(number(optimizer(&Options::lambd), not_negative))},
+    {"t0",                  keeps,      optional(number(optimizer(&Options::t0), not_negative))},
+    {"eta1",                keeps,      optional(number(optimizer(&Options::eta1), shrinking))},
+    {"eta2",                keeps,      optional(number(optimizer(&Options::eta2), growing))},
+    {"step_size_min",       keeps,      optional(number(optimizer(&Options::step_size_min), not_negative))},
+    {"step_size_max",       keeps,      optional(number(optimizer(&Options::step_size_max), above_zero))},
+    {"step_sizes",          keeps,      pair(optimizer(&Options::step_size_min), optimizer(&Options::step_size_max), not_negative)},
     {"max_gradient_norm",   keeps,      optional(number(optimizer(&Options::max_gradient_norm), not_negative))},
     {"max_gradient_value",  keeps,      optional(number(optimizer(&Options::max_gradient_value), not_negative))},
     {"grad_accum_steps",    keeps,      optional(integer(optimizer(&Options::grad_accum_steps), 1, 1'000'000))},
@@ -79,6 +88,7 @@ const SettingRow settings[] = {
 constexpr OtherNameRow other_names[] = {
     {"weight_decay", "optimizer.weight_decay_rate"},
     {"nesterov",     "optimizer.use_nesterov"},
+    {"epsilon",      "optimizer.eps"},
 };
 
 constexpr InertRow inert[] = {
@@ -93,29 +103,7 @@ constexpr FixedRow fixed[] = {
 };
 
 constexpr RefusedRow refused[] = {
-    {"beta1",                     "Adam and its kin"},
-    {"beta2",                     "Adam and its kin"},
-    {"betas",                     "Adam and its kin"},
-    {"eps",                       "Adam, RMSprop and their kin"},
-    {"epsilon",                   "Adam, RMSprop and their kin"},
-    {"amsgrad",                   "Adam"},
-    {"correct_bias",              "AdamW"},
-    {"exclude_from_weight_decay", "AdamW and Lamb"},
     {"adam",                      "Lamb"},
-    {"alpha",                     "RMSprop"},
-    {"rho",                       "Adadelta"},
-    {"centered",                  "RMSprop"},
-    {"momentum_decay",            "NAdam"},
-    {"lr_decay",                  "Adagrad"},
-    {"initial_accumulator_value", "Adagrad"},
-    {"lambd",                     "ASGD"},
-    {"t0",                        "ASGD"},
-    {"eta1",                      "Rprop"},
-    {"eta2",                      "Rprop"},
-    {"etas",                      "Rprop"},
-    {"step_size_min",             "Rprop"},
-    {"step_size_max",             "Rprop"},
-    {"step_sizes",                "Rprop"},
     {"eps1",                      "Adafactor"},
     {"eps2",                      "Adafactor"},
     {"clip_threshold",            "Adafactor"},

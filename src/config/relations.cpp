@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
+#include "config/optimizer_parameters.hpp"
 #include "config/readers.hpp"
 #include "core/error.hpp"
 #include "core/fixed_point.hpp"
@@ -72,10 +74,20 @@ void check_optimizer(const Given& given, const optim::OptimizerOptions& optimize
                     optimizer.max_gradient_value),
         "clip by one of them; 0 switches the other off");
   }
-  if (optimizer.use_nesterov && optimizer.momentum == 0) {
+  if (optimizer.type == optim::OptimizerType::sgd && optimizer.use_nesterov && optimizer.momentum == 0) {
     throw UsageError(fmt::format("{}: optimizer.use_nesterov True needs optimizer.momentum above 0, found 0",
                                  given.where("optimizer.use_nesterov")),
                      "set optimizer.momentum 0.9, or optimizer.use_nesterov False");
+  }
+  if (optimizer.type == optim::OptimizerType::rmsprop && optimizer.alpha.value_or(0.0) > 1.0) {
+    throw UsageError(fmt::format("{}: optimizer.alpha of RMSprop: expected a number from 0 to 1, found {}",
+                                 given.where("optimizer.alpha"), *optimizer.alpha));
+  }
+  if (optimizer.step_size_min && optimizer.step_size_max &&
+      *optimizer.step_size_min > *optimizer.step_size_max) {
+    throw UsageError(fmt::format("{}: optimizer.step_size_min {} is larger than step_size_max {}",
+                                 given.where("optimizer.step_size_min"), *optimizer.step_size_min,
+                                 *optimizer.step_size_max));
   }
   const optim::LossScaleOptions& scale = optimizer.loss_scale;
   if (scale.factor == optim::LossScaleOptions::dynamic &&
@@ -216,6 +228,7 @@ void settle_relations(const Given& given, Draft& draft, std::vector<std::string>
   settle_eval_data(given, config);
   settle_images(config);
   check_optimizer(given, config.optimizer);
+  std::ranges::move(notes_on_unused_parameters(given, config.optimizer), std::back_inserter(notes));
   check_reproducible(given, config);
   settle_stages(given, config.run);
 }

@@ -33,7 +33,20 @@ struct LossScaleOptions {
 };
 
 /// The rules of optim/rules.hpp.
-enum class OptimizerType { sgd };
+enum class OptimizerType {
+  sgd,
+  adam,
+  adamw,
+  adamax,
+  nadam,
+  radam,
+  rmsprop,
+  rprop,
+  adagrad,
+  adadelta,
+  asgd,
+  lion,
+};
 
 struct OptimizerOptions {
   OptimizerType type = OptimizerType::sgd;
@@ -41,6 +54,17 @@ struct OptimizerOptions {
   double momentum = 0.0;
   bool use_nesterov = false;
   double weight_decay_rate = 0.0;
+  /// Arrays whose names have one of these words in them do not decay. When not given: biases, of Adam and AdamW, as in the
+  /// reference; none of the other rules.
+  std::optional<std::vector<std::string>> exclude_from_weight_decay;
+
+  // What belongs to some of the rules. Those that are not given have the value that the rule names.
+  std::optional<double> beta1, beta2, eps, alpha, rho, momentum_decay, lr_decay, initial_accumulator_value,
+      lambd, t0, eta1, eta2, step_size_min, step_size_max;
+  bool amsgrad = false;
+  bool correct_bias = true;
+  bool centered = false;
+
   double max_gradient_norm = 0.0;   ///< > 0: scale the gradient so that its 2-norm is at most this
   double max_gradient_value = 0.0;  ///< > 0: clamp every component of the gradient to [-this, this]
   int grad_accum_steps = 1;         ///< batches whose mean gradient makes one step

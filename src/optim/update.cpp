@@ -18,6 +18,16 @@ double clip_scale(double norm, double max_norm) {
   return scale < 1.0 ? scale : 1.0;
 }
 
+double weight_decay_of(const OptimizerOptions& options, std::string_view array) {
+  static const std::vector<std::string> none, biases = {"bias"};
+  const bool is_adam = options.type == OptimizerType::adam || options.type == OptimizerType::adamw;
+  const auto& left_out = options.exclude_from_weight_decay ? *options.exclude_from_weight_decay
+                         : is_adam                         ? biases
+                                                           : none;
+  const auto is_meant = [&](const std::string& word) { return array.find(word) != std::string_view::npos; };
+  return std::ranges::any_of(left_out, is_meant) ? 0.0 : options.weight_decay_rate;
+}
+
 namespace {
 
 /// What every rule does to a gradient before it uses it.
@@ -96,19 +106,37 @@ struct RuleRow {
   OptimizerType type;
   std::span<const std::string_view> state_arrays;
   decltype(&update_weights) update;
+  bool OptimizerOptions::*variant =
+      nullptr;  ///< of two rows of one type, that with a variant holds where it is set
 };
 
 template <class Rule>
-constexpr RuleRow row(OptimizerType type) {
-  return {type, Rule::state_arrays, &update_by<Rule>};
+constexpr RuleRow row(OptimizerType type, bool OptimizerOptions::*variant = nullptr) {
+  return {type, Rule::state_arrays, &update_by<Rule>, variant};
 }
 
 constexpr RuleRow rules[] = {
     row<Sgd>(OptimizerType::sgd),
+    row<Adam<true>>(OptimizerType::adam, &OptimizerOptions::amsgrad),
+    row<Adam<false>>(OptimizerType::adam),
+    row<Adam<true>>(OptimizerType::adamw, &OptimizerOptions::amsgrad),
+    row<Adam<false>>(OptimizerType::adamw),
+    row<Adamax>(OptimizerType::adamax),
+    row<NAdam>(OptimizerType::nadam),
+    row<RAdam>(OptimizerType::radam),
+    row<RmsProp<true>>(OptimizerType::rmsprop, &OptimizerOptions::centered),
+    row<RmsProp<false>>(OptimizerType::rmsprop),
+    row<Rprop>(OptimizerType::rprop),
+    row<Adagrad>(OptimizerType::adagrad),
+    row<Adadelta>(OptimizerType::adadelta),
+    row<Asgd>(OptimizerType::asgd),
+    row<Lion>(OptimizerType::lion),
 };
 
 const RuleRow& rule_of(const OptimizerOptions& options) {
-  const auto* const found = std::ranges::find(rules, options.type, &RuleRow::type);
+  const auto* const found = std::ranges::find_if(rules, [&](const RuleRow& rule) {
+    return rule.type == options.type && (rule.variant == nullptr || options.*rule.variant);
+  });
   FCMNIST_CHECK(found != std::end(rules), fmt::format("type {}", static_cast<int>(options.type)));
   return *found;
 }

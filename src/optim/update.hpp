@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -11,7 +12,12 @@ namespace fcmnist::optim {
 struct UpdateStep {
   double learning_rate = 0.0;
   double gradient_scale = 1.0;  ///< see clip_scale
+  std::int64_t number = 1;      ///< of the step, from 1; steps that were skipped count
+  double weight_decay = 0.0;    ///< of the array; see weight_decay_of()
 };
+
+/// The weight decay of an array of this name: options.weight_decay_rate, or 0 if it is left out.
+double weight_decay_of(const OptimizerOptions& options, std::string_view array);
 
 /// Factor on the gradient that brings its 2-norm down to `max_norm`, at most 1: max_norm / (norm + 1e-6), as
 /// torch.nn.utils.clip_grad_norm_. 1 when max_norm is 0 (no clipping).

@@ -179,7 +179,10 @@ void Trainer::compute_gradient(const ReplicaSamples::Step& samples, float gradie
 /// been summed before, and may be clipped. Returns the norm before clipping.
 double Trainer::update_weights(const Factors& factors, std::optional<double> norm, bool with_weight_norms) {
   const double clip = norm ? optim::clip_scale(*norm, config_->optimizer.max_gradient_norm) : 1.0;
-  update_.apply({factors.learning_rate, clip / factors.loss_scale}, norm.has_value(), with_weight_norms);
+  const optim::UpdateStep step{.learning_rate = factors.learning_rate,
+                               .gradient_scale = clip / factors.loss_scale,
+                               .number = steps_done_ + 1};
+  update_.apply(step, norm.has_value(), with_weight_norms);
   if (norm) return *norm;
   const double found = update_.norm() / factors.loss_scale;
   judge_.judge_gradient(steps_done_ + 1, found, factors.learning_rate);

@@ -22,7 +22,11 @@ WeightUpdate::WeightUpdate(const optim::OptimizerOptions& options, const comm::G
       over_stages_(mlp.network_layout().slots().size() + observer.stage_time_count()),
       array_norms_(mlp.network_layout().slots().size()),
       weight_norms_(2 * array_norms_.size()),
-      state_of_block_(state.optimizer_arrays().size()) {}
+      state_of_block_(state.optimizer_arrays().size()) {
+  for (const Slot& slot : mlp.layout().slots()) {
+    weight_decays_.push_back(optim::weight_decay_of(options, slot.name));
+  }
+}
 
 void WeightUpdate::sum_blocks() {
   comm::BlockOwners& owners = gradient_->owners();
@@ -90,7 +94,9 @@ void WeightUpdate::update_my_blocks(const optim::UpdateStep& step, bool blocks_a
     const auto sources = blocks_are_summed ? gradient_->collected(block) : gradient_->sources(block);
     const std::span<float> weights = state_->weights().block(block);
     if (with_norms) before_.assign(weights.begin(), weights.end());
-    const double squares = optim::update_weights(*options_, step, sources, weights, state_of_block_);
+    optim::UpdateStep of_block = step;
+    of_block.weight_decay = weight_decays_[block.slot];
+    const double squares = optim::update_weights(*options_, of_block, sources, weights, state_of_block_);
     if (!blocks_are_summed) owners.set_squares(Squares::of_gradient, b, squares);
     if (with_norms) set_weight_squares(b, before_);
     state_->publish(block);

@@ -41,6 +41,7 @@ class WeightUpdate {
   /// The same of each array of the network, over `loss_scale`, from the last norm(). Valid until the next one.
   [[nodiscard]] std::span<const double> array_norms(double loss_scale);
   /// Updates all weights.
+  ///   step               without a weight decay, which is that of each array
   ///   blocks_are_summed  there was a sum_blocks()
   ///   with_norms         weight_norms() will be asked for
   void apply(const optim::UpdateStep& step, bool blocks_are_summed, bool with_norms);
@@ -68,6 +69,7 @@ class WeightUpdate {
   std::vector<double> array_norms_;
   std::vector<double> weight_norms_;              ///< of weights, then of updates
   std::vector<float> before_;                     ///< the weights of a block before its update
+  std::vector<double> weight_decays_;             ///< of the arrays of this stage
   std::vector<std::span<float>> state_of_block_;  ///< one block of each optimizer array
 };
 
