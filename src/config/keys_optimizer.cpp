@@ -30,6 +30,16 @@ Setting pair(Member first, Member second, NumberRange range) {
           nullptr};
 }
 
+/// A truth value that is written only where it is not `usual`.
+Setting flag(bool Options::*member, bool usual) {
+  Setting setting = boolean(optimizer(member));
+  setting.write = [=](const RunConfig& config) {
+    const bool value = config.optimizer.*member;
+    return value == usual ? std::string() : write(value);
+  };
+  return setting;
+}
+
 constexpr NumberRange above_zero{0, std::numeric_limits<double>::max(), false, true, "a number above 0"};
 constexpr NumberRange shrinking{0, 1, false, false, "a number between 0 and 1"};
 constexpr NumberRange growing{1, std::numeric_limits<double>::max(), false, true, "a number above 1"};
@@ -60,11 +70,11 @@ const SettingRow settings[] = {
     {"beta2",               keeps,      optional(number(optimizer(&Options::beta2), fraction))},
     {"betas",               keeps,      pair(optimizer(&Options::beta1), optimizer(&Options::beta2), fraction)},
     {"eps",                 keeps,      optional(number(optimizer(&Options::eps), above_zero))},
-    {"amsgrad",             keeps,      boolean(optimizer(&Options::amsgrad))},
-    {"correct_bias",        keeps,      boolean(optimizer(&Options::correct_bias))},
+    {"amsgrad",             keeps,      flag(&Options::amsgrad, false)},
+    {"correct_bias",        keeps,      flag(&Options::correct_bias, true)},
     {"momentum_decay",      keeps,      optional(number(optimizer(&Options::momentum_decay), not_negative))},
     {"alpha",               keeps,      optional(number(optimizer(&Options::alpha), not_negative))},
-    {"centered",            keeps,      boolean(optimizer(&Options::centered))},
+    {"centered",            keeps,      flag(&Options::centered, false)},
     {"rho",                 keeps,      optional(number(optimizer(&Options::rho), fraction))},
     {"lr_decay",            keeps,      optional(number(optimizer(&Options::lr_decay), not_negative))},
     {"initial_accumulator_value", keeps, optional(number(optimizer(&Options::initial_accumulator_value), not_negative))},

@@ -6,15 +6,50 @@
 
 namespace fcmnist::optim {
 
-enum class ScheduleKind { constant, linear, polynomial, cosine };
+enum class ScheduleKind {
+  constant,
+  linear,
+  polynomial,
+  exponential,
+  inverse_exponential_time_decay,
+  inverse_square_root_decay,
+  piecewise_constant,
+  step,
+  multi_step,
+  multiplicative,
+  cosine,
+  cosine_annealing,
+  cosine_annealing_warm_restarts,
+  cyclic,
+  one_cycle,
+};
 
-/// One piece of the learning rate schedule; pieces run one after the other.
+enum class CyclicMode { triangular, triangular2, exp_range };
+enum class AnnealStrategy { cos, linear };
+
+/// One piece of the learning rate schedule; pieces run one after the other. What each kind computes of its numbers
+/// stands in optim/schedule.hpp.
 struct SchedulePiece {
   ScheduleKind kind = ScheduleKind::constant;
   double initial_learning_rate = 0.1;
   double end_learning_rate = 0.0;
-  double power = 1.0;  ///< of a polynomial piece
-  long steps = 0;      ///< length in steps; 0 = until the end of training (last piece only)
+  double power = 1.0;
+  long steps = 0;  ///< length in steps; 0 = until the end of training (last piece only)
+  long period = 0;
+  double factor = 1.0;
+  double max_learning_rate = 0.0;
+  long warmup_steps = 1;
+  long period_factor = 1;
+  long steps_down = 0;  ///< 0: as many as up
+  double pct_start = 0.3;
+  double final_div_factor = 1e4;
+  bool staircase = false;
+  bool three_phase = false;
+  CyclicMode mode = CyclicMode::triangular;
+  AnnealStrategy anneal_strategy = AnnealStrategy::cos;
+  std::vector<double> learning_rates = {};
+  std::vector<long> milestones = {};  ///< steps of the piece
+
   bool operator==(const SchedulePiece&) const = default;
 };
 

@@ -14,8 +14,8 @@ namespace fcmnist::optim {
 //   state_arrays  the names of its state arrays, as PyTorch and checkpoints name them
 //   a constructor that takes what is constant in a step out of the options, in double
 //   a call operator that updates one weight, and its number in each state array, by its gradient
-// and a row in the table of optim/update.cpp. The call is inlined into a loop of vector code: no branches. State is 0
-// before the first step. In the comments t is the number of the step, from 1, and g the gradient:
+// and a row in the table of optim/update.cpp. The call is inlined into a loop of vector code: no branches. What is not written as
+// std::fma is rounded twice, so that a number has the same bits wherever a block ends. State is 0 before the first step. In the comments t is the number of the step, from 1, and g the gradient:
 //   g = gradient + weight_decay_rate * w     ("with decay")
 //
 // Where torch.optim has a rule of that name, this is its form (release 1.13).
@@ -44,9 +44,9 @@ struct Sgd {
         from_momentum(options.use_nesterov ? momentum : 1.0F) {}
 
   void operator()(float gradient, float& weight, float& momentum_buffer) const {
-    const float g = gradient + decay * weight;
-    momentum_buffer = momentum * momentum_buffer + g;
-    weight -= learning_rate * (from_gradient * g + from_momentum * momentum_buffer);
+    const float g = std::fma(decay, weight, gradient);
+    momentum_buffer = std::fma(momentum, momentum_buffer, g);
+    weight = std::fma(-learning_rate, std::fma(from_gradient, g, from_momentum * momentum_buffer), weight);
   }
 
   float decay, momentum, learning_rate, from_gradient, from_momentum;
@@ -63,8 +63,8 @@ struct Moments {
         take2(static_cast<float>(1.0 - beta2)) {}
 
   void update(float g, float& m, float& v) const {
-    m = keep1 * m + take1 * g;
-    v = keep2 * v + take2 * g * g;
+    m = std::fma(keep1, m, take1 * g);
+    v = std::fma(keep2, v, take2 * g * g);
   }
 
   float keep1, take1, keep2, take2;
@@ -146,6 +146,7 @@ struct Adamax {
 ///   mu_t = beta1 * (1 - 0.96^(t * momentum_decay) / 2)
 ///   w = w - learning_rate * (1 - mu_t) / (1 - mu_1 ... mu_t) * g / (sqrt(v / c2) + eps)
 ///         - learning_rate * mu_(t+1) / (1 - mu_1 ... mu_(t+1)) * m / (sqrt(v / c2) + eps)
+/// (PyTorch 1.13 has mu_t twice in the second product, by mistake; 2.0 has it so.)
 /// Source: Dozat, ICLR 2016 workshop.
 struct NAdam {
   static constexpr std::array<std::string_view, 2> state_arrays = {"exp_avg", "exp_avg_sq"};

@@ -108,8 +108,9 @@ TEST(CommandLine, RefusesUnknownFlagsWithTheNearestOne) {
       contains(error_of({"--optimizer.momentum", "0.5"}), "without dashes: optimizer.momentum VALUE"));
   EXPECT_TRUE(contains(error_of({"--seed", "3"}), "write it as a setting: runconfig.seed VALUE"));
   EXPECT_TRUE(contains(error_of({"--mixed_precision", "True"}), "a setting: model.mixed_precision VALUE"));
-  EXPECT_TRUE(contains(error_of({"--beta1", "0.9"}), "optimizer.beta1: this is a setting of Adam"));
-  EXPECT_TRUE(contains(error_of({"--beta1", "0.9"}), "comes in a later release"));
+  EXPECT_TRUE(contains(error_of({"--beta1", "0.9"}), "a setting: optimizer.beta1 VALUE"));
+  EXPECT_TRUE(contains(error_of({"--eps1", "0.9"}), "optimizer.eps1: this is a setting of Adafactor"));
+  EXPECT_TRUE(contains(error_of({"--eps1", "0.9"}), "comes in a later release"));
   EXPECT_TRUE(contains(error_of({"--num_csx", "1"}), "belongs to the machine of the reference"));
   EXPECT_TRUE(contains(error_of({"-z"}), "unknown flag -z\n  HINT: fcmnist_mpi --help"));
   EXPECT_TRUE(contains(error_of({"model.depth", "3", "-5"}), "unknown flag -5"));

@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "config/support.hpp"
+#include "optim/schedule.hpp"
 
 namespace fcmnist::config {
 namespace {
@@ -54,6 +58,29 @@ TEST(LearningRate, WhatIsWrittenReadsBackExactly) {
     EXPECT_EQ(read(write_learning_rate(pieces)), pieces) << write_learning_rate(pieces);
 }
 
+TEST(LearningRate, EveryScheduleHasPyTorchsValueAtEveryStep) {
+  std::ifstream file(GOLDEN_SCHEDULES);
+  std::string line, yaml;
+  std::size_t schedules = 0;
+  while (std::getline(file, line)) {
+    if (line.starts_with("#")) continue;
+    if (line.starts_with("schedule ")) {
+      yaml = line.substr(std::string("schedule ").size());
+      continue;
+    }
+    ++schedules;
+    const Pieces pieces = read(yaml);
+    EXPECT_EQ(read(write_learning_rate(pieces)), pieces) << write_learning_rate(pieces);
+    std::istringstream numbers(line);
+    double expected = 0.0;
+    for (long step = 0; numbers >> expected; ++step) {
+      EXPECT_NEAR(optim::learning_rate(pieces, step, 1000), expected, 1e-8 * std::max(1.0, expected))
+          << yaml << " step " << step;
+    }
+  }
+  EXPECT_EQ(schedules, 21U);
+}
+
 TEST(LearningRate, RefusesWhatItCannotMean) {
   const std::string begin = "{scheduler: Linear, initial_learning_rate: 0.1";
   EXPECT_TRUE(
@@ -65,19 +92,30 @@ TEST(LearningRate, RefusesWhatItCannotMean) {
   EXPECT_TRUE(contains(error_of("{initial_learning_rate: 0.1}"), "a schedule without scheduler"));
   EXPECT_TRUE(contains(error_of("{scheduler: Linear}"), "a schedule without initial_learning_rate"));
   EXPECT_TRUE(contains(error_of("{scheduler: Linar, initial_learning_rate: 0.1}"), "did you mean Linear?"));
+  EXPECT_TRUE(contains(error_of("{scheduler: LambdaLR, initial_learning_rate: 0.1}"),
+                       "there is no schedule LambdaLR"));
+  EXPECT_TRUE(contains(error_of("{scheduler: OneCycleLR, initial_learning_rate: 0.1}"),
+                       "lr: a schedule without max_lr"));
+  EXPECT_TRUE(contains(error_of("{scheduler: StepLR, initial_learning_rate: 0.1, gamma: 0.1}"),
+                       "lr: a schedule without step_size"));
   EXPECT_TRUE(
-      contains(error_of("{scheduler: OneCycleLR, initial_learning_rate: 0.1}"), "comes in a later release"));
+      contains(error_of("{scheduler: MultiStep, val: 1, gamma: 0.1, milestones: [5, 5]}"), "rising order"));
+  EXPECT_TRUE(contains(error_of("{scheduler: PiecewiseConstant, learning_rates: [1, 2], milestones: [5, 6]}"),
+                       "2 learning_rates and 2 milestones: expected one rate more"));
+  EXPECT_TRUE(contains(error_of("{scheduler: Cyclic, base_lr: 1, max_lr: 2, step_size_up: 5, mode: square}"),
+                       "triangular, triangular2, exp_range"));
   EXPECT_TRUE(
-      contains(error_of("{scheduler: Exponential, initial_learning_rate: 0.1}"), "comes in a later release"));
-  EXPECT_TRUE(
-      contains(error_of("{scheduler: MultiStepLR, initial_learning_rate: 0.1}"), "comes in a later release"));
+      contains(error_of("{scheduler: Exponential, val: 1, decay_steps: 3, total_iters: 3, decay_rate: 1}"),
+               "decay_steps and total_iters mean the same"));
   EXPECT_TRUE(contains(error_of(begin + ", stesp: 3}"), "did you mean steps?"));
   EXPECT_TRUE(contains(error_of(begin + ", steps: 0}"), "lr.steps: expected a whole number from 1"));
   EXPECT_TRUE(
       contains(error_of(begin + ", steps: 3, total_iters: 3}"), "steps and total_iters mean the same"));
   EXPECT_TRUE(contains(error_of(begin + ", power: 2}"), "power has a meaning for Polynomial only"));
-  EXPECT_TRUE(contains(error_of("{scheduler: Constant, val: 1, end_learning_rate: 0}"),
-                       "end_learning_rate has a meaning for Linear, Polynomial and CosineDecay only"));
+  EXPECT_TRUE(
+      contains(error_of("{scheduler: Constant, val: 1, end_learning_rate: 0}"),
+               "end_learning_rate has a meaning for Linear, Polynomial, CosineDecay, CosineAnnealing, "
+               "CosineAnnealingWarmRestarts only"));
   EXPECT_TRUE(
       contains(error_of("{scheduler: Polynomial, val: 1, power: 0}"), "lr.power: expected a number above 0"));
   EXPECT_TRUE(contains(error_of("[" + begin + "}, " + begin + "}]"), "schedule 1 of 2 has no steps"));

@@ -241,5 +241,26 @@ TEST(Relations, StagesOfAFileDoNotCountWhenTheCommandLineChoosesDataParallel) {
   EXPECT_TRUE(contains(usage_error_of([&] { load(sources); }), "pipeline_stages 2 without"));
 }
 
+TEST(Optimizer, ParametersOfOtherRulesAreNoted) {
+  const auto notes = [](const std::string& optimizer) {
+    return load_text("optimizer: {" + optimizer + "}\n").notes;
+  };
+  EXPECT_TRUE(notes("optimizer_type: AdamW, beta1: 0.8, eps: 1e-6, correct_bias: False").empty());
+  EXPECT_TRUE(notes("optimizer_type: AdamW, momentum: 0.0, use_nesterov: False, centered: False").empty())
+      << "what has the value of a key that is not given";
+  const auto found = notes("optimizer_type: Lion, momentum: 0.9, beta1: 0.8, eps: 1e-6");
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_TRUE(contains(found[0], "f.yaml:1: optimizer.momentum changes nothing: Lion has no such parameter"))
+      << found[0];
+  EXPECT_TRUE(contains(found[1], "optimizer.eps changes nothing")) << found[1];
+  EXPECT_EQ(notes("optimizer_type: Rprop, weight_decay_rate: 0.1").size(), 1U);
+}
+
+TEST(Optimizer, NesterovNeedsMomentumOfSgdOnly) {
+  EXPECT_TRUE(contains(usage_error_of([] { load_text("optimizer: {use_nesterov: True}"); }),
+                       "optimizer.momentum above 0"));
+  EXPECT_NO_THROW(load_text("optimizer: {optimizer_type: Adam, use_nesterov: True}"));
+}
+
 }  // namespace
 }  // namespace fcmnist::config

@@ -142,6 +142,26 @@ TEST(TrainerLayout, CallbacksAndLoopsGoToTheirKeys) {
   EXPECT_EQ(config.eval_input.batch_size, 9);
 }
 
+TEST(TrainerLayout, OptimizersHaveTheParametersOfTheirRules) {
+  const optim::OptimizerOptions adamw =
+      config_of(
+          "optimizer: {AdamW: {lr: 0.002, betas: [0.8, 0.99], eps: 1.0e-6, weight_decay: 0.1, "
+          "correct_bias: False}}")
+          .optimizer;
+  EXPECT_EQ(adamw.type, optim::OptimizerType::adamw);
+  EXPECT_EQ(adamw.beta1, 0.8);
+  EXPECT_EQ(adamw.beta2, 0.99);
+  EXPECT_EQ(adamw.eps, 1e-6);
+  EXPECT_EQ(adamw.weight_decay_rate, 0.1);
+  EXPECT_FALSE(adamw.correct_bias);
+  const optim::OptimizerOptions rprop =
+      config_of("optimizer: {Rprop: {etas: [0.4, 1.3], step_sizes: [1.0e-5, 10]}}").optimizer;
+  EXPECT_EQ(rprop.eta1, 0.4);
+  EXPECT_EQ(rprop.eta2, 1.3);
+  EXPECT_EQ(rprop.step_size_min, 1e-5);
+  EXPECT_EQ(rprop.step_size_max, 10.0);
+}
+
 TEST(TrainerLayout, SaysWhatChangesNothing) {
   const std::vector<std::string> notes =
       load_text("trainer: {init: {callbacks: [{RateProfiler: {}}], backend: {backend_type: CPU}}}\n").notes;
@@ -156,8 +176,7 @@ TEST(TrainerLayout, RefusesWhatHasNoCounterpartWithItsPlace) {
   EXPECT_TRUE(contains(error_of("loop: {max_step: 3}"), "did you mean runconfig.max_steps?"));
   EXPECT_TRUE(
       contains(error_of("loop: {eval_frequency: 0.5}"), "runconfig.eval_frequency: expected a whole number"));
-  EXPECT_TRUE(
-      contains(error_of("optimizer: {AdamW: {betas: [0.9, 0.99]}}"), "AdamW comes in a later release"));
+  EXPECT_TRUE(contains(error_of("optimizer: {Lamb: {betas: [0.9, 0.99]}}"), "Lamb comes in a later release"));
   EXPECT_TRUE(contains(error_of("optimizer: {SGD: {}, Adam: {}}"), "expected one optimizer, found 2"));
   EXPECT_TRUE(contains(error_of("optimizer: SGD"), "trainer.init.optimizer"));
   EXPECT_TRUE(contains(error_of("sparsity: {sparsity: 0.5}"), "trainer.init.sparsity has no counterpart"));

@@ -123,9 +123,9 @@ class CommandLine(BadInput):
             case("learning rate nan", "optimizer.learning_rate nan", "optimizer.learning_rate: expected", "'nan'"),
             case("both kinds of clipping", "optimizer.max_gradient_norm 1 optimizer.max_gradient_value 1",
                  "max_gradient_norm 1", "max_gradient_value 1 are both given", "HINT: clip by one of them"),
-            case("optimizer of later", "optimizer.optimizer_type AdamW", "comes in a later release", "use SGD"),
+            case("optimizer of later", "optimizer.optimizer_type Lamb", "comes in a later release", "there are SGD, Adam"),
             case("unknown gemm", "runconfig.gemm mkl", "runconfig.gemm: expected one of openblas, onednn", "found 'mkl'"),
-            case("feature of later", "optimizer.beta1 0.9", "comes in a later release"),
+            case("feature of later", "optimizer.eps1 0.9", "comes in a later release"),
             case("a variable that is not set", "--checkpoint_path $FCMNIST_NOTHING/c.h5",
                  "--checkpoint_path: $FCMNIST_NOTHING/c.h5: the variable FCMNIST_NOTHING is not set", "HINT: export"),
             case("a path of another user", "train_input.data_dir=~nobody/mnist", "homes of other users", "HINT"),
@@ -206,8 +206,8 @@ class Configuration(BadInput):
             yaml("empty value", "optimizer:\n  momentum:\n", "bad.yaml:2: optimizer.momentum", "leave the key out"),
             yaml("unknown schedule", "optimizer:\n  learning_rate: {scheduler: Linaer, initial_learning_rate: 1}\n",
                  "bad.yaml:2", "did you mean Linear?"),
-            yaml("schedule of later", "optimizer:\n  learning_rate: {scheduler: OneCycle, initial_learning_rate: 1}\n",
-                 "comes in a later release"),
+            yaml("schedule that is a program", "optimizer:\n  learning_rate: {scheduler: LambdaLR, initial_learning_rate: 1}\n",
+                 "there is no schedule LambdaLR here"),
             yaml("schedule that never begins", "optimizer:\n  learning_rate:\n"
                  "    - {scheduler: Constant, initial_learning_rate: 1}\n"
                  "    - {scheduler: Constant, initial_learning_rate: 2}\n", "bad.yaml:4", "would never begin"),

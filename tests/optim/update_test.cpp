@@ -53,7 +53,8 @@ TEST(Sgd, EveryVariantAgreesWithTheTextbook) {
           options.max_gradient_value = limit;
           Numbers n;
           const Numbers before;
-          update(options, {0.1, 0.5}, n.gradient, n.weights, n.momentum);
+          update(options, {.learning_rate = 0.1, .gradient_scale = 0.5, .weight_decay = decay}, n.gradient,
+                 n.weights, n.momentum);
           for (std::size_t i = 0; i < n.weights.size(); ++i) {
             double w = before.weights[i], m = before.momentum[i];
             reference(options, 0.1, 0.5, before.gradient[i], w, m);
@@ -70,9 +71,9 @@ TEST(Sgd, DoesNotDependOnHowTheArrayIsCutIntoBlocks) {
   OptimizerOptions options;
   options.weight_decay_rate = 1e-4;
   Numbers whole, parts;
-  update(options, {0.1, 1.0}, whole.gradient, whole.weights, whole.momentum);
+  update(options, {.learning_rate = 0.1}, whole.gradient, whole.weights, whole.momentum);
   for (const auto& [begin, count] : {std::pair{0, 37}, {37, 1}, {38, 62}}) {
-    update(options, {0.1, 1.0}, std::span(parts.gradient).subspan(begin, count),
+    update(options, {.learning_rate = 0.1}, std::span(parts.gradient).subspan(begin, count),
            std::span(parts.weights).subspan(begin, count), std::span(parts.momentum).subspan(begin, count));
   }
   EXPECT_EQ(whole.weights, parts.weights);
@@ -97,8 +98,9 @@ TEST(Sgd, AddsItsSourcesInOrderAndReturnsTheSquaredNorm) {
 
     std::vector<float> fused = random_numbers(count, 2), apart = fused, m_fused(count), m_apart(count);
     const std::span<float> state[] = {m_fused};
-    EXPECT_NEAR(update_weights(options, {0.1, 1.0}, sources, fused, state), squares, 1e-5 * squares);
-    update(options, {0.1, 1.0}, sum, apart, m_apart);
+    EXPECT_NEAR(update_weights(options, {.learning_rate = 0.1}, sources, fused, state), squares,
+                1e-5 * squares);
+    update(options, {.learning_rate = 0.1}, sum, apart, m_apart);
     EXPECT_EQ(fused, apart) << sources.size() << " sources";
     EXPECT_EQ(m_fused, m_apart);
   }

@@ -217,6 +217,11 @@ std::vector<Variant> variants() {
   all.push_back({"without_zeros", small_config()});
   all.back().config.model.input_products = model::InputProducts::sparse;
   all.back().config.model.hidden_sizes = {300, 20};
+  all.push_back({"adamw_clipped_by_norm", small_config()});
+  all.back().config.optimizer.type = optim::OptimizerType::adamw;
+  all.back().config.optimizer.eps = 1e-3;  // so that the sign of a small gradient does not count
+  all.back().config.optimizer.weight_decay_rate = 0.1;
+  all.back().config.optimizer.max_gradient_norm = 0.3;
   all.push_back({"skipping", small_config()});
   all.back().config.run.nan_policy = config::NanPolicy::skip;
   all.push_back({"eight_layers", small_config()});
@@ -302,6 +307,18 @@ std::vector<Variant> reproducible_variants() {
     c.optimizer.momentum = 0.9;
     c.optimizer.use_nesterov = true;
     c.optimizer.weight_decay_rate = 1e-3;
+  });
+  vary("adam_accumulated", [](auto& c) {
+    c.optimizer.type = optim::OptimizerType::adam;
+    c.optimizer.learning_rate = {{optim::ScheduleKind::constant, 0.01}};
+    c.optimizer.weight_decay_rate = 1e-3;
+    c.optimizer.amsgrad = true;
+    c.optimizer.grad_accum_steps = 2;
+  });
+  vary("lion_bfloat16", [](auto& c) {
+    c.model.precision = model::Precision::bfloat16;
+    c.optimizer.type = optim::OptimizerType::lion;
+    c.optimizer.learning_rate = {{optim::ScheduleKind::constant, 0.003}};
   });
   vary("fewer_microbatches_than_ranks_in_the_tail", [](auto& c) { c.train_input.batch_size = 149; });
   vary("one_sample_each", [](auto& c) { c.run.microbatch = 1; });
