@@ -9,6 +9,7 @@ namespace fcmnist::config {
 namespace {
 
 using Input = data::InputOptions;
+using Augment = data::AugmentOptions;
 
 constexpr auto train = in(&RunConfig::train_input);
 constexpr auto eval = in(&RunConfig::eval_input);
@@ -91,6 +92,11 @@ const SettingRow train_settings[] = {
     {"batch_size_per_replica", keeps,      integer_if_given(train(&Input::batch_size_per_replica), largest_batch)},
     {"drop_last_batch",        keeps,      boolean(train(&Input::drop_last_batch))},
     {"shuffle",                keeps,      boolean(train(&Input::shuffle))},
+    {"augment_shift",          keeps,      number(train(&Input::augment, &Augment::shift), {0, 1000, true, true, "a number of pixels from 0 to 1000"})},
+    {"augment_rotation",       keeps,      number(train(&Input::augment, &Augment::rotation), {0, 90, true, true, "a number of degrees from 0 to 90"})},
+    {"augment_scale",          keeps,      number(train(&Input::augment, &Augment::scale), fraction)},
+    {"augment_shear",          keeps,      number(train(&Input::augment, &Augment::shear), {0, 10, true, true, "a number from 0 to 10"})},
+    {"augment_elastic",        keeps,      number(train(&Input::augment, &Augment::elastic), {0, 1000, true, true, "a number of pixels from 0 to 1000"})},
 };
 
 const SettingRow eval_settings[] = {

@@ -17,6 +17,7 @@ enum class Purpose : std::uint32_t {
   epoch_order = 2,
   dropout = 3,
   fake_data = 4,
+  augmentation = 5,
 };
 
 /// Counter-based random numbers: the n-th number is a pure function of (seed, purpose, a, b, n), never of who

@@ -54,7 +54,7 @@ Dataset make_dataset(const DatasetShape& shape, int num_classes, std::span<const
                      std::span<const std::uint8_t> labels) {
   FCMNIST_CHECK(images.size() == shape.image_bytes() && labels.size() == shape.samples,
                 fmt::format("{} bytes, {} labels, {} samples", images.size(), labels.size(), shape.samples));
-  return {{images.data(), shape.samples, shape.features()}, labels, num_classes};
+  return {{images.data(), shape.samples, shape.features()}, labels, num_classes, shape.cols};
 }
 
 DatasetShape read_shape(const DatasetFiles& files) {

@@ -30,6 +30,7 @@ struct Dataset {
   MatrixView<const std::uint8_t> images;  ///< (samples x features), 0 = background, 255 = ink
   std::span<const std::uint8_t> labels;   ///< (samples), 0 <= label < num_classes
   int num_classes = 10;
+  std::size_t image_width = 0;  ///< columns of one image
 
   [[nodiscard]] std::size_t samples() const { return images.rows; }
   [[nodiscard]] std::size_t features() const { return images.cols; }

@@ -7,6 +7,20 @@ namespace fcmnist::data {
 
 enum class Split { train, test };
 
+/// How far training images are distorted, at most, each time they are used; 0: not at all. See Augmenter.
+struct AugmentOptions {
+  double shift = 0.0;     ///< pixels, to each side
+  double rotation = 0.0;  ///< degrees, to each side
+  double scale = 0.0;     ///< of height and width, each by itself: 0.15 is from 0.85 to 1.15
+  double shear = 0.0;     ///< pixels of x for each pixel of y, to each side
+  double elastic = 0.0;   ///< pixels: standard deviation of the control points of the elastic distortion
+
+  [[nodiscard]] bool any() const {
+    return shift > 0 || rotation > 0 || scale > 0 || shear > 0 || elastic > 0;
+  }
+  bool operator==(const AugmentOptions&) const = default;
+};
+
 /// The section train_input or eval_input: where samples come from, and how they are batched.
 struct InputOptions {
   std::string data_dir = "./data/mnist";
@@ -23,6 +37,8 @@ struct InputOptions {
   int batch_size_per_replica = 0;  ///< > 0: the global batch is this times the number of replicas
   bool drop_last_batch = false;    ///< training only: leave out the tail of an epoch that fills no batch
   bool shuffle = true;             ///< training only: a new order every epoch, a function of (seed, epoch)
+
+  AugmentOptions augment;  ///< training only
 
   bool operator==(const InputOptions&) const = default;
 };

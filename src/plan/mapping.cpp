@@ -6,6 +6,7 @@
 
 #include "comm/block_owners.hpp"
 #include "comm/cross_node_sum.hpp"
+#include "data/augmenter.hpp"
 #include "data/epoch_order.hpp"
 #include "optim/update.hpp"
 #include "store/checkpoint.hpp"
@@ -181,6 +182,9 @@ PrivateMemory TrainingMapper::private_memory_of(const model::Mlp& mlp, int stage
   if (shapes_->eval) {
     add_work(Purpose::evaluation,
              train::Evaluator::microbatch(*config_, mapping_.replicas, stage_count_, shapes_->eval->samples));
+  }
+  if (mlp.begins_network() && config_->train_input.augment.any()) {
+    memory.activations += data::Augmenter::bytes(shapes_->train, mapping_.microbatch_samples);
   }
   memory.other = data::EpochOrder::bytes(shapes_->train.samples) +
                  train::gradient_sum_private_bytes(config_->run.reproducible, most_microbatches_,

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <utility>
 
 #include "core/error.hpp"
+#include "data/augmenter.hpp"
 #include "data/batch_loader.hpp"
 #include "train/microbatch_schedule.hpp"
 
@@ -13,6 +15,7 @@ namespace fcmnist::train {
 namespace {
 
 using Purpose = comm::StageLink::Purpose;
+using Images = data::Augmenter::Samples;
 
 /// Microbatches that are between their forward and their backward at the same time, at most.
 std::size_t in_flight(Purpose purpose, int stages, int stage) {
@@ -41,6 +44,9 @@ class TypedStageWork final : public StageWork {
         seed_(parts.seed),
         observer_(parts.observer),
         predicted_(parts.max_samples) {
+    if (mlp_->begins_network() && parts.augment.any()) {
+      augmenter_.emplace(*dataset_, parts.augment, seed_, parts.max_samples);
+    }
     const std::size_t count = in_flight(parts.purpose, parts.grid->stages(), parts.grid->stage());
     for (std::size_t i = 0; i < count; ++i) memory_.emplace_back(*mlp_, parts.max_samples);
   }
@@ -48,9 +54,11 @@ class TypedStageWork final : public StageWork {
   kernels::LossSums forward(const Microbatch& microbatch, float gradient_scale) override {
     const std::size_t samples = microbatch.ids.size();
     Memory& memory = memory_of(microbatch);
-    load_samples(microbatch.ids, memory);
+    const Images images =
+        augmenter_ ? augmenter_->augment(microbatch.ids, microbatch.epoch) : Images{dataset_, microbatch.ids};
+    load_samples(images, microbatch.ids, memory);
     if (mlp_->takes_sparse_input()) {
-      data::fill_pixels_transposed(*dataset_, microbatch.ids, memory.images.inputs);
+      data::fill_pixels_transposed(*images.dataset, images.ids, memory.images.inputs);
       observer_->has_done(Activity::data);
     }
     const model::DropoutContext dropout{seed_, microbatch.epoch, microbatch.ids};
@@ -91,7 +99,7 @@ class TypedStageWork final : public StageWork {
 
   Scored score(std::span<const std::uint32_t> ids) override {
     Memory& memory = memory_.front();
-    load_samples(ids, memory);
+    load_samples({dataset_, ids}, ids, memory);
     compute_activations(ids.size(), nullptr, memory);
     Scored scored;
     if (mlp_->ends_network()) {
@@ -121,12 +129,12 @@ class TypedStageWork final : public StageWork {
     return memory_[microbatch.index % memory_.size()];
   }
 
-  void load_samples(std::span<const std::uint32_t> ids, Memory& memory) {
+  void load_samples(const Images& images, std::span<const std::uint32_t> ids, Memory& memory) {
     if (mlp_->takes_sparse_input()) {
-      data::fill_pixels(*dataset_, ids, memory.images.samples);
+      data::fill_pixels(*images.dataset, images.ids, memory.images.samples);
       memory.images.constant = data::feature_constant;
     } else if (mlp_->begins_network()) {
-      data::fill_features(*dataset_, ids, memory.workspace.input(ids.size()));
+      data::fill_features(*images.dataset, images.ids, memory.workspace.input(ids.size()));
     }
     if (mlp_->ends_network()) data::fill_labels(*dataset_, ids, memory.labels_of(ids.size()));
     observer_->has_done(Activity::data);
@@ -156,6 +164,7 @@ class TypedStageWork final : public StageWork {
   StepObserver* observer_;
   std::vector<Memory> memory_;
   std::vector<std::uint8_t> predicted_;
+  std::optional<data::Augmenter> augmenter_;
 };
 
 }  // namespace

@@ -81,8 +81,9 @@ struct StageWorkParts {
   model::WorkingWeights weights;
   const data::Dataset* dataset = nullptr;
   std::vector<model::GradientPart> gradient_parts;
-  std::size_t max_samples = 0;  ///< of the largest microbatch
-  std::uint64_t seed = 0;       ///< of the dropout masks
+  std::size_t max_samples = 0;        ///< of the largest microbatch
+  std::uint64_t seed = 0;             ///< of the dropout masks, and of the distortions
+  data::AugmentOptions augment = {};  ///< of the images that are trained on, on the first stage
   bool give_way = false;
   StepObserver* observer = nullptr;
 };
