@@ -64,6 +64,7 @@ const SettingRow settings[] = {
     {"hidden_size",     keeps,      optional(in_draft(&Draft::hidden_size, 1, widest_layer))},
     {"num_classes",     keeps,      integer(mlp(&Options::num_classes), 2, 256)},
     {"dropout",         keeps,      number(mlp(&Options::dropout), fraction)},
+    {"label_smoothing",     keeps,      number(mlp(&Options::label_smoothing), fraction)},
     {"activation_fn",   keeps,      only_word("relu", one_activation)},
     {"use_bias",        keeps,      boolean(mlp(&Options::use_bias))},
     {"initializer",     keeps,      choice(mlp(&Options::initializer), initializers)},

@@ -44,6 +44,12 @@ constexpr NumberRange above_zero{0, std::numeric_limits<double>::max(), false, t
 constexpr NumberRange shrinking{0, 1, false, false, "a number between 0 and 1"};
 constexpr NumberRange growing{1, std::numeric_limits<double>::max(), false, true, "a number above 1"};
 
+constexpr Choice<optim::RateScaling> rate_scalings[] = {
+    {"none", optim::RateScaling::none},
+    {"linear", optim::RateScaling::linear},
+    {"sqrt", optim::RateScaling::sqrt},
+};
+
 constexpr const char* dynamic = "dynamic";
 constexpr double largest_loss_scale = 0x1p60;  // leaves room for gradients in float
 constexpr NumberRange loss_scales{0, largest_loss_scale, false, true, "a number above 0, at most 2^60"};
@@ -62,6 +68,8 @@ std::string write_loss_scaling_factor(double factor) {
 const SettingRow settings[] = {
     {"optimizer_type",      keeps,      setting(optimizer(&Options::type), read_optimizer_type, write_optimizer_type)},
     {"learning_rate",       keeps,      optional(setting(optimizer(&Options::learning_rate), read_learning_rate, write_learning_rate))},
+    {"lr_scaling",          keeps,      choice(optimizer(&Options::lr_scaling), rate_scalings)},
+    {"base_batch_size",     keeps,      integer(optimizer(&Options::base_batch_size), 1, 1'000'000'000)},
     {"momentum",            keeps,      number(optimizer(&Options::momentum), fraction)},
     {"use_nesterov",        keeps,      boolean(optimizer(&Options::use_nesterov))},
     {"weight_decay_rate",   keeps,      number(optimizer(&Options::weight_decay_rate), not_negative)},

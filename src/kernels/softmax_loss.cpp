@@ -52,24 +52,31 @@ void check(MatrixView<const float> logits, std::span<const std::uint8_t> labels)
 }  // namespace
 
 LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels,
-                                        float scale) {
+                                        float scale, double smoothing) {
   check(logits, labels);
   LossSums sums;
+  const double of_each = smoothing / static_cast<double>(logits.rows);
+  const auto from_all = static_cast<float>(scale * of_each),
+             from_label = static_cast<float>(scale * (1.0 - smoothing));
   for (std::size_t s = 0; s < logits.cols; ++s) {
     const Column<float> x(logits, s);
     const std::size_t label = labels[s], best = arg_max(x);
     const float largest = x[best], label_logit = x[label];
     float exp_sum = 0.0F;
+    double differences = 0.0;  // of all logits to the largest
     bool finite = true;
     for (std::size_t c = 0; c < x.size(); ++c) {
       finite = finite && std::isfinite(x[c]);
+      differences += x[c] - largest;
       x[c] = std::exp(x[c] - largest);
       exp_sum += x[c];
     }
     const float factor = scale / exp_sum;
-    for (std::size_t c = 0; c < x.size(); ++c) x[c] *= factor;
-    x[label] -= scale;
-    sums += {loss_of(exp_sum, label_logit, largest, finite), best == label ? 1 : 0};
+    for (std::size_t c = 0; c < x.size(); ++c) x[c] = x[c] * factor - from_all;
+    x[label] -= from_label;
+    double loss = loss_of(exp_sum, label_logit, largest, finite);
+    if (smoothing > 0.0) loss += smoothing * (label_logit - largest) - of_each * differences;
+    sums += {loss, best == label ? 1 : 0};
   }
   return sums;
 }

@@ -103,6 +103,7 @@ class Mlp {
   [[nodiscard]] bool begins_network() const { return layers_.front().index == 0; }
   [[nodiscard]] bool ends_network() const { return layers_.back().last; }
   [[nodiscard]] Precision precision() const { return options_.precision; }
+  [[nodiscard]] double label_smoothing() const { return options_.label_smoothing; }
   /// Whether forward() and backward_weights() take images without their zeros.
   [[nodiscard]] bool takes_sparse_input() const { return begins_network() && has_sparse_first_layer(); }
 

@@ -84,7 +84,8 @@ inline constexpr int least_sparse_units = 64;
 struct MlpOptions {
   std::vector<int> hidden_sizes = {500, 300};
   int num_classes = 10;
-  double dropout = 0.0;  ///< probability that a hidden unit is dropped in training
+  double dropout = 0.0;          ///< probability that a hidden unit is dropped in training
+  double label_smoothing = 0.0;  ///< of the training loss: see kernels/softmax_loss.hpp
   bool use_bias = true;
   Initializer initializer = Initializer::he_normal;
   // When not given, a resume takes those of its checkpoint; else False, and the best type of this machine.

@@ -83,9 +83,15 @@ enum class OptimizerType {
   lion,
 };
 
+/// How the learning rate follows the batch: times batch / base_batch_size (Goyal et al., arXiv 1706.02677), or the root of that
+/// (Krizhevsky, arXiv 1404.5997).
+enum class RateScaling { none, linear, sqrt };
+
 struct OptimizerOptions {
   OptimizerType type = OptimizerType::sgd;
   std::vector<SchedulePiece> learning_rate = {SchedulePiece{}};
+  RateScaling lr_scaling = RateScaling::none;
+  int base_batch_size = 128;  ///< samples of the step that the learning rate is meant for
   double momentum = 0.0;
   bool use_nesterov = false;
   double weight_decay_rate = 0.0;

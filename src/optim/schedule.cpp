@@ -115,4 +115,17 @@ double learning_rate(std::span<const SchedulePiece> pieces, long step, long tota
   FCMNIST_CHECK(false, "unreachable");
 }
 
+double rate_factor(const OptimizerOptions& options, std::size_t step_samples) {
+  const double ratio = static_cast<double>(step_samples) / options.base_batch_size;
+  switch (options.lr_scaling) {
+    case RateScaling::none:
+      return 1.0;
+    case RateScaling::linear:
+      return ratio;
+    case RateScaling::sqrt:
+      return std::sqrt(ratio);
+  }
+  FCMNIST_CHECK(false, "rate scaling");
+}
+
 }  // namespace fcmnist::optim

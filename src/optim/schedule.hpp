@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <span>
 
 #include "optim/options.hpp"
@@ -33,5 +34,8 @@ namespace fcmnist::optim {
 /// Sources: as the schedulers of these names in PyTorch 1.13 and in the reference; cosine: Loshchilov, Hutter, ICLR 2017; cyclic:
 /// Smith, WACV 2017; one_cycle: Smith, Topin, arXiv 1708.07120.
 double learning_rate(std::span<const SchedulePiece> pieces, long step, long total_steps);
+
+/// What options.lr_scaling makes of the learning rate of a step of so many samples: a factor.
+double rate_factor(const OptimizerOptions& options, std::size_t step_samples);
 
 }  // namespace fcmnist::optim

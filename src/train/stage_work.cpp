@@ -65,8 +65,9 @@ class TypedStageWork final : public StageWork {
     compute_activations(samples, &dropout, memory);
     kernels::LossSums sums;
     if (mlp_->ends_network()) {
-      sums = kernels::softmax_cross_entropy_gradient(memory.workspace.logits(samples),
-                                                     memory.labels_of(samples), gradient_scale);
+      sums =
+          kernels::softmax_cross_entropy_gradient(memory.workspace.logits(samples), memory.labels_of(samples),
+                                                  gradient_scale, mlp_->label_smoothing());
       observer_->has_done(Activity::loss);
     }
     send_activations(samples, memory);

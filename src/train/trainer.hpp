@@ -99,6 +99,7 @@ class Trainer {
   const config::RunConfig* config_;
   const comm::Grid* grid_;
   std::int64_t total_steps_;
+  double rate_factor_;  ///< of the learning rate, by the size of a step
   std::int64_t steps_done_ = 0;
   ReplicaSamples samples_;
   StepObserver observer_;

@@ -43,6 +43,31 @@ TEST(SoftmaxCrossEntropy, LossAndGradientAgreeWithTheDefinition) {
   }
 }
 
+TEST(SoftmaxCrossEntropy, SmoothedLabelsAreAMixtureOfAllClasses) {
+  const std::size_t samples = 3, classes = 4;
+  const auto logits = random_numbers(samples * classes, 5);
+  const std::vector<std::uint8_t> labels = {0, 3, 1};
+  const double smoothing = 0.2;
+  const auto loss = [&](const std::vector<float>& x) {
+    double sum = (1.0 - smoothing) * naive_loss(x, classes, labels);
+    for (std::uint8_t c = 0; c < classes; ++c) {
+      sum += smoothing / static_cast<double>(classes) *
+             naive_loss(x, classes, std::vector<std::uint8_t>(samples, c));
+    }
+    return sum;
+  };
+  auto gradient = logits;
+  const LossSums sums =
+      softmax_cross_entropy_gradient({gradient.data(), classes, samples}, labels, 0.5F, smoothing);
+  EXPECT_NEAR(sums.loss, loss(logits), 1e-5);
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    auto up = logits, down = logits;
+    up[i] += 0.01F;
+    down[i] -= 0.01F;
+    EXPECT_NEAR(gradient[i], 0.5 * (loss(up) - loss(down)) / (up[i] - down[i]), 1e-5) << i;
+  }
+}
+
 TEST(SoftmaxCrossEntropy, EvaluationGivesTheSameSumsAndThePredictions) {
   const std::size_t samples = 50, classes = 10;
   auto logits = random_numbers(samples * classes, 2);

@@ -39,5 +39,16 @@ TEST(Schedule, ALastPieceWithoutLengthEndsWithTraining) {
   EXPECT_GE(at(warm_up, 3, 5), 0.0) << "training shorter than the warm-up";
 }
 
+TEST(RateFactor, FollowsTheSamplesOfAStep) {
+  OptimizerOptions options;
+  EXPECT_EQ(rate_factor(options, 8192), 1.0);
+  options.lr_scaling = RateScaling::linear;
+  EXPECT_EQ(rate_factor(options, 8192), 64.0);
+  EXPECT_EQ(rate_factor(options, 32), 0.25);
+  options.lr_scaling = RateScaling::sqrt;
+  options.base_batch_size = 512;
+  EXPECT_EQ(rate_factor(options, 8192), 4.0);
+}
+
 }  // namespace
 }  // namespace fcmnist::optim
