@@ -45,7 +45,7 @@ except ImportError as missing:
 from torch_peer import CLASSES, FEATURES, MODELS, PIXEL_DEVIATION, PIXEL_MEAN
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-CONFIGS = {"500_300": "configs/fcmnist_500_300.yaml", "10x50": "configs/params.yaml"}
+CONFIGS = {"500_300": "configs/fcmnist_500_300_plain.yaml", "10x50": "configs/params.yaml"}
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 MOMENTUM = 0.9
 # An input of a ReLU nearer to 0 than this, relative to the root mean square of its layer's, has no certain

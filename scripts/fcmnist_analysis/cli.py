@@ -20,6 +20,7 @@ COMMANDS = {
     "predict": "names the digits in pictures that people have drawn or photographed",
     "export": "the network for other programs: NumPy, PyTorch, safetensors, ONNX",
     "import": "a network of PyTorch, NumPy or safetensors, as a checkpoint to train on or to score",
+    "augment": "training images as the network sees them, distorted, as a picture",
     "trace": "where the time of a step went; timelines for Perfetto and OTF2",
 }
 

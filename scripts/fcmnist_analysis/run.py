@@ -163,10 +163,10 @@ class Run:
             raise AnalysisError(f"{self.path}: no checkpoint_<step>.h5 in this directory", "the run has not saved one yet")
         return self.weights
 
-    def images(self, samples=None):
-        """Images of the evaluated set (n x height x width, bytes): all, or those of these numbers; None if the files that
-        the run has read are no longer there."""
-        paths = [pathlib.Path(path) for path in self.manifest.get("test_set_files", [])]
+    def images(self, samples=None, which="test"):
+        """Images of the evaluated set (n x height x width, bytes), or with which="training" of that which was trained on: all,
+        or those of these numbers; None if the files that the run has read are no longer there."""
+        paths = [pathlib.Path(path) for path in self.manifest.get(f"{which}_set_files", [])]
         path = next((path for path in paths if "images" in path.name), None)
         if path is None or not path.exists():
             return None

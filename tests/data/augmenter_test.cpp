@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include "data/idx_fixtures.hpp"
@@ -164,6 +166,32 @@ TEST(Augmenter, WhatLiesOutsideIsEmpty) {
   }
   EXPECT_GT(empty, 10U) << "shifted out";
   EXPECT_LT(empty, 50U);
+}
+
+/// make_golden_augmented.py has its own description of all this in NumPy, in double.
+TEST(Augmenter, DistortsAsAnotherProgramDoes) {
+  std::vector<std::uint8_t> images(20 * features), labels(20, 0);
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const auto x = static_cast<double>(i % features % width), y = static_cast<double>(i % features / width);
+    images[i] = static_cast<std::uint8_t>(
+        std::clamp(std::round(120 + 60 * std::sin(0.7 * x) + 70 * std::sin(0.5 * y + 0.2 * x)), 0.0, 255.0));
+  }
+  const Dataset dataset = make_dataset({20, height, width}, 10, images, labels);
+  std::ifstream file(GOLDEN_AUGMENTED);
+  std::string word;
+  std::size_t cases = 0;
+  for (std::uint32_t sample = 0; file >> word >> sample; ++cases) {
+    AugmentOptions options;
+    file >> options.shift >> options.rotation >> options.scale >> options.shear >> options.elastic;
+    Augmenter augmenter(dataset, options, 5, 1);
+    const auto augmented = augmenter.augment({&sample, 1}, 3);
+    for (std::size_t i = 0; i < features; ++i) {
+      int expected = 0;
+      file >> expected;
+      ASSERT_NEAR(augmented.dataset->images.row(0)[i], expected, 1) << "sample " << sample << " pixel " << i;
+    }
+  }
+  EXPECT_EQ(cases, 6U);
 }
 
 }  // namespace

@@ -228,6 +228,18 @@ class Runs(EveryKind):
         self.refuse("import", self.all / "one_rank", part="a directory, expected a file")
         self.refuse("import", self.all / "one_rank/checkpoint_12.h5", part="need no import")
 
+    def test_augment(self):
+        for kind in ("one_rank", "stages", "half", "resumed", "foreign"):
+            with self.subTest(kind):
+                sheet = self.out / f"{kind}.png"
+                self.assertIn("3 samples as they are, and in 2 epochs: shift 1.8, ",
+                              self.succeed("augment", self.all / kind, "-o", sheet, "--samples", 3, "--epochs", 2, "--zoom", 1))
+                with Image.open(sheet) as picture:
+                    self.assertEqual([picture.width % 3, picture.height % 3, picture.mode], [0, 0, "L"])
+        self.refuse("augment", self.all / "killed", "-o", self.out / "none.png", part="the training images that the run has read")
+        self.refuse("augment", self.all / "one_rank", "-o", self.out / "none.png", "--samples", 0, part="numbers above 0")
+        self.assertFalse((self.out / "none.png").exists())
+
     def test_trace(self):
         for kind in KINDS:
             with self.subTest(kind):
@@ -256,7 +268,8 @@ class NoRuns(EveryKind):
         """Each command with this in the place of a run."""
         yield from (["report", path, "-o", self.out / "none.html"], ["table", path], ["watch", path, "--once"], ["plot", path],
                     ["compare", "--bits", path, path], ["compare", self.all / "one_rank", path], ["scaling", path], ["predict", path, self.out / "any.png"],
-                    ["export", path, "--to", "npz"], ["import", path, "-o", self.out / "none.h5"], ["trace", path], ["show", path])
+                    ["export", path, "--to", "npz"], ["import", path, "-o", self.out / "none.h5"], ["trace", path], ["augment", path, "-o", self.out / "none.png"],
+                    ["show", path])
 
     def check(self, path):
         before = runs.snapshot(self.place)
