@@ -16,7 +16,8 @@ struct Drawn {
 Drawn draw(Initializer initializer, std::size_t rows, std::size_t cols, std::uint64_t seed = 1,
            std::size_t layer = 0) {
   Drawn drawn{std::vector<float>(rows * cols, 99.0F), std::vector<float>(rows, 99.0F)};
-  initialize_layer(initializer, seed, layer, {drawn.weight.data(), rows, cols}, drawn.bias);
+  initialize_layer(initializer, seed, layer, {drawn.weight.data(), rows, cols}, Order::as_in_files,
+                   drawn.bias);
   return drawn;
 }
 
@@ -28,6 +29,20 @@ double deviation(const std::vector<float>& x) {
   }
   const auto n = static_cast<double>(x.size());
   return std::sqrt(square / n - sum / n * (sum / n));
+}
+
+TEST(Initializer, DrawsTheSameNumbersInEitherOrder) {
+  constexpr std::size_t outputs = 7, inputs = 12;
+  for (const Initializer initializer : {Initializer::he_normal, Initializer::pytorch}) {
+    const Drawn drawn = draw(initializer, outputs, inputs);
+    std::vector<float> transposed(inputs * outputs), bias(outputs);
+    initialize_layer(initializer, 1, 0, {transposed.data(), inputs, outputs}, Order::transposed, bias);
+    for (std::size_t o = 0; o < outputs; ++o) {
+      for (std::size_t i = 0; i < inputs; ++i)
+        EXPECT_EQ(transposed[i * outputs + o], drawn.weight[o * inputs + i]);
+    }
+    EXPECT_EQ(bias, drawn.bias);
+  }
 }
 
 TEST(Initializer, HeNormalHasVarianceTwoOverFanIn) {
