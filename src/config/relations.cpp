@@ -66,6 +66,12 @@ void settle_eval_data(const Given& given, RunConfig& config) {
   if (!given.has("eval_input.use_fake_data")) eval.use_fake_data = train.use_fake_data;
 }
 
+/// Nesterov's form of a file does not count when the command line takes the momentum away.
+void settle_nesterov(const Given& given, optim::OptimizerOptions& optimizer) {
+  const std::string momentum = "optimizer.momentum", nesterov = "optimizer.use_nesterov";
+  if (optimizer.momentum == 0 && given.by(momentum) > given.by(nesterov)) optimizer.use_nesterov = false;
+}
+
 void check_optimizer(const Given& given, const optim::OptimizerOptions& optimizer) {
   if (optimizer.max_gradient_norm > 0 && optimizer.max_gradient_value > 0) {
     throw UsageError(
@@ -227,6 +233,7 @@ void settle_relations(const Given& given, Draft& draft, std::vector<std::string>
   settle_length(given, draft);
   settle_eval_data(given, config);
   settle_images(config);
+  settle_nesterov(given, config.optimizer);
   check_optimizer(given, config.optimizer);
   std::ranges::move(notes_on_unused_parameters(given, config.optimizer), std::back_inserter(notes));
   check_reproducible(given, config);

@@ -21,10 +21,11 @@ RunConfig built_in_experiment() {
   RunConfig config;
   config.train_input.augment = {.shift = 1.8, .rotation = 12.0, .scale = 0.15, .shear = 0.2, .elastic = 1.5};
   config.model.mixed_precision = false;
-  config.optimizer.learning_rate = {{ScheduleKind::linear, 0.0, 0.05, 1.0, 300},
-                                    {ScheduleKind::cosine, 0.05, 0.0, 1.0, 0}};
+  config.optimizer.learning_rate = {{ScheduleKind::linear, 0.0, 0.1, 1.0, 300},
+                                    {ScheduleKind::cosine, 0.1, 0.0, 1.0, 0}};
   config.optimizer.momentum = 0.9;
-  config.optimizer.weight_decay_rate = 1e-4;
+  config.optimizer.use_nesterov = true;
+  config.optimizer.weight_decay_rate = 2e-4;
   config.optimizer.exclude_from_weight_decay = {"bias"};
   config.optimizer.loss_scale.factor = 1.0;
   config.run.num_epochs = 40;

@@ -24,9 +24,9 @@ const std::map<std::string, std::string>& other_values() {
       {"train_input.drop_last_batch", "True"},
       {"train_input.shuffle", "False"},
       {"train_input.augment_shift", "1.5"},
-      {"train_input.augment_rotation", "12.0"},
-      {"train_input.augment_scale", "0.15"},
-      {"train_input.augment_shear", "0.2"},
+      {"train_input.augment_rotation", "10.0"},
+      {"train_input.augment_scale", "0.25"},
+      {"train_input.augment_shear", "0.3"},
       {"train_input.augment_elastic", "1.2"},
       {"eval_input.data_dir", "\"/e\""},
       {"eval_input.split", "train"},
@@ -51,7 +51,7 @@ const std::map<std::string, std::string>& other_values() {
       {"optimizer.lr_scaling", "sqrt"},
       {"optimizer.base_batch_size", "256"},
       {"optimizer.momentum", "0.5"},
-      {"optimizer.use_nesterov", "True"},
+      {"optimizer.use_nesterov", "False"},
       {"optimizer.weight_decay_rate", "0.001"},
       {"optimizer.exclude_from_weight_decay", "[\"bias\", \"last\"]"},
       {"optimizer.beta1", "0.8"},
@@ -206,7 +206,7 @@ TEST(Keys, OtherNamesSetTheSameKey) {
   same("model.use_bfloat16", "True", "model.half_type", "bfloat16");
   same("model.use_bfloat16", "False", "model.half_type", "float16");
   same("optimizer.weight_decay", "0.25", "optimizer.weight_decay_rate", "0.25");
-  same("optimizer.nesterov", "True", "optimizer.use_nesterov", "True");
+  same("optimizer.nesterov", "False", "optimizer.use_nesterov", "False");
   same("runconfig.num_steps", "7", "runconfig.max_steps", "7");
   same("runconfig.max_checkpoints", "9", "runconfig.keep_checkpoints", "9");
   same("runconfig.keep_checkpoint_max", "9", "runconfig.keep_checkpoints", "9");

@@ -260,6 +260,9 @@ TEST(Optimizer, NesterovNeedsMomentumOfSgdOnly) {
   EXPECT_TRUE(contains(usage_error_of([] { load_text("optimizer: {use_nesterov: True}"); }),
                        "optimizer.momentum above 0"));
   EXPECT_NO_THROW(load_text("optimizer: {optimizer_type: Adam, use_nesterov: True}"));
+  const char* file = "optimizer: {use_nesterov: True, momentum: 0.9}";
+  EXPECT_FALSE(load_text(file, {{"optimizer.momentum", "0"}}).config.optimizer.use_nesterov)
+      << "the command line wins";
 }
 
 }  // namespace
