@@ -18,6 +18,12 @@ using Scale = optim::LossScaleOptions;
 
 constexpr auto optimizer = in(&RunConfig::optimizer);
 
+/// Words, or none of them.
+std::vector<std::string> read_words(const Value& value, const std::string& key) {
+  const bool is_empty = value.kind == Value::Kind::list && value.items.empty();
+  return is_empty ? std::vector<std::string>() : read_texts(value, key);
+}
+
 /// A list of two numbers that two keys say too.
 template <class Member>
 Setting pair(Member first, Member second, NumberRange range) {
@@ -73,7 +79,7 @@ const SettingRow settings[] = {
     {"momentum",            keeps,      number(optimizer(&Options::momentum), fraction)},
     {"use_nesterov",        keeps,      boolean(optimizer(&Options::use_nesterov))},
     {"weight_decay_rate",   keeps,      number(optimizer(&Options::weight_decay_rate), not_negative)},
-    {"exclude_from_weight_decay", keeps, optional(setting(optimizer(&Options::exclude_from_weight_decay), read_texts))},
+    {"exclude_from_weight_decay", keeps, optional(setting(optimizer(&Options::exclude_from_weight_decay), read_words))},
     {"beta1",               keeps,      optional(number(optimizer(&Options::beta1), fraction))},
     {"beta2",               keeps,      optional(number(optimizer(&Options::beta2), fraction))},
     {"betas",               keeps,      pair(optimizer(&Options::beta1), optimizer(&Options::beta2), fraction)},

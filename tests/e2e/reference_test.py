@@ -24,6 +24,7 @@ class StepByStep(runs.TestCase):
         common = {"model__hidden_sizes": "[20,15]", "model__num_classes": CLASSES, "model__dropout": 0.0,
                   "train_input__batch_size": 48, "train_input__shuffle": False, "optimizer__learning_rate": 0.05,
                   "optimizer__momentum": 0.0, "optimizer__use_nesterov": False, "optimizer__weight_decay_rate": 0.0,
+                  "optimizer__exclude_from_weight_decay": "[]", **runs.NO_AUGMENTATION,
                   "runconfig__save_initial_checkpoint": True, "runconfig__checkpoint_steps": 1,
                   "runconfig__keep_checkpoints": 100, "runconfig__max_steps": STEPS}
         if "train_input__batch_size_per_replica" in values:

@@ -99,6 +99,10 @@ class TestCase(unittest.TestCase):
         return finished
 
 
+# For small images, and for programs that do not distort theirs.
+NO_AUGMENTATION = {f"train_input__augment_{kind}": 0 for kind in ("shift", "rotation", "scale", "shear", "elastic")}
+
+
 def settings(**values):
     """settings(optimizer__momentum=0.9) = ["optimizer.momentum=0.9"]"""
     return [f"{name.replace('__', '.')}={value}" for name, value in values.items()]
