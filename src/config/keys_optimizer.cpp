@@ -26,12 +26,12 @@ std::vector<std::string> read_words(const Value& value, const std::string& key) 
 
 /// A list of two numbers that two keys say too.
 template <class Member>
-Setting pair(Member first, Member second, NumberRange range) {
+Setting pair(Member first, Member second, NumberRange first_range, NumberRange second_range) {
   return {[=](const Value& value, const std::string& key, Draft& draft) {
             if (value.kind != Value::Kind::list || value.items.size() != 2)
               unexpected(value, key, "a list of two numbers");
-            first(draft.config) = read_number(value.items[0], key, range);
-            second(draft.config) = read_number(value.items[1], key, range);
+            first(draft.config) = read_number(value.items[0], key, first_range);
+            second(draft.config) = read_number(value.items[1], key, second_range);
           },
           nullptr};
 }
@@ -82,7 +82,7 @@ const SettingRow settings[] = {
     {"exclude_from_weight_decay", keeps, optional(setting(optimizer(&Options::exclude_from_weight_decay), read_words))},
     {"beta1",               keeps,      optional(number(optimizer(&Options::beta1), fraction))},
     {"beta2",               keeps,      optional(number(optimizer(&Options::beta2), fraction))},
-    {"betas",               keeps,      pair(optimizer(&Options::beta1), optimizer(&Options::beta2), fraction)},
+    {"betas",               keeps,      pair(optimizer(&Options::beta1), optimizer(&Options::beta2), fraction, fraction)},
     {"eps",                 keeps,      optional(number(optimizer(&Options::eps), above_zero))},
     {"amsgrad",             keeps,      flag(&Options::amsgrad, false)},
     {"correct_bias",        keeps,      flag(&Options::correct_bias, true)},
@@ -96,9 +96,10 @@ const SettingRow settings[] = {
     {"t0",                  keeps,      optional(number(optimizer(&Options::t0), not_negative))},
     {"eta1",                keeps,      optional(number(optimizer(&Options::eta1), shrinking))},
     {"eta2",                keeps,      optional(number(optimizer(&Options::eta2), growing))},
+    {"etas",                keeps,      pair(optimizer(&Options::eta1), optimizer(&Options::eta2), shrinking, growing)},
     {"step_size_min",       keeps,      optional(number(optimizer(&Options::step_size_min), not_negative))},
     {"step_size_max",       keeps,      optional(number(optimizer(&Options::step_size_max), above_zero))},
-    {"step_sizes",          keeps,      pair(optimizer(&Options::step_size_min), optimizer(&Options::step_size_max), not_negative)},
+    {"step_sizes",          keeps,      pair(optimizer(&Options::step_size_min), optimizer(&Options::step_size_max), not_negative, above_zero)},
     {"max_gradient_norm",   keeps,      optional(number(optimizer(&Options::max_gradient_norm), not_negative))},
     {"max_gradient_value",  keeps,      optional(number(optimizer(&Options::max_gradient_value), not_negative))},
     {"grad_accum_steps",    keeps,      optional(integer(optimizer(&Options::grad_accum_steps), 1, 1'000'000))},
