@@ -28,6 +28,7 @@ def run(arguments):
         raise AnalysisError("--samples, --epochs and --zoom: expected numbers above 0", "fcmnist augment RUN")
     check_output(arguments.output)
     found = Run(arguments.run)
+    found.train  # noqa: B018 (an error if its metrics are another file)
     options = Options.of(found.config)
     images = found.images(which="training")
     if images is None:

@@ -30,8 +30,9 @@ class Files(runs.TestCase):
         self.model_dir = self.directory / "run"
         self.run_to_end("-o", self.model_dir, *runs.data_settings(data), *settings(
             model__hidden_sizes="[30,20]", model__num_classes=CLASSES, train_input__batch_size=64,
-            optimizer__learning_rate=0.01, optimizer__momentum=0.9, runconfig__max_steps=STEPS,
-            runconfig__eval_frequency=20, runconfig__seed=5), ranks=3)
+            model__dropout=0.2, optimizer__learning_rate=0.01, optimizer__momentum=0.9, optimizer__use_nesterov=False,
+            optimizer__weight_decay_rate=0, runconfig__max_steps=STEPS, runconfig__eval_frequency=20, runconfig__seed=5,
+            **runs.NO_AUGMENTATION), ranks=3)
 
 
 class Metrics(Files):

@@ -43,12 +43,12 @@ class ThisWorld(Validation):
         table = self.validate(*FAKE)
         self.assertEqual(table["model"], "784-64-32-10")
         self.assertEqual(table["data"], "12000 samples of 28 x 28; to evaluate: 2000 samples of 28 x 28")
-        self.assertEqual(table["start"], "initial weights, 1880 steps in all; model_dir ./model_dir")
+        self.assertEqual(table["start"], "initial weights, 3760 steps in all; model_dir ./model_dir")
         self.assertEqual(table["grid"], "1 replica x 1 stage")
         self.assertEqual(table["step"], "128 samples, 128 per replica in 1 microbatch of at most 128")
         self.assertRegex(table["stage 0"], r"^layers 0-2, 100 % of the work, rank 0 on 1 node, 52650 parameters in (\d+) "
                          r"blocks, \1 updated by each rank$")
-        self.assertRegex(table["step time"], r"^\d+(\.\d+)? [mu]?s predicted, \d+ samples/s; 1880 steps in 0:\d\d:\d\d, ")
+        self.assertRegex(table["step time"], r"^\d+(\.\d+)? [mu]?s predicted, \d+ samples/s; 3760 steps in 0:\d\d:\d\d, ")
         self.assertIn("timed on made-up data", table["step time"])
 
     def test_shares_and_stages_are_those_of_the_run(self):

@@ -99,7 +99,7 @@ class Watch(runs.TestCase):
         """slurm/train.sh notes its job in the model_dir, and its output goes to where sbatch was called."""
         run, log = self.directory / "runs/a", self.directory / "fcmnist_mpi-77.out"
         done = runs.run("-o", run, *settings(train_input__use_fake_data=True, model__hidden_sizes="[4]", runconfig__max_steps=20,
-                                             optimizer__learning_rate=1e30))
+                                             optimizer__learning_rate=1e30, optimizer__momentum=0))
         self.assertEqual(done.code, 6, str(done))
         self.assertIn("\nended early: its log says why\n", self.once(run))
         log.write_text("2026-01-31 12:00:00 warning: the first\n" + "2026-01-31 12:00:01 warning: a node\n" * 2 + done.output
