@@ -207,7 +207,8 @@ class Verdict(analysis.TestCase):
     def train(model_dir, data, *more, **values):
         return analysis.train(model_dir, *more, *runs.data_settings(data), *settings(**{
             "model__hidden_sizes": "[16]", "model__num_classes": CLASSES, "train_input__batch_size": 64, "runconfig__max_steps": 60,
-            "runconfig__log_steps": 20, "runconfig__eval_frequency": 30, **values}))
+            "runconfig__log_steps": 20, "runconfig__eval_frequency": 30, "optimizer__use_nesterov": False, **runs.NO_AUGMENTATION,
+            **values}))
 
     def right(self, model_dir):
         with h5py.File(model_dir / "predictions.h5") as file:
