@@ -98,15 +98,15 @@ TEST(LearningRate, RefusesWhatItCannotMean) {
                        "lr: a schedule without max_lr"));
   EXPECT_TRUE(contains(error_of("{scheduler: StepLR, initial_learning_rate: 0.1, gamma: 0.1}"),
                        "lr: a schedule without step_size"));
-  EXPECT_TRUE(
-      contains(error_of("{scheduler: MultiStep, learning_rate: 1, gamma: 0.1, milestones: [5, 5]}"), "rising order"));
+  EXPECT_TRUE(contains(error_of("{scheduler: MultiStep, learning_rate: 1, gamma: 0.1, milestones: [5, 5]}"),
+                       "rising order"));
   EXPECT_TRUE(contains(error_of("{scheduler: PiecewiseConstant, learning_rates: [1, 2], milestones: [5, 6]}"),
                        "2 learning_rates and 2 milestones: expected one rate more"));
   EXPECT_TRUE(contains(error_of("{scheduler: Cyclic, base_lr: 1, max_lr: 2, step_size_up: 5, mode: square}"),
                        "triangular, triangular2, exp_range"));
-  EXPECT_TRUE(
-      contains(error_of("{scheduler: Exponential, learning_rate: 1, decay_steps: 3, total_iters: 3, decay_rate: 1}"),
-               "decay_steps and total_iters mean the same"));
+  EXPECT_TRUE(contains(
+      error_of("{scheduler: Exponential, learning_rate: 1, decay_steps: 3, total_iters: 3, decay_rate: 1}"),
+      "decay_steps and total_iters mean the same"));
   EXPECT_TRUE(contains(error_of(begin + ", stesp: 3}"), "did you mean steps?"));
   EXPECT_TRUE(contains(error_of(begin + ", steps: 0}"), "lr.steps: expected a whole number from 1"));
   EXPECT_TRUE(
