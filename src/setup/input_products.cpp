@@ -16,7 +16,7 @@ namespace fcmnist::setup {
 
 namespace {
 
-constexpr const char* products_entry = "input_products";
+constexpr const char* input_products_entry = "input_products";
 
 /// Why this model has no sparse products; nothing if it can have them.
 std::optional<std::string> obstacle(const config::RunConfig& config) {
@@ -70,12 +70,12 @@ void say_input_products(const InputProducts& found, Logger& log) {
 
 void add_to_manifest(const InputProducts& found, store::Manifest& manifest) {
   const bool is_sparse = found.products == model::InputProducts::sparse;
-  manifest.add(products_entry, std::string(is_sparse ? "sparse" : "dense"));
+  manifest.add(input_products_entry, std::string(is_sparse ? "sparse" : "dense"));
   if (found.share) manifest.add("nonzero_pixel_share", *found.share);
 }
 
 model::InputProducts input_products_of(const store::Manifest& manifest) {
-  const store::ManifestValue* value = manifest.find(products_entry);
+  const store::ManifestValue* value = manifest.find(input_products_entry);
   const auto* word = value == nullptr ? nullptr : std::get_if<std::string>(value);
   const bool is_sparse = word != nullptr && *word == "sparse";
   return is_sparse ? model::InputProducts::sparse : model::InputProducts::dense;
