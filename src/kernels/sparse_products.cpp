@@ -112,15 +112,19 @@ struct Slice {
   }
 };
 
-/// The last `left` columns in as few vectors as they need, of which the first reaches back over columns that are done.
+/// The last `left` columns, which fill `count` vectors or less, in as few vectors as they need. The first of these reaches back over
+/// columns that are done; where there are none, the last one does.
 template <std::size_t bytes, std::size_t count>
 [[gnu::always_inline]] inline void multiply_rest(const Operands& o, std::size_t left) {
   constexpr std::size_t lanes = Vectors<bytes>::lanes;
   if constexpr (count > 1) {
     if (left <= (count - 1) * lanes) return multiply_rest<bytes, count - 1>(o, left);
+    if (o.out.cols < count * lanes) {
+      Slice<bytes, count - 1>::multiply(o, 0, 0);
+      return multiply_rest<bytes, 1>(o, left - (count - 1) * lanes);
+    }
   }
-  const std::size_t begin = o.out.cols - count * lanes;
-  Slice<bytes, count>::multiply(o, begin, count * lanes - left);
+  Slice<bytes, count>::multiply(o, o.out.cols - count * lanes, count * lanes - left);
 }
 
 /// A slice after the other: the part of `dense` that belongs to it stays in the second-level cache.

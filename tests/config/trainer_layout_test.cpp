@@ -75,7 +75,7 @@ RunConfig config_of(const std::string& init, const std::string& fit = "{}") {
   return load_text("trainer: {init: {" + init + "}, fit: " + fit + "}\n").config;
 }
 
-std::string error_of(const std::string& init) {
+std::string error_of_init(const std::string& init) {
   return usage_error_of([&] { config_of(init); });
 }
 
@@ -172,23 +172,25 @@ TEST(TrainerLayout, SaysWhatChangesNothing) {
 
 TEST(TrainerLayout, RefusesWhatHasNoCounterpartWithItsPlace) {
   EXPECT_TRUE(
-      contains(error_of("lop: {max_steps: 3}"), "f.yaml:1: trainer.init.lop has no counterpart here"));
-  EXPECT_TRUE(contains(error_of("loop: {max_step: 3}"), "did you mean runconfig.max_steps?"));
+      contains(error_of_init("lop: {max_steps: 3}"), "f.yaml:1: trainer.init.lop has no counterpart here"));
+  EXPECT_TRUE(contains(error_of_init("loop: {max_step: 3}"), "did you mean runconfig.max_steps?"));
+  EXPECT_TRUE(contains(error_of_init("loop: {eval_frequency: 0.5}"),
+                       "runconfig.eval_frequency: expected a whole number"));
   EXPECT_TRUE(
-      contains(error_of("loop: {eval_frequency: 0.5}"), "runconfig.eval_frequency: expected a whole number"));
-  EXPECT_TRUE(contains(error_of("optimizer: {Lamb: {betas: [0.9, 0.99]}}"), "Lamb comes in a later release"));
-  EXPECT_TRUE(contains(error_of("optimizer: {SGD: {}, Adam: {}}"), "expected one optimizer, found 2"));
-  EXPECT_TRUE(contains(error_of("optimizer: SGD"), "trainer.init.optimizer"));
-  EXPECT_TRUE(contains(error_of("sparsity: {sparsity: 0.5}"), "trainer.init.sparsity has no counterpart"));
-  EXPECT_TRUE(contains(error_of("callbacks: [{Lora: {lora_params: {r: 2}}}]"), "model.lora_params"));
+      contains(error_of_init("optimizer: {Lamb: {betas: [0.9, 0.99]}}"), "Lamb comes in a later release"));
+  EXPECT_TRUE(contains(error_of_init("optimizer: {SGD: {}, Adam: {}}"), "expected one optimizer, found 2"));
+  EXPECT_TRUE(contains(error_of_init("optimizer: SGD"), "trainer.init.optimizer"));
   EXPECT_TRUE(
-      contains(error_of("callbacks: [{Frob: {}}]"), "trainer.init.callbacks.Frob has no counterpart"));
-  EXPECT_TRUE(contains(error_of("schedulers: [{LinearLR: {val: 1}}, {StepLR: {}}]"),
+      contains(error_of_init("sparsity: {sparsity: 0.5}"), "trainer.init.sparsity has no counterpart"));
+  EXPECT_TRUE(contains(error_of_init("callbacks: [{Lora: {lora_params: {r: 2}}}]"), "model.lora_params"));
+  EXPECT_TRUE(
+      contains(error_of_init("callbacks: [{Frob: {}}]"), "trainer.init.callbacks.Frob has no counterpart"));
+  EXPECT_TRUE(contains(error_of_init("schedulers: [{LinearLR: {val: 1}}, {StepLR: {}}]"),
                        "2 schedulers of one optimizer"));
   EXPECT_TRUE(contains(
-      error_of("schedulers: [{SequentialLR: {schedulers: [{LinearLR: {val: 1}}], milestones: [3]}}]"),
+      error_of_init("schedulers: [{SequentialLR: {schedulers: [{LinearLR: {val: 1}}], milestones: [3]}}]"),
       "SequentialLR.milestones has no counterpart"));
-  EXPECT_TRUE(contains(error_of("schedulers: [LinearLR]"), "expected a scheduler with its settings"));
+  EXPECT_TRUE(contains(error_of_init("schedulers: [LinearLR]"), "expected a scheduler with its settings"));
 }
 
 TEST(TrainerLayout, RefusesWhatIsNoTrainer) {
