@@ -90,9 +90,6 @@ SectionTable model_table();
 SectionTable optimizer_table();
 SectionTable runconfig_table();
 
-/// More steps than any training has. Products with batch sizes still fit in 64 bits.
-inline constexpr long most_steps = 1'000'000'000'000;
-
 /// A way to members of one part of the RunConfig: in(&RunConfig::run)(&RunOptions::seed) is a function from a
 /// RunConfig, constant or not, to its run.seed. A longer list of members leads further inside.
 template <class Part>

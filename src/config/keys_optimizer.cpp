@@ -46,7 +46,6 @@ Setting flag(bool Options::*member, bool usual) {
   return setting;
 }
 
-constexpr NumberRange above_zero{0, std::numeric_limits<double>::max(), false, true, "a number above 0"};
 constexpr NumberRange shrinking{0, 1, false, false, "a number between 0 and 1"};
 constexpr NumberRange growing{1, std::numeric_limits<double>::max(), false, true, "a number above 1"};
 

@@ -8,172 +8,15 @@
 
 #include "config/nearest.hpp"
 #include "config/readers.hpp"
+#include "config/schedule_kinds.hpp"
 #include "core/error.hpp"
 
 namespace fcmnist::config {
 
 namespace {
 
-using optim::AnnealStrategy;
-using optim::CyclicMode;
 using optim::ScheduleKind;
 using optim::SchedulePiece;
-
-constexpr Choice<CyclicMode> cyclic_modes[] = {
-    {"triangular", CyclicMode::triangular},
-    {"triangular2", CyclicMode::triangular2},
-    {"exp_range", CyclicMode::exp_range},
-};
-constexpr Choice<AnnealStrategy> anneal_strategies[] = {
-    {"cos", AnnealStrategy::cos},
-    {"linear", AnnealStrategy::linear},
-};
-
-/// One key of a kind of schedule.
-struct FieldRow {
-  const char* word;
-  std::function<void(const Value&, const std::string& key, SchedulePiece&)> read;
-  std::function<std::string(const SchedulePiece&)> write;  ///< null: another name of a key that is written
-  bool required = false;
-};
-
-constexpr NumberRange above_zero{0, not_negative.limit, false, true, "a number above 0"};
-constexpr NumberRange up_to_one{0, 1, false, true, "a number above 0, at most 1"};
-constexpr long most = 1'000'000'000'000;
-
-template <class Member>
-FieldRow number(const char* word, Member member, const NumberRange& range = not_negative) {
-  return {word,
-          [=](const Value& v, const std::string& key, SchedulePiece& piece) {
-            piece.*member = read_number(v, key, range);
-          },
-          [=](const SchedulePiece& piece) { return write(piece.*member); }};
-}
-
-FieldRow count(const char* word, long SchedulePiece::*member) {
-  return {word,
-          [=](const Value& v, const std::string& key, SchedulePiece& piece) {
-            piece.*member = read_integer(v, key, 1L, most);
-          },
-          [=](const SchedulePiece& piece) {
-            return piece.*member > 0 ? std::to_string(piece.*member) : std::string();
-          }};
-}
-
-FieldRow boolean(const char* word, bool SchedulePiece::*member) {
-  return {word,
-          [=](const Value& v, const std::string& key, SchedulePiece& piece) {
-            piece.*member = read_bool(v, key);
-          },
-          [=](const SchedulePiece& piece) { return write(piece.*member); }};
-}
-
-template <class T, std::size_t n>
-FieldRow choice(const char* word, T SchedulePiece::*member, const Choice<T> (&choices)[n]) {
-  return {word,
-          [=, &choices](const Value& v, const std::string& key, SchedulePiece& piece) {
-            piece.*member = read_choice(v, key, choices);
-          },
-          [=, &choices](const SchedulePiece& piece) { return write_choice(piece.*member, choices); }};
-}
-
-template <class T, class ReadItem>
-FieldRow list(const char* word, std::vector<T> SchedulePiece::*member, ReadItem read_item) {
-  return {word,
-          [=](const Value& v, const std::string& key, SchedulePiece& piece) {
-            if (v.kind != Value::Kind::list || v.items.empty()) unexpected(v, key, "a list of numbers");
-            (piece.*member).clear();
-            for (const Value& item : v.items) (piece.*member).push_back(read_item(item, key));
-          },
-          [=](const SchedulePiece& piece) {
-            std::vector<std::string> texts;
-            for (const T number : piece.*member) {
-              if constexpr (std::is_same_v<T, double>) {
-                texts.push_back(write(number));
-              } else {
-                texts.push_back(std::to_string(number));
-              }
-            }
-            return fmt::format("[{}]", fmt::join(texts, ", "));
-          }};
-}
-
-FieldRow required(FieldRow row) {
-  row.required = true;
-  return row;
-}
-/// Another name of the key before it.
-FieldRow or_name(const char* word, const FieldRow& row) { return {word, row.read, nullptr}; }
-
-/// A kind of schedule: its names, of which the first is written, and its keys, each followed by its other names.
-struct KindRow {
-  ScheduleKind kind;
-  std::vector<std::string> names;  ///< without "LR"
-  std::vector<FieldRow> fields;
-};
-
-const std::vector<KindRow>& kinds() {
-  using P = SchedulePiece;
-  const auto rate = [](const Value& v, const std::string& key) { return read_number(v, key, not_negative); };
-  const auto step = [](const Value& v, const std::string& key) { return read_integer(v, key, 1L, most); };
-  static const FieldRow initial = required(number("initial_learning_rate", &P::initial_learning_rate)),
-                        learning_rate = or_name("learning_rate", initial), val = or_name("val", initial),
-                        base_lr = or_name("base_lr", initial),
-                        end = number("end_learning_rate", &P::end_learning_rate),
-                        eta_min = or_name("eta_min", end),
-                        power = number("power", &P::power,
-                                       {0, 100, false, true, "a number above 0, at most 100"}),
-                        gamma = required(number("gamma", &P::factor)),
-                        decay_rate = required(number("decay_rate", &P::factor)),
-                        staircase = boolean("staircase", &P::staircase),
-                        milestones = required(list("milestones", &P::milestones, step)),
-                        max_lr = required(number("max_lr", &P::max_learning_rate));
-  /// What a period is called, as the length of the piece is where it has one.
-  const auto period = [](const char* word) { return required(count(word, &P::period)); };
-  static const std::vector<KindRow> rows = {
-      {ScheduleKind::constant, {"Constant"}, {initial, learning_rate, val}},
-      {ScheduleKind::linear, {"Linear"}, {initial, learning_rate, val, end}},
-      {ScheduleKind::polynomial,
-       {"Polynomial", "PolynomialDecay"},
-       {initial, learning_rate, val, end, power}},
-      {ScheduleKind::cosine, {"CosineDecay", "Cosine"}, {initial, learning_rate, val, end}},
-      {ScheduleKind::exponential,
-       {"Exponential"},
-       {initial, learning_rate, period("decay_steps"), or_name("total_iters", period("decay_steps")),
-        decay_rate, staircase}},
-      {ScheduleKind::inverse_exponential_time_decay,
-       {"InverseExponentialTimeDecay"},
-       {initial, learning_rate, period("decay_steps"), or_name("total_iters", period("decay_steps")),
-        decay_rate, number("step_exponent", &P::power, above_zero), staircase}},
-      {ScheduleKind::inverse_square_root_decay,
-       {"InverseSquareRootDecay"},
-       {initial, learning_rate, number("scale", &P::factor), count("warmup_steps", &P::warmup_steps)}},
-      {ScheduleKind::piecewise_constant,
-       {"PiecewiseConstant"},
-       {required(list("learning_rates", &P::learning_rates, rate)), milestones}},
-      {ScheduleKind::step, {"Step"}, {initial, learning_rate, period("step_size"), gamma}},
-      {ScheduleKind::multi_step, {"MultiStep"}, {initial, learning_rate, milestones, gamma}},
-      {ScheduleKind::multiplicative,
-       {"Multiplicative"},
-       {initial, learning_rate, required(number("coefficient", &P::factor))}},
-      {ScheduleKind::cosine_annealing,
-       {"CosineAnnealing"},
-       {initial, learning_rate, period("T_max"), end, eta_min}},
-      {ScheduleKind::cosine_annealing_warm_restarts,
-       {"CosineAnnealingWarmRestarts"},
-       {initial, learning_rate, period("T_0"), count("T_mult", &P::period_factor), end, eta_min}},
-      {ScheduleKind::cyclic,
-       {"Cyclic"},
-       {initial, base_lr, max_lr, period("step_size_up"), count("step_size_down", &P::steps_down),
-        choice("mode", &P::mode, cyclic_modes), number("gamma", &P::factor)}},
-      {ScheduleKind::one_cycle,
-       {"OneCycle"},
-       {initial, learning_rate, max_lr, number("pct_start", &P::pct_start, up_to_one),
-        number("final_div_factor", &P::final_div_factor, above_zero), boolean("three_phase", &P::three_phase),
-        choice("anneal_strategy", &P::anneal_strategy, anneal_strategies)}},
-  };
-  return rows;
-}
 
 // Schedules of the reference that are programs, or products of others.
 constexpr std::string_view other_kinds[] = {"lambda", "chained", "scalepersample", "scaleperparam"};
@@ -189,17 +32,19 @@ bool is_one_of(std::string_view word, const Words& words) {
   return std::ranges::find(words, word) != std::ranges::end(words);
 }
 
-const KindRow& row_of(ScheduleKind kind) { return *std::ranges::find(kinds(), kind, &KindRow::kind); }
+const ScheduleKindRow& row_of(ScheduleKind kind) {
+  return *std::ranges::find(schedule_kinds(), kind, &ScheduleKindRow::kind);
+}
 
 std::string without_lr(std::string word) {
   if (word.size() > 2 && word.ends_with("lr")) word.resize(word.size() - 2);
   return word;
 }
 
-const KindRow& read_kind(const Value& value, const std::string& key) {
+const ScheduleKindRow& read_kind(const Value& value, const std::string& key) {
   const std::string word = without_lr(lower_case(value.text));
   std::vector<std::string> names, first_names;
-  for (const KindRow& row : kinds()) {
+  for (const ScheduleKindRow& row : schedule_kinds()) {
     first_names.push_back(row.names.front());
     for (const std::string& name : row.names) {
       if (value.kind == Value::Kind::scalar && lower_case(name) == word) return row;
@@ -215,14 +60,14 @@ const KindRow& read_kind(const Value& value, const std::string& key) {
   unexpected(value, key, "one of " + all, meant.empty() ? "" : fmt::format("did you mean {}?", meant));
 }
 
-const FieldRow* field_of(const KindRow& kind, std::string_view word) {
-  const auto found = std::ranges::find(kind.fields, word, &FieldRow::word);
+const ScheduleField* field_of(const ScheduleKindRow& kind, std::string_view word) {
+  const auto found = std::ranges::find(kind.fields, word, &ScheduleField::word);
   return found == kind.fields.end() ? nullptr : &*found;
 }
 
-[[noreturn]] void refuse_key(const Value::Entry& entry, const std::string& key, const KindRow& kind) {
+[[noreturn]] void refuse_key(const Value::Entry& entry, const std::string& key, const ScheduleKindRow& kind) {
   std::vector<std::string> owners, words = {"steps"};
-  for (const KindRow& other : kinds()) {
+  for (const ScheduleKindRow& other : schedule_kinds()) {
     if (field_of(other, entry.key) != nullptr) owners.push_back(other.names.front());
   }
   if (!owners.empty()) {
@@ -230,7 +75,7 @@ const FieldRow* field_of(const KindRow& kind, std::string_view word) {
                                  fmt::join(owners, ", ")),
                      "delete it, or choose that scheduler");
   }
-  for (const FieldRow& field : kind.fields) words.emplace_back(field.word);
+  for (const ScheduleField& field : kind.fields) words.emplace_back(field.word);
   const std::string meant = nearest(entry.key, words);
   throw UsageError(fmt::format("{}: {}: unknown key '{}' in a schedule", entry.where, key, entry.key),
                    meant.empty() ? fmt::format("{} has {}", kind.names.front(), fmt::join(words, ", "))
@@ -261,7 +106,7 @@ class PieceReader {
     for (const Value::Entry& entry : value_.entries) {
       if (entry.key != scheduler_key && !is_null(entry.value)) read_entry(entry);
     }
-    for (const FieldRow& field : kind_->fields) {
+    for (const ScheduleField& field : kind_->fields) {
       if (field.required && !is_given(field)) throw missing(field.word);
     }
     check();
@@ -280,18 +125,18 @@ class PieceReader {
   /// The first of the names of a key.
   [[nodiscard]] std::string_view first_name(std::string_view word) const {
     std::string_view first = "steps";
-    for (const FieldRow& field : kind_->fields) {
+    for (const ScheduleField& field : kind_->fields) {
       if (field.write) first = field.word;
       if (field.word == word) return first;
     }
     return "steps";
   }
-  [[nodiscard]] bool is_given(const FieldRow& field) const {
+  [[nodiscard]] bool is_given(const ScheduleField& field) const {
     return std::ranges::find(given_, field.word, [](const auto& pair) { return pair.first; }) != given_.end();
   }
 
   void read_entry(const Value::Entry& entry) {
-    const FieldRow* field = field_of(*kind_, entry.key);
+    const ScheduleField* field = field_of(*kind_, entry.key);
     if (field == nullptr && (entry.key == main_scheduler || is_one_of(entry.key, only_false))) {
       return refuse_other_sequences(entry, name(entry));
     }
@@ -308,7 +153,7 @@ class PieceReader {
     if (field != nullptr) {
       field->read(entry.value, name(entry), piece_);
     } else {
-      piece_.steps = read_integer(entry.value, name(entry), 1L, most);
+      piece_.steps = read_integer(entry.value, name(entry), 1L, most_steps);
     }
   }
 
@@ -329,16 +174,16 @@ class PieceReader {
 
   const Value& value_;
   std::string key_;
-  const KindRow* kind_ = nullptr;
+  const ScheduleKindRow* kind_ = nullptr;
   std::vector<std::pair<std::string_view, std::string>>
       given_;  ///< first name of a key, and the name it was given by
   SchedulePiece piece_;
 };
 
 std::string write_piece(const SchedulePiece& piece) {
-  const KindRow& row = row_of(piece.kind);
+  const ScheduleKindRow& row = row_of(piece.kind);
   std::string text = fmt::format("{{scheduler: {}", row.names.front());
-  for (const FieldRow& field : row.fields) {
+  for (const ScheduleField& field : row.fields) {
     if (!field.write) continue;
     const std::string value = field.write(piece);
     if (!value.empty()) text += fmt::format(", {}: {}", field.word, value);
@@ -364,9 +209,10 @@ std::vector<SchedulePiece> read_learning_rate(const Value& value, const std::str
   for (const Value& item : value.items) {
     SchedulePiece piece = PieceReader(item, key).read();
     if (!pieces.empty()) {
-      // In the reference the period of these kinds is the length of the piece too.
       SchedulePiece& before = pieces.back();
-      if (before.steps == 0) before.steps = before.period;
+      const bool lasts_its_period = before.kind == ScheduleKind::exponential ||
+                                    before.kind == ScheduleKind::inverse_exponential_time_decay;
+      if (before.steps == 0 && lasts_its_period) before.steps = before.period;  // as in the reference
       if (before.steps == 0) {
         throw UsageError(fmt::format("{}: {}: schedule {} of {} has no steps, so this one would never begin",
                                      item.where, key, pieces.size(), value.items.size()),

@@ -24,7 +24,11 @@ struct NumberRange {
   std::string_view text = "a number, at least 0";
 };
 inline constexpr NumberRange not_negative{};
+inline constexpr NumberRange above_zero{0, not_negative.limit, false, true, "a number above 0"};
 inline constexpr NumberRange fraction{0, 1, true, false, "a number from 0 up to but not including 1"};
+
+/// More steps than any training has. Products with batch sizes still fit in 64 bits.
+inline constexpr long most_steps = 1'000'000'000'000;
 
 /// Whether a value is null, or the plain word for it.
 bool is_null(const Value& value);

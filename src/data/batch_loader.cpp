@@ -136,10 +136,6 @@ void fill_pixels_transposed(const Dataset& dataset, std::span<const std::uint32_
     const std::size_t pixels = std::min(group, features - first);
     SparseRows::Entry* const entries = by_pixel.next_group();
     std::size_t count = 0;
-    const auto put = [&](std::size_t sample, const FourPixels& four) {
-      entries[count] = four.entry(sample);
-      count += four.all_zero() ? 0 : 1;
-    };
     for (std::size_t s = 0; s < samples; ++s) {
       FourPixels four;
       const std::uint8_t* const from = dataset.images.row(sample_ids[s]).data() + first;
@@ -148,7 +144,8 @@ void fill_pixels_transposed(const Dataset& dataset, std::span<const std::uint32_
       } else {
         std::memcpy(four.bytes.data(), from, pixels);
       }
-      put(s, four);
+      entries[count] = four.entry(s);  // one of zeros is overwritten by the next
+      count += four.all_zero() ? 0 : 1;
     }
     by_pixel.end_group(count);
   }

@@ -20,6 +20,15 @@ namespace fcmnist::optim {
 //
 // Where torch.optim has a rule of that name, this is its form (release 1.13).
 
+/// The names of a rule's arrays, and one more if its variant keeps it.
+template <bool has_more, std::size_t n>
+constexpr auto arrays_of_variant(std::array<std::string_view, n> names, std::string_view more) {
+  std::array<std::string_view, n + (has_more ? 1 : 0)> all;
+  std::copy(names.begin(), names.end(), all.begin());
+  if constexpr (has_more) all.back() = more;
+  return all;
+}
+
 /// -1, 0 or 1.
 inline float sign_of(float x) { return static_cast<float>(x > 0.0F) - static_cast<float>(x < 0.0F); }
 
@@ -56,17 +65,23 @@ struct Sgd {
 ///   m = beta1 * m + (1 - beta1) * g
 ///   v = beta2 * v + (1 - beta2) * g^2
 struct Moments {
-  Moments(double beta1, double beta2)
-      : keep1(static_cast<float>(beta1)),
+  Moments(double beta1_, double beta2_)
+      : beta1(beta1_),
+        beta2(beta2_),
+        keep1(static_cast<float>(beta1)),
         take1(static_cast<float>(1.0 - beta1)),
         keep2(static_cast<float>(beta2)),
         take2(static_cast<float>(1.0 - beta2)) {}
+  /// Of the options, with Adam's usual values.
+  explicit Moments(const OptimizerOptions& options)
+      : Moments(options.beta1.value_or(0.9), options.beta2.value_or(0.999)) {}
 
   void update(float g, float& m, float& v) const {
     m = std::fma(keep1, m, take1 * g);
     v = std::fma(keep2, v, take2 * g * g);
   }
 
+  double beta1, beta2;
   float keep1, take1, keep2, take2;
 };
 
@@ -78,20 +93,14 @@ struct Moments {
 /// Source: Kingma, Ba, ICLR 2015; Loshchilov, Hutter, ICLR 2019; Reddi, Kale, Kumar, ICLR 2018.
 template <bool amsgrad>
 struct Adam {
-  static constexpr auto state_arrays = [] {
-    if constexpr (amsgrad) {
-      return std::array<std::string_view, 3>{"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
-    } else {
-      return std::array<std::string_view, 2>{"exp_avg", "exp_avg_sq"};
-    }
-  }();
+  static constexpr auto state_arrays =
+      arrays_of_variant<amsgrad, 2>({"exp_avg", "exp_avg_sq"}, "max_exp_avg_sq");
 
-  Adam(const OptimizerOptions& options, const UpdateStep& step)
-      : moments(options.beta1.value_or(0.9), options.beta2.value_or(0.999)) {
+  Adam(const OptimizerOptions& options, const UpdateStep& step) : moments(options) {
     const bool decoupled = options.type == OptimizerType::adamw;
     const bool corrects = options.correct_bias;
-    const double c1 = corrects ? bias_correction(options.beta1.value_or(0.9), step) : 1.0;
-    const double c2 = corrects ? bias_correction(options.beta2.value_or(0.999), step) : 1.0;
+    const double c1 = corrects ? bias_correction(moments.beta1, step) : 1.0;
+    const double c2 = corrects ? bias_correction(moments.beta2, step) : 1.0;
     decay = static_cast<float>(decoupled ? 0.0 : step.weight_decay);
     shrink = static_cast<float>(decoupled ? 1.0 - step.learning_rate * step.weight_decay : 1.0);
     rate = static_cast<float>(step.learning_rate / c1);
@@ -125,9 +134,9 @@ struct Adamax {
   static constexpr std::array<std::string_view, 2> state_arrays = {"exp_avg", "exp_inf"};
 
   Adamax(const OptimizerOptions& options, const UpdateStep& step)
-      : moments(options.beta1.value_or(0.9), options.beta2.value_or(0.999)),
+      : moments(options),
         decay(static_cast<float>(step.weight_decay)),
-        rate(static_cast<float>(step.learning_rate / bias_correction(options.beta1.value_or(0.9), step))),
+        rate(static_cast<float>(step.learning_rate / bias_correction(moments.beta1, step))),
         eps(static_cast<float>(options.eps.value_or(1e-8))) {}
 
   void operator()(float gradient, float& weight, float& m, float& u) const {
@@ -152,13 +161,13 @@ struct NAdam {
   static constexpr std::array<std::string_view, 2> state_arrays = {"exp_avg", "exp_avg_sq"};
 
   NAdam(const OptimizerOptions& options, const UpdateStep& step)
-      : moments(options.beta1.value_or(0.9), options.beta2.value_or(0.999)),
+      : moments(options),
         decay(static_cast<float>(step.weight_decay)),
-        root(static_cast<float>(1.0 / std::sqrt(bias_correction(options.beta2.value_or(0.999), step)))),
+        root(static_cast<float>(1.0 / std::sqrt(bias_correction(moments.beta2, step)))),
         eps(static_cast<float>(options.eps.value_or(1e-8))) {
     const double slowness = options.momentum_decay.value_or(4e-3);
     const auto mu = [&](std::int64_t t) {
-      return options.beta1.value_or(0.9) * (1.0 - 0.5 * std::pow(0.96, static_cast<double>(t) * slowness));
+      return moments.beta1 * (1.0 - 0.5 * std::pow(0.96, static_cast<double>(t) * slowness));
     };
     // Far on the product is nothing beside 1. Until then it takes a few hundred factors.
     constexpr double nothing = 1e-20;
@@ -189,13 +198,12 @@ struct RAdam {
   static constexpr std::array<std::string_view, 2> state_arrays = {"exp_avg", "exp_avg_sq"};
 
   RAdam(const OptimizerOptions& options, const UpdateStep& step)
-      : moments(options.beta1.value_or(0.9), options.beta2.value_or(0.999)),
+      : moments(options),
         decay(static_cast<float>(step.weight_decay)),
         eps(static_cast<float>(options.eps.value_or(1e-8))) {
-    const double beta2 = options.beta2.value_or(0.999);
-    const double c1 = bias_correction(options.beta1.value_or(0.9), step), c2 = bias_correction(beta2, step);
+    const double c1 = bias_correction(moments.beta1, step), c2 = bias_correction(moments.beta2, step);
     const auto t = static_cast<double>(step.number);
-    const double limit = 2.0 / (1.0 - beta2) - 1.0;
+    const double limit = 2.0 / (1.0 - moments.beta2) - 1.0;
     const double rho = limit - 2.0 * t * (1.0 - c2) / c2;
     const double rate = step.learning_rate / c1;
     const bool adapts = rho > 5.0;
@@ -224,13 +232,8 @@ struct RAdam {
 /// Source: Tieleman, Hinton, 2012; centered: Graves, arXiv 1308.0850.
 template <bool centered>
 struct RmsProp {
-  static constexpr auto state_arrays = [] {
-    if constexpr (centered) {
-      return std::array<std::string_view, 3>{"square_avg", "momentum_buffer", "grad_avg"};
-    } else {
-      return std::array<std::string_view, 2>{"square_avg", "momentum_buffer"};
-    }
-  }();
+  static constexpr auto state_arrays =
+      arrays_of_variant<centered, 2>({"square_avg", "momentum_buffer"}, "grad_avg");
 
   RmsProp(const OptimizerOptions& options, const UpdateStep& step)
       : moments(options.alpha.value_or(0.99), options.alpha.value_or(0.99)),

@@ -23,15 +23,13 @@ std::size_t milestones_reached(const SchedulePiece& piece, long t) {
       std::ranges::count_if(piece.milestones, [t](long milestone) { return t >= milestone; }));
 }
 
-/// The place in the cycle, as a part of it. The n-th cycle is period_factor^n times as long as the first.
+/// The place in the cycle, as a part of it. The n-th cycle is period_factor^n times as long as the first: in double, for a long
+/// would overflow.
 double part_of_restarted_cycle(const SchedulePiece& piece, long t) {
-  long length = piece.period;
-  if (piece.period_factor == 1) t %= length;
-  while (t >= length) {
-    t -= length;
-    length *= piece.period_factor;
-  }
-  return static_cast<double>(t) / static_cast<double>(length);
+  auto rest = static_cast<double>(t), length = static_cast<double>(piece.period);
+  if (piece.period_factor == 1) return std::fmod(rest, length) / length;
+  for (; rest >= length; length *= static_cast<double>(piece.period_factor)) rest -= length;
+  return rest / length;
 }
 
 double cyclic(const SchedulePiece& piece, long t) {

@@ -56,7 +56,7 @@ class TypedStageWork final : public StageWork {
     Memory& memory = memory_of(microbatch);
     const Images images =
         augmenter_ ? augmenter_->augment(microbatch.ids, microbatch.epoch) : Images{dataset_, microbatch.ids};
-    load_samples(images, microbatch.ids, memory);
+    load_samples(images, memory);
     if (mlp_->takes_sparse_input()) {
       data::fill_pixels_transposed(*images.dataset, images.ids, memory.images.inputs);
       observer_->has_done(Activity::data);
@@ -100,7 +100,7 @@ class TypedStageWork final : public StageWork {
 
   Scored score(std::span<const std::uint32_t> ids) override {
     Memory& memory = memory_.front();
-    load_samples({dataset_, ids}, ids, memory);
+    load_samples({dataset_, ids}, memory);
     compute_activations(ids.size(), nullptr, memory);
     Scored scored;
     if (mlp_->ends_network()) {
@@ -130,14 +130,15 @@ class TypedStageWork final : public StageWork {
     return memory_[microbatch.index % memory_.size()];
   }
 
-  void load_samples(const Images& images, std::span<const std::uint32_t> ids, Memory& memory) {
+  void load_samples(const Images& images, Memory& memory) {
+    const std::size_t samples = images.ids.size();
     if (mlp_->takes_sparse_input()) {
       data::fill_pixels(*images.dataset, images.ids, memory.images.samples);
       memory.images.constant = data::feature_constant;
     } else if (mlp_->begins_network()) {
-      data::fill_features(*images.dataset, images.ids, memory.workspace.input(ids.size()));
+      data::fill_features(*images.dataset, images.ids, memory.workspace.input(samples));
     }
-    if (mlp_->ends_network()) data::fill_labels(*dataset_, ids, memory.labels_of(ids.size()));
+    if (mlp_->ends_network()) data::fill_labels(*images.dataset, images.ids, memory.labels_of(samples));
     observer_->has_done(Activity::data);
   }
 

@@ -61,7 +61,6 @@ Trainer::Trainer(const config::RunConfig& config, const comm::Grid& grid, const 
     : config_(&config),
       grid_(&grid),
       total_steps_(total_steps),
-      rate_factor_(optim::rate_factor(config.optimizer, step_batch(config, grid.replicas()))),
       samples_(config, dataset, plan, training_microbatches(config, grid.replicas(), grid.stages()),
                grid.replica()),
       observer_(grid.stages(), grid.stage()),
@@ -93,9 +92,7 @@ StepResult Trainer::step(const Requests& mine, bool with_weight_norms) {
   const std::int64_t number = steps_done_ + 1;
   const ReplicaSamples::Step samples = samples_.at(steps_done_);
   const auto count = static_cast<double>(samples.ids.size());
-  const Factors factors{
-      rate_factor_ * optim::learning_rate(config_->optimizer.learning_rate, steps_done_, total_steps_),
-      judge_.loss_scale()};
+  const Factors factors{learning_rate(), judge_.loss_scale()};
 
   const Gradient gradient = sum_gradient(samples, mine, factors.loss_scale);
   const double loss = gradient.sums.loss() / count;
@@ -132,6 +129,11 @@ StepResult Trainer::step(const Requests& mine, bool with_weight_norms) {
           .requests = gradient.sums.requests(),
           .time = observer_.time(),
           .pipeline = observer_.pipeline()};
+}
+
+double Trainer::learning_rate() const {
+  return optim::learning_rate(config_->optimizer.learning_rate, steps_done_, total_steps_) *
+         optim::rate_factor(config_->optimizer, step_batch(*config_, grid_->replicas()));
 }
 
 /// The loss gradient is divided by the samples of the whole step, so that the sum over microbatches and ranks

@@ -94,12 +94,12 @@ class Trainer {
   };
   Gradient sum_gradient(const ReplicaSamples::Step& samples, const Requests& mine, double loss_scale);
   void compute_gradient(const ReplicaSamples::Step& samples, float gradient_scale, StepSums sums);
+  [[nodiscard]] double learning_rate() const;
   double update_weights(const Factors& factors, std::optional<double> norm, bool with_weight_norms);
 
   const config::RunConfig* config_;
   const comm::Grid* grid_;
   std::int64_t total_steps_;
-  double rate_factor_;  ///< of the learning rate, by the size of a step
   std::int64_t steps_done_ = 0;
   ReplicaSamples samples_;
   StepObserver observer_;

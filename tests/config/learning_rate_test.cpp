@@ -107,6 +107,10 @@ TEST(LearningRate, RefusesWhatItCannotMean) {
   EXPECT_TRUE(contains(
       error_of("{scheduler: Exponential, learning_rate: 1, decay_steps: 3, total_iters: 3, decay_rate: 1}"),
       "decay_steps and total_iters mean the same"));
+  EXPECT_TRUE(
+      contains(error_of("[{scheduler: StepLR, learning_rate: 1, step_size: 5, gamma: 0.5}, " + begin + "}]"),
+               "schedule 1 of 2 has no steps"))
+      << "a period is no length";
   EXPECT_TRUE(contains(error_of(begin + ", stesp: 3}"), "did you mean steps?"));
   EXPECT_TRUE(contains(error_of(begin + ", steps: 0}"), "lr.steps: expected a whole number from 1"));
   EXPECT_TRUE(

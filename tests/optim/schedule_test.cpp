@@ -39,6 +39,19 @@ TEST(Schedule, ALastPieceWithoutLengthEndsWithTraining) {
   EXPECT_GE(at(warm_up, 3, 5), 0.0) << "training shorter than the warm-up";
 }
 
+TEST(Schedule, RestartsThatGrowBeyondAllNumbersStillEnd) {
+  constexpr long many = 1'000'000'000'000;
+  SchedulePiece piece;
+  piece.kind = ScheduleKind::cosine_annealing_warm_restarts;
+  piece.initial_learning_rate = 0.5;
+  piece.period = 100'000'000;
+  piece.period_factor = many;
+  EXPECT_DOUBLE_EQ(at({piece}, 100'000'000, many), 0.5) << "a restart";
+  EXPECT_NEAR(at({piece}, many, many), 0.5, 1e-9) << "the begin of a cycle of 1e20 steps";
+  piece.period = piece.period_factor = 1;
+  EXPECT_DOUBLE_EQ(at({piece}, many, many), 0.5);
+}
+
 TEST(RateFactor, FollowsTheSamplesOfAStep) {
   OptimizerOptions options;
   EXPECT_EQ(rate_factor(options, 8192), 1.0);
