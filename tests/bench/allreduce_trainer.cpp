@@ -2,6 +2,7 @@
 
 #include "bench/plain_allreduce.hpp"
 #include "bench/problem.hpp"
+#include "core/error.hpp"
 #include "core/share.hpp"
 #include "data/batch_loader.hpp"
 #include "train/trainer.hpp"
@@ -54,7 +55,9 @@ LocalStep::LocalStep(const Bench& bench, const config::RunConfig& config, const 
       order_(bench.dataset.samples(), config.run.seed, config.train_input.shuffle),
       workspace_(mlp, static_cast<std::size_t>(config.train_input.batch_size_per_replica)),
       labels_(workspace_.max_samples()),
-      parts_(mlp.gradient_parts()) {}
+      parts_(mlp.gradient_parts()) {
+  FCMNIST_CHECK(!mlp.takes_sparse_input(), "the plain step fills dense images");
+}
 
 AllreduceTrainer::AllreduceTrainer(const Bench& bench, const config::RunConfig& config)
     : world_(&bench.world()),

@@ -73,7 +73,8 @@ class ReplicaTrainer {
 };
 
 double measure_replica(const Bench& bench, int batch, benchmark::State& state) {
-  const config::RunConfig config = config_of(bench, models().front(), batch);
+  config::RunConfig config = config_of(bench, models().front(), batch);
+  config.model.input_products = model::InputProducts::dense;  // all that LocalStep knows
   ReplicaTrainer shared(bench, config, Weights::one_per_node), own_copy(bench, config, Weights::one_per_rank);
   const std::array parts = {in_a_row(bench.world(), [&shared] { shared.step(); }),
                             in_a_row(bench.world(), [&own_copy] { own_copy.step(); })};
