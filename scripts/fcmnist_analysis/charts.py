@@ -66,11 +66,12 @@ def accuracy_floor(lines):
 
 def curves(run):
     """The charts of one run."""
-    train, evaluated = thinned(run.train), run.eval
+    train, evaluated, validated = thinned(run.train), run.eval, run.validation
     charts = []
     for name, unit, factor, log in (("loss", "nats", 1, True), ("accuracy", "%", 100, False)):
         lines = [series("training", train[name], 0, factor=factor)] if len(train) else []
         lines += [series(set_name(run), evaluated[name], 1, True, factor)] if len(evaluated) else []
+        lines += [series("validation", validated[name], 2, True, factor)] if len(validated) else []
         charts.append(Chart(name, name.capitalize(), unit, lines, log, low=None if log else accuracy_floor(lines)))
     if len(train):
         charts.append(Chart("learning_rate", "Learning rate", "", [series("learning rate", train["learning_rate"], 2)], zero=True))

@@ -17,13 +17,13 @@ FORMAT_VERSION = 2
 SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics|predictions|trace)\nformat_version (\d+)\nimage_bytes (\d+)\n"
                   rb"image_sha256 ([0-9a-f]{64})\n\n*")
 
-JOURNAL_VERSIONS = (1, 2)
+JOURNAL_VERSIONS = (1, 2, 3)
 JOURNAL_HEADER = re.compile(rb"fcmnist_mpi journal format_version (\d+) classes (\d+)\n")
 RECORD_HEAD = struct.Struct("<IIq")  # bytes of the payload, kind, number
 CHECK_BYTES = 8
-TRAIN, EVAL, FORGET_AFTER, RANKS, ARRAYS = 1, 2, 3, 4, 5
+TRAIN, EVAL, FORGET_AFTER, RANKS, ARRAYS, VALIDATION = 1, 2, 3, 4, 5, 6
 RANKS_SUMMARY = -RANKS  # a record of kind RANKS that says so
-TABLES = {"train": TRAIN, "eval": EVAL, "ranks": RANKS, "ranks_summary": RANKS_SUMMARY, "arrays": ARRAYS}
+TABLES = {"train": TRAIN, "eval": EVAL, "validation": VALIDATION, "ranks": RANKS, "ranks_summary": RANKS_SUMMARY, "arrays": ARRAYS}
 # Columns of the payloads, in order: int64 (q) or float64 (d).
 TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learning_rate": "d", "grad_norm": "d",
                  "samples_per_s": "d", "elapsed_s": "d", "compute_s": "d", "exchange_s": "d", "data_s": "d",
@@ -34,7 +34,7 @@ FIRST_TRAIN_COLUMNS = 13  # of a row in a journal of releases without stages and
 RANK_COLUMNS = ("compute_s", "exchange_s", "wait_s", "sum_s", "update_s", "data_s", "files_s")  # float32
 COORDINATES = ("true_class", "predicted_class", "sample", "array", "rank", "statistic")
 # Columns that have several numbers in a row, and what stands where a row has fewer than another.
-WIDE_COLUMNS = {TRAIN: [("grad_norm_by_array", np.float32(np.nan))], EVAL: [("predicted", np.int16(-1))],
+WIDE_COLUMNS = {TRAIN: [("grad_norm_by_array", np.float32(np.nan))], EVAL: [("predicted", np.int16(-1))], VALIDATION: [],
                 RANKS: [(name, np.float32(np.nan)) for name in RANK_COLUMNS],
                 RANKS_SUMMARY: [(name, np.float32(np.nan)) for name in RANK_COLUMNS],
                 ARRAYS: [(name, np.float32(np.nan)) for name in ("weight_norm", "update_norm")]}
@@ -180,15 +180,15 @@ def state_dict(path):
 
 def tables(path):
     """The tables of a metrics file and its journal as numpy arrays: {"train": {column: array}, "eval": ...}, and if there
-    are any "ranks" or "ranks_summary" with arrays (log lines x ranks, or x min, mean, max) and "arrays" (log lines x
-    weights and biases). "eval" has the confusion matrices (evaluations x true class x predicted class) too, and the class
-    given to each sample."""
+    are any "validation", "ranks" or "ranks_summary" with arrays (log lines x ranks, or x min, mean, max) and "arrays" (log
+    lines x weights and biases). "eval" has the confusion matrices (evaluations x true class x predicted class) too, and the
+    class given to each sample; "validation" lacks the latter."""
     return read_metrics(metrics_file(path))[0]
 
 
 def metrics(path):
     """The tables of a metrics file and its journal, as pandas frames with `step` as their index:
-    {"train": ..., "eval": ...}."""
+    {"train": ..., "eval": ...}, and "validation" if there are validations."""
     import pandas
 
     def frame(table):
@@ -196,7 +196,7 @@ def metrics(path):
         return pandas.DataFrame(columns, index=pandas.Index(table["step"], name="step"))
 
     found = tables(path)
-    return {name: frame(found[name]) for name in ("train", "eval")}
+    return {name: frame(found[name]) for name in ("train", "eval", "validation") if name in found}
 
 
 def predicted(path):
@@ -283,7 +283,7 @@ def _read_record(data, at, classes):
         step = struct.unpack_from("<q", data, begin)[0]
         norms = np.frombuffer(data, "<f4", (length - 8) // 4, begin + 8).reshape(2, -1)
         return number, kind, {"step": step, "weight_norm": norms[0], "update_norm": norms[1]}
-    columns = {TRAIN: TRAIN_COLUMNS, EVAL: EVAL_COLUMNS}.get(kind)
+    columns = {TRAIN: TRAIN_COLUMNS, EVAL: EVAL_COLUMNS, VALIDATION: EVAL_COLUMNS}.get(kind)
     if columns is None or length < 8 * (len(columns) + 1):
         return None
     row, more = _columns(data, begin, columns), begin + 8 * len(columns)
@@ -299,7 +299,8 @@ def _read_record(data, at, classes):
     else:
         row["confusion"] = np.frombuffer(data, "<i8", classes**2, more).reshape(classes, classes)
         after = more + 8 * classes**2
-        row["predicted"] = np.frombuffer(data, np.uint8, end - after, after)
+        if kind == EVAL:
+            row["predicted"] = np.frombuffer(data, np.uint8, end - after, after)
     return number, kind, row
 
 

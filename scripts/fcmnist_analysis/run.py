@@ -69,6 +69,10 @@ class Run:
         return self._frame("eval")
 
     @functools.cached_property
+    def validation(self):
+        return self._frame("validation") if "validation" in self.tables else self.eval.iloc[:0]
+
+    @functools.cached_property
     def ranks(self):
         table = self.tables.get("ranks", {"step": np.zeros(0, np.int64)})
         columns = [name for name in table if name != "step" and table[name].ndim == 2]

@@ -49,7 +49,9 @@ def summary(path):
                      f"steps {found['spans']['step'].min()} to {found['spans']['step'].max()}")
     else:
         tables, said = files.read_metrics(path)
-        for name in ("train", "eval"):
+        for name in ("train", "eval", "validation"):
+            if name not in tables:
+                continue
             table = tables[name]
             rows = len(table["step"])
             last = f", last: step {table['step'][-1]}, loss {table['loss'][-1]:.5f}, " \

@@ -92,6 +92,7 @@ const SettingRow train_settings[] = {
     {"batch_size_per_replica", keeps,      integer_if_given(train(&Input::batch_size_per_replica), largest_batch)},
     {"drop_last_batch",        keeps,      boolean(train(&Input::drop_last_batch))},
     {"shuffle",                keeps,      boolean(train(&Input::shuffle))},
+    {"validation_size",        keeps,      integer(train(&Input::validation_size), 0, 1'000'000'000)},
     {"augment_shift",          keeps,      number(train(&Input::augment, &Augment::shift), {0, 1000, true, true, "a number of pixels from 0 to 1000"})},
     {"augment_rotation",       keeps,      number(train(&Input::augment, &Augment::rotation), {0, 90, true, true, "a number of degrees from 0 to 90"})},
     {"augment_scale",          keeps,      number(train(&Input::augment, &Augment::scale), fraction)},

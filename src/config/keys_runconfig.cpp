@@ -102,6 +102,7 @@ const SettingRow settings[] = {
     {"steps_per_epoch",         keeps,      optional(integer(run(&Run::steps_per_epoch), 0, most_steps))},
     {"eval_steps",              may_change, optional(integer(run(&Run::eval_steps), 0, most_steps))},
     {"eval_frequency",          may_change, optional(integer(run(&Run::eval_frequency), 0, most_steps))},
+    {"early_stopping",          may_change, integer(run(&Run::early_stopping), 0, 1'000'000'000)},
     {"log_steps",               may_change, integer(run(&Run::log_steps), 1, most_steps)},
     {"save_losses",             may_change, boolean(run(&Run::save_losses))},
     {"save_initial_checkpoint", may_change, boolean(checkpoint(&Checkpoint::save_initial_checkpoint))},

@@ -106,6 +106,22 @@ void check_optimizer(const Given& given, const optim::OptimizerOptions& optimize
   }
 }
 
+void check_early_stopping(const Given& given, const RunConfig& config) {
+  if (config.run.early_stopping == 0) return;
+  const std::string key = "runconfig.early_stopping";
+  if (config.train_input.validation_size == 0) {
+    throw UsageError(
+        fmt::format("{}: {} {} without train_input.validation_size", given.where(key), key,
+                    config.run.early_stopping),
+        "hold samples out, for example train_input.validation_size 10000: the test set chooses nothing");
+  }
+  if (config.run.eval_frequency == 0) {
+    throw UsageError(fmt::format("{}: {} {} without runconfig.eval_frequency", given.where(key), key,
+                                 config.run.early_stopping),
+                     "set how many steps lie between validations, for example runconfig.eval_frequency 469");
+  }
+}
+
 /// Stages of the file do not count when the command line chose an execution that has none.
 void settle_stages(const Given& given, RunOptions& run) {
   const std::string execution = "runconfig.execution", stages = "runconfig.pipeline_stages";
@@ -235,6 +251,7 @@ void settle_relations(const Given& given, Draft& draft, std::vector<std::string>
   settle_images(config);
   settle_nesterov(given, config.optimizer);
   check_optimizer(given, config.optimizer);
+  check_early_stopping(given, config);
   std::ranges::move(notes_on_unused_parameters(given, config.optimizer), std::back_inserter(notes));
   check_reproducible(given, config);
   settle_stages(given, config.run);

@@ -48,6 +48,7 @@ struct RunOptions {
   long steps_per_epoch = 0;  ///< 0 = as many as the data gives; otherwise an epoch ends after so many steps
   long eval_steps = 0;       ///< batches per evaluation; 0 = the whole set
   long eval_frequency = 0;   ///< train_and_eval: evaluate every so many steps; 0 = only at the end
+  int early_stopping = 0;    ///< training ends after so many validations without a better one; 0 = never
   long log_steps = 50;
   bool save_losses = true;           ///< a metrics row for every step; false: only for steps that are logged
   long check_replicas_steps = 1000;  ///< compare the weights of all ranks; 0 = at start and checkpoints only

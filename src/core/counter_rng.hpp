@@ -18,6 +18,7 @@ enum class Purpose : std::uint32_t {
   dropout = 3,
   fake_data = 4,
   augmentation = 5,
+  validation_split = 6,
 };
 
 /// Counter-based random numbers: the n-th number is a pure function of (seed, purpose, a, b, n), never of who

@@ -5,31 +5,37 @@
 #include <string>
 #include <utility>
 
-#include "core/counter_rng.hpp"
 #include "core/error.hpp"
 
 namespace fcmnist::data {
 
-EpochOrder::EpochOrder(std::size_t samples, std::uint64_t seed, bool shuffle)
-    : seed_(seed), shuffle_(shuffle) {
-  FCMNIST_CHECK(0 < samples && samples <= std::numeric_limits<std::uint32_t>::max(), std::to_string(samples));
-  sample_ids_.resize(samples);
-  std::iota(sample_ids_.begin(), sample_ids_.end(), 0U);
+void shuffle(std::span<std::uint32_t> ids, const CounterRng& rng) {
+  for (auto last = static_cast<std::uint32_t>(ids.size() - 1); last > 0; --last) {
+    std::swap(ids[last], ids[rng.below(last + 1, last)]);
+  }
+}
+
+std::vector<std::uint32_t> all_ids(std::size_t samples) {
+  FCMNIST_CHECK(samples <= std::numeric_limits<std::uint32_t>::max(), std::to_string(samples));
+  std::vector<std::uint32_t> ids(samples);
+  std::iota(ids.begin(), ids.end(), 0U);
+  return ids;
+}
+
+EpochOrder::EpochOrder(std::vector<std::uint32_t> ids, std::uint64_t seed, bool shuffle)
+    : ids_(std::move(ids)), ordered_(ids_), seed_(seed), shuffle_(shuffle) {
+  FCMNIST_CHECK(!ids_.empty(), "no samples");
 }
 
 std::span<const std::uint32_t> EpochOrder::order(std::uint64_t epoch) {
   if (shuffle_ && !(is_shuffled_ && epoch_ == epoch)) shuffle_for(epoch);
-  return sample_ids_;
+  return ordered_;
 }
 
 void EpochOrder::shuffle_for(std::uint64_t epoch) {
-  // Each shuffle begins with the order of the file. Otherwise the order would depend on the epochs before.
-  std::iota(sample_ids_.begin(), sample_ids_.end(), 0U);
-  const CounterRng rng(seed_, Purpose::epoch_order, static_cast<std::uint32_t>(epoch),
-                       static_cast<std::uint32_t>(epoch >> 32));
-  for (auto last = static_cast<std::uint32_t>(sample_ids_.size() - 1); last > 0; --last) {
-    std::swap(sample_ids_[last], sample_ids_[rng.below(last + 1, last)]);
-  }
+  ordered_ = ids_;  // otherwise the order would depend on the epochs before
+  shuffle(ordered_, CounterRng(seed_, Purpose::epoch_order, static_cast<std::uint32_t>(epoch),
+                               static_cast<std::uint32_t>(epoch >> 32)));
   is_shuffled_ = true;
   epoch_ = epoch;
 }

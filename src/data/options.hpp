@@ -38,7 +38,8 @@ struct InputOptions {
   bool drop_last_batch = false;    ///< training only: leave out the tail of an epoch that fills no batch
   bool shuffle = true;             ///< training only: a new order every epoch, a function of (seed, epoch)
 
-  AugmentOptions augment;  ///< training only
+  AugmentOptions augment;   ///< training only
+  int validation_size = 0;  ///< training only: so many samples are held out; see split_off_validation()
 
   bool operator==(const InputOptions&) const = default;
 };

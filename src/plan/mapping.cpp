@@ -8,6 +8,7 @@
 #include "comm/cross_node_sum.hpp"
 #include "data/augmenter.hpp"
 #include "data/epoch_order.hpp"
+#include "data/validation_split.hpp"
 #include "optim/update.hpp"
 #include "store/checkpoint.hpp"
 #include "train/evaluator.hpp"
@@ -65,7 +66,8 @@ class TrainingMapper {
         shapes_(&shapes),
         widths_(model::widths_of(config.model, shapes.train.features())),
         stage_count_(static_cast<int>(stages.size())),
-        optimizer_arrays_(optim::state_arrays(config.optimizer).size()) {
+        optimizer_arrays_(optim::state_arrays(config.optimizer).size()),
+        training_samples_(data::training_samples(config.train_input, shapes.train.samples)) {
     mapping_.placement.assign(placement.begin(), placement.end());
     mapping_.replicas = mapping_.ranks() / stage_count_;
     for (const comm::RankPlacement& rank : placement) {
@@ -101,6 +103,7 @@ class TrainingMapper {
   std::vector<std::size_t> widths_;
   int stage_count_;
   std::size_t optimizer_arrays_;
+  std::size_t training_samples_;
   std::size_t most_microbatches_ = 0;  ///< of a full step, on the replica that has the most
   Mapping mapping_;
   std::map<int, NodeUse> nodes_;
@@ -109,7 +112,7 @@ class TrainingMapper {
 /// How the samples of a step are cut, and in which numbers its gradient is summed.
 void TrainingMapper::map_step() {
   const int replicas = mapping_.replicas;
-  const std::size_t samples = train::largest_step(*config_, replicas, shapes_->train.samples);
+  const std::size_t samples = train::largest_step(*config_, replicas, training_samples_);
   const train::Microbatches microbatches = train::training_microbatches(*config_, replicas, stage_count_);
   most_microbatches_ = train::most_training_microbatches(*config_, replicas, stage_count_);
   mapping_.step_samples = samples;
@@ -177,16 +180,22 @@ PrivateMemory TrainingMapper::private_memory_of(const model::Mlp& mlp, int stage
     memory.activations += bytes.activations;
     memory.messages += bytes.messages;
   };
+  const auto add_scored = [&](std::size_t samples) {
+    add_work(Purpose::evaluation,
+             train::Evaluator::microbatch(*config_, mapping_.replicas, stage_count_, samples));
+  };
   memory.weights = train::ModelState::private_bytes(mlp.layout(), mlp.precision());
   add_work(Purpose::training, mapping_.microbatch_samples);
   if (shapes_->eval) {
-    add_work(Purpose::evaluation,
-             train::Evaluator::microbatch(*config_, mapping_.replicas, stage_count_, shapes_->eval->samples));
+    add_scored(train::Evaluator::samples_to_score(*config_, mapping_.replicas, shapes_->eval->samples));
+  }
+  if (config_->train_input.validation_size > 0) {
+    add_scored(static_cast<std::size_t>(config_->train_input.validation_size));
   }
   if (mlp.begins_network() && config_->train_input.augment.any()) {
     memory.activations += data::Augmenter::bytes(shapes_->train, mapping_.microbatch_samples);
   }
-  memory.other = data::EpochOrder::bytes(shapes_->train.samples) +
+  memory.other = data::EpochOrder::bytes(training_samples_) +
                  train::gradient_sum_private_bytes(config_->run.reproducible, most_microbatches_,
                                                    mapping_.nodes, mlp.layout());
   return memory;

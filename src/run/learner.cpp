@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <utility>
+
 #include "core/digest.hpp"
+#include "data/validation_split.hpp"
 #include "optim/update.hpp"
 #include "run/evaluation.hpp"
 #include "setup/resume_position.hpp"
@@ -33,6 +36,7 @@ Learner::Learner(const setup::Context& context, const setup::Settled& settled)
     labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
     setup::add_to_manifest(train_set_.identity, setup::Role::training, manifest_);
   }
+  make_validator();
   if (!settled.shapes.eval) return;
   eval_set_ = read_set(context, settled.config.eval_input, *settled.shapes.eval, setup::Role::test);
   eval_view_ = eval_set_->samples.view();
@@ -40,7 +44,21 @@ Learner::Learner(const setup::Context& context, const setup::Settled& settled)
     setup::add_to_manifest(eval_set_->identity, setup::Role::test, manifest_);
     setup::warn_of_other_set(manifest_, eval_set_->identity, context.log());
   }
-  evaluator_.emplace(settled.config, context.grid(), eval_view_, settled.mlp, state_, context.give_way());
+  evaluator_.emplace(
+      settled.config, context.grid(), eval_view_,
+      train::Evaluator::ids_to_score(settled.config, context.grid().replicas(), eval_view_.samples()),
+      settled.mlp, state_, context.give_way());
+}
+
+void Learner::make_validator() {
+  const config::RunConfig& config = settled_->config;
+  const int size = config.train_input.validation_size;
+  if (size == 0) return;
+  auto split =
+      data::split_off_validation(train_view_.samples(), static_cast<std::size_t>(size), config.run.seed);
+  validator_.emplace(config, context_->grid(), train_view_, std::move(split.validation), settled_->mlp,
+                     state_, context_->give_way());
+  if (context_->is_root()) manifest_.add("validation_samples", std::int64_t{size});
 }
 
 Learner::Origin Learner::take_start_point() {
@@ -82,8 +100,13 @@ store::MetricsSubject Learner::metrics_subject() const {
 }
 
 std::string Learner::description() const {
-  return fmt::format("{}, {} steps of {} samples per epoch, {} steps in all",
-                     data::to_string(settled_->shapes.train), settled_->epoch_plan.steps_per_epoch(),
+  const data::InputOptions& input = settled_->config.train_input;
+  data::DatasetShape shape = settled_->shapes.train;
+  shape.samples = data::training_samples(input, shape.samples);
+  const std::string held_out =
+      validates() ? fmt::format(" ({} more are held out for validation)", input.validation_size) : "";
+  return fmt::format("{}{}, {} steps of {} samples per epoch, {} steps in all", data::to_string(shape),
+                     held_out, settled_->epoch_plan.steps_per_epoch(),
                      train::step_batch(settled_->config, context_->grid().replicas()), total_steps());
 }
 

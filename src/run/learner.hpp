@@ -43,6 +43,9 @@ class Learner {
   /// What the result of an evaluation with logits says about each sample. On rank 0.
   [[nodiscard]] store::Predictions predictions(const train::EvaluationResult& result) const;
   [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
+  /// The same with the samples that are held out of the training set. Collective; only if validates().
+  train::EvaluationResult validate() { return validator_->evaluate(); }
+  [[nodiscard]] bool validates() const { return validator_.has_value(); }
   /// Throws CommError on all ranks when the weights of their replicas are not the same bits. Collective,
   /// between steps.
   void check_replicas() const {
@@ -64,6 +67,8 @@ class Learner {
   [[nodiscard]] const store::Manifest& manifest() const { return manifest_; }
 
  private:
+  void make_validator();
+
   const setup::Context* context_;
   const setup::Settled* settled_;
   setup::LoadedSet train_set_;
@@ -73,7 +78,7 @@ class Learner {
   std::string labels_sha256_;  ///< rank 0 only
   train::ModelState state_;
   train::Trainer trainer_;
-  std::optional<train::Evaluator> evaluator_;
+  std::optional<train::Evaluator> validator_, evaluator_;
 };
 
 }  // namespace fcmnist::run

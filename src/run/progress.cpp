@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "core/text.hpp"
+#include "run/best_score.hpp"
 #include "run/scored_set.hpp"
 
 namespace fcmnist::run {
@@ -103,9 +104,9 @@ store::RankTime rank_time(const train::TimeSplit& time) {
 }
 
 std::string eval_line(std::int64_t step, const train::EvaluationResult& result,
-                      const config::RunConfig& config) {
+                      const std::string& split_mark) {
   return fmt::format("| Eval Device=cpu Step={} Loss={:.5f} Accuracy={:.4f} Samples={}{}", step, result.loss,
-                     result.accuracy, result.samples, split_mark(config));
+                     result.accuracy, result.samples, split_mark);
 }
 
 std::string format_time_split(const train::TimeSplit& time) {
@@ -134,6 +135,15 @@ std::string whole_run(const DoneRun& run, const Progress& progress) {
                      format_duration(*run.elapsed_before_s + progress.total_time().total_s()));
 }
 
+std::string validation_line(std::span<const store::EvalRow> validations, const store::ModelDir& model_dir) {
+  BestScore best;
+  for (const Score& score : scores_of(validations)) best.add(score);
+  const store::EvalRow& last = validations.back();
+  return fmt::format("validation accuracy {:.4f} (error {:.2f} %); the best was {:.4f} at step {}: {}",
+                     last.accuracy, 100.0 * (1.0 - last.accuracy), best.best()->accuracy, best.best()->step,
+                     model_dir.best_checkpoint_file().string());
+}
+
 }  // namespace
 
 std::vector<std::string> done_lines(const DoneRun& run, const Progress& progress) {
@@ -157,6 +167,7 @@ std::vector<std::string> done_lines(const DoneRun& run, const Progress& progress
     lines.push_back(fmt::format("{} {:.4f} (error {:.2f} %), loss {:.5f}", scored("accuracy", run.config),
                                 last->accuracy, 100.0 * (1.0 - last->accuracy), last->loss));
   }
+  if (!run.validations.empty()) lines.push_back(validation_line(run.validations, model_dir));
   const bool has_predictions = run.last_evaluation != nullptr;
   lines.push_back(fmt::format("files: {} {} {}{}", model_dir.checkpoint_file(run.total_steps).string(),
                               model_dir.metrics_file().string(),
@@ -165,12 +176,12 @@ std::vector<std::string> done_lines(const DoneRun& run, const Progress& progress
   return lines;
 }
 
-std::string finished_line(std::int64_t steps_done, std::int64_t total_steps,
-                          const store::ModelDir& model_dir) {
+std::string finished_line(std::int64_t steps_done, std::int64_t total_steps, const store::ModelDir& model_dir,
+                          bool ended_early) {
   return fmt::format(
-      "the run in {} is finished: {} of {} steps are done; a larger --max_steps or --num_epochs goes on, "
-      "--restart starts over",
-      model_dir.path().string(), steps_done, total_steps);
+      "the run in {} is finished: {} of {} steps are done; a larger {} goes on, --restart starts over",
+      model_dir.path().string(), steps_done, total_steps,
+      ended_early ? "runconfig.early_stopping" : "--max_steps or --num_epochs");
 }
 
 std::size_t peak_memory_bytes() {

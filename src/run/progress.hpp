@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -73,7 +74,7 @@ store::RankTime rank_time(const train::TimeSplit& time);
 
 /// "| Eval Device=cpu Step=4690 Loss=.. Accuracy=.. Samples=10000", and " Split=train" if that is scored
 std::string eval_line(std::int64_t step, const train::EvaluationResult& result,
-                      const config::RunConfig& config);
+                      const std::string& split_mark);
 
 /// "compute 80.1 % | exchange 15.0 % | data 3.9 % | files 1.0 %"
 std::string format_time_split(const train::TimeSplit& time);
@@ -88,6 +89,7 @@ struct DoneRun {
   std::optional<double> elapsed_before_s;  ///< training time of the steps before this start, if it is known
   double peak_bytes = 0.0;                 ///< largest memory of a rank
   const store::EvalRow* last_evaluation = nullptr;  ///< nullptr without evaluations
+  std::span<const store::EvalRow> validations = {};
 };
 
 /// What it says, line by line. Steps, time and rate are those of this start; if it went on from an earlier
@@ -95,8 +97,8 @@ struct DoneRun {
 std::vector<std::string> done_lines(const DoneRun& run, const Progress& progress);
 
 /// What it says when it is started once more after that.
-std::string finished_line(std::int64_t steps_done, std::int64_t total_steps,
-                          const store::ModelDir& model_dir);
+std::string finished_line(std::int64_t steps_done, std::int64_t total_steps, const store::ModelDir& model_dir,
+                          bool ended_early);
 
 /// Largest memory that this process has had, in bytes, shared windows that it touched included.
 std::size_t peak_memory_bytes();

@@ -22,23 +22,6 @@ namespace {
 // has become.
 constexpr double metrics_write_share = 0.02;
 
-std::vector<Score> scores_of(const std::vector<store::EvalRow>& evaluations) {
-  std::vector<Score> scores;
-  for (const store::EvalRow& row : evaluations) scores.push_back({row.step, row.accuracy});
-  return scores;
-}
-
-/// The checkpoint that has the best accuracy; of equal ones the latest.
-std::optional<std::int64_t> best_of(const std::vector<Score>& scores,
-                                    const std::vector<std::int64_t>& checkpoints) {
-  const Score* best = nullptr;
-  for (const Score& score : scores) {
-    if (!std::ranges::binary_search(checkpoints, score.step)) continue;
-    if (best == nullptr || score.accuracy >= best->accuracy) best = &score;
-  }
-  return best != nullptr ? std::optional(best->step) : std::nullopt;
-}
-
 /// Whether the rows cover all steps from the first one to `step`. They do not begin there if the run began at a
 /// checkpoint of another one or lost its metrics, and do not end there if only logged steps have rows.
 bool cover_all_steps(const std::vector<store::TrainRow>& rows, std::int64_t step) {
@@ -186,7 +169,7 @@ void RunFiles::start_held_checkpoint() {
   } catch (const StoreError& error) {
     return checkpoint_failed(image->step, error);
   }
-  start_file([this, image, scores = scores_of(metrics_.eval())] { write_checkpoint(*image, scores); },
+  start_file([this, image, scores = scores_of(metrics_.validation())] { write_checkpoint(*image, scores); },
              [this, image] { checkpoint_succeeded(*image); },
              [this, image](const StoreError& error) { checkpoint_failed(image->step, error); });
 }
@@ -197,7 +180,9 @@ void RunFiles::write_checkpoint(Image& image, const std::vector<Score>& scores) 
   metrics_.sync_journal();
   store::write_sealed(model_dir_.checkpoint_file(image.step), store::FileKind::checkpoint, image.bytes);
   try {
-    model_dir_.prune(run_.checkpoint.keep_checkpoints, best_of(scores, model_dir_.checkpoint_steps()), *log_);
+    const std::optional<std::int64_t> best = best_step(scores, model_dir_.checkpoint_steps());
+    if (best) model_dir_.name_best(*best);
+    model_dir_.prune(run_.checkpoint.keep_checkpoints, best, *log_);
   } catch (const StoreError& error) {
     log_->warn("old checkpoints are not deleted: {}", error.what());
   }
@@ -253,7 +238,7 @@ void RunFiles::write_held_checkpoint() {
     // This does not wait for a metrics file that is being written, since mpirun gives a run a second to end.
     Image image = *std::exchange(held_, std::nullopt);
     metrics_.journal();
-    write_checkpoint(image, scores_of(metrics_.eval()));
+    write_checkpoint(image, scores_of(metrics_.validation()));
     checkpoint_succeeded(image);
   }
 }

@@ -14,6 +14,7 @@
 #include "comm/clock.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
+#include "run/best_score.hpp"
 #include "store/checkpoint.hpp"
 #include "store/manifest.hpp"
 #include "store/metrics_file.hpp"
@@ -25,12 +26,6 @@
 #include "train/model_state.hpp"
 
 namespace fcmnist::run {
-
-/// Accuracy of the weights of a step, in the words of the log the "test accuracy" as a rule.
-struct Score {
-  std::int64_t step = 0;
-  double accuracy = 0.0;
-};
 
 /// The files of a training run in its model_dir. Rank 0 alone has them.
 ///

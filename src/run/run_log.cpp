@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/text.hpp"
 #include "run/scored_set.hpp"
 #include "store/rank_rows.hpp"
 #include "train/verdict.hpp"
@@ -71,17 +72,47 @@ void RunLog::append_norms(const train::StepResult& step) {
 
 void RunLog::add_evaluation(const train::EvaluationResult& result) {
   bar_.clear();
-  log_->info("{}", eval_line(learner_->steps_done(), result, *config_));
-  if (!std::isfinite(result.loss)) {
-    throw train::diverged_error(
-        fmt::format("step {}: the {} is {}: training has diverged, these weights are not saved",
-                    learner_->steps_done(), scored("loss", *config_), result.loss))
-        .as_agreed();
-  }
+  log_->info("{}", eval_line(learner_->steps_done(), result, split_mark(*config_)));
+  check_finite_loss(result, scored("loss", *config_));
+  if (files_ != nullptr) files_->metrics().append(row_of(result));
+}
+
+void RunLog::add_validation(const train::EvaluationResult& result) {
+  bar_.clear();
+  log_->info("{}", eval_line(learner_->steps_done(), result, " Split=validation"));
+  check_finite_loss(result, "validation loss");
   if (files_ == nullptr) return;
-  files_->metrics().append(store::EvalRow{
-      learner_->steps_done(), learner_->epoch(), result.loss, result.accuracy,
-      files_->elapsed_before_s() + progress_.total_time().total_s(), result.confusion, result.predicted});
+  store::ValidationRow row{row_of(result)};
+  row.scores.predicted.clear();
+  files_->metrics().append(row);
+}
+
+store::EvalRow RunLog::row_of(const train::EvaluationResult& result) const {
+  return {learner_->steps_done(),
+          learner_->epoch(),
+          result.loss,
+          result.accuracy,
+          files_->elapsed_before_s() + progress_.total_time().total_s(),
+          result.confusion,
+          result.predicted};
+}
+
+void RunLog::check_finite_loss(const train::EvaluationResult& result, const std::string& what) const {
+  if (std::isfinite(result.loss)) return;
+  throw train::diverged_error(
+      fmt::format("step {}: the {} is {}: training has diverged, these weights are not saved",
+                  learner_->steps_done(), what, result.loss))
+      .as_agreed();
+}
+
+void RunLog::end_here(const Score& best) {
+  bar_.clear();
+  log_->info(
+      "early stopping after step {} of {}: {} validation{} in a row without a better one than step {}'s",
+      learner_->steps_done(), total_steps_, config_->run.early_stopping,
+      plural(static_cast<std::size_t>(config_->run.early_stopping)), best.step);
+  total_steps_ = learner_->steps_done();
+  ended_early_ = true;
 }
 
 void RunLog::say_summary(double files_s) {
@@ -93,13 +124,14 @@ void RunLog::say_summary(double files_s) {
                        .total_steps = total_steps_,
                        .elapsed_before_s = files_->elapsed_of_all_before_s(),
                        .peak_bytes = peak_bytes,
-                       .last_evaluation = learner_->evaluates() ? &files_->metrics().eval().back() : nullptr};
+                       .last_evaluation = learner_->evaluates() ? &files_->metrics().eval().back() : nullptr,
+                       .validations = files_->metrics().validation()};
   for (const std::string& line : done_lines(run, progress_)) log_->info("{}", line);
 }
 
 void RunLog::say_finished() const {
-  log_->info("{}",
-             finished_line(learner_->steps_done(), total_steps_, store::ModelDir(config_->run.model_dir)));
+  log_->info("{}", finished_line(learner_->steps_done(), total_steps_,
+                                 store::ModelDir(config_->run.model_dir), ended_early_));
 }
 
 }  // namespace fcmnist::run

@@ -28,6 +28,10 @@ class RunLog {
   void add_step(const train::StepResult& step);
   /// These weights were scored. Throws DivergedError on all ranks if their loss is not finite.
   void add_evaluation(const train::EvaluationResult& result);
+  /// The same on the validation samples.
+  void add_validation(const train::EvaluationResult& result);
+  /// Validations have not got better for so long that the step that is done was the last one.
+  void end_here(const Score& best);
   /// Nothing more is drawn on the terminal until the next step.
   void clear_bar() { bar_.clear(); }
 
@@ -39,6 +43,8 @@ class RunLog {
   void say_finished() const;
 
  private:
+  [[nodiscard]] store::EvalRow row_of(const train::EvaluationResult& result) const;
+  void check_finite_loss(const train::EvaluationResult& result, const std::string& what) const;
   void append_row(bool is_logged);
   void append_ranks(std::int64_t step);
   void append_norms(const train::StepResult& step);
@@ -49,6 +55,7 @@ class RunLog {
   Logger* log_;
   RunFiles* files_ = nullptr;
   std::int64_t total_steps_;
+  bool ended_early_ = false;
   Progress progress_;
   ProgressBar bar_;
 };

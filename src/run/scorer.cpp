@@ -23,7 +23,9 @@ const comm::Grid& with_room(const setup::Context& context, const model::Mlp& mlp
 Scorer::Scorer(const setup::Context& context, const config::RunConfig& config, const data::Dataset& dataset)
     : mlp_(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm),
       state_(with_room(context, mlp_), mlp_, {}),
-      evaluator_(config, context.grid(), dataset, mlp_, state_, context.give_way()) {}
+      evaluator_(config, context.grid(), dataset,
+                 train::Evaluator::ids_to_score(config, context.grid().replicas(), dataset.samples()), mlp_,
+                 state_, context.give_way()) {}
 
 train::EvaluationResult Scorer::score(const store::Checkpoint* checkpoint, bool with_logits) {
   state_.load_weights(checkpoint);

@@ -9,6 +9,7 @@
 
 #include "core/error.hpp"
 #include "core/hang_watch.hpp"
+#include "run/best_score.hpp"
 #include "run/learner.hpp"
 #include "run/memory_check.hpp"
 #include "run/run_files.hpp"
@@ -49,6 +50,9 @@ class TrainingRun {
   train::StepResult make_step();
   [[nodiscard]] train::Requests make_requests();
   double lap(train::Activity activity);
+  void score_weights();
+  void validate_weights();
+  void end_training_here();
   void evaluate_weights();
   void save_if_due(const train::StepResult& step);
   void save_checkpoint();
@@ -56,7 +60,7 @@ class TrainingRun {
   ExitCode stop_early();
   ExitCode finish_run();
   void start_finished_run();
-  [[nodiscard]] bool evaluates_at(std::int64_t step) const;
+  [[nodiscard]] bool scores_at(std::int64_t step) const;
 
   const setup::Context* context_;
   const setup::Settled* settled_;
@@ -65,7 +69,8 @@ class TrainingRun {
   Logger* log_;
   Logger::Level log_level_;  ///< that was asked for
   Learner* learner_;
-  std::int64_t total_steps_;
+  std::int64_t last_step_;  ///< at which the run is finished
+  BestScore best_;          ///< of the validations
   StopDecision stop_decision_;
   std::string hang_error_;         ///< of this rank
   std::optional<RunFiles> files_;  ///< rank 0 only
@@ -86,7 +91,7 @@ TrainingRun::TrainingRun(const setup::Context& context, const setup::Settled& se
       log_(&context.log()),
       log_level_(log_->level()),
       learner_(&learner),
-      total_steps_(learner.total_steps()),
+      last_step_(learner.total_steps()),
       stop_decision_(signals),
       hang_error_(fmt::format(
           "fcmnist_mpi: error: [rank {}] a signal to stop has arrived, and the step has not ended: a "
@@ -98,7 +103,8 @@ TrainingRun::TrainingRun(const setup::Context& context, const setup::Settled& se
   learner_->check_replicas();
   open_files(origin);
   log_->info("training on {}", learner_->description());
-  const bool is_finished = learner_->steps_done() >= total_steps_;
+  if (best_.has_lasted(config_->run.early_stopping)) end_training_here();
+  const bool is_finished = learner_->steps_done() >= last_step_;
   if (origin == Learner::Origin::all && !is_finished)
     log_->info("resuming at step {}", learner_->steps_done());
   if (origin == Learner::Origin::weights) {
@@ -127,11 +133,15 @@ void TrainingRun::open_files(Learner::Origin origin) {
                    learner_->steps_done(), *settled_->lock, *log_);
     stop_decision_.set_time_limit({config_->run.max_time, context_->started_s(), *log_});
   });
+  if (files_) {
+    for (const Score& score : scores_of(files_->metrics().validation())) best_.add(score);
+  }
+  best_ = context_->world().broadcast(best_, 0);
   run_log_.begin(files_ ? &*files_ : nullptr, saved.since_log_line);
 }
 
 ExitCode TrainingRun::run() {
-  if (learner_->steps_done() >= total_steps_) {
+  if (learner_->steps_done() >= last_step_) {
     start_finished_run();
     return ExitCode::done;
   }
@@ -163,15 +173,15 @@ ExitCode TrainingRun::train_loop() {
     step.time.exchange_s += lap(train::Activity::check);
     run_log_.add_step(step);
     files_s_ += lap(train::Activity::files);
-    if (evaluates_at(step.step)) {
-      evaluate_weights();
+    if (scores_at(step.step)) {
+      score_weights();
       lap(train::Activity::evaluation);
     }
     if (step.requests.give_up)
       setup::on_root(context_->world(), [&] { throw StoreError(*files_->failure()); });
     save_if_due(step);
     files_s_ += lap(train::Activity::files);
-    last = step.step == total_steps_;
+    last = step.step == last_step_;
     if (step.requests.stop && !last) return stop_early();
     if (trace_.ends_with(step.step) && !last) finish_trace();
   }
@@ -210,21 +220,44 @@ train::Requests TrainingRun::make_requests() {
   mine.save = files_->checkpoint_is_due();
   mine.give_up = files_->failure().has_value();
   const std::int64_t done = learner_->steps_done();
-  const bool evaluates_next = evaluates_at(done + 1) || evaluates_at(done + 2);
-  const bool time_is_up = stop_decision_.time_is_up(evaluates_next, files_->seconds_to_save());
+  const bool scores_next = scores_at(done + 1) || scores_at(done + 2);
+  const bool time_is_up = stop_decision_.time_is_up(scores_next, files_->seconds_to_save());
   mine.stop = mine.stop || time_is_up;
   return mine;
 }
 
-void TrainingRun::evaluate_weights() {
+/// The validation comes first: it may say that this step is the last one, whose evaluation tells more.
+void TrainingRun::score_weights() {
   turn_s_ += turn_.lap_s();
-  const bool is_last = learner_->steps_done() >= total_steps_;
+  if (learner_->validates()) validate_weights();
+  if (learner_->evaluates()) evaluate_weights();
+  stop_decision_.add_evaluation(turn_.lap_s());
+}
+
+void TrainingRun::validate_weights() {
+  const train::EvaluationResult result = [&] {
+    const HangWatch watch(hang_error_,
+                          stop_decision_.patience_with_evaluation(config_->comm.stall_timeout_s));
+    return learner_->validate();
+  }();
+  run_log_.add_validation(result);
+  best_.add({learner_->steps_done(), result.accuracy, result.loss});
+  if (best_.has_lasted(config_->run.early_stopping)) end_training_here();
+}
+
+/// Early stopping: the step that is done was the last one.
+void TrainingRun::end_training_here() {
+  last_step_ = learner_->steps_done();
+  run_log_.end_here(*best_.best());
+}
+
+void TrainingRun::evaluate_weights() {
+  const bool is_last = learner_->steps_done() >= last_step_;
   const train::EvaluationResult result = [&] {
     const HangWatch watch(hang_error_,
                           stop_decision_.patience_with_evaluation(config_->comm.stall_timeout_s));
     return learner_->evaluate(is_last);
   }();
-  stop_decision_.add_evaluation(turn_.lap_s());
   run_log_.add_evaluation(result);
   if (files_ && is_last) files_->set_predictions(learner_->predictions(result));
 }
@@ -233,9 +266,10 @@ void TrainingRun::evaluate_weights() {
 /// checkpoint before.
 void TrainingRun::save_if_due(const train::StepResult& step) {
   const train::Requests& asked = step.requests;
-  const bool last = step.step == total_steps_;
+  const bool last = step.step == last_step_;
   if (shows_good_weights(step)) {
-    if (last || asked.stop || asked.save || due(step.step, config_->checkpoint.checkpoint_steps))
+    if (last || asked.stop || asked.save || best_.is_of(step.step) ||
+        due(step.step, config_->checkpoint.checkpoint_steps))
       save_checkpoint();
   } else if (last) {  // every rank has the same loss
     throw train::diverged_error(
@@ -281,7 +315,7 @@ ExitCode TrainingRun::stop_early() {
   run_log_.clear_bar();
   setup::on_root(context_->world(), [&] {
     const std::string what = fmt::format("stopped after step {} of {}: {}", learner_->steps_done(),
-                                         total_steps_, stop_decision_.reason());
+                                         last_step_, stop_decision_.reason());
     files_->write_held_checkpoint();
     files_->write_stopped(what);
     log_->set_level(log_level_);
@@ -325,8 +359,9 @@ void TrainingRun::start_finished_run() {
   setup::on_root(context_->world(), [&] { files_->finish_metrics(); });
 }
 
-bool TrainingRun::evaluates_at(std::int64_t step) const {
-  return learner_->evaluates() && (step == total_steps_ || due(step, config_->run.eval_frequency));
+bool TrainingRun::scores_at(std::int64_t step) const {
+  if (!learner_->evaluates() && !learner_->validates()) return false;
+  return step == last_step_ || due(step, config_->run.eval_frequency);
 }
 
 }  // namespace

@@ -174,7 +174,9 @@ void validate_training(const setup::Context& context) {
   const train::Shapes& shapes = settled.shapes;
   const auto widths = model::widths_of(config.model, shapes.train.features());
   row(context, "model", "{}", fmt::join(widths, "-"));
-  row(context, "data", "{}{}", data::to_string(shapes.train),
+  const int held_out = config.train_input.validation_size;
+  row(context, "data", "{}{}{}", data::to_string(shapes.train),
+      held_out > 0 ? fmt::format(", {} of them held out for validation", held_out) : "",
       shapes.eval ? "; to evaluate: " + data::to_string(*shapes.eval) : "");
   describe_start_point(context, settled);
   const plan::Mapping mapping = plan::map_training(config, shapes, settled.stages, context.placement());

@@ -11,6 +11,7 @@
 #include "config/readers.hpp"
 #include "core/error.hpp"
 #include "core/processor.hpp"
+#include "data/validation_split.hpp"
 #include "kernels/gemm.hpp"
 #include "model/mlp.hpp"
 #include "model/precision.hpp"
@@ -149,7 +150,8 @@ config::PlanTarget plan_target(const Context& context, const config::RunConfig& 
   for (const std::size_t width : model::widths_of(config.model, train_shape.features())) {
     target.widths.push_back(static_cast<int>(width));
   }
-  const std::size_t samples = train::largest_step(config, grid.replicas(), train_shape.samples);
+  const std::size_t samples = train::largest_step(
+      config, grid.replicas(), data::training_samples(config.train_input, train_shape.samples));
   target.microbatch =
       static_cast<int>(train::training_microbatches(config, grid.replicas(), grid.stages()).largest(samples));
   target.ranks = world.size();

@@ -7,6 +7,7 @@
 #include "comm/host_memory.hpp"
 #include "config/load.hpp"
 #include "core/error.hpp"
+#include "data/validation_split.hpp"
 #include "model/layer_placement.hpp"
 #include "setup/datasets.hpp"
 #include "setup/input_products.hpp"
@@ -118,6 +119,8 @@ void Draft::settle_arithmetic() {
 
 void Draft::find_datasets() {
   shapes_.train = find_dataset(context_.topology(), config_.train_input, log_);
+  comm::collectively(context_.world(),
+                     [&] { data::training_samples(config_.train_input, shapes_.train.samples); });
   if (config_.run.mode != config::Mode::train_and_eval) return;
   shapes_.eval = find_dataset(context_.topology(), config_.eval_input, log_);
   comm::collectively(context_.world(), [&] {
@@ -162,8 +165,8 @@ void Draft::make_model() {
 
 void Draft::make_epoch_plan() {
   comm::collectively(context_.world(), [&] {
-    epoch_plan_.emplace(shapes_.train.samples, train::step_batch(config_, context_.replicas()),
-                        config_.train_input.drop_last_batch,
+    epoch_plan_.emplace(data::training_samples(config_.train_input, shapes_.train.samples),
+                        train::step_batch(config_, context_.replicas()), config_.train_input.drop_last_batch,
                         static_cast<std::uint64_t>(config_.run.steps_per_epoch));
   });
 }

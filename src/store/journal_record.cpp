@@ -83,6 +83,7 @@ void put_payload(std::vector<std::byte>& out, const EvalRow& row) {
   const auto predicted = std::as_bytes(std::span(row.predicted));
   out.insert(out.end(), predicted.begin(), predicted.end());
 }
+void put_payload(std::vector<std::byte>& out, const ValidationRow& row) { put_payload(out, row.scores); }
 void put_payload(std::vector<std::byte>& out, const ForgetAfter& entry) { put(out, entry.step); }
 void put_payload(std::vector<std::byte>& out, const RankRow& row) {
   put(out, row.step);
@@ -163,6 +164,9 @@ std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std
   if (kind == 3 && in.size() == sizeof(std::int64_t)) return ForgetAfter{take<std::int64_t>(in)};
   if (kind == 4) return take_rank_row(in);
   if (kind == 5) return take_array_row(in);
+  if (kind == 6) {
+    if (auto scores = take_eval_row(in, classes)) return ValidationRow{*std::move(scores)};
+  }
   return std::nullopt;
 }
 

@@ -66,6 +66,8 @@ std::int64_t MetricsFile::read_rows() {
                                    : 0;  // releases without a journal wrote none
     ranks_ = read_rank_tables(root);
     arrays_ = read_array_table(root);
+    validation_ = root.has("validation") ? read_eval_table(root.group("validation"), subject_.classes)
+                                         : std::vector<EvalRow>();
     train_ = std::move(train);
     eval_ = std::move(eval);
     return known;
@@ -96,6 +98,11 @@ void MetricsFile::apply(const ArrayRow& row) {
   arrays_.push_back(row);
 }
 
+void MetricsFile::apply(const ValidationRow& row) {
+  forget_after(validation_, row.scores.step - 1);
+  validation_.push_back(row.scores);
+}
+
 /// The file is built in memory, and the loop waits for it.
 void MetricsFile::drop_old_predictions() {
   std::size_t bytes = 0;
@@ -117,6 +124,7 @@ void MetricsFile::apply(const ForgetAfter& entry) {
   forget_after(ranks_, entry.step);
   forget_after(train_, entry.step);
   forget_after(eval_, entry.step);
+  forget_after(validation_, entry.step);
 }
 
 void MetricsFile::append(const TrainRow& row) {
@@ -142,19 +150,29 @@ void MetricsFile::append(const ArrayRow& row) {
 }
 
 void MetricsFile::append(const EvalRow& row) {
-  FCMNIST_CHECK(eval_.empty() || eval_.back().step <= row.step,
-                fmt::format("step {} after step {}", row.step, eval_.back().step));
+  check_follows(eval_, row);
+  apply(row);
+  journal_.add(row);
+}
+
+void MetricsFile::append(const ValidationRow& row) {
+  check_follows(validation_, row.scores);
+  apply(row);
+  journal_.add(row);
+}
+
+void MetricsFile::check_follows(const std::vector<EvalRow>& rows, const EvalRow& row) const {
+  FCMNIST_CHECK(rows.empty() || rows.back().step <= row.step,
+                fmt::format("step {} after step {}", row.step, rows.back().step));
   FCMNIST_CHECK(row.confusion.size() == subject_.classes * subject_.classes,
                 fmt::format("{} numbers, {} classes", row.confusion.size(), subject_.classes));
-  if (!eval_.empty() && eval_.back().step == row.step) eval_.pop_back();
-  eval_.push_back(row);
-  drop_old_predictions();
-  journal_.add(row);
 }
 
 void MetricsFile::truncate_after(std::int64_t step) {
   const auto has_later = [&](const auto& rows) { return !rows.empty() && rows.back().step > step; };
-  if (!has_later(train_) && !has_later(eval_) && !has_later(ranks_) && !has_later(arrays_)) return;
+  if (!has_later(train_) && !has_later(eval_) && !has_later(validation_) && !has_later(ranks_) &&
+      !has_later(arrays_))
+    return;
   apply(ForgetAfter{step});
   journal_.add(ForgetAfter{step});
 }
@@ -168,6 +186,7 @@ MetricsImage MetricsFile::image() const {
   root.set("default", std::string(train_.empty() ? "eval" : "train"));
   write_table(root.create_group("train"), train_, subject_.arrays);
   write_table(root.create_group("eval"), eval_, subject_.classes);
+  if (!validation_.empty()) write_table(root.create_group("validation"), validation_, subject_.classes);
   write_rank_tables(root, ranks_, subject_);
   write_array_table(root, arrays_, subject_.arrays);
   return {file.image(), journal_.newest()};

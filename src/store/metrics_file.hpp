@@ -50,6 +50,8 @@ class MetricsFile {
   /// An evaluation of the same step as the last one replaces it. The newest keep their predictions, so many
   /// that these take at most most_predicted_bytes.
   void append(const EvalRow& row);
+  /// In increasing order of their steps, as the others; an equal one is replaced.
+  void append(const ValidationRow& row);
   /// As the first. Beyond most_rank_times numbers, every second row is left out.
   void append(const RankRow& row);
   void append(const ArrayRow& row);
@@ -59,6 +61,7 @@ class MetricsFile {
 
   [[nodiscard]] const std::vector<TrainRow>& train() const { return train_; }
   [[nodiscard]] const std::vector<EvalRow>& eval() const { return eval_; }
+  [[nodiscard]] const std::vector<EvalRow>& validation() const { return validation_; }
   [[nodiscard]] const std::vector<RankRow>& ranks() const { return ranks_; }
   [[nodiscard]] const std::vector<ArrayRow>& arrays() const { return arrays_; }
 
@@ -90,6 +93,8 @@ class MetricsFile {
   void apply(const EvalRow& row);
   void apply(const RankRow& row);
   void apply(const ArrayRow& row);
+  void apply(const ValidationRow& row);
+  void check_follows(const std::vector<EvalRow>& rows, const EvalRow& row) const;
   void drop_old_predictions();
   void thin_out_ranks();
   void apply(const ForgetAfter& entry);
@@ -100,6 +105,7 @@ class MetricsFile {
   Manifest manifest_;
   std::vector<TrainRow> train_;
   std::vector<EvalRow> eval_;
+  std::vector<EvalRow> validation_;
   std::vector<RankRow> ranks_;
   std::vector<ArrayRow> arrays_;
   MetricsJournal journal_;

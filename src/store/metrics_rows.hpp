@@ -47,6 +47,12 @@ struct EvalRow {
   bool operator==(const EvalRow&) const = default;
 };
 
+/// The same on the validation samples. Without their classes, whose numbers in the data set have gaps.
+struct ValidationRow {
+  EvalRow scores;
+  bool operator==(const ValidationRow&) const = default;
+};
+
 /// At a log line, for each array of the network: the 2-norm of its weights, and of what the last update changed.
 struct ArrayRow {
   std::int64_t step = 0;

@@ -7,6 +7,7 @@
 #include <string>
 #include <system_error>
 
+#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "store/write_error.hpp"
 #include "store/write_file.hpp"
@@ -74,7 +75,8 @@ bool belongs_to_a_run(std::string_view name) {
   return name == "params.yaml" || name == "metrics.h5" || name == "metrics.journal" || name == "STOPPED" ||
          name == "predictions.h5" || name == "trace.h5" || evaluation_of(name) || is_predicted(name) ||
          name.find(".h5.damaged-") != std::string_view::npos ||
-         name.find(".journal.damaged-") != std::string_view::npos || step_of(name);
+         name.find(".journal.damaged-") != std::string_view::npos || step_of(name) ||
+         name == "checkpoint_best.h5";
 }
 
 /// Makes the first previous_<k> that is not there yet.
@@ -139,6 +141,16 @@ void ModelDir::set_damaged_aside(std::int64_t after_step, Logger& log) const {
     log.warn("{} is damaged and now called {}", checkpoint_file(step).string(),
              rename_damaged(checkpoint_file(step)).filename().string());
   }
+}
+
+void ModelDir::name_best(std::int64_t step) const {
+  const fs::path target = checkpoint_file(step).filename(), link = best_checkpoint_file();
+  std::error_code error;
+  if (fs::read_symlink(link, error) == target) return;
+  const fs::path temporary = temporary_name(link);
+  fs::create_symlink(target, temporary, error);
+  if (!error) fs::rename(temporary, link, error);
+  if (error) throw_write_error("make the symbolic link", link, error.value());
 }
 
 std::vector<std::int64_t> ModelDir::prune(int keep, std::optional<std::int64_t> best_step,

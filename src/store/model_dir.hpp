@@ -36,6 +36,7 @@ class ModelDir {
   [[nodiscard]] std::filesystem::path stopped_file() const { return path_ / "STOPPED"; }
   [[nodiscard]] std::filesystem::path lock_file() const { return path_ / "LOCK"; }
   [[nodiscard]] std::filesystem::path checkpoint_file(std::int64_t step) const;
+  [[nodiscard]] std::filesystem::path best_checkpoint_file() const { return path_ / "checkpoint_best.h5"; }
   /// evaluation.h5 for n = 0, else evaluation_<n>.h5.
   [[nodiscard]] std::filesystem::path evaluation_file(int n) const;
   [[nodiscard]] std::filesystem::path predictions_file() const { return path_ / "predictions.h5"; }
@@ -60,6 +61,10 @@ class ModelDir {
   /// Renames the checkpoints of later steps to "<name>.damaged-<n>", with a warning. A resume has passed them
   /// over because they cannot be read. They must not count as the newest ones when old ones are deleted.
   void set_damaged_aside(std::int64_t after_step, Logger& log) const;
+
+  /// Makes best_checkpoint_file() another name of the checkpoint of this step: a symbolic link, which is
+  /// replaced at once. Throws StoreError.
+  void name_best(std::int64_t step) const;
 
   /// Deletes the checkpoints that checkpoints_to_delete() names, oldest first, and returns their steps. A
   /// file that cannot be deleted is a warning: training is not affected.

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 #include <utility>
 
 #include "core/fixed_point.hpp"
 #include "core/share.hpp"
+#include "data/epoch_order.hpp"
 #include "data/epoch_plan.hpp"
 
 namespace fcmnist::train {
@@ -29,11 +29,12 @@ struct Evaluator::Scores {
 };
 
 Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, const data::Dataset& dataset,
-                     const model::Mlp& mlp, const ModelState& state, bool give_way)
+                     std::vector<std::uint32_t> ids, const model::Mlp& mlp, const ModelState& state,
+                     bool give_way)
     : grid_(&grid),
       classes_(static_cast<std::size_t>(dataset.num_classes)),
-      samples_(samples_to_score(config, grid.replicas(), dataset.samples())),
-      microbatches_(evaluation_microbatches(config, grid.replicas(), grid.stages(), samples_)),
+      ids_(std::move(ids)),
+      microbatches_(evaluation_microbatches(config, grid.replicas(), grid.stages(), ids_.size())),
       observer_(grid.stages(), grid.stage()),
       work_(make_stage_work({.grid = &grid,
                              .purpose = comm::StageLink::Purpose::evaluation,
@@ -41,10 +42,9 @@ Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, co
                              .weights = state.working_weights(),
                              .dataset = &dataset,
                              .gradient_parts = {},
-                             .max_samples = microbatches_.largest(samples_),
+                             .max_samples = microbatches_.largest(ids_.size()),
                              .give_way = give_way,
-                             .observer = &observer_})),
-      ids_(microbatches_.largest(samples_)) {}
+                             .observer = &observer_})) {}
 
 std::size_t Evaluator::samples_to_score(const config::RunConfig& config, int replicas,
                                         std::size_t available) {
@@ -53,23 +53,26 @@ std::size_t Evaluator::samples_to_score(const config::RunConfig& config, int rep
                                  data::global_batch(config.eval_input, replicas));
 }
 
+std::vector<std::uint32_t> Evaluator::ids_to_score(const config::RunConfig& config, int replicas,
+                                                   std::size_t available) {
+  return data::all_ids(samples_to_score(config, replicas, available));
+}
+
 std::size_t Evaluator::microbatch(const config::RunConfig& config, int replicas, int stages,
-                                  std::size_t available) {
-  const std::size_t samples = samples_to_score(config, replicas, available);
+                                  std::size_t samples) {
   return evaluation_microbatches(config, replicas, stages, samples).largest(samples);
 }
 
 EvaluationResult Evaluator::evaluate(bool with_logits) {
   const std::size_t cells = classes_ * classes_;
   Scores scores;
-  scores.counts.assign(cells + samples_, 0);
-  const std::size_t count = microbatches_.count(samples_, grid_->replica());
+  scores.counts.assign(cells + ids_.size(), 0);
+  const std::size_t count = microbatches_.count(ids_.size(), grid_->replica());
   work_->begin(count);
   for (std::size_t m = 0; m < count; ++m) {
-    const Range part = microbatches_.of(samples_, grid_->replica(), m);
-    const auto ids = std::span(ids_).first(part.size());
-    std::iota(ids.begin(), ids.end(), static_cast<std::uint32_t>(part.begin));
-    scores.add(work_->score(ids), part.begin, classes_, with_logits);
+    const Range part = microbatches_.of(ids_.size(), grid_->replica(), m);
+    scores.add(work_->score(std::span(ids_).subspan(part.begin, part.size())), part.begin, classes_,
+               with_logits);
   }
   work_->finish();
 
@@ -81,9 +84,9 @@ EvaluationResult Evaluator::evaluate(bool with_logits) {
   std::int64_t correct = 0;
   for (std::size_t c = 0; c < classes_; ++c) correct += scores.counts[c * classes_ + c];
   EvaluationResult result;
-  result.samples = samples_;
-  result.loss = ExactSum(parts).value() / static_cast<double>(samples_);
-  result.accuracy = static_cast<double>(correct) / static_cast<double>(samples_);
+  result.samples = ids_.size();
+  result.loss = ExactSum(parts).value() / static_cast<double>(ids_.size());
+  result.accuracy = static_cast<double>(correct) / static_cast<double>(ids_.size());
   result.confusion.assign(scores.counts.begin(), scores.counts.begin() + static_cast<std::ptrdiff_t>(cells));
   for (const std::int64_t predicted : std::span(scores.counts).subspan(cells)) {
     result.predicted.push_back(static_cast<std::uint8_t>(predicted));
@@ -95,13 +98,13 @@ EvaluationResult Evaluator::evaluate(bool with_logits) {
 std::vector<float> Evaluator::gather_logits(std::span<const float> mine) const {
   const comm::Communicator& world = grid_->world().world();
   const bool is_root = world.rank() == 0;
-  std::vector<float> all(is_root ? samples_ * classes_ : 0);
-  const std::size_t first = microbatches_.samples_of(samples_, grid_->replica()).begin * classes_;
+  std::vector<float> all(is_root ? ids_.size() * classes_ : 0);
+  const std::size_t first = microbatches_.samples_of(ids_.size(), grid_->replica()).begin * classes_;
   // Each logit is known to one rank, and the others add 0. The pieces keep this memory small.
   constexpr std::size_t most_in_piece = std::size_t{1} << 16;
   std::vector<double> piece;
-  for (std::size_t begin = 0; begin < samples_ * classes_; begin += most_in_piece) {
-    const std::size_t end = std::min(begin + most_in_piece, samples_ * classes_);
+  for (std::size_t begin = 0; begin < ids_.size() * classes_; begin += most_in_piece) {
+    const std::size_t end = std::min(begin + most_in_piece, ids_.size() * classes_);
     piece.assign(end - begin, 0.0);
     const std::size_t from = std::max(begin, first), to = std::min(end, first + mine.size());
     for (std::size_t i = from; i < to; ++i) piece[i - begin] = mine[i - first];

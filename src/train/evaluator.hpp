@@ -21,23 +21,28 @@ struct EvaluationResult {
   double loss = 0.0;                    ///< mean over samples, nats
   double accuracy = 0.0;                ///< 0 to 1
   std::vector<std::int64_t> confusion;  ///< (classes x classes): row = true label, column = predicted
-  std::vector<std::uint8_t> predicted;  ///< (samples) class given to each, in the order of the data set
+  std::vector<std::uint8_t> predicted;  ///< (samples) class given to each, in the order of their ids
   std::vector<float> logits;            ///< (samples x classes) on rank 0 if they were asked for, else empty
 };
 
-/// Scores every sample of a data set exactly once, whatever the number of ranks is.
+/// Scores each of some samples of a data set exactly once, whatever the number of ranks is.
 class Evaluator {
  public:
-  /// Collective. All arguments must outlive it. `mlp` has the layers of this rank's stage, `state` its
-  /// weights.
+  /// Collective. All arguments but the ids must outlive it.
+  ///   ids    which samples of the data set are scored, at least one
+  ///   mlp    the layers of this rank's stage
+  ///   state  its weights
   Evaluator(const config::RunConfig& config, const comm::Grid& grid, const data::Dataset& dataset,
-            const model::Mlp& mlp, const ModelState& state, bool give_way);
+            std::vector<std::uint32_t> ids, const model::Mlp& mlp, const ModelState& state, bool give_way);
 
-  /// Samples that are scored of a set that has so many: all, or eval_steps batches.
+  /// Samples that are scored of an eval_input that has so many: all, or the first eval_steps batches.
   static std::size_t samples_to_score(const config::RunConfig& config, int replicas, std::size_t available);
-  /// Samples that a replica scores at once, at most.
+  /// Their ids.
+  static std::vector<std::uint32_t> ids_to_score(const config::RunConfig& config, int replicas,
+                                                 std::size_t available);
+  /// Of so many samples, those that a replica scores at once, at most.
   static std::size_t microbatch(const config::RunConfig& config, int replicas, int stages,
-                                std::size_t available);
+                                std::size_t samples);
 
   /// Scores with the weights as they are now. Collective; the same result on every rank, but for the logits.
   EvaluationResult evaluate(bool with_logits = false);
@@ -50,11 +55,10 @@ class Evaluator {
 
   const comm::Grid* grid_;
   std::size_t classes_;
-  std::size_t samples_;  ///< how many are scored
+  std::vector<std::uint32_t> ids_;  ///< of the samples that are scored
   Microbatches microbatches_;
   StepObserver observer_;
   std::unique_ptr<StageWork> work_;
-  std::vector<std::uint32_t> ids_;
 };
 
 }  // namespace fcmnist::train

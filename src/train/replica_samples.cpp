@@ -1,11 +1,24 @@
 #include "train/replica_samples.hpp"
 
+#include <vector>
+
+#include "data/validation_split.hpp"
+
 namespace fcmnist::train {
+
+namespace {
+
+std::vector<std::uint32_t> ids_to_train_on(const config::RunConfig& config, const data::Dataset& dataset) {
+  const auto held_out = static_cast<std::size_t>(config.train_input.validation_size);
+  return data::split_off_validation(dataset.samples(), held_out, config.run.seed).training;
+}
+
+}  // namespace
 
 ReplicaSamples::ReplicaSamples(const config::RunConfig& config, const data::Dataset& dataset,
                                const data::EpochPlan& plan, const Microbatches& microbatches, int replica)
     : plan_(&plan),
-      order_(dataset.samples(), config.run.seed, config.train_input.shuffle),
+      order_(ids_to_train_on(config, dataset), config.run.seed, config.train_input.shuffle),
       microbatches_(microbatches),
       replica_(replica) {}
 

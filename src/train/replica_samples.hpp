@@ -16,7 +16,7 @@ namespace fcmnist::train {
 /// of (seed, step), whoever computes it.
 class ReplicaSamples {
  public:
-  /// `plan` must outlive it.
+  /// `plan` must outlive it. The validation samples of `dataset` are left out.
   ReplicaSamples(const config::RunConfig& config, const data::Dataset& dataset, const data::EpochPlan& plan,
                  const Microbatches& microbatches, int replica);
 

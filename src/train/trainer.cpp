@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "data/validation_split.hpp"
 #include "optim/schedule.hpp"
 #include "train/exponent_search.hpp"
 #include "train/microbatch_schedule.hpp"
@@ -30,7 +31,8 @@ std::vector<model::GradientPart> parts_of(const config::RunConfig& config, const
 std::unique_ptr<StageWork> make_work(const config::RunConfig& config, const comm::Grid& grid,
                                      const data::Dataset& dataset, const model::Mlp& mlp,
                                      const ModelState& state, StepObserver& observer, bool give_way) {
-  const std::size_t step_samples = largest_step(config, grid.replicas(), dataset.samples());
+  const std::size_t step_samples =
+      largest_step(config, grid.replicas(), data::training_samples(config.train_input, dataset.samples()));
   return make_stage_work(
       {.grid = &grid,
        .purpose = comm::StageLink::Purpose::training,

@@ -52,7 +52,7 @@ LocalStep::LocalStep(const Bench& bench, const config::RunConfig& config, const 
       rank_(static_cast<std::size_t>(bench.world().rank())),
       samples_per_step_(train::step_batch(config, bench.world().size())),
       plan_(bench.dataset.samples(), samples_per_step_, config.train_input.drop_last_batch),
-      order_(bench.dataset.samples(), config.run.seed, config.train_input.shuffle),
+      order_(data::all_ids(bench.dataset.samples()), config.run.seed, config.train_input.shuffle),
       workspace_(mlp, static_cast<std::size_t>(config.train_input.batch_size_per_replica)),
       labels_(workspace_.max_samples()),
       parts_(mlp.gradient_parts()) {

@@ -23,6 +23,7 @@ const std::map<std::string, std::string>& other_values() {
       {"train_input.batch_size_per_replica", "32"},
       {"train_input.drop_last_batch", "True"},
       {"train_input.shuffle", "False"},
+      {"train_input.validation_size", "100"},
       {"train_input.augment_shift", "1.5"},
       {"train_input.augment_rotation", "10.0"},
       {"train_input.augment_scale", "0.25"},
@@ -86,6 +87,7 @@ const std::map<std::string, std::string>& other_values() {
       {"runconfig.steps_per_epoch", "100"},
       {"runconfig.eval_steps", "10"},
       {"runconfig.eval_frequency", "200"},
+      {"runconfig.early_stopping", "3"},
       {"runconfig.log_steps", "1"},
       {"runconfig.save_losses", "False"},
       {"runconfig.save_initial_checkpoint", "True"},
@@ -135,12 +137,19 @@ TEST(Keys, AreNamedOnceAndComplete) {
   EXPECT_EQ(find_key(""), nullptr);
 }
 
+/// The built-in experiment with another value of this key, and of those that it needs.
+RunConfig config_with(const std::string& key, const std::string& value) {
+  std::vector<Override> overrides = {{key, value}};
+  if (key == "runconfig.early_stopping") overrides.push_back({"train_input.validation_size", "100"});
+  return load_overrides(std::move(overrides)).config;
+}
+
 TEST(Keys, EveryActiveKeyIsWrittenAsItWasRead) {
   for (const Key& key : all_keys()) {
     if (key.kind != KeyKind::active) continue;
     ASSERT_TRUE(other_values().contains(key.full_name())) << "no value to try for " << key.full_name();
     const std::string& value = other_values().at(key.full_name());
-    const RunConfig config = load_overrides({{key.full_name(), value}}).config;
+    const RunConfig config = config_with(key.full_name(), value);
     EXPECT_EQ(key.write(config), value) << key.full_name();
     EXPECT_EQ(load_text(to_yaml(config)).config, config) << to_yaml(config);
   }
@@ -149,7 +158,7 @@ TEST(Keys, EveryActiveKeyIsWrittenAsItWasRead) {
 TEST(Keys, EveryActiveKeyChangesTheConfiguration) {
   const std::set<std::string> one_value_only = {"model.name", "model.activation_fn"};
   for (const auto& [name, value] : other_values()) {
-    const bool changes = !(load_overrides({{name, value}}).config == built_in_experiment());
+    const bool changes = !(config_with(name, value) == built_in_experiment());
     EXPECT_EQ(changes, !one_value_only.contains(name)) << name;
   }
 }

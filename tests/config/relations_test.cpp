@@ -104,6 +104,15 @@ TEST(Optimizer, NesterovNeedsMomentumWhereverThatComesFrom) {
       << "a file that names no momentum has none";
 }
 
+TEST(EarlyStopping, NeedsValidationsToGoBy) {
+  const auto message_of = [](const char* yaml) { return usage_error_of([&] { load_text(yaml); }); };
+  const std::string alone = message_of("runconfig: {early_stopping: 3, eval_frequency: 5}");
+  EXPECT_TRUE(contains(alone, "runconfig.early_stopping 3 without train_input.validation_size")) << alone;
+  const std::string never =
+      message_of("train_input: {validation_size: 9}\nrunconfig: {early_stopping: 3, eval_frequency: 0}");
+  EXPECT_TRUE(contains(never, "runconfig.early_stopping 3 without runconfig.eval_frequency")) << never;
+}
+
 TEST(CheckWorld, CountsSamplesPerReplica) {
   RunConfig config;
   config.train_input.batch_size = 4;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 namespace fcmnist::data {
@@ -18,50 +17,44 @@ Ids ids_of(EpochOrder& order, std::uint64_t epoch) {
   return {ids.begin(), ids.end()};
 }
 
-Ids identity(std::size_t samples) {
-  Ids ids(samples);
-  std::iota(ids.begin(), ids.end(), 0U);
-  return ids;
-}
-
 TEST(EpochOrder, EveryEpochIsAPermutation) {
   for (const std::size_t samples : {1U, 2U, 3U, 1000U}) {
-    EpochOrder order(samples, 1, true);
+    EpochOrder order(all_ids(samples), 1, true);
     for (const std::uint64_t epoch : {0U, 1U, 77U}) {
       Ids ids = ids_of(order, epoch);
       std::sort(ids.begin(), ids.end());
-      EXPECT_EQ(ids, identity(samples));
+      EXPECT_EQ(ids, all_ids(samples));
     }
   }
 }
 
 TEST(EpochOrder, TakesTheMemoryThatWasForetold) {
-  EpochOrder order(1000, 1, true);
-  EXPECT_EQ(order.order(0).size_bytes(), EpochOrder::bytes(1000));
+  EpochOrder order(all_ids(1000), 1, true);
+  EXPECT_EQ(2 * order.order(0).size_bytes(), EpochOrder::bytes(1000)) << "the ids, and their order";
 }
 
 TEST(EpochOrder, IsAFunctionOfSeedAndEpochOnly) {
-  EpochOrder order(1000, 1, true);
+  EpochOrder order(all_ids(1000), 1, true);
   const Ids first = ids_of(order, 0), second = ids_of(order, 1), far = ids_of(order, 1ULL << 32);
   EXPECT_NE(first, second);
   EXPECT_NE(first, far);
   EXPECT_EQ(ids_of(order, 0), first) << "going back";
-  EpochOrder resumed(1000, 1, true);
+  EpochOrder resumed(all_ids(1000), 1, true);
   EXPECT_EQ(ids_of(resumed, 1), second) << "without the epochs before";
-  EpochOrder other_seed(1000, 2, true);
+  EpochOrder other_seed(all_ids(1000), 2, true);
   EXPECT_NE(ids_of(other_seed, 0), first);
 }
 
 // A resumed run must see the order that the interrupted one would have seen, also with a later build.
 TEST(EpochOrder, IsTheOneOfEarlierBuilds) {
-  EpochOrder order(8, 1, true);
+  EpochOrder order(all_ids(8), 1, true);
   EXPECT_EQ(ids_of(order, 0), (Ids{3, 4, 1, 6, 5, 0, 2, 7}));
   EXPECT_EQ(ids_of(order, 1), (Ids{4, 5, 7, 3, 1, 6, 2, 0}));
 }
 
 TEST(EpochOrder, EverySampleIsEquallyLikelyAtEveryPlace) {
   constexpr int samples = 5, epochs = 20'000;
-  EpochOrder order(samples, 3, true);
+  EpochOrder order(all_ids(samples), 3, true);
   std::array<std::array<int, samples>, samples> count{};
   for (int epoch = 0; epoch < epochs; ++epoch) {
     const auto ids = order.order(epoch);
@@ -73,10 +66,20 @@ TEST(EpochOrder, EverySampleIsEquallyLikelyAtEveryPlace) {
   }
 }
 
+TEST(EpochOrder, OrdersTheIdsThatItWasGiven) {
+  EpochOrder places(all_ids(5), 1, true), order({10, 11, 13, 17, 19}, 1, true);
+  const Ids given = {10, 11, 13, 17, 19};
+  for (const std::uint64_t epoch : {0U, 3U}) {
+    Ids expected;
+    for (const std::uint32_t place : places.order(epoch)) expected.push_back(given[place]);
+    EXPECT_EQ(ids_of(order, epoch), expected);
+  }
+}
+
 TEST(EpochOrder, WithoutShuffleIsTheOrderOfTheFile) {
-  EpochOrder order(10, 1, false);
-  EXPECT_EQ(ids_of(order, 0), identity(10));
-  EXPECT_EQ(ids_of(order, 5), identity(10));
+  EpochOrder order(all_ids(10), 1, false);
+  EXPECT_EQ(ids_of(order, 0), all_ids(10));
+  EXPECT_EQ(ids_of(order, 5), all_ids(10));
 }
 
 }  // namespace

@@ -5,7 +5,9 @@ import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 from support import runs  # noqa: E402 (exits with 77 when a module is missing)
+import sample_order  # noqa: E402
 from support.runs import np, settings  # noqa: E402
 
 # 37 samples a step divide neither the 300 images nor the ranks; a step of the schedule does not depend on the length.
@@ -196,18 +198,72 @@ class Restart(Life):
                 self.assertEqual(found[column].tobytes(), expected[column].tobytes(), column)
 
 
+class Validation(Life):
+    HELD_OUT = {"train_input__validation_size": 60, "runconfig__eval_frequency": 4}
+
+    def validations(self, model_dir=None):
+        return runs.metrics(model_dir or self.model_dir, "validation")
+
+    def test_scores_the_samples_that_are_held_out(self):
+        self.train("-m", "train", "--max_steps", 8, ranks=3, **self.HELD_OUT)
+        train, ids = runs.patterns(300, 10, 6, 1), sample_order.held_out(300, 60, 1)
+        alone = runs.write_set(self.directory / "held_out", train, runs.Images(train.images[ids], train.labels[ids]))
+        self.run_to_end("-m", "eval", "-o", self.model_dir, f"eval_input.data_dir={alone}", ranks=2)
+        expected = runs.metrics(self.model_dir / "evaluation.h5", "eval")
+        found = self.validations()
+        np.testing.assert_array_equal(found["step"], [4, 8])
+        self.assertEqual(found["accuracy"][-1], expected["accuracy"][-1])
+        np.testing.assert_allclose(found["loss"][-1], expected["loss"][-1], rtol=1e-6)
+
+    def test_is_the_same_on_other_ranks_and_after_a_stop(self):
+        whole = self.directory / "whole"
+        self.train("--max_steps", 12, ranks=1, model_dir=whole, runconfig__reproducible=True, runconfig__microbatch=8,
+                   **self.HELD_OUT)
+        for steps, ranks in ((6, 3), (12, 2)):
+            self.train("--max_steps", steps, ranks=ranks, runconfig__reproducible=True, runconfig__microbatch=8,
+                       **self.HELD_OUT)
+        found, expected = self.validations(), self.validations(whole)
+        np.testing.assert_array_equal(found["step"], [4, 6, 8, 12])  # 6 was the last step of a run
+        for column in ("loss", "accuracy"):
+            np.testing.assert_array_equal(found[column][[0, 2, 3]], expected[column])
+        self.assertTrue(runs.same_arrays(runs.weights(whole), runs.weights(self.model_dir)))
+
+    def test_early_stopping_ends_the_run_for_good(self):
+        arguments = {**self.HELD_OUT, "optimizer__learning_rate": 0.0, "runconfig__early_stopping": 2}
+        first = self.train("--max_steps", 40, ranks=2, **arguments)
+        self.assertEqual(len(first.lines("early stopping after step 12 of 40: 2 validations in a row without a better one "
+                                         "than step 4's")), 1, str(first))
+        np.testing.assert_array_equal(self.validations()["step"], [4, 8, 12])
+        self.assertEqual(runs.checkpoint_steps(self.model_dir), [4, 12])
+        self.assertTrue((self.model_dir / "predictions.h5").exists())  # as at the end of any run
+        before = runs.snapshot(self.model_dir)
+        again = self.train("--max_steps", 40, ranks=3, **arguments)
+        self.assertEqual(len(again.lines("is finished: 12 of 12 steps are done; a larger runconfig.early_stopping goes on")), 1,
+                         str(again))
+        self.assertEqual(runs.snapshot(self.model_dir), before)
+        self.train("--max_steps", 40, ranks=1, **{**arguments, "runconfig__early_stopping": 3})
+        np.testing.assert_array_equal(self.validations()["step"], [4, 8, 12, 16])
+
+    def test_a_set_without_a_rest_is_refused(self):
+        finished = runs.run(*self.arguments("--max_steps", 4, train_input__validation_size=300), ranks=2)
+        self.assertEqual(finished.code, 2, str(finished))
+        self.assertEqual(finished.errors.count(runs.ERROR_MARK), 1, str(finished))
+        self.assertIn("train_input.validation_size: 300 of the 300 training samples are held out", finished.errors)
+
+
 class Checkpoints(Life):
     def test_newest_and_best_are_kept(self):
-        # The step is so large behind step 10 that the accuracy falls: the best checkpoint is the oldest.
+        # The step is so large behind step 10 that the accuracy falls: the best checkpoint is one of the oldest.
         schedule = ("[{scheduler: Constant, initial_learning_rate: 0.02, steps: 10}, "
                     "{scheduler: Constant, initial_learning_rate: 0.0, steps: 1}, "
                     "{scheduler: Constant, initial_learning_rate: 3.0}]")
-        self.train("--max_steps", 16, runconfig__checkpoint_steps=2, runconfig__eval_frequency=2,
-                   runconfig__keep_checkpoints=2, optimizer__learning_rate=schedule, optimizer__max_gradient_norm=1.0)
-        evaluated = runs.metrics(self.model_dir, "eval")
-        best = evaluated["step"][len(evaluated["step"]) - 1 - evaluated["accuracy"][::-1].argmax()]
-        self.assertNotIn(best, (14, 16), evaluated)
+        self.train("--max_steps", 16, runconfig__checkpoint_steps=2, runconfig__eval_frequency=2, runconfig__keep_checkpoints=2,
+                   train_input__validation_size=60, optimizer__learning_rate=schedule, optimizer__max_gradient_norm=1.0)
+        validated = runs.metrics(self.model_dir, "validation")
+        best = validated["step"][np.lexsort((validated["loss"], -validated["accuracy"]))[0]]
+        self.assertNotIn(best, (14, 16), validated)
         self.assertEqual(runs.checkpoint_steps(self.model_dir), [best, 14, 16])
+        self.assertEqual(os.readlink(self.model_dir / "checkpoint_best.h5"), f"checkpoint_{best}.h5")
 
     def test_initial_checkpoint(self):
         self.train("--max_steps", 5, runconfig__save_initial_checkpoint=True)

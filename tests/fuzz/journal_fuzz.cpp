@@ -25,7 +25,7 @@ namespace {
 using Bytes = std::span<const std::uint8_t>;
 
 constexpr std::size_t classes = 2;
-constexpr std::string_view first_line = "fcmnist_mpi journal format_version 2 classes 2\n";
+constexpr std::string_view first_line = "fcmnist_mpi journal format_version 3 classes 2\n";
 
 /// A directory in memory, gone at the end of the process.
 class Directory {
@@ -89,7 +89,8 @@ void open(const ModelDir& model_dir, std::string_view journal) {
     return std::ranges::adjacent_find(rows, [](const auto& a, const auto& b) { return a.step >= b.step; }) ==
            rows.end();
   };
-  FCMNIST_CHECK(increasing(metrics.train()) && increasing(metrics.eval()) && increasing(metrics.ranks()),
+  FCMNIST_CHECK(increasing(metrics.train()) && increasing(metrics.eval()) &&
+                    increasing(metrics.validation()) && increasing(metrics.ranks()),
                 "steps do not increase");
   static_cast<void>(metrics.image());
   metrics.truncate_after(7);

@@ -133,11 +133,11 @@ TEST(Mapping, PrivateMemoryIsWeightsActivationsAndOrder) {
   const model::Mlp mlp({784, 500, 300, 10}, config.model, config.kernels.gemm);
   EXPECT_EQ(one.private_memory.activations, model::Workspace::bytes(mlp, 128) + 128);
   EXPECT_EQ(one.private_memory.messages, 0U);
-  EXPECT_EQ(one.private_memory.other, 60'000U * 4);
+  EXPECT_EQ(one.private_memory.other, 60'000U * 8);
   // The first stage has two microbatches in flight, and rank 0 gathers the network for checkpoints.
   const Mapping pipelined = map(with(128), 2, 1, 2);
   EXPECT_EQ(pipelined.private_memory.messages, 2U * 3 * 500 * 16 * 4);
-  EXPECT_EQ(pipelined.private_memory.other, 60'000U * 4);
+  EXPECT_EQ(pipelined.private_memory.other, 60'000U * 8);
   EXPECT_EQ(one.saving_on_rank_0, 4 * one.stages[0].numbers * 4)
       << "an image of weights and momentum, and a copy";
   EXPECT_EQ(pipelined.saving_on_rank_0, 6 * one.stages[0].numbers * 4) << "and the arrays of all stages";

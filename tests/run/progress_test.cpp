@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <vector>
+
+#include "run/scored_set.hpp"
 
 namespace fcmnist::run {
 namespace {
@@ -199,7 +202,7 @@ TEST_F(RunSummary, SaysWhatWasScored) {
   result.samples = 3;
   result.loss = 1.0;
   result.accuracy = 0.5;
-  EXPECT_EQ(eval_line(7, result, config_),
+  EXPECT_EQ(eval_line(7, result, split_mark(config_)),
             "| Eval Device=cpu Step=7 Loss=1.00000 Accuracy=0.5000 Samples=3 Split=train");
 }
 
@@ -227,9 +230,23 @@ TEST_F(RunSummary, WithoutEvaluationsThereIsNoAccuracy) {
 
 TEST_F(RunSummary, AFinishedRunSaysHowToGoOn) {
   EXPECT_THAT(
-      finished_line(400, 400, model_dir_),
+      finished_line(400, 400, model_dir_, false),
       testing::AllOf(testing::StartsWith("the run in runs/a is finished: 400 of 400 steps are done; "),
                      HasSubstr("--max_steps"), HasSubstr("--restart")));
+  EXPECT_THAT(finished_line(300, 300, model_dir_, true),
+              HasSubstr("a larger runconfig.early_stopping goes on"));
+}
+
+TEST_F(RunSummary, NamesTheBestValidation) {
+  std::vector<store::EvalRow> validations(3);
+  for (std::size_t i = 0; i < validations.size(); ++i) {
+    validations[i].step = static_cast<std::int64_t>(100 * i);
+    validations[i].accuracy = i == 1 ? 0.99 : 0.98;
+  }
+  run_.validations = validations;
+  EXPECT_THAT(lines(),
+              testing::Contains("validation accuracy 0.9800 (error 2.00 %); the best was 0.9900 at step "
+                                "100: runs/a/checkpoint_best.h5"));
 }
 
 }  // namespace

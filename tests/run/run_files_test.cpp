@@ -156,15 +156,30 @@ TEST_F(RunFilesTest, ARunThatDivergesKeepsWeightsThatWereReleased) {
   EXPECT_THAT(dir_.checkpoint_steps(), ElementsAre(4, 5));
 }
 
-TEST_F(RunFilesTest, TheNewestCheckpointsAndTheMostAccurateOneAreKept) {
+TEST_F(RunFilesTest, TheNewestCheckpointsAndTheOneWithTheBestValidationAreKept) {
   open();
   for (const std::int64_t step : {1, 2, 3, 4, 5}) {
     store::EvalRow row = store::eval_row(step, classes);
     row.accuracy = step == 2 ? 0.9 : 0.5;
+    files_->metrics().append(store::ValidationRow{row});
+    save(step);
+    EXPECT_EQ(std::filesystem::read_symlink(dir_.best_checkpoint_file()),
+              step == 1 ? "checkpoint_1.h5" : "checkpoint_2.h5");
+  }
+  EXPECT_THAT(dir_.checkpoint_steps(), ElementsAre(2, 4, 5));
+  EXPECT_EQ(store::Checkpoint::read(dir_.best_checkpoint_file()).header().state.step, 2);
+}
+
+TEST_F(RunFilesTest, TheTestSetChoosesNothing) {
+  open();
+  for (const std::int64_t step : {1, 2, 3}) {
+    store::EvalRow row = store::eval_row(step, classes);
+    row.accuracy = step == 1 ? 0.9 : 0.5;
     files_->metrics().append(row);
     save(step);
   }
-  EXPECT_THAT(dir_.checkpoint_steps(), ElementsAre(2, 4, 5));
+  EXPECT_THAT(dir_.checkpoint_steps(), ElementsAre(2, 3));
+  EXPECT_FALSE(std::filesystem::exists(dir_.best_checkpoint_file()));
 }
 
 TEST_F(RunFilesTest, ACheckpointKnowsTheEvaluationOfItsOwnStepOnly) {

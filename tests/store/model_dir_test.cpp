@@ -71,8 +71,8 @@ TEST_F(ModelDirTest, TheNewestEvaluationHasTheLargestNumber) {
 TEST_F(ModelDirTest, KnowsItsCheckpoints) {
   put_all({"checkpoint_5.h5", "checkpoint_100.h5", "checkpoint_0.h5"});
   put_all({"checkpoint_.h5", "checkpoint_07.h5", "checkpoint_-1.h5", "checkpoint_8.h5.bak",
-           "checkpoint_9x.h5", "checkpoint_99999999999999999999.h5", ".checkpoint_6.h5.tmp.host.1",
-           "checkpoint_h5"});
+           "checkpoint_9x.h5", "checkpoint_best.h5", "checkpoint_99999999999999999999.h5",
+           ".checkpoint_6.h5.tmp.host.1", "checkpoint_h5"});
   EXPECT_EQ(model_dir.checkpoint_steps(), (Steps{0, 5, 100}));
   EXPECT_EQ(content(model_dir.checkpoint_file(100)), "checkpoint_100.h5");
   EXPECT_TRUE(ModelDir(directory / "absent").checkpoint_steps().empty());
@@ -91,6 +91,7 @@ TEST_F(ModelDirTest, MovesARunAsideAndNothingElse) {
   const Names run = {"STOPPED",
                      "checkpoint_1.h5",
                      "checkpoint_2.h5",
+                     "checkpoint_best.h5",
                      "evaluation.h5",
                      "evaluation_12.h5",
                      "evaluation_12_predictions.h5",

@@ -112,7 +112,7 @@ def settings(**values):
 
 
 def checkpoint_steps(model_dir):
-    return sorted(int(path.stem.split("_")[1]) for path in pathlib.Path(model_dir).glob("checkpoint_*.h5"))
+    return sorted(int(path.stem.split("_")[1]) for path in pathlib.Path(model_dir).glob("checkpoint_[0-9]*.h5"))
 
 
 def weights(model_dir, step=None, group="model"):

@@ -27,7 +27,8 @@ EvaluationResult evaluate(const comm::Communicator& group, const config::RunConf
   const model::Mlp mlp = test::stage_of(config, grid);
   ModelState state(grid, mlp, optim::state_arrays(config.optimizer));
   state.initialize(3);
-  Evaluator evaluator(config, grid, dataset, mlp, state, true);
+  Evaluator evaluator(config, grid, dataset,
+                      Evaluator::ids_to_score(config, grid.replicas(), dataset.samples()), mlp, state, true);
   const EvaluationResult first = evaluator.evaluate();
   const EvaluationResult second = evaluator.evaluate(true);
   EXPECT_EQ(second.confusion, first.confusion);
@@ -53,6 +54,25 @@ TEST(Evaluator, ScoresEverySampleOnceOnAnyWorld) {
       EXPECT_NEAR(result.loss, serial.loss, 1e-6);
     }
   }
+}
+
+TEST(Evaluator, ScoresTheSamplesThatItWasTold) {
+  const config::RunConfig config = small_config();
+  const SmallProblem problem(101);
+  const data::Dataset dataset = problem.view();
+  const EvaluationResult all = evaluate(world(), config, 101);
+  const comm::Topology topology(world());
+  const comm::Grid grid(topology, 1);
+  const model::Mlp mlp = test::stage_of(config, grid);
+  ModelState state(grid, mlp, {});
+  state.initialize(3);
+  const std::vector<std::uint32_t> ids = {3, 4, 50, 99, 100};
+  Evaluator evaluator(config, grid, dataset, ids, mlp, state, true);
+  const EvaluationResult some = evaluator.evaluate();
+  EXPECT_EQ(some.samples, ids.size());
+  std::vector<std::uint8_t> expected;
+  for (const std::uint32_t id : ids) expected.push_back(all.predicted[id]);
+  EXPECT_EQ(some.predicted, expected);
 }
 
 /// Every number of a sample is where its sample is, and the class with the largest logit is the predicted one.

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
+#include "data/validation_split.hpp"
 #include "support/small_problem.hpp"
 
 namespace fcmnist::train {
@@ -14,7 +16,8 @@ constexpr std::size_t samples = 100;
 /// The ids of a step, replica by replica, in the order in which they are computed.
 std::vector<std::uint32_t> ids_of_step(const config::RunConfig& config, int replicas, std::int64_t step) {
   const test::SmallProblem problem(samples);
-  const data::EpochPlan plan(samples, step_batch(config, replicas), false);
+  const data::EpochPlan plan(data::training_samples(config.train_input, samples),
+                             step_batch(config, replicas), false);
   std::vector<std::uint32_t> ids;
   for (int replica = 0; replica < replicas; ++replica) {
     ReplicaSamples share(config, problem.view(), plan, training_microbatches(config, replicas), replica);
@@ -37,6 +40,19 @@ TEST(ReplicaSamples, ReplicasShareTheSameSamplesInTheSameOrderWhateverTheirNumbe
       for (const int replicas : {2, 3, 5}) EXPECT_EQ(ids_of_step(config, replicas, step), alone) << replicas;
     }
   }
+}
+
+TEST(ReplicaSamples, ValidationSamplesAreNotAmongThem) {
+  config::RunConfig config = test::small_config();
+  config.train_input.validation_size = 26;
+  const data::ValidationSplit split = data::split_off_validation(samples, 26, config.run.seed);
+  std::vector<std::uint32_t> epoch;
+  for (const std::int64_t step : {0, 1}) {
+    const auto ids = ids_of_step(config, 3, step);
+    epoch.insert(epoch.end(), ids.begin(), ids.end());
+  }
+  std::ranges::sort(epoch);
+  EXPECT_EQ(epoch, split.training);
 }
 
 TEST(ReplicaSamples, EachEpochHasAnOrderOfItsOwn) {
