@@ -209,7 +209,7 @@ class Validation(Life):
         train, ids = runs.patterns(300, 10, 6, 1), sample_order.held_out(300, 60, 1)
         alone = runs.write_set(self.directory / "held_out", train, runs.Images(train.images[ids], train.labels[ids]))
         self.run_to_end("-m", "eval", "-o", self.model_dir, f"eval_input.data_dir={alone}", ranks=2)
-        expected = runs.metrics(self.model_dir / "evaluation.h5", "eval")
+        expected = runs.metrics(self.model_dir, "eval", "evaluation.h5")
         found = self.validations()
         np.testing.assert_array_equal(found["step"], [4, 8])
         self.assertEqual(found["accuracy"][-1], expected["accuracy"][-1])
