@@ -13,7 +13,14 @@
 namespace fcmnist::comm {
 
 /// Sums of squares over a block, which its owner finds out for all ranks.
-enum class Squares : std::size_t { of_gradient, of_weights, of_update, count };
+enum class Squares : std::size_t {
+  of_gradient,
+  of_weights_before,  ///< before the update, and
+  of_direction,       ///< what an optimizer of two phases needs with it
+  of_weights,         ///< after the update
+  of_update,
+  count
+};
 
 /// Which rank uses which part of a gradient. The flat array is cut into blocks (core/layout.hpp). The blocks
 /// are dealt round robin to the ranks of a node, so that every rank has work in every layer. The owner of a

@@ -99,6 +99,7 @@ const SettingRow settings[] = {
     {"step_size_min",       keeps,      optional(number(optimizer(&Options::step_size_min), not_negative))},
     {"step_size_max",       keeps,      optional(number(optimizer(&Options::step_size_max), above_zero))},
     {"step_sizes",          keeps,      pair(optimizer(&Options::step_size_min), optimizer(&Options::step_size_max), not_negative, above_zero)},
+    {"trust_coefficient",   keeps,      optional(number(optimizer(&Options::trust_coefficient), above_zero))},
     {"max_gradient_norm",   keeps,      optional(number(optimizer(&Options::max_gradient_norm), not_negative))},
     {"max_gradient_value",  keeps,      optional(number(optimizer(&Options::max_gradient_value), not_negative))},
     {"grad_accum_steps",    keeps,      optional(integer(optimizer(&Options::grad_accum_steps), 1, 1'000'000))},
@@ -123,11 +124,11 @@ constexpr FixedRow fixed[] = {
     {"dampening",              "0",     "the momentum takes each gradient whole", "write 0, or delete this key"},
     {"maximize",               "False", "a loss is made small", "write False, or delete this key"},
     {"adjust_learning_rate",   "",      "all layers have one learning rate"},
+    {"adam",                   "False", "LAMB without its trust ratio is AdamW", "write False, or optimizer_type AdamW"},
     {"disable_lr_steps_reset", "False", "each schedule of a list counts its own steps", "write False, and give each schedule its own steps"},
 };
 
 constexpr RefusedRow refused[] = {
-    {"adam",                      "Lamb"},
     {"eps1",                      "Adafactor"},
     {"eps2",                      "Adafactor"},
     {"clip_threshold",            "Adafactor"},

@@ -35,12 +35,14 @@ const std::vector<TypeRow>& types() {
       {"Adadelta", OptimizerType::adadelta, {"rho", "eps"}},
       {"ASGD", OptimizerType::asgd, {"lambd", "alpha", "t0"}},
       {"Lion", OptimizerType::lion, {"beta1", "beta2"}},
+      {"LARS", OptimizerType::lars, {"momentum", "use_nesterov", "trust_coefficient", "eps"}},
+      {"LAMB", OptimizerType::lamb, {"beta1", "beta2", "eps", "correct_bias"}},
   };
   return rows;
 }
 
 // Optimizers of the reference's releases that this release does not have.
-constexpr std::array later_types = {"adafactor", "lamb", "lars", "sparseadam"};
+constexpr std::array later_types = {"adafactor", "sparseadam"};
 
 const TypeRow& row_of(OptimizerType type) { return *std::ranges::find(types(), type, &TypeRow::type); }
 
@@ -70,6 +72,7 @@ std::vector<std::string_view> parameters_set(const optim::OptimizerOptions& o) {
       {"eta2", o.eta2.has_value()},
       {"step_size_min", o.step_size_min.has_value()},
       {"step_size_max", o.step_size_max.has_value()},
+      {"trust_coefficient", o.trust_coefficient.has_value()},
   };
   std::vector<std::string_view> set;
   for (const auto& [name, is_set] : all) {

@@ -80,7 +80,9 @@ void check_optimizer(const Given& given, const optim::OptimizerOptions& optimize
                     optimizer.max_gradient_value),
         "clip by one of them; 0 switches the other off");
   }
-  if (optimizer.type == optim::OptimizerType::sgd && optimizer.use_nesterov && optimizer.momentum == 0) {
+  const bool takes_nesterov =
+      optimizer.type == optim::OptimizerType::sgd || optimizer.type == optim::OptimizerType::lars;
+  if (takes_nesterov && optimizer.use_nesterov && optimizer.momentum == 0) {
     throw UsageError(fmt::format("{}: optimizer.use_nesterov True needs optimizer.momentum above 0, found 0",
                                  given.where("optimizer.use_nesterov")),
                      "set optimizer.momentum 0.9, or optimizer.use_nesterov False");

@@ -67,7 +67,7 @@ struct LossScaleOptions {
   bool operator==(const LossScaleOptions&) const = default;
 };
 
-/// The rules of optim/rules.hpp.
+/// The rules of optim/rules.hpp and optim/two_phase_rules.hpp.
 enum class OptimizerType {
   sgd,
   adam,
@@ -81,6 +81,8 @@ enum class OptimizerType {
   adadelta,
   asgd,
   lion,
+  lars,
+  lamb,
 };
 
 /// How the learning rate follows the batch: times batch / base_batch_size (Goyal et al., arXiv 1706.02677), or the root of that
@@ -95,13 +97,13 @@ struct OptimizerOptions {
   double momentum = 0.0;
   bool use_nesterov = false;
   double weight_decay_rate = 0.0;
-  /// Arrays whose names have one of these words in them do not decay. When not given: biases, of Adam and AdamW, as in the
-  /// reference; none of the other rules.
+  /// Arrays whose names have one of these words in them do not decay, and their trust ratio (Lars, Lamb) is 1. When
+  /// not given: biases, of Adam and AdamW, as in the reference, and of Lars and Lamb; none of the other rules.
   std::optional<std::vector<std::string>> exclude_from_weight_decay;
 
   // What belongs to some of the rules. Those that are not given have the value that the rule names.
   std::optional<double> beta1, beta2, eps, alpha, rho, momentum_decay, lr_decay, initial_accumulator_value,
-      lambd, t0, eta1, eta2, step_size_min, step_size_max;
+      lambd, t0, eta1, eta2, step_size_min, step_size_max, trust_coefficient;
   bool amsgrad = false;
   bool correct_bias = true;
   bool centered = false;

@@ -18,7 +18,8 @@ namespace fcmnist::optim {
 // std::fma is rounded twice, so that a number has the same bits wherever a block ends. State is 0 before the first step. In the comments t is the number of the step, from 1, and g the gradient:
 //   g = gradient + weight_decay_rate * w     ("with decay")
 //
-// Where torch.optim has a rule of that name, this is its form (release 1.13).
+// Where torch.optim has a rule of that name, this is its form (release 1.13). Rules that need norms of
+// whole arrays are in optim/two_phase_rules.hpp.
 
 /// The names of a rule's arrays, and one more if its variant keeps it.
 template <bool has_more, std::size_t n>

@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "core/error.hpp"
+#include "core/ordered_sum.hpp"
 #include "optim/rules.hpp"
+#include "optim/two_phase_rules.hpp"
 
 namespace fcmnist::optim {
 
@@ -18,14 +20,25 @@ double clip_scale(double norm, double max_norm) {
   return scale < 1.0 ? scale : 1.0;
 }
 
-double weight_decay_of(const OptimizerOptions& options, std::string_view array) {
+namespace {
+
+bool leaves_out_biases(OptimizerType type) {
+  using enum OptimizerType;
+  return type == adam || type == adamw || type == lars || type == lamb;
+}
+
+bool is_left_out(const OptimizerOptions& options, std::string_view array) {
   static const std::vector<std::string> none, biases = {"bias"};
-  const bool is_adam = options.type == OptimizerType::adam || options.type == OptimizerType::adamw;
-  const auto& left_out = options.exclude_from_weight_decay ? *options.exclude_from_weight_decay
-                         : is_adam                         ? biases
-                                                           : none;
+  const auto& usual = leaves_out_biases(options.type) ? biases : none;
+  const auto& left_out = options.exclude_from_weight_decay ? *options.exclude_from_weight_decay : usual;
   const auto is_meant = [&](const std::string& word) { return array.find(word) != std::string_view::npos; };
-  return std::ranges::any_of(left_out, is_meant) ? 0.0 : options.weight_decay_rate;
+  return std::ranges::any_of(left_out, is_meant);
+}
+
+}  // namespace
+
+double weight_decay_of(const OptimizerOptions& options, std::string_view array) {
+  return is_left_out(options, array) ? 0.0 : options.weight_decay_rate;
 }
 
 namespace {
@@ -74,6 +87,14 @@ const float* sum_but_last(std::span<const float* const> sources, std::size_t beg
   return sum.data();
 }
 
+/// Where a chunk begins in each state array.
+template <std::size_t arrays>
+std::array<float*, arrays> state_from(std::span<const std::span<float>> state, std::size_t begin) {
+  std::array<float*, arrays> pointers;
+  for (std::size_t k = 0; k < arrays; ++k) pointers[k] = state[k].data() + begin;
+  return pointers;
+}
+
 template <class Rule>
 double update_by(const OptimizerOptions& options, const UpdateStep& step,
                  std::span<const float* const> sources, std::span<float> weights,
@@ -87,8 +108,7 @@ double update_by(const OptimizerOptions& options, const UpdateStep& step,
   for (std::size_t begin = 0; begin < weights.size(); begin += chunk) {
     const std::size_t count = std::min(chunk, weights.size() - begin);
     float* const w = weights.data() + begin;
-    std::array<float*, arrays> s;
-    for (std::size_t k = 0; k < arrays; ++k) s[k] = state[k].data() + begin;
+    const auto s = state_from<arrays>(state, begin);
     const float* const last = sources.back() + begin;
     if (sources.size() == 1) {
       squares += update_chunk(
@@ -102,17 +122,53 @@ double update_by(const OptimizerOptions& options, const UpdateStep& step,
   return squares;
 }
 
+template <class Rule, std::size_t... k>
+void directions_of_chunk(const Rule& rule, const Scaling& scaling, std::size_t count, const float* gradient,
+                         const float* weights, const std::array<float*, sizeof...(k)>& state,
+                         std::array<float, chunk>& directions, std::index_sequence<k...> /*arrays*/) {
+#pragma omp simd
+  for (std::size_t i = 0; i < count; ++i) {
+    directions[i] = rule.direction(scaling.of(gradient[i]), weights[i], state[k][i]...);
+  }
+}
+
+template <class Rule>
+BlockSquares prepare_by(const OptimizerOptions& options, const UpdateStep& step,
+                        std::span<const float> gradient, std::span<const float> weights,
+                        std::span<const std::span<float>> state) {
+  constexpr std::size_t arrays = Rule::state_arrays.size();
+  const Rule rule(options, step);
+  const Scaling scaling(options, step);
+  BlockSquares squares{.weights = sum_of_squares(weights), .direction = 0.0};
+  alignas(64) std::array<float, chunk> directions;
+  for (std::size_t begin = 0; begin < weights.size(); begin += chunk) {
+    const std::size_t count = std::min(chunk, weights.size() - begin);
+    directions_of_chunk(rule, scaling, count, gradient.data() + begin, weights.data() + begin,
+                        state_from<arrays>(state, begin), directions, std::make_index_sequence<arrays>());
+    squares.direction += sum_of_squares(std::span(directions).first(count));
+  }
+  return squares;
+}
+
 struct RuleRow {
   OptimizerType type;
   std::span<const std::string_view> state_arrays;
   decltype(&update_weights) update;
   bool OptimizerOptions::*variant =
       nullptr;  ///< of two rows of one type, that with a variant holds where it is set
+  // Of rules of two phases.
+  decltype(&prepare_update) prepare = nullptr;
+  double (*trust_ratio)(const OptimizerOptions& options, double weight_norm, double direction_norm) = nullptr;
 };
 
 template <class Rule>
 constexpr RuleRow row(OptimizerType type, bool OptimizerOptions::*variant = nullptr) {
   return {type, Rule::state_arrays, &update_by<Rule>, variant};
+}
+
+template <class Rule>
+constexpr RuleRow two_phase_row(OptimizerType type) {
+  return {type, Rule::state_arrays, &update_by<Rule>, nullptr, &prepare_by<Rule>, &Rule::trust_ratio};
 }
 
 constexpr RuleRow rules[] = {
@@ -131,6 +187,8 @@ constexpr RuleRow rules[] = {
     row<Adadelta>(OptimizerType::adadelta),
     row<Asgd>(OptimizerType::asgd),
     row<Lion>(OptimizerType::lion),
+    two_phase_row<Lars>(OptimizerType::lars),
+    two_phase_row<Lamb>(OptimizerType::lamb),
 };
 
 const RuleRow& rule_of(const OptimizerOptions& options) {
@@ -141,19 +199,48 @@ const RuleRow& rule_of(const OptimizerOptions& options) {
   return *found;
 }
 
+const RuleRow& two_phase_rule_of(const OptimizerOptions& options) {
+  const RuleRow& rule = rule_of(options);
+  FCMNIST_CHECK(rule.prepare != nullptr, fmt::format("type {}", static_cast<int>(options.type)));
+  return rule;
+}
+
+bool fit(std::span<const std::span<float>> state, const RuleRow& rule, std::size_t numbers) {
+  const auto fits = [&](std::span<float> array) { return array.size() == numbers; };
+  return state.size() == rule.state_arrays.size() && std::ranges::all_of(state, fits);
+}
+
 }  // namespace
 
 std::span<const std::string_view> state_arrays(const OptimizerOptions& options) {
   return rule_of(options).state_arrays;
 }
 
+bool has_two_phases(const OptimizerOptions& options) { return rule_of(options).prepare != nullptr; }
+
+BlockSquares prepare_update(const OptimizerOptions& options, const UpdateStep& step,
+                            std::span<const float> gradient, std::span<const float> weights,
+                            std::span<const std::span<float>> state) {
+  const RuleRow& rule = two_phase_rule_of(options);
+  FCMNIST_CHECK(gradient.size() == weights.size() && fit(state, rule, weights.size()),
+                fmt::format("{} numbers of the gradient, {} weights, {} state arrays", gradient.size(),
+                            weights.size(), state.size()));
+  return rule.prepare(options, step, gradient, weights, state);
+}
+
+double trust_ratio(const OptimizerOptions& options, std::string_view array, double weight_norm,
+                   double direction_norm) {
+  const RuleRow& rule = two_phase_rule_of(options);
+  if (is_left_out(options, array) || weight_norm == 0.0 || direction_norm == 0.0) return 1.0;
+  return rule.trust_ratio(options, weight_norm, direction_norm);
+}
+
 double update_weights(const OptimizerOptions& options, const UpdateStep& step,
                       std::span<const float* const> sources, std::span<float> weights,
                       std::span<const std::span<float>> state) {
   const RuleRow& rule = rule_of(options);
-  const auto fits = [&](std::span<float> array) { return array.size() == weights.size(); };
   FCMNIST_CHECK(
-      !sources.empty() && state.size() == rule.state_arrays.size() && std::ranges::all_of(state, fits),
+      !sources.empty() && fit(state, rule, weights.size()),
       fmt::format("{} sources, {} weights, {} state arrays", sources.size(), weights.size(), state.size()));
   return rule.update(options, step, sources, weights, state);
 }

@@ -14,6 +14,7 @@ struct UpdateStep {
   double gradient_scale = 1.0;  ///< see clip_scale
   std::int64_t number = 1;      ///< of the step, from 1; steps that were skipped count
   double weight_decay = 0.0;    ///< of the array; see weight_decay_of()
+  double trust_ratio = 1.0;     ///< of the array; see trust_ratio()
 };
 
 /// The weight decay of an array of this name: options.weight_decay_rate, or 0 if it is left out.
@@ -27,7 +28,33 @@ double clip_scale(double norm, double max_norm);
 /// the layout of the weights, and is 0 before the first step.
 std::span<const std::string_view> state_arrays(const OptimizerOptions& options);
 
-/// Updates one block of weights by the optimizer's rule:
+/// Whether the optimizer's rule has two phases: it needs 2-norms of a whole array before it may change one of its
+/// weights. Then prepare_update() of all blocks of the array goes before update_weights(). The norms are the roots
+/// of the squares that it returns, added over the blocks; trust_ratio() makes a number of them, for UpdateStep.
+bool has_two_phases(const OptimizerOptions& options);
+
+/// Sums of squares over a block.
+struct BlockSquares {
+  double weights = 0.0;
+  double direction = 0.0;  ///< of Lars the gradient, of Lamb r; see optim/two_phase_rules.hpp
+};
+
+/// The first phase of one block: updates the state that does not need the norms. The weights stay as they are.
+///   gradient  (n) the sum of the sources that update_weights() gets in the second phase
+///   weights   (n)
+///   state     (n) each, one for each of state_arrays(), read and written
+/// Not for a rule of one phase.
+BlockSquares prepare_update(const OptimizerOptions& options, const UpdateStep& step,
+                            std::span<const float> gradient, std::span<const float> weights,
+                            std::span<const std::span<float>> state);
+
+/// The trust ratio of an array of this name: the rule's factor on its update, from its 2-norms. 1 if one of them
+/// is 0, so that weights that begin with 0 learn; and if the array is left out of weight decay, as is usual for
+/// biases, whose norms say nothing about the size of a good step. Not for a rule of one phase.
+double trust_ratio(const OptimizerOptions& options, std::string_view array, double weight_norm,
+                   double direction_norm);
+
+/// Updates one block of weights by the optimizer's rule, of two phases in the second one:
 ///   gradient = sources[0] + sources[1] + ..., added in that order
 ///   g        = clamp(gradient * gradient_scale, max_gradient_value)
 ///   rule(g, weight, state...) for each number

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "optim/update.hpp"
 #include "train/verdict.hpp"
 #include "train/weight_update.hpp"
 
@@ -74,7 +75,8 @@ double update_seconds(const config::RunConfig& config, const Mapping& mapping, c
   const double additions = train::additions_of_block(norm_first, stage.nodes, stage.most_node_ranks);
   const double seconds = owned * (rates.update_s + additions * add_s);
   if (stage.most_node_ranks == 1) return seconds;
-  const double waits = train::waits_of_step(norm_first) * stage.most_node_ranks;
+  const int waits_of_rank = train::waits_of_step(norm_first, optim::has_two_phases(config.optimizer));
+  const double waits = waits_of_rank * stage.most_node_ranks;
   return seconds + numbers * rates.copy_s + waits * rates.wait_s;
 }
 

@@ -95,7 +95,11 @@ class PassTimer {
     const std::array<const float*, 1> gradient = {next(floats_).data()};
     const std::span<float> weights = next(floats_);
     for (std::span<float>& array : state_) array = next(floats_);
-    optim::update_weights(config_->optimizer, {.learning_rate = 0.0}, gradient, weights, state_);
+    const optim::UpdateStep step{.learning_rate = 0.0};
+    if (optim::has_two_phases(config_->optimizer)) {
+      optim::prepare_update(config_->optimizer, step, {gradient[0], numbers}, weights, state_);
+    }
+    optim::update_weights(config_->optimizer, step, gradient, weights, state_);
     if constexpr (!std::is_same_v<T, float>) convert(std::span<const float>(weights), next(working_));
   }
 

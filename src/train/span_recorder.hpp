@@ -22,7 +22,7 @@ enum class Activity : std::uint8_t {
   post,             ///< hands over a part of the gradient, and moves messages on
   wait,             ///< waits for the gradients of the ranks of its node
   combine,          ///< waits for the sums of other nodes and stages
-  sum,              ///< sums the gradient when its norm must be known before the update; sums the norm
+  sum,              ///< sums the gradient when its norm must be known before the update; sums norms
   update,           ///< updates the weights of its blocks
   publish,          ///< waits until the other ranks of its node have updated theirs
   copy,             ///< takes the weights of the other ranks

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <string>
 
+#include "optim/update.hpp"
+
 namespace fcmnist::train {
 
 namespace {
@@ -60,7 +62,8 @@ void Judge::must_be_allowed_to_skip(const char* what, double value, std::int64_t
 
 bool needs_norm_first(const config::RunConfig& config) {
   return config.optimizer.max_gradient_norm > 0.0 || config.run.nan_policy == config::NanPolicy::skip ||
-         optim::LossScale(loss_scale_options(config)).is_dynamic() || config.run.reproducible;
+         optim::LossScale(loss_scale_options(config)).is_dynamic() || config.run.reproducible ||
+         optim::has_two_phases(config.optimizer);
 }
 
 DivergedError diverged_error(std::string_view what, std::optional<double> learning_rate, double loss_scale) {

@@ -54,8 +54,8 @@ class Judge {
 };
 
 /// Whether the norm of the whole gradient must be known before any weight is updated: for clipping, for steps
-/// that may be skipped, for a dynamic loss scale, and for sums in fixed point. Otherwise gradients are summed
-/// while weights are updated.
+/// that may be skipped, for a dynamic loss scale, for sums in fixed point, and for optimizers of two phases,
+/// which read the sum of the gradients twice. Otherwise gradients are summed while weights are updated.
 bool needs_norm_first(const config::RunConfig& config);
 
 /// The error of training that has diverged: `what` was found, and a HINT that names the learning rate if it

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/error.hpp"
 #include "core/ordered_sum.hpp"
 
 namespace fcmnist::train {
@@ -22,6 +23,8 @@ WeightUpdate::WeightUpdate(const optim::OptimizerOptions& options, const comm::G
       over_stages_(mlp.network_layout().slots().size() + observer.stage_time_count()),
       array_norms_(mlp.network_layout().slots().size()),
       weight_norms_(2 * array_norms_.size()),
+      trust_ratios_(mlp.layout().slots().size(), 1.0),
+      direction_squares_(trust_ratios_.size()),
       state_of_block_(state.optimizer_arrays().size()) {
   for (const Slot& slot : mlp.layout().slots()) {
     weight_decays_.push_back(optim::weight_decay_of(options, slot.name));
@@ -75,6 +78,11 @@ WeightUpdate::WeightNorms WeightUpdate::weight_norms() {
 }
 
 void WeightUpdate::apply(const optim::UpdateStep& step, bool blocks_are_summed, bool with_norms) {
+  if (optim::has_two_phases(*options_)) {
+    FCMNIST_CHECK(blocks_are_summed, "two phases need the sum of the gradients");
+    find_trust_ratios(step);
+    observer_->has_done(Activity::sum);
+  }
   update_my_blocks(step, blocks_are_summed, with_norms);
   observer_->has_done(Activity::update);
   comm::BlockOwners& owners = gradient_->owners();
@@ -84,19 +92,51 @@ void WeightUpdate::apply(const optim::UpdateStep& step, bool blocks_are_summed, 
   observer_->has_done(Activity::copy);
 }
 
+/// The first of two phases. An array lies on one stage, and all nodes have the same weights, state and gradient:
+/// so each node finds the norms of the arrays of its stage by itself. The squares are added in block order, so
+/// the bits do not depend on the world.
+void WeightUpdate::find_trust_ratios(const optim::UpdateStep& step) {
+  comm::BlockOwners& owners = gradient_->owners();
+  for (const std::size_t b : owners.owned()) {
+    const Block& block = owners.blocks()[b];
+    const std::span gradient(gradient_->collected(block).front(), block.count);
+    const auto squares = optim::prepare_update(*options_, of_array(block.slot, step), gradient,
+                                               state_->weights().block(block), optimizer_state(block));
+    owners.set_squares(Squares::of_weights_before, b, squares.weights);
+    owners.set_squares(Squares::of_direction, b, squares.direction);
+  }
+  owners.share_squares();
+  owners.sum_squares(Squares::of_weights_before, trust_ratios_);
+  owners.sum_squares(Squares::of_direction, direction_squares_);
+  for (std::size_t s = 0; s < trust_ratios_.size(); ++s) {
+    trust_ratios_[s] = optim::trust_ratio(*options_, mlp_->layout()[s].name, std::sqrt(trust_ratios_[s]),
+                                          std::sqrt(direction_squares_[s]));
+  }
+}
+
+optim::UpdateStep WeightUpdate::of_array(std::size_t slot, optim::UpdateStep step) const {
+  step.weight_decay = weight_decays_[slot];
+  step.trust_ratio = trust_ratios_[slot];
+  return step;
+}
+
+/// One block of each optimizer array. Valid until the next call.
+std::span<const std::span<float>> WeightUpdate::optimizer_state(const Block& block) {
+  for (std::size_t k = 0; k < state_of_block_.size(); ++k) {
+    state_of_block_[k] = state_->optimizer_arrays()[k].values.block(block);
+  }
+  return state_of_block_;
+}
+
 void WeightUpdate::update_my_blocks(const optim::UpdateStep& step, bool blocks_are_summed, bool with_norms) {
   comm::BlockOwners& owners = gradient_->owners();
   for (const std::size_t b : owners.owned()) {
     const Block& block = owners.blocks()[b];
-    for (std::size_t k = 0; k < state_of_block_.size(); ++k) {
-      state_of_block_[k] = state_->optimizer_arrays()[k].values.block(block);
-    }
     const auto sources = blocks_are_summed ? gradient_->collected(block) : gradient_->sources(block);
     const std::span<float> weights = state_->weights().block(block);
     if (with_norms) before_.assign(weights.begin(), weights.end());
-    optim::UpdateStep of_block = step;
-    of_block.weight_decay = weight_decays_[block.slot];
-    const double squares = optim::update_weights(*options_, of_block, sources, weights, state_of_block_);
+    const double squares = optim::update_weights(*options_, of_array(block.slot, step), sources, weights,
+                                                 optimizer_state(block));
     if (!blocks_are_summed) owners.set_squares(Squares::of_gradient, b, squares);
     if (with_norms) set_weight_squares(b, before_);
     state_->publish(block);

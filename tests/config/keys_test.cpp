@@ -72,6 +72,7 @@ const std::map<std::string, std::string>& other_values() {
       {"optimizer.eta2", "1.5"},
       {"optimizer.step_size_min", "0.001"},
       {"optimizer.step_size_max", "10.0"},
+      {"optimizer.trust_coefficient", "0.01"},
       {"optimizer.max_gradient_norm", "1.5"},
       {"optimizer.max_gradient_value", "0.1"},
       {"optimizer.grad_accum_steps", "4"},
@@ -270,6 +271,7 @@ TEST(Keys, FixedKeysTakeTheirOneValue) {
        std::map<std::string, std::string>{{"optimizer.dampening", "0.0"},
                                           {"optimizer.maximize", "no"},
                                           {"optimizer.adjust_learning_rate", "{}"},
+                                          {"optimizer.adam", "False"},
                                           {"runconfig.load_checkpoint_states", "ALL"},
                                           {"runconfig.autoload_last_checkpoint", "True"}}) {
     const Loaded loaded = load_text(key.substr(0, key.find('.')) + ": {" + key.substr(key.find('.') + 1) +

@@ -177,7 +177,7 @@ TEST(TrainerLayout, RefusesWhatHasNoCounterpartWithItsPlace) {
   EXPECT_TRUE(contains(error_of_init("loop: {eval_frequency: 0.5}"),
                        "runconfig.eval_frequency: expected a whole number"));
   EXPECT_TRUE(
-      contains(error_of_init("optimizer: {Lamb: {betas: [0.9, 0.99]}}"), "Lamb comes in a later release"));
+      contains(error_of_init("optimizer: {Adafactor: {lr: 0.1}}"), "Adafactor comes in a later release"));
   EXPECT_TRUE(contains(error_of_init("optimizer: {SGD: {}, Adam: {}}"), "expected one optimizer, found 2"));
   EXPECT_TRUE(contains(error_of_init("optimizer: SGD"), "trainer.init.optimizer"));
   EXPECT_TRUE(

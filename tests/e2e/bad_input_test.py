@@ -123,7 +123,7 @@ class CommandLine(BadInput):
             case("learning rate nan", "optimizer.learning_rate nan", "optimizer.learning_rate: expected", "'nan'"),
             case("both kinds of clipping", "optimizer.max_gradient_norm 1 optimizer.max_gradient_value 1",
                  "max_gradient_norm 1", "max_gradient_value 1 are both given", "HINT: clip by one of them"),
-            case("optimizer of later", "optimizer.optimizer_type Lamb", "comes in a later release", "there are SGD, Adam"),
+            case("optimizer of later", "optimizer.optimizer_type Adafactor", "comes in a later release", "there are SGD, Adam"),
             case("unknown gemm", "runconfig.gemm mkl", "runconfig.gemm: expected one of openblas, onednn", "found 'mkl'"),
             case("feature of later", "optimizer.eps1 0.9", "comes in a later release"),
             case("a variable that is not set", "--checkpoint_path $FCMNIST_NOTHING/c.h5",

@@ -21,6 +21,10 @@ OPTIMIZERS = {
     "Adadelta": (1.0, {"optimizer__max_gradient_value": 0.5}, {"square_avg", "acc_delta"}),
     "ASGD": (0.1, {"optimizer__t0": 10}, {"ax"}),
     "Lion": (0.001, {"model__mixed_precision": True, "model__half_type": "bfloat16"}, {"exp_avg"}),
+    "LARS": (1.0, {"optimizer__momentum": 0.9, "optimizer__trust_coefficient": 0.02, "optimizer__weight_decay_rate": 1e-4,
+                   "optimizer__grad_accum_steps": 2}, {"momentum_buffer"}),
+    "LAMB": (0.02, {"optimizer__weight_decay_rate": 0.01, "optimizer__max_gradient_norm": 1.0, "model__mixed_precision": True,
+                    "model__half_type": "float16", "optimizer__loss_scaling_factor": "dynamic"}, {"exp_avg", "exp_avg_sq"}),
 }
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Writes golden_updates.txt: two weights after each of 100 steps of every optimizer, in float64.
 
-PyTorch 1.13 computes them; what it has not or has wrong, Lion (Chen et al., arXiv 2302.06675, algorithm 2) and NAdam, stands
-below. rules_test.cpp holds our rules to these numbers. Gradients and learning rates are functions of the step; both
+PyTorch 1.13 computes them; what it has not or has wrong, Lion (Chen et al., arXiv 2302.06675, algorithm 2), LARS (You, Gitman,
+Ginsburg, arXiv 1708.03888, algorithm 1, with the learning rate outside the momentum), LAMB (You et al., ICLR 2020, algorithm 2)
+and NAdam, stands below. Both weights make one array, of which LARS and LAMB take norms. rules_test.cpp holds our rules to these numbers. Gradients and learning rates are functions of the step; both
 programs have them.
 
     tests/optim/make_golden_updates.py > tests/optim/golden_updates.txt
@@ -36,6 +37,49 @@ class Lion(torch.optim.Optimizer):
                 update = torch.sign(beta1 * m + (1 - beta1) * w.grad)
                 w.copy_(w - group["lr"] * (update + group["weight_decay"] * w))
                 m.copy_(beta2 * m + (1 - beta2) * w.grad)
+
+
+class Lars(torch.optim.Optimizer):
+    """adapts False: of an array whose ratio is 1."""
+
+    def __init__(self, params, lr, momentum=0.0, nesterov=False, weight_decay=0.0, trust_coefficient=1e-3, eps=1e-8, adapts=True):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay,
+                                  "trust_coefficient": trust_coefficient, "eps": eps, "adapts": adapts})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            decay, momentum = group["weight_decay"], group["momentum"]
+            for w in group["params"]:
+                size = w.norm()
+                ratio = group["trust_coefficient"] * size / (w.grad.norm() + decay * size + group["eps"])
+                g = (ratio if group["adapts"] else 1.0) * (w.grad + decay * w)
+                m = self.state[w].setdefault("m", torch.zeros_like(w))
+                m.copy_(momentum * m + g)
+                w.sub_(group["lr"] * (g + momentum * m if group["nesterov"] else m))
+
+
+class Lamb(torch.optim.Optimizer):
+    """adapts False: of an array whose ratio is 1."""
+
+    def __init__(self, params, lr, betas=(0.9, 0.999), eps=1e-6, weight_decay=0.0, correct_bias=True, adapts=True):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
+                                  "correct_bias": correct_bias, "adapts": adapts})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for w in group["params"]:
+                state = self.state[w] or self.state.setdefault(w, {})
+                step = state["step"] = state.get("step", 0) + 1
+                m = state["m"] = beta1 * state.get("m", torch.zeros_like(w)) + (1 - beta1) * w.grad
+                v = state["v"] = beta2 * state.get("v", torch.zeros_like(w)) + (1 - beta2) * w.grad**2
+                if group["correct_bias"]:
+                    m, v = m / (1 - beta1**step), v / (1 - beta2**step)
+                r = m / (v.sqrt() + group["eps"]) + group["weight_decay"] * w
+                ratio = w.norm() / r.norm() if group["adapts"] else 1.0
+                w.sub_(group["lr"] * ratio * r)
 
 
 class NAdam(torch.optim.Optimizer):
@@ -88,6 +132,13 @@ VARIANTS = {
     "asgd": (o.ASGD, {"weight_decay": 0.1, "lambd": 0.05, "alpha": 0.6, "t0": 10}),
     "lion": (Lion, {"weight_decay": 0.1}),
     "lion_betas": (Lion, {"betas": (0.5, 0.8)}),
+    "lars": (Lars, {"momentum": 0.9, "weight_decay": 0.1, "trust_coefficient": 0.5}),
+    "lars_nesterov": (Lars, {"momentum": 0.8, "nesterov": True, "trust_coefficient": 2.0, "eps": 0.1}),
+    "lars_left_out": (Lars, {"momentum": 0.9, "trust_coefficient": 0.5, "adapts": False}),
+    "lamb": (Lamb, {"weight_decay": 0.1}),
+    "lamb_betas": (Lamb, {"betas": (0.8, 0.95), "eps": 1e-3}),
+    "lamb_without_bias_correction": (Lamb, {"weight_decay": 0.1, "betas": (0.9, 0.99), "correct_bias": False}),
+    "lamb_left_out": (Lamb, {"adapts": False}),
 }
 # Of these PyTorch takes the learning rate of the step before.
 CONSTANT_RATE = ("asgd", "rprop", "rprop_limits")

@@ -50,6 +50,7 @@ struct Variant {
   OptimizerType type;
   std::function<void(OptimizerOptions&)> change = [](OptimizerOptions&) {};
   bool constant_rate = false;
+  const char* array = "fc_layers.0.weight";
 };
 
 const std::vector<Variant>& variants() {
@@ -82,6 +83,16 @@ const std::vector<Variant>& variants() {
       {"asgd", asgd, [=](O& o) { decays(o), o.lambd = 0.05, o.alpha = 0.6, o.t0 = 10.0; }, true},
       {"lion", lion, decays},
       {"lion_betas", lion, [](O& o) { o.beta1 = 0.5, o.beta2 = 0.8; }},
+      {"lars", lars, [=](O& o) { decays(o), o.momentum = 0.9, o.trust_coefficient = 0.5; }},
+      {"lars_nesterov", lars,
+       [](O& o) { o.momentum = 0.8, o.use_nesterov = true, o.trust_coefficient = 2.0, o.eps = 0.1; }},
+      {"lars_left_out", lars, [=](O& o) { decays(o), o.momentum = 0.9, o.trust_coefficient = 0.5; }, false,
+       "fc_layers.0.bias"},
+      {"lamb", lamb, decays},
+      {"lamb_betas", lamb, [](O& o) { o.beta1 = 0.8, o.beta2 = 0.95, o.eps = 1e-3; }},
+      {"lamb_without_bias_correction", lamb,
+       [=](O& o) { decays(o), o.beta2 = 0.99, o.correct_bias = false; }},
+      {"lamb_left_out", lamb, decays, false, "fc_layers.0.bias"},
   };
   return all;
 }
@@ -108,9 +119,21 @@ class State {
   std::vector<std::span<float>> views_;
 };
 
+/// One step of a whole array, in two phases where the rule has two. `step` need not have weight decay and trust ratio.
+void update_array(const OptimizerOptions& options, const char* array, UpdateStep step,
+                  std::span<const float> gradient, std::span<float> weights, const State& state) {
+  step.weight_decay = weight_decay_of(options, array);
+  if (has_two_phases(options)) {
+    const BlockSquares squares = prepare_update(options, step, gradient, weights, state.views());
+    step.trust_ratio = trust_ratio(options, array, std::sqrt(squares.weights), std::sqrt(squares.direction));
+  }
+  const float* sources[] = {gradient.data()};
+  update_weights(options, step, sources, weights, state.views());
+}
+
 class Rules : public testing::TestWithParam<Variant> {};
 
-TEST_P(Rules, FollowPyTorchForAHundredSteps) {
+TEST_P(Rules, FollowAnotherProgramForAHundredSteps) {
   const auto all = golden();
   ASSERT_TRUE(all.contains(GetParam().name));
   const auto& expected = all.at(GetParam().name);
@@ -121,12 +144,9 @@ TEST_P(Rules, FollowPyTorchForAHundredSteps) {
   for (int step = 1; step <= steps; ++step) {
     std::array<float, count> gradients;
     for (std::size_t i = 0; i < count; ++i) gradients[i] = static_cast<float>(gradient(step, i));
-    const float* sources[] = {gradients.data()};
-    update_weights(options,
-                   {.learning_rate = learning_rate(GetParam().constant_rate ? 1 : step),
-                    .number = step,
-                    .weight_decay = options.weight_decay_rate},
-                   sources, weights, state.views());
+    update_array(options, GetParam().array,
+                 {.learning_rate = learning_rate(GetParam().constant_rate ? 1 : step), .number = step},
+                 gradients, weights, state);
     for (std::size_t i = 0; i < count; ++i) {
       const double weight = expected[static_cast<std::size_t>(step - 1)][i];
       ASSERT_NEAR(weights[i], weight, 1e-5 * std::max(1.0, std::abs(weight))) << "step " << step;
@@ -142,15 +162,23 @@ TEST_P(Rules, DoNotDependOnHowArraysAreCutIntoBlocks) {
   auto whole = test::random_numbers(numbers, 2), parts = whole;
   for (int step = 1; step <= 5; ++step) {
     const auto gradients = test::random_numbers(numbers, 10 + static_cast<std::uint64_t>(step));
-    const UpdateStep now{.learning_rate = 0.01, .gradient_scale = 0.5, .number = step, .weight_decay = 0.01};
+    const UpdateStep now{.learning_rate = 0.01,
+                         .gradient_scale = 0.5,
+                         .number = step,
+                         .weight_decay = 0.01,
+                         .trust_ratio = 0.3};
     const float* sources[] = {gradients.data()};
+    const bool two_phases = has_two_phases(options);
+    if (two_phases) prepare_update(options, now, gradients, whole, whole_state.views());
     update_weights(options, now, sources, whole, whole_state.views());
     for (const auto& [begin, size] : {std::pair{0, 37}, {37, 1}, {38, 62}}) {
       const auto first = static_cast<std::size_t>(begin), many = static_cast<std::size_t>(size);
       std::vector<std::span<float>> state;
       for (const std::span<float> array : parts_state.views()) state.push_back(array.subspan(first, many));
       const float* part[] = {gradients.data() + first};
-      update_weights(options, now, part, std::span(parts).subspan(first, many), state);
+      const std::span<float> weights = std::span(parts).subspan(first, many);
+      if (two_phases) prepare_update(options, now, {part[0], many}, weights, state);
+      update_weights(options, now, part, weights, state);
     }
   }
   EXPECT_EQ(whole, parts);
@@ -172,12 +200,75 @@ TEST(AdamW, WithoutBiasCorrectionTheAveragesAreTakenAsTheyAre) {
   EXPECT_NEAR(weights[0], 1.0 - 0.1 * 0.2 / std::sqrt(0.004), 1e-6);
 }
 
-TEST(WeightDecay, LeavesOutBiasesOfAdamAlone) {
+/// Both phases see the gradient as a rule of one phase does: scaled, then clamped.
+TEST(TwoPhases, TheNormIsOfTheGradientThatIsUsed) {
+  OptimizerOptions options;
+  options.type = OptimizerType::lars;
+  options.max_gradient_value = 0.5;
+  const std::vector<float> gradient(600, 4.0F), weights(600, 3.0F);
+  State state(options, gradient.size());
+  const BlockSquares squares =
+      prepare_update(options, {.gradient_scale = 0.25}, gradient, weights, state.views());
+  EXPECT_EQ(squares.weights, 600 * 9.0);
+  EXPECT_EQ(squares.direction, 600 * 0.25) << "4 * 0.25, clamped to 0.5";
+  EXPECT_EQ(state.arrays()[0], std::vector<float>(600)) << "it waits for the ratio";
+}
+
+TEST(TwoPhases, TheFirstLeavesTheWeightsAndTheSecondTheState) {
+  OptimizerOptions options;
+  EXPECT_FALSE(has_two_phases(options));
+  options.type = OptimizerType::lamb;
+  EXPECT_TRUE(has_two_phases(options));
+  const std::vector<float> gradient(1000, -2.0F);
+  std::vector<float> weights(1000, 3.0F);
+  State state(options, weights.size());
+  UpdateStep step{.learning_rate = 0.1};
+  const BlockSquares squares = prepare_update(options, step, gradient, weights, state.views());
+  EXPECT_EQ(weights, std::vector<float>(1000, 3.0F));
+  EXPECT_NEAR(squares.direction, 1000.0, 1e-2) << "in the first step every number of it is 1 or -1";
+  const auto prepared = state.arrays();
+  step.trust_ratio = 0.5;
+  const float* sources[] = {gradient.data()};
+  update_weights(options, step, sources, weights, state.views());
+  EXPECT_EQ(state.arrays(), prepared);
+  for (const float weight : weights) ASSERT_NEAR(weight, 3.0 + 0.1 * 0.5, 1e-6);
+}
+
+TEST(TrustRatio, IsThatOfTheRule) {
+  OptimizerOptions options;
+  options.weight_decay_rate = 0.5;
+  options.type = OptimizerType::lamb;
+  EXPECT_EQ(trust_ratio(options, "fc_layers.0.weight", 6.0, 2.0), 3.0);
+  options.type = OptimizerType::lars;
+  EXPECT_NEAR(trust_ratio(options, "fc_layers.0.weight", 6.0, 2.0), 1e-3 * 6.0 / (2.0 + 3.0), 1e-10);
+  options.trust_coefficient = 0.1;
+  options.eps = 1.0;
+  EXPECT_DOUBLE_EQ(trust_ratio(options, "fc_layers.0.weight", 6.0, 2.0), 0.1 * 6.0 / (2.0 + 3.0 + 1.0));
+}
+
+TEST(TrustRatio, IsOneWhereNormsSayNothing) {
+  OptimizerOptions options;
+  for (const OptimizerType type : {OptimizerType::lars, OptimizerType::lamb}) {
+    options.type = type;
+    EXPECT_EQ(trust_ratio(options, "fc_layers.0.weight", 0.0, 2.0), 1.0) << "weights that begin with 0";
+    EXPECT_EQ(trust_ratio(options, "fc_layers.0.weight", 6.0, 0.0), 1.0);
+    EXPECT_EQ(trust_ratio(options, "fc_layers.0.bias", 6.0, 2.0), 1.0);
+  }
+  options.exclude_from_weight_decay = std::vector<std::string>{};
+  EXPECT_EQ(trust_ratio(options, "fc_layers.0.bias", 6.0, 2.0), 3.0);
+  options.exclude_from_weight_decay = {"last_layer"};
+  EXPECT_EQ(trust_ratio(options, "last_layer.weight", 6.0, 2.0), 1.0);
+}
+
+TEST(WeightDecay, LeavesOutBiasesOfSomeRulesAlone) {
   OptimizerOptions options;
   options.weight_decay_rate = 0.5;
   EXPECT_EQ(weight_decay_of(options, "fc_layers.0.bias"), 0.5);
-  options.type = OptimizerType::adamw;
-  EXPECT_EQ(weight_decay_of(options, "fc_layers.0.bias"), 0.0);
+  using enum OptimizerType;
+  for (const OptimizerType type : {adam, adamw, lars, lamb}) {
+    options.type = type;
+    EXPECT_EQ(weight_decay_of(options, "fc_layers.0.bias"), 0.0);
+  }
   EXPECT_EQ(weight_decay_of(options, "fc_layers.0.weight"), 0.5);
   options.exclude_from_weight_decay = {"last_layer", "fc_layers.1"};
   EXPECT_EQ(weight_decay_of(options, "fc_layers.0.bias"), 0.5);

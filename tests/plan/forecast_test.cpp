@@ -70,6 +70,15 @@ TEST_F(Forecasts, OfADynamicLossScaleReadsTheGradientTwiceInHalf) {
   EXPECT_GT(scaled, without);
 }
 
+TEST_F(Forecasts, OfTwoPhasesWaitOnceMoreThanOfClipping) {
+  config.optimizer.max_gradient_norm = 1.0;
+  const double clipped = on(4, 1).update_s;
+  config.optimizer.type = optim::OptimizerType::lamb;
+  EXPECT_NEAR(on(4, 1).update_s, clipped + 4 * 1e-6, 1e-12);
+  config.optimizer.max_gradient_norm = 0.0;
+  EXPECT_NEAR(on(4, 1).update_s, clipped + 4 * 1e-6, 1e-12) << "the sum comes first without it too";
+}
+
 TEST_F(Forecasts, OfTheSameBitsAddsTheRounding) {
   config.run.reproducible = true;
   config.run.microbatch = 256;

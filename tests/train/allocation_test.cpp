@@ -43,6 +43,7 @@ using test::world;
 struct Case {
   int ranks_per_node = 0;
   model::Precision precision = model::Precision::float32;
+  optim::OptimizerType optimizer = optim::OptimizerType::sgd;
 };
 
 class Allocations : public testing::TestWithParam<Case> {};
@@ -52,6 +53,7 @@ TEST_P(Allocations, AStepMakesNone) {
   config.optimizer.grad_accum_steps = 2;
   config.optimizer.max_gradient_norm = 0.3;
   config.model.precision = GetParam().precision;
+  config.optimizer.type = GetParam().optimizer;
   const test::SmallProblem problem(150);
   const data::Dataset dataset = problem.view();
   const comm::Topology topology(world(), GetParam().ranks_per_node);
@@ -142,7 +144,8 @@ INSTANTIATE_TEST_SUITE_P(Precisions, Foretold,
                          testing::Values(model::Precision::float32, model::Precision::float16));
 
 INSTANTIATE_TEST_SUITE_P(RanksPerNode, Allocations,
-                         testing::Values(Case{0}, Case{1}, Case{2}, Case{0, model::Precision::float16}));
+                         testing::Values(Case{0}, Case{1}, Case{2}, Case{0, model::Precision::float16},
+                                         Case{0, model::Precision::float32, optim::OptimizerType::lamb}));
 
 }  // namespace
 }  // namespace fcmnist::train

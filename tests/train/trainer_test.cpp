@@ -194,6 +194,25 @@ const Trained& one_rank_trains(const Variant& variant, int steps = 12, std::opti
   return trained;
 }
 
+// Optimizers of two phases.
+config::RunConfig lars() {
+  config::RunConfig config = small_config();
+  config.optimizer.type = optim::OptimizerType::lars;
+  config.optimizer.learning_rate = {{optim::ScheduleKind::constant, 1.0}};
+  config.optimizer.momentum = 0.9;
+  config.optimizer.trust_coefficient = 0.02;
+  config.optimizer.weight_decay_rate = 1e-3;
+  return config;
+}
+config::RunConfig lamb() {
+  config::RunConfig config = small_config();
+  config.optimizer.type = optim::OptimizerType::lamb;
+  config.optimizer.learning_rate = {{optim::ScheduleKind::constant, 0.02}};
+  config.optimizer.eps = 1e-3;  // so that the sign of a small gradient does not count
+  config.optimizer.weight_decay_rate = 0.1;
+  return config;
+}
+
 std::vector<Variant> variants() {
   std::vector<Variant> all;
   all.push_back({"plain", small_config()});
@@ -221,6 +240,10 @@ std::vector<Variant> variants() {
   all.back().config.optimizer.type = optim::OptimizerType::adamw;
   all.back().config.optimizer.eps = 1e-3;  // so that the sign of a small gradient does not count
   all.back().config.optimizer.weight_decay_rate = 0.1;
+  all.back().config.optimizer.max_gradient_norm = 0.3;
+  all.push_back({"lars_accumulated", lars()});
+  all.back().config.optimizer.grad_accum_steps = 3;
+  all.push_back({"lamb_clipped_by_norm", lamb()});
   all.back().config.optimizer.max_gradient_norm = 0.3;
   all.push_back({"skipping", small_config()});
   all.back().config.run.nan_policy = config::NanPolicy::skip;
@@ -319,6 +342,24 @@ std::vector<Variant> reproducible_variants() {
     c.model.precision = model::Precision::bfloat16;
     c.optimizer.type = optim::OptimizerType::lion;
     c.optimizer.learning_rate = {{optim::ScheduleKind::constant, 0.003}};
+  });
+  vary("lars_clipped_by_value", [](auto& c) {
+    c.optimizer = lars().optimizer;
+    c.optimizer.use_nesterov = true;
+    c.optimizer.max_gradient_value = 0.01;
+    c.model.hidden_sizes = {300, 600};  // of many blocks
+  });
+  vary("lamb_float16_dynamic_accumulated", [](auto& c) {
+    c.model.precision = model::Precision::float16;
+    c.optimizer = lamb().optimizer;
+    c.optimizer.grad_accum_steps = 2;
+    c.optimizer.loss_scale.factor = optim::LossScaleOptions::dynamic;
+    c.optimizer.loss_scale.steps_per_increase = 4;
+    c.optimizer.loss_scale.initial = 1024.0;
+  });
+  vary("lamb_skipping", [](auto& c) {
+    c.optimizer = lamb().optimizer;
+    c.run.nan_policy = config::NanPolicy::skip;
   });
   vary("fewer_microbatches_than_ranks_in_the_tail", [](auto& c) { c.train_input.batch_size = 149; });
   vary("one_sample_each", [](auto& c) { c.run.microbatch = 1; });
@@ -515,7 +556,7 @@ TEST_P(OnStages, WhatOneRankAsksForAllRanksKnowAfterTheSameStep) {
 
 TEST_P(OnStages, GoesOnWithTheSameBitsAfterAnyStep) {
   constexpr int steps = 9;
-  for (config::RunConfig config : {small_config(), skipping(), reproducible()}) {
+  for (config::RunConfig config : {small_config(), skipping(), reproducible(), lars()}) {
     config.optimizer.grad_accum_steps = 2;
     config.optimizer.max_gradient_norm = 0.3;
     ATrainer whole(config, GetParam());
@@ -543,8 +584,9 @@ TEST(Trainer, SkippingTrainsTheSameBitsWhileAllIsFinite) {
 }
 
 /// Makes one step non-finite by `spoil`; it must change nothing, and training must go on.
-void expect_skipped(int stages, void (*spoil)(ATrainer&), bool loss_is_finite) {
-  ATrainer trainer(skipping(), stages);
+void expect_skipped(const config::RunConfig& config, int stages, void (*spoil)(ATrainer&),
+                    bool loss_is_finite) {
+  ATrainer trainer(config, stages);
   trainer->step();
   const std::vector<float> good = trainer.weights(), momentum = trainer.momentum();
   spoil(trainer);
@@ -570,17 +612,22 @@ void expect_skipped(int stages, void (*spoil)(ATrainer&), bool loss_is_finite) {
 
 TEST_P(OnStages, ANonFiniteLossIsSkippedWithThatPolicy) {
   expect_skipped(
-      GetParam(), [](ATrainer& t) { t.spoil_one_weight(std::numeric_limits<float>::quiet_NaN()); }, false);
+      skipping(), GetParam(),
+      [](ATrainer& t) { t.spoil_one_weight(std::numeric_limits<float>::quiet_NaN()); }, false);
 }
 
 TEST_P(OnStages, ANonFiniteGradientIsSkippedWithThatPolicy) {
-  // Forward tiny x large x huge is finite; backward huge x large is not.
-  expect_skipped(
-      GetParam(),
-      [](ATrainer& t) {
-        t.scale_layers({-30.0F, 20.0F, 30.0F});
-      },
-      true);
+  config::RunConfig two_phases = skipping();
+  two_phases.optimizer = lamb().optimizer;
+  for (const config::RunConfig& config : {skipping(), two_phases}) {
+    // Forward tiny x large x huge is finite; backward huge x large is not.
+    expect_skipped(
+        config, GetParam(),
+        [](ATrainer& t) {
+          t.scale_layers({-30.0F, 20.0F, 30.0F});
+        },
+        true);
+  }
 }
 
 TEST_P(OnStages, ANonFiniteGradientStopsTheRunOtherwise) {
@@ -636,8 +683,7 @@ Scaled train_scaled(const comm::Communicator& group, const config::RunConfig& co
 }
 
 /// The gradient is infinite in some microbatches, those of one rank perhaps, and sums are in fixed point.
-TEST(ReproducibleFloat16, OverflowsOfTheFirstStepsAreTheSameInAnyWorld) {
-  config::RunConfig config = in(model::Precision::float16, reproducible());
+void expect_the_same_overflows_in_any_world(config::RunConfig config) {
   config.optimizer.loss_scale.factor = optim::LossScaleOptions::dynamic;
   config.optimizer.loss_scale.initial = config.optimizer.loss_scale.max = 0x1p24;
   config.optimizer.loss_scale.steps_per_increase = 1000;
@@ -657,6 +703,16 @@ TEST(ReproducibleFloat16, OverflowsOfTheFirstStepsAreTheSameInAnyWorld) {
       EXPECT_TRUE(shared == serial) << stages << " stages, " << ranks_per_node << " ranks per node";
     }
   }
+}
+
+TEST(ReproducibleFloat16, OverflowsOfTheFirstStepsAreTheSameInAnyWorld) {
+  expect_the_same_overflows_in_any_world(in(model::Precision::float16, reproducible()));
+}
+
+TEST(ReproducibleFloat16, OverflowsOfAnOptimizerOfTwoPhasesAreTheSameInAnyWorld) {
+  config::RunConfig config = in(model::Precision::float16, reproducible());
+  config.optimizer = lamb().optimizer;
+  expect_the_same_overflows_in_any_world(config);
 }
 
 config::RunConfig scaled(double initial) {

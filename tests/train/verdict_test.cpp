@@ -92,14 +92,16 @@ TEST(Judge, Float32HasNoLossScale) {
 
 TEST(NeedsNormFirst, WhereAStepMayBeChangedOrLeftOut) {
   EXPECT_FALSE(needs_norm_first({}));
-  config::RunConfig clips, skips, scales, reproduces;
+  config::RunConfig clips, skips, scales, reproduces, two_phases;
   clips.optimizer.max_gradient_norm = 1.0;
   skips.run.nan_policy = config::NanPolicy::skip;
   scales.optimizer.loss_scale.factor = optim::LossScaleOptions::dynamic;
   reproduces.run.reproducible = true;
+  two_phases.optimizer.type = optim::OptimizerType::lamb;
   EXPECT_TRUE(needs_norm_first(clips));
   EXPECT_TRUE(needs_norm_first(skips));
   EXPECT_TRUE(needs_norm_first(reproduces));
+  EXPECT_TRUE(needs_norm_first(two_phases));
   EXPECT_FALSE(needs_norm_first(scales)) << "float32 does not scale";
   scales.model.precision = model::Precision::float16;
   EXPECT_TRUE(needs_norm_first(scales));

@@ -18,7 +18,8 @@ using test::world;
 /// A model, its update, and a gradient that all ranks have written.
 class WrittenGradient {
  public:
-  explicit WrittenGradient(int ranks_per_node) : topology_(world(), ranks_per_node) {
+  explicit WrittenGradient(int ranks_per_node, optim::OptimizerType type = optim::OptimizerType::sgd)
+      : config_(small_config_of(type)), topology_(world(), ranks_per_node) {
     const double small = 0.0;
     sum_->begin({&small, 1});
     for (std::size_t p = 0; p < parts_.size(); ++p) sum_->part_written(true, true);
@@ -46,7 +47,13 @@ class WrittenGradient {
   }
 
  private:
-  config::RunConfig config_ = test::small_config();
+  static config::RunConfig small_config_of(optim::OptimizerType type) {
+    config::RunConfig config = test::small_config();
+    config.optimizer.type = type;
+    return config;
+  }
+
+  config::RunConfig config_;
   comm::Topology topology_;
   comm::Grid grid_{topology_};
   model::Mlp mlp_ = test::stage_of(config_, grid_);
@@ -62,8 +69,11 @@ TEST(WeightUpdate, RanksOfANodeWaitAsOftenAsIsForetold) {
   for (const bool norm_first : {false, true}) {
     WrittenGradient gradient(0);
     gradient.update(norm_first);
-    EXPECT_EQ(gradient.owners().waits(), static_cast<std::uint64_t>(waits_of_step(norm_first)));
+    EXPECT_EQ(gradient.owners().waits(), static_cast<std::uint64_t>(waits_of_step(norm_first, false)));
   }
+  WrittenGradient gradient(0, optim::OptimizerType::lamb);
+  gradient.update(true);
+  EXPECT_EQ(gradient.owners().waits(), static_cast<std::uint64_t>(waits_of_step(true, true)));
 }
 
 /// What is not added before is read by the update, which adds all arrays to the first.
