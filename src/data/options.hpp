@@ -39,6 +39,11 @@ struct InputOptions {
   bool shuffle = true;             ///< training only: a new order every epoch, a function of (seed, epoch)
 
   AugmentOptions augment;  ///< training only
+  /// Evaluation only: the mean of the predicted probabilities over all shifts of an image by up to so many pixels to each
+  /// side, in both directions; 0: the image as it is.
+  int average_shifts = 0;
+  /// How many these are.
+  [[nodiscard]] int shift_count() const { return (2 * average_shifts + 1) * (2 * average_shifts + 1); }
 
   bool operator==(const InputOptions&) const = default;
 };

@@ -172,8 +172,9 @@ StageMapping TrainingMapper::map_stage(const model::Mlp& mlp, model::LayerRange 
 /// Without windows: whether they are private depends on the node.
 PrivateMemory TrainingMapper::private_memory_of(const model::Mlp& mlp, int stage) const {
   PrivateMemory memory;
-  const auto add_work = [&](Purpose purpose, std::size_t samples) {
-    const train::StageWorkBytes bytes = train::stage_work_bytes(purpose, stage_count_, stage, mlp, samples);
+  const auto add_work = [&](Purpose purpose, std::size_t samples, int average_shifts = 0) {
+    const train::StageWorkBytes bytes =
+        train::stage_work_bytes(purpose, stage_count_, stage, mlp, samples, average_shifts);
     memory.activations += bytes.activations;
     memory.messages += bytes.messages;
   };
@@ -181,7 +182,8 @@ PrivateMemory TrainingMapper::private_memory_of(const model::Mlp& mlp, int stage
   add_work(Purpose::training, mapping_.microbatch_samples);
   if (shapes_->eval) {
     add_work(Purpose::evaluation,
-             train::Evaluator::microbatch(*config_, mapping_.replicas, stage_count_, shapes_->eval->samples));
+             train::Evaluator::microbatch(*config_, mapping_.replicas, stage_count_, shapes_->eval->samples),
+             config_->eval_input.average_shifts);
   }
   if (mlp.begins_network() && config_->train_input.augment.any()) {
     memory.activations += data::Augmenter::bytes(shapes_->train, mapping_.microbatch_samples);
@@ -241,7 +243,8 @@ EvaluationMapping map_evaluation(const config::RunConfig& config, const data::Da
   const train::Microbatches microbatches = train::evaluation_microbatches(config, ranks, 1, mapping.samples);
   mapping.rank_samples = samples_of_replicas(microbatches, mapping.samples, ranks);
   const train::StageWorkBytes work =
-      train::stage_work_bytes(Purpose::evaluation, 1, 0, mlp, microbatches.largest(mapping.samples));
+      train::stage_work_bytes(Purpose::evaluation, 1, 0, mlp, microbatches.largest(mapping.samples),
+                              config.eval_input.average_shifts);
   mapping.private_memory = train::ModelState::private_bytes(mlp.layout(), mlp.precision()) + work.activations;
   for (const auto& [node, count] : ranks_by_node(placement, {0, placement.size()})) {
     const std::size_t shared = train::SharedDataset::bytes(shape) +

@@ -105,7 +105,7 @@ store::RankTime rank_time(const train::TimeSplit& time) {
 std::string eval_line(std::int64_t step, const train::EvaluationResult& result,
                       const config::RunConfig& config) {
   return fmt::format("| Eval Device=cpu Step={} Loss={:.5f} Accuracy={:.4f} Samples={}{}", step, result.loss,
-                     result.accuracy, result.samples, split_mark(config));
+                     result.accuracy, result.samples, scored_marks(config));
 }
 
 std::string format_time_split(const train::TimeSplit& time) {

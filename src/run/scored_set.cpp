@@ -22,19 +22,26 @@ bool trains_on_test_split(const config::RunConfig& config) {
 std::string scored(std::string_view what, const config::RunConfig& config) {
   const data::InputOptions& eval = config.eval_input;
   const long batches = config.run.eval_steps;
-  const bool is_trained_on = trains_on_test_split(config);
-  if (eval.split == data::Split::test && batches == 0 && !is_trained_on) return fmt::format("test {}", what);
-  std::string part;
-  if (batches > 0) {
-    part = batches == 1 ? "the first batch of " : fmt::format("the first {} batches of ", batches);
+  const bool is_trained_on = trains_on_test_split(config), is_averaged = eval.average_shifts > 0;
+  std::string words = fmt::format("test {}", what);
+  if (eval.split != data::Split::test || batches > 0 || is_trained_on) {
+    std::string part;
+    if (batches > 0) {
+      part = batches == 1 ? "the first batch of " : fmt::format("the first {} batches of ", batches);
+    }
+    words = fmt::format("{} on {}the {} split", what, part, data::name_of(eval.split));
   }
-  return fmt::format("{} on {}the {} split{}", what, part, data::name_of(eval.split),
-                     is_trained_on ? ", which it was trained on," : "");
+  if (is_trained_on) words += ", which it was trained on";
+  if (is_averaged) words += fmt::format(", averaged over {} shifts", eval.shift_count());
+  return is_trained_on || is_averaged ? words + "," : words;
 }
 
-std::string split_mark(const config::RunConfig& config) {
-  const data::Split split = config.eval_input.split;
-  return split == data::Split::test ? "" : fmt::format(" Split={}", data::name_of(split));
+std::string scored_marks(const config::RunConfig& config) {
+  const data::InputOptions& eval = config.eval_input;
+  std::string marks;
+  if (eval.split != data::Split::test) marks += fmt::format(" Split={}", data::name_of(eval.split));
+  if (eval.average_shifts > 0) marks += fmt::format(" Shifts={}", eval.shift_count());
+  return marks;
 }
 
 }  // namespace fcmnist::run

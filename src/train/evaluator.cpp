@@ -42,6 +42,7 @@ Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, co
                              .dataset = &dataset,
                              .gradient_parts = {},
                              .max_samples = microbatches_.largest(samples_),
+                             .average_shifts = config.eval_input.average_shifts,
                              .give_way = give_way,
                              .observer = &observer_})),
       ids_(microbatches_.largest(samples_)) {}

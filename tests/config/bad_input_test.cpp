@@ -67,6 +67,8 @@ const Bad bad_files[] = {
      {"f.yaml:2: train_input.batch_size: expected a whole number", "'1.5'"}},
     {"train_input:\n  batch_size: 0\n", {"f.yaml:2", "from 1 to 1000000", "found '0'"}},
     {"train_input:\n  batch_size: -4\n", {"found '-4'"}},
+    {"eval_input:\n  average_shifts: 4\n",
+     {"f.yaml:2: eval_input.average_shifts: expected a whole number from 0 to 3, found '4'"}},
     {"train_input:\n  batch_size: 99999999999999999999\n", {"found '99999999999999999999'"}},
     {"train_input:\n  batch_size: 1e3\n", {"found '1e3'"}},
     {"train_input:\n  batch_size: 0x10\n", {"found '0x10'"}},

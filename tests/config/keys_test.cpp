@@ -36,6 +36,7 @@ const std::map<std::string, std::string>& other_values() {
       {"eval_input.images", "\"/i\""},
       {"eval_input.batch_size", "100"},
       {"eval_input.batch_size_per_replica", "50"},
+      {"eval_input.average_shifts", "2"},
       {"model.name", "\"fc_mnist\""},
       {"model.hidden_sizes", "[20, 30, 40]"},
       {"model.num_classes", "47"},
