@@ -67,6 +67,10 @@ class TypedStageWork final : public StageWork {
       observer_->has_done(Activity::data);
     }
     const model::DropoutContext dropout{seed_, microbatch.epoch, microbatch.ids};
+    if (mlp_->drops_inputs()) {
+      mlp_->drop_inputs(memory.workspace.input(samples), dropout);
+      observer_->has_done(Activity::data);
+    }
     compute_activations(samples, &dropout, memory);
     kernels::LossSums sums;
     if (mlp_->ends_network()) {
