@@ -53,7 +53,7 @@ def series(name, values, color, points=False, factor=1):
 
 
 def set_name(run):
-    """What evaluations have scored: "test", "on the train split", ..."""
+    """What evaluations have scored: "test", "on the train split", "test, averaged over 9 shifts", ..."""
     return files.scored("", str(run.path)).rstrip(",").strip()
 
 

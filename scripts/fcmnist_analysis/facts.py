@@ -58,11 +58,14 @@ def what_ran(run):
         layers = network.layers(run.weights)
         widths = " - ".join(map(str, [layers[0][0].shape[1], *(len(bias) for _, bias in layers)]))
         widths += f", {parameters(run):,} parameters"
+    dropout = said("model.dropout", "0")
+    if float(said("model.input_dropout", "0")):
+        dropout += f" (of pixels {said('model.input_dropout')})"
     hosts = [str(host) for host in manifest.get("hosts", [])]
     described = [
         ("Trained on", f"{manifest.get('training_set', '?')}, {manifest.get('training_set_samples', 0):,} samples"),
         ("Scored on", f"{manifest.get('test_set', 'nothing')}, {manifest.get('test_set_samples', 0):,} samples"),
-        ("Network", f"{widths}, dropout {said('model.dropout', '0')}, {manifest.get('precision', '?')}"),
+        ("Network", f"{widths}, dropout {dropout}, {manifest.get('precision', '?')}"),
         ("Optimizer", f"{said('optimizer.optimizer_type')}, momentum {said('optimizer.momentum', '0')}, "
                       f"weight decay {said('optimizer.weight_decay_rate', '0')}"),
         ("Learning rate", said("optimizer.learning_rate")),

@@ -147,7 +147,8 @@ def global_batch(config, manifest):
 
 def scored(what, path):
     """What the evaluations in a file are, in the words of the log (src/run/scored_set.cpp): "test accuracy", or
-    "accuracy on the train split", ... if eval_input named another set."""
+    "accuracy on the train split", ... if eval_input named another set; with average_shifts "test accuracy, averaged over 9
+    shifts,"."""
     found = settings(path)
 
     def same(key):  # what eval_input leaves out is that of train_input
@@ -158,10 +159,17 @@ def scored(what, path):
     is_fake = found.get("train_input.use_fake_data") == "True"
     trained_on = (split == "test" == found.get("train_input.split") and same("use_fake_data")
                   and (is_fake or same("data_dir")))
-    if split == "test" and not batches and not trained_on:
-        return f"test {what}"
     part = "" if not batches else "the first batch of " if batches == 1 else f"the first {batches} batches of "
-    return f"{what} on {part}the {split} split" + (", which it was trained on," if trained_on else "")
+    is_test = split == "test" and not batches and not trained_on
+    words = [f"test {what}".strip() if is_test else f"{what} on {part}the {split} split"]
+    words += ["which it was trained on"] if trained_on else []
+    words += [f"averaged over {shifts_of(found)} shifts"] if shifts_of(found) > 1 else []
+    return words[0] if len(words) == 1 else ", ".join(words) + ","
+
+
+def shifts_of(config):
+    """Over how many shifts of an image evaluations average, by a configuration: 1 without eval_input.average_shifts."""
+    return (2 * int(config.get("eval_input.average_shifts", 0)) + 1) ** 2
 
 
 def evaluation(path):
@@ -215,7 +223,7 @@ def confusion(path):
 
 def predictions(path):
     """What the network says of each sample: {"step": int, "label": (samples), "predicted": (samples), "logits": (samples x
-    classes)}; of samples without labels no "label", but "probability": (samples x classes)."""
+    classes), with average_shifts the logarithm of the mean probabilities}; of samples without labels no "label", but "probability": (samples x classes)."""
     path = os.path.join(path, "predictions.h5") if os.path.isdir(path) else path
     with h5py.File(path, "r") as file:
         return {"step": int(file.attrs["step"])} | {name: file[name][...] for name in ("label", "predicted", "logits", "probability")

@@ -56,8 +56,8 @@ def summary(path):
             rows = len(table["step"])
             last = f", last: step {table['step'][-1]}, loss {table['loss'][-1]:.5f}, " \
                    f"accuracy {100 * table['accuracy'][-1]:.2f} %" if rows else ""
-            of = files.scored("", path).rstrip(",") if name == "eval" and rows else ""  # " on the train split"
-            lines.append(f"  {name}{of if of.startswith(' ') else ''}: {rows} rows{last}")
+            of = files.scored("", path).rstrip(",").removeprefix("test") if name == "eval" and rows else ""  # " on the train split"
+            lines.append(f"  {name}{of}: {rows} rows{last}")
         lines += [f"  {said}"] if said else []
     return "\n".join(lines)
 

@@ -15,6 +15,7 @@ constexpr auto train = in(&RunConfig::train_input);
 constexpr auto eval = in(&RunConfig::eval_input);
 
 constexpr int largest_batch = 1'000'000;
+constexpr int largest_average_shift = 3;  // pixels: 49 shifts
 
 constexpr Choice<data::Split> splits[] = {
     {"train", data::Split::train},
@@ -109,6 +110,7 @@ const SettingRow eval_settings[] = {
     {"images",                 may_change, or_as_train(&Input::images, path(eval(&Input::images)))},
     {"batch_size",             may_change, integer_if_given(eval(&Input::batch_size), largest_batch)},
     {"batch_size_per_replica", may_change, integer_if_given(eval(&Input::batch_size_per_replica), largest_batch)},
+    {"average_shifts",         may_change, integer(eval(&Input::average_shifts), 0, largest_average_shift)},
 };
 
 constexpr OtherNameRow train_other_names[] = {

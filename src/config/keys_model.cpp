@@ -1,6 +1,7 @@
 // Section model.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "config/key_tables.hpp"
 #include "core/error.hpp"
@@ -35,6 +36,21 @@ std::vector<int> read_hidden_sizes(const Value& value, const std::string& key) {
                                sizes.size(), most_hidden_layers));
 }
 
+model::Dropout read_dropout(const Value& value, const std::string& key) {
+  if (value.kind != Value::Kind::list) return read_number(value, key, fraction);
+  if (value.items.empty()) unexpected(value, key, "a number, or a list with one for each hidden layer");
+  std::vector<double> layers;
+  for (const Value& item : value.items) layers.push_back(read_number(item, key, fraction));
+  return model::Dropout(std::move(layers));
+}
+
+std::string write_dropout(const model::Dropout& dropout) {
+  if (dropout.layers().empty()) return write(dropout.of(0));
+  std::vector<std::string> numbers;
+  for (const double layer : dropout.layers()) numbers.push_back(write(layer));
+  return fmt::format("[{}]", fmt::join(numbers, ", "));
+}
+
 constexpr const char* one_model = "this program trains the fully-connected MNIST classifier only";
 constexpr const char* one_activation =
     "other activation functions, and layers without one (null), come in a later release: write relu";
@@ -63,7 +79,8 @@ const SettingRow settings[] = {
     {"depth",           keeps,      optional(in_draft(&Draft::depth, 0, most_hidden_layers))},
     {"hidden_size",     keeps,      optional(in_draft(&Draft::hidden_size, 1, widest_layer))},
     {"num_classes",     keeps,      integer(mlp(&Options::num_classes), 2, 256)},
-    {"dropout",         keeps,      number(mlp(&Options::dropout), fraction)},
+    {"input_dropout",   keeps,      number(mlp(&Options::input_dropout), fraction)},
+    {"dropout",         keeps,      setting(mlp(&Options::dropout), read_dropout, write_dropout)},
     {"label_smoothing",     keeps,      number(mlp(&Options::label_smoothing), fraction)},
     {"activation_fn",   keeps,      only_word("relu", one_activation)},
     {"use_bias",        keeps,      boolean(mlp(&Options::use_bias))},

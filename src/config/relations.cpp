@@ -36,6 +36,25 @@ void settle_hidden_sizes(const Given& given, Draft& draft, std::vector<std::stri
   draft.config.model.hidden_sizes.assign(static_cast<std::size_t>(*draft.depth), *draft.hidden_size);
 }
 
+void check_dropout(const Given& given, const RunConfig& config) {
+  const model::MlpOptions& model = config.model;
+  const std::size_t found = model.dropout.layers().size(), expected = model.hidden_sizes.size();
+  if (found > 0 && found != expected) {
+    throw UsageError(
+        fmt::format("{}: model.dropout: found a list of {}, expected one of {}: a number for each "
+                    "hidden layer (model.hidden_sizes {})",
+                    given.where("model.dropout"), found, expected, write(model.hidden_sizes)),
+        "one number without brackets is for all hidden layers");
+  }
+  if (model.input_dropout > 0.0 && config.kernels.input_products == kernels::InputProducts::sparse) {
+    throw UsageError(
+        fmt::format("{}: runconfig.input_products sparse with model.input_dropout {}: sparse products leave "
+                    "out the background, and a pixel that is dropped is none",
+                    given.where("runconfig.input_products"), write(model.input_dropout)),
+        "runconfig.input_products auto or dense, or model.input_dropout 0.0");
+  }
+}
+
 void settle_batch_size(const Given& given, const std::string& section, data::InputOptions& input) {
   const std::string global = section + ".batch_size", per_replica = section + ".batch_size_per_replica";
   if (!given.has(per_replica) || given.by(global) > given.by(per_replica)) {
@@ -246,6 +265,7 @@ void check_images(const RunConfig& config) {
 void settle_relations(const Given& given, Draft& draft, std::vector<std::string>& notes) {
   RunConfig& config = draft.config;
   settle_hidden_sizes(given, draft, notes);
+  check_dropout(given, config);
   settle_batch_size(given, "train_input", config.train_input);
   settle_batch_size(given, "eval_input", config.eval_input);
   settle_length(given, draft);

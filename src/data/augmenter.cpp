@@ -95,7 +95,7 @@ std::size_t Augmenter::bytes(const DatasetShape& image, std::size_t max_samples)
          image.rows * sizeof(row_basis_[0]) + (grid + 2) * width * sizeof(float) + width;
 }
 
-Augmenter::Samples Augmenter::augment(std::span<const std::uint32_t> ids, std::uint32_t epoch) {
+Samples Augmenter::augment(std::span<const std::uint32_t> ids, std::uint32_t epoch) {
   FCMNIST_CHECK(ids.size() <= ids_.size(), fmt::format("{} of {}", ids.size(), ids_.size()));
   const std::size_t features = dataset_->features();
   std::array<Words, blocks> words;

@@ -24,11 +24,6 @@ class Augmenter {
   Augmenter(const Dataset& dataset, const AugmentOptions& options, std::uint64_t seed,
             std::size_t max_samples);
 
-  /// Samples whose ids are 0, 1, ...
-  struct Samples {
-    const Dataset* dataset = nullptr;
-    std::span<const std::uint32_t> ids;
-  };
   /// Distorted images of these samples, with their labels. Valid until the next call.
   Samples augment(std::span<const std::uint32_t> ids, std::uint32_t epoch);
 

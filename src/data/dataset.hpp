@@ -36,6 +36,12 @@ struct Dataset {
   [[nodiscard]] std::size_t features() const { return images.cols; }
 };
 
+/// Some samples of a data set.
+struct Samples {
+  const Dataset* dataset = nullptr;
+  std::span<const std::uint32_t> ids;
+};
+
 /// The view of storage that `read_samples` or `fill_fake` filled.
 Dataset make_dataset(const DatasetShape& shape, int num_classes, std::span<const std::uint8_t> images,
                      std::span<const std::uint8_t> labels);

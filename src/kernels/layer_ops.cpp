@@ -45,33 +45,55 @@ constexpr std::size_t unit_of(std::size_t block, std::size_t draw) {
   return block / lanes * units_per_group + block % lanes + lanes * draw;
 }
 
-/// Drops or scales the activation of one unit for up to 8 samples.
-template <class T>
-void drop(T* x, std::size_t samples, const Words& words, unsigned shift, std::uint32_t threshold,
-          float scale) {
-  std::array<float, samples_at_once> factor;
+/// How the words of a block decide.
+class Draws {
+ public:
+  Draws(double probability, DropoutKey key)
+      : seed_(key.seed),
+        epoch_and_layer_(key.epoch << 8 | key.layer),
+        threshold_(static_cast<std::uint32_t>(probability * 65536.0)),
+        scale_(static_cast<float>(1.0 / (1.0 - probability))) {
+    FCMNIST_CHECK(probability >= 0.0 && probability < 1.0, fmt::format("probability {}", probability));
+    FCMNIST_CHECK(key.layer < 256, fmt::format("layer {}", key.layer));
+  }
+
+  /// A block of up to 8 samples at once.
+  void block(const Words& ids, std::size_t n, std::array<Words, 4>& words) const {
+    CounterRng::blocks(seed_, Purpose::dropout, epoch_and_layer_, ids.data(), static_cast<std::uint32_t>(n),
+                       words);
+  }
+  /// Drops or scales up to `most` numbers.
+  ///   words  of a block or several, each of which has number `draw` of the block of one of the numbers
+  template <class T, std::size_t most>
+  void drop(T* x, std::size_t count, const std::array<std::uint32_t, most>& words, std::size_t draw) const {
+    const unsigned shift = draw % 2 == 0 ? 0 : 16;
+    std::array<float, most> factor;
 #pragma omp simd  // else the compiler chooses branches, which nothing can predict
-  for (std::size_t l = 0; l < samples_at_once; ++l) {
-    factor[l] = ((words[l] >> shift) & 0xffffU) < threshold ? 0.0F : scale;
-  }
-  if (samples == samples_at_once) {
+    for (std::size_t l = 0; l < most; ++l) {
+      factor[l] = ((words[l] >> shift) & 0xffffU) < threshold_ ? 0.0F : scale_;
+    }
+    if (count == most) {
 #pragma omp simd
-    for (std::size_t l = 0; l < samples_at_once; ++l) x[l] = T(static_cast<float>(x[l]) * factor[l]);
-  } else {
-    for (std::size_t l = 0; l < samples; ++l) x[l] = T(static_cast<float>(x[l]) * factor[l]);
+      for (std::size_t l = 0; l < most; ++l) x[l] = T(static_cast<float>(x[l]) * factor[l]);
+    } else {
+      for (std::size_t l = 0; l < count; ++l) x[l] = T(static_cast<float>(x[l]) * factor[l]);
+    }
   }
-}
+
+ private:
+  std::uint64_t seed_;
+  // Epoch and layer share one word of the key, which has room for 2^24 epochs and 256 layers.
+  std::uint32_t epoch_and_layer_;
+  std::uint32_t threshold_;
+  float scale_;
+};
 
 template <class T>
 void dropout_of(MatrixView<T> x, std::span<const std::uint32_t> sample_ids, double probability,
                 DropoutKey key) {
   FCMNIST_CHECK(sample_ids.size() == x.cols, fmt::format("{} ids, {} samples", sample_ids.size(), x.cols));
-  FCMNIST_CHECK(probability >= 0.0 && probability < 1.0, fmt::format("probability {}", probability));
-  const auto threshold = static_cast<std::uint32_t>(probability * 65536.0);
-  const auto scale = static_cast<float>(1.0 / (1.0 - probability));
+  const Draws draws(probability, key);
   const std::size_t blocks = (x.rows + units_per_group - 1) / units_per_group * lanes;
-  // Epoch and layer share one word of the key, which has room for 2^24 epochs and 256 layers.
-  const std::uint32_t epoch_and_layer = key.epoch << 8 | key.layer;
   std::array<Words, 4> words;
   for (std::size_t first = 0; first < x.cols; first += samples_at_once) {
     const std::size_t samples = std::min(samples_at_once, x.cols - first);
@@ -79,11 +101,39 @@ void dropout_of(MatrixView<T> x, std::span<const std::uint32_t> sample_ids, doub
     std::copy_n(sample_ids.begin() + static_cast<std::ptrdiff_t>(first), samples, ids.begin());
     for (std::size_t block = 0; block < blocks; ++block) {
       if (unit_of(block, 0) >= x.rows) continue;
-      CounterRng::blocks(key.seed, Purpose::dropout, epoch_and_layer, ids.data(),
-                         static_cast<std::uint32_t>(block), words);
+      draws.block(ids, block, words);
       for (std::size_t draw = 0; draw < draws_per_block && unit_of(block, draw) < x.rows; ++draw) {
-        drop(x.row(unit_of(block, draw)).data() + first, samples, words[draw / 2], draw % 2 == 0 ? 0 : 16,
-             threshold, scale);
+        draws.drop(x.row(unit_of(block, draw)).data() + first, samples, words[draw / 2], draw);
+      }
+    }
+  }
+}
+
+/// The units of a draw of `lanes` blocks are neighbours, so the words of these blocks are put side by side.
+template <class T>
+void dropout_by_sample_of(MatrixView<T> x, std::span<const std::uint32_t> sample_ids, double probability,
+                          DropoutKey key) {
+  FCMNIST_CHECK(sample_ids.size() == x.rows, fmt::format("{} ids, {} samples", sample_ids.size(), x.rows));
+  const Draws draws(probability, key);
+  std::array<Words, 4> words;
+  std::array<std::array<std::array<std::uint32_t, lanes>, 4>, samples_at_once> of_sample{};
+  for (std::size_t first = 0; first < x.rows; first += samples_at_once) {
+    const std::size_t samples = std::min(samples_at_once, x.rows - first);
+    Words ids{};
+    std::copy_n(sample_ids.begin() + static_cast<std::ptrdiff_t>(first), samples, ids.begin());
+    for (std::size_t block = 0; unit_of(block, 0) < x.cols; block += lanes) {
+      for (std::size_t b = 0; b < lanes && unit_of(block + b, 0) < x.cols; ++b) {
+        draws.block(ids, block + b, words);
+        for (std::size_t s = 0; s < samples; ++s) {
+          for (std::size_t w = 0; w < words.size(); ++w) of_sample[s][w][b] = words[w][s];
+        }
+      }
+      for (std::size_t s = 0; s < samples; ++s) {
+        T* const row = x.row(first + s).data();
+        for (std::size_t draw = 0; draw < draws_per_block && unit_of(block, draw) < x.cols; ++draw) {
+          const std::size_t unit = unit_of(block, draw);
+          draws.drop(row + unit, std::min(lanes, x.cols - unit), of_sample[s][draw / 2], draw);
+        }
       }
     }
   }
@@ -104,6 +154,21 @@ void dropout(MatrixView<BFloat16> x, std::span<const std::uint32_t> sample_ids, 
 void dropout(MatrixView<Float16> x, std::span<const std::uint32_t> sample_ids, double probability,
              DropoutKey key) {
   dropout_of(x, sample_ids, probability, key);
+}
+
+void dropout_by_sample(MatrixView<float> x, std::span<const std::uint32_t> sample_ids, double probability,
+                       DropoutKey key) {
+  dropout_by_sample_of(x, sample_ids, probability, key);
+}
+
+void dropout_by_sample(MatrixView<BFloat16> x, std::span<const std::uint32_t> sample_ids, double probability,
+                       DropoutKey key) {
+  dropout_by_sample_of(x, sample_ids, probability, key);
+}
+
+void dropout_by_sample(MatrixView<Float16> x, std::span<const std::uint32_t> sample_ids, double probability,
+                       DropoutKey key) {
+  dropout_by_sample_of(x, sample_ids, probability, key);
 }
 
 void relu_dropout_backward(MatrixView<float> d, MatrixView<const float> activation, float scale) {

@@ -30,7 +30,7 @@ void add_bias_relu(MatrixView<float> x, std::span<const float> bias);
 struct DropoutKey {
   std::uint64_t seed = 0;
   std::uint32_t epoch = 0;
-  std::uint32_t layer = 0;
+  std::uint32_t layer = 0;  ///< below 256
 };
 void dropout(MatrixView<float> x, std::span<const std::uint32_t> sample_ids, double probability,
              DropoutKey key);
@@ -38,6 +38,15 @@ void dropout(MatrixView<BFloat16> x, std::span<const std::uint32_t> sample_ids, 
              DropoutKey key);
 void dropout(MatrixView<Float16> x, std::span<const std::uint32_t> sample_ids, double probability,
              DropoutKey key);
+
+/// The same of numbers that lie samples x units, as images do: a unit of a sample is dropped if dropout() with this key drops it.
+///   x (samples x units), may have a stride; sample_ids (samples)
+void dropout_by_sample(MatrixView<float> x, std::span<const std::uint32_t> sample_ids, double probability,
+                       DropoutKey key);
+void dropout_by_sample(MatrixView<BFloat16> x, std::span<const std::uint32_t> sample_ids, double probability,
+                       DropoutKey key);
+void dropout_by_sample(MatrixView<Float16> x, std::span<const std::uint32_t> sample_ids, double probability,
+                       DropoutKey key);
 
 /// Backward of ReLU followed by inverted dropout, from their output alone:
 ///   d = activation > 0 ? d * scale : 0

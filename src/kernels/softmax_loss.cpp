@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -99,6 +100,37 @@ LossSums softmax_cross_entropy(MatrixView<const float> logits, std::span<const s
     predicted[s] = static_cast<std::uint8_t>(best);
   }
   return sums;
+}
+
+void add_probabilities(MatrixView<const float> logits, MatrixView<double> sums) {
+  FCMNIST_CHECK(sums.rows == logits.rows && sums.cols == logits.cols && logits.rows > 0,
+                fmt::format("logits {} x {}, sums {} x {}", logits.rows, logits.cols, sums.rows, sums.cols));
+  for (std::size_t s = 0; s < logits.cols; ++s) {
+    const Column<const float> x(logits, s);
+    const Column<double> sum(sums, s);
+    const double largest = x[arg_max(x)];
+    double exp_sum = 0.0;
+    bool finite = true;
+    for (std::size_t c = 0; c < x.size(); ++c) {
+      finite = finite && std::isfinite(x[c]);
+      exp_sum += std::exp(x[c] - largest);
+    }
+    const double factor = finite ? 1.0 / exp_sum : std::numeric_limits<double>::quiet_NaN();
+    for (std::size_t c = 0; c < x.size(); ++c) sum[c] += std::exp(x[c] - largest) * factor;
+  }
+}
+
+void log_mean_probabilities(MatrixView<const double> sums, std::size_t count, MatrixView<float> logits) {
+  FCMNIST_CHECK(sums.rows == logits.rows && sums.cols == logits.cols && count > 0,
+                fmt::format("sums {} x {} of {}, logits {} x {}", sums.rows, sums.cols, count, logits.rows,
+                            logits.cols));
+  for (std::size_t c = 0; c < logits.rows; ++c) {
+    for (std::size_t s = 0; s < logits.cols; ++s) {
+      const double mean = sums.row(c)[s] / static_cast<double>(count);
+      // In this order a NaN stays one.
+      logits.row(c)[s] = static_cast<float>(std::log(std::max(mean, std::numeric_limits<double>::min())));
+    }
+  }
 }
 
 }  // namespace fcmnist::kernels

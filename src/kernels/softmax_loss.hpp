@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -32,5 +33,16 @@ LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<cons
 /// each sample; of equal logits, the lowest class.
 LossSums softmax_cross_entropy(MatrixView<const float> logits, std::span<const std::uint8_t> labels,
                                std::span<std::uint8_t> predicted);
+
+/// Adds up the probabilities of several versions of the same samples: sums[c][s] += softmax of the logits of sample s at c.
+///   logits  (classes x samples)
+///   sums    (classes x samples) NaN for a sample with a non-finite logit
+void add_probabilities(MatrixView<const float> logits, MatrixView<double> sums);
+
+/// The logarithm of the mean probabilities, which are logits: their softmax is the mean, and so their cross-entropy is
+/// -log of the mean probability of the label. A mean below the least positive normal double counts as that.
+///   sums    (classes x samples) of add_probabilities(), over `count` versions
+///   logits  (classes x samples) written: log(sums[c][s] / count)
+void log_mean_probabilities(MatrixView<const double> sums, std::size_t count, MatrixView<float> logits);
 
 }  // namespace fcmnist::kernels

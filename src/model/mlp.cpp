@@ -19,6 +19,13 @@ namespace fcmnist::model {
 
 using kernels::Op;
 
+namespace {
+
+/// Takes the place of the layer in the key of the inputs' dropout masks. Hidden layers have 0 to 254.
+constexpr std::uint32_t layer_of_inputs = 255;
+
+}  // namespace
+
 std::vector<std::size_t> widths_of(const MlpOptions& options, std::size_t features) {
   std::vector<std::size_t> widths = {features};
   for (const int size : options.hidden_sizes) widths.push_back(static_cast<std::size_t>(size));
@@ -73,6 +80,15 @@ std::size_t Mlp::samples_of(const Input<T>& input) const {
 }
 
 template <class T>
+void Mlp::drop_inputs(MatrixView<T> images, const DropoutContext& dropout) const {
+  FCMNIST_CHECK(!takes_sparse_input() && images.cols == inputs(),
+                fmt::format("{} inputs, {} expected", images.cols, inputs()));
+  if (!drops_inputs()) return;
+  kernels::dropout_by_sample(images, dropout.sample_ids, options_.input_dropout,
+                             {dropout.seed, dropout.epoch, layer_of_inputs});
+}
+
+template <class T>
 void Mlp::forward(ArenaView<const T> weights, const Input<T>& input, const DropoutContext* dropout,
                   BasicWorkspace<T>& workspace, const OnProduct& on_product) const {
   const std::size_t samples = samples_of(input);
@@ -100,8 +116,9 @@ void Mlp::forward(ArenaView<const T> weights, const Input<T>& input, const Dropo
     if (!is_sparse || i > 0) {
       products.hidden(layer.gemms.forward, weight, bias(weights, layer), op_b, below, out);
     }
-    if (dropout != nullptr && options_.dropout > 0.0) {
-      kernels::dropout(out, dropout->sample_ids, options_.dropout,
+    const double dropped = options_.dropout.of(layer.index);
+    if (dropout != nullptr && dropped > 0.0) {
+      kernels::dropout(out, dropout->sample_ids, dropped,
                        {dropout->seed, dropout->epoch, static_cast<std::uint32_t>(layer.index)});
     }
     if (on_product) on_product(Product::forward, layer.index);
@@ -149,7 +166,6 @@ std::vector<GradientPart> Mlp::gradient_parts(std::size_t target) const {
 template <class T>
 void Mlp::backward_deltas(ArenaView<const T> weights, std::size_t samples, BasicWorkspace<T>& workspace,
                           MatrixView<T> d_input, const OnProduct& on_product) const {
-  const auto scale = static_cast<float>(1.0 / (1.0 - options_.dropout));
   if constexpr (!std::is_same_v<T, float>) {
     if (ends_network()) {
       convert(MatrixView<const float>(workspace.logits(samples)), workspace.d_output(samples));
@@ -159,6 +175,7 @@ void Mlp::backward_deltas(ArenaView<const T> weights, std::size_t samples, Basic
     const Layer& layer = layers_[i];
     const MatrixView<T> delta = workspace.delta(i, samples);
     if (!layer.last) {
+      const auto scale = static_cast<float>(1.0 / (1.0 - options_.dropout.of(layer.index)));
       kernels::relu_dropout_backward(delta, MatrixView<const T>(workspace.activation(i, samples)), scale);
     }
     const MatrixView<T> below = i > 0 ? workspace.delta(i - 1, samples) : d_input;
@@ -221,6 +238,7 @@ void Mlp::sparse_weight_gradient(const GradientPart& part, const SparseInput& in
 
 // The three arithmetics.
 #define FCMNIST_INSTANTIATE(T)                                                                              \
+  template void Mlp::drop_inputs<T>(MatrixView<T>, const DropoutContext&) const;                            \
   template void Mlp::forward<T>(ArenaView<const T>, const Input<T>&, const DropoutContext*,                 \
                                 BasicWorkspace<T>&, const OnProduct&) const;                                \
   template void Mlp::backward_deltas<T>(ArenaView<const T>, std::size_t, BasicWorkspace<T>&, MatrixView<T>, \

@@ -110,8 +110,17 @@ class Mlp {
   /// Writes initial weights: a pure function of (seed, layer, position), the same whatever the range is.
   void initialize(std::uint64_t seed, ArenaView<float> weights) const;
 
+  /// Whether drop_inputs() does anything: with input_dropout, on the stage that begins the network.
+  [[nodiscard]] bool drops_inputs() const { return begins_network() && options_.input_dropout > 0.0; }
+  /// Dropout of the images of a training step, before forward(): inverted, of normalised pixels, as a torch.nn.Dropout in
+  /// front of the first layer.
+  ///   images  (samples x inputs()), dense; read and written
+  template <class T>
+  void drop_inputs(MatrixView<T> images, const DropoutContext& dropout) const;
+
   /// Computes all activations of a microbatch.
-  ///   input       samples x inputs(), as images lie in memory, when the stage begins the network; else
+  ///   input       samples x inputs(), as images lie in memory, when the stage begins the network (in training after
+  ///               drop_inputs()); else
   ///               inputs() x samples. At most workspace.max_samples() samples. Sparse if takes_sparse_input().
   ///   dropout     nullptr: evaluation, nothing is dropped
   /// The last layer's output is in the workspace: logits() when the stage ends the network, else output().

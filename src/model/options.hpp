@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <utility>
@@ -81,10 +82,32 @@ enum class InputProducts {
 /// multiplying all.
 inline constexpr int least_sparse_units = 64;
 
+/// Probabilities that a hidden unit is dropped in training: one for all hidden layers, or one for each.
+class Dropout {
+ public:
+  Dropout(double all) : all_(all) {}  // NOLINT(google-explicit-constructor)
+  explicit Dropout(std::vector<double> layers) : layers_(std::move(layers)) {}
+
+  /// Of a hidden layer, counted over the whole network.
+  [[nodiscard]] double of(std::size_t layer) const { return layers_.empty() ? all_ : layers_.at(layer); }
+  /// One for each hidden layer; empty if there is one for all.
+  [[nodiscard]] const std::vector<double>& layers() const { return layers_; }
+  [[nodiscard]] bool any() const {
+    return all_ > 0.0 || std::ranges::any_of(layers_, [](double probability) { return probability > 0.0; });
+  }
+
+  bool operator==(const Dropout&) const = default;
+
+ private:
+  double all_ = 0.0;
+  std::vector<double> layers_;
+};
+
 struct MlpOptions {
   std::vector<int> hidden_sizes = {500, 300};
   int num_classes = 10;
-  double dropout = 0.0;          ///< probability that a hidden unit is dropped in training
+  double input_dropout = 0.0;  ///< probability that a normalised pixel is dropped in training
+  Dropout dropout = 0.0;
   double label_smoothing = 0.0;  ///< of the training loss: see kernels/softmax_loss.hpp
   bool use_bias = true;
   Initializer initializer = Initializer::he_normal;

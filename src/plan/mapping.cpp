@@ -175,14 +175,16 @@ StageMapping TrainingMapper::map_stage(const model::Mlp& mlp, model::LayerRange 
 /// Without windows: whether they are private depends on the node.
 PrivateMemory TrainingMapper::private_memory_of(const model::Mlp& mlp, int stage) const {
   PrivateMemory memory;
-  const auto add_work = [&](Purpose purpose, std::size_t samples) {
-    const train::StageWorkBytes bytes = train::stage_work_bytes(purpose, stage_count_, stage, mlp, samples);
+  const auto add_work = [&](Purpose purpose, std::size_t samples, int average_shifts = 0) {
+    const train::StageWorkBytes bytes =
+        train::stage_work_bytes(purpose, stage_count_, stage, mlp, samples, average_shifts);
     memory.activations += bytes.activations;
     memory.messages += bytes.messages;
   };
   const auto add_scored = [&](std::size_t samples) {
     add_work(Purpose::evaluation,
-             train::Evaluator::microbatch(*config_, mapping_.replicas, stage_count_, samples));
+             train::Evaluator::microbatch(*config_, mapping_.replicas, stage_count_, samples),
+             config_->eval_input.average_shifts);
   };
   memory.weights = train::ModelState::private_bytes(mlp.layout(), mlp.precision());
   add_work(Purpose::training, mapping_.microbatch_samples);
@@ -250,7 +252,8 @@ EvaluationMapping map_evaluation(const config::RunConfig& config, const data::Da
   const train::Microbatches microbatches = train::evaluation_microbatches(config, ranks, 1, mapping.samples);
   mapping.rank_samples = samples_of_replicas(microbatches, mapping.samples, ranks);
   const train::StageWorkBytes work =
-      train::stage_work_bytes(Purpose::evaluation, 1, 0, mlp, microbatches.largest(mapping.samples));
+      train::stage_work_bytes(Purpose::evaluation, 1, 0, mlp, microbatches.largest(mapping.samples),
+                              config.eval_input.average_shifts);
   mapping.private_memory = train::ModelState::private_bytes(mlp.layout(), mlp.precision()) + work.activations;
   for (const auto& [node, count] : ranks_by_node(placement, {0, placement.size()})) {
     const std::size_t shared = train::SharedDataset::bytes(shape) +

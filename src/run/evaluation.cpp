@@ -86,7 +86,7 @@ void Evaluation::score(const store::Checkpoint* checkpoint) {
   const train::EvaluationResult result = scorer_->score(checkpoint, with_logits);
   if (checkpoint == nullptr) return;
   const store::TrainState& at = checkpoint->header().state;
-  context_->log().info("{}", eval_line(at.step, result, split_mark(context_->config())));
+  context_->log().info("{}", eval_line(at.step, result, scored_marks(context_->config())));
   const std::int64_t epoch =
       at.step_in_epoch == 0 && at.epoch > 0 ? at.epoch - 1 : at.epoch;  // of the last step done
   rows_.push_back(

@@ -103,10 +103,9 @@ store::RankTime rank_time(const train::TimeSplit& time) {
           number(time.update_s),  number(time.data_s),     number(time.files_s)};
 }
 
-std::string eval_line(std::int64_t step, const train::EvaluationResult& result,
-                      const std::string& split_mark) {
+std::string eval_line(std::int64_t step, const train::EvaluationResult& result, const std::string& marks) {
   return fmt::format("| Eval Device=cpu Step={} Loss={:.5f} Accuracy={:.4f} Samples={}{}", step, result.loss,
-                     result.accuracy, result.samples, split_mark);
+                     result.accuracy, result.samples, marks);
 }
 
 std::string format_time_split(const train::TimeSplit& time) {

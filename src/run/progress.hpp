@@ -73,8 +73,7 @@ class Progress {
 store::RankTime rank_time(const train::TimeSplit& time);
 
 /// "| Eval Device=cpu Step=4690 Loss=.. Accuracy=.. Samples=10000", and " Split=train" if that is scored
-std::string eval_line(std::int64_t step, const train::EvaluationResult& result,
-                      const std::string& split_mark);
+std::string eval_line(std::int64_t step, const train::EvaluationResult& result, const std::string& marks);
 
 /// "compute 80.1 % | exchange 15.0 % | data 3.9 % | files 1.0 %"
 std::string format_time_split(const train::TimeSplit& time);

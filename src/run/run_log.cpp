@@ -72,14 +72,14 @@ void RunLog::append_norms(const train::StepResult& step) {
 
 void RunLog::add_evaluation(const train::EvaluationResult& result) {
   bar_.clear();
-  log_->info("{}", eval_line(learner_->steps_done(), result, split_mark(*config_)));
+  log_->info("{}", eval_line(learner_->steps_done(), result, scored_marks(*config_)));
   check_finite_loss(result, scored("loss", *config_));
   if (files_ != nullptr) files_->metrics().append(row_of(result));
 }
 
 void RunLog::add_validation(const train::EvaluationResult& result) {
   bar_.clear();
-  log_->info("{}", eval_line(learner_->steps_done(), result, " Split=validation"));
+  log_->info("{}", eval_line(learner_->steps_done(), result, validation_marks(*config_)));
   check_finite_loss(result, "validation loss");
   if (files_ == nullptr) return;
   store::ValidationRow row{row_of(result)};

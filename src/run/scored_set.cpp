@@ -17,24 +17,39 @@ bool trains_on_test_split(const config::RunConfig& config) {
          (train.use_fake_data || train.data_dir == eval.data_dir);
 }
 
+std::string shifts_mark(const config::RunConfig& config) {
+  const data::InputOptions& eval = config.eval_input;
+  return eval.average_shifts > 0 ? fmt::format(" Shifts={}", eval.shift_count()) : "";
+}
+
 }  // namespace
 
 std::string scored(std::string_view what, const config::RunConfig& config) {
   const data::InputOptions& eval = config.eval_input;
   const long batches = config.run.eval_steps;
-  const bool is_trained_on = trains_on_test_split(config);
-  if (eval.split == data::Split::test && batches == 0 && !is_trained_on) return fmt::format("test {}", what);
-  std::string part;
-  if (batches > 0) {
-    part = batches == 1 ? "the first batch of " : fmt::format("the first {} batches of ", batches);
+  const bool is_trained_on = trains_on_test_split(config), is_averaged = eval.average_shifts > 0;
+  std::string words = fmt::format("test {}", what);
+  if (eval.split != data::Split::test || batches > 0 || is_trained_on) {
+    std::string part;
+    if (batches > 0) {
+      part = batches == 1 ? "the first batch of " : fmt::format("the first {} batches of ", batches);
+    }
+    words = fmt::format("{} on {}the {} split", what, part, data::name_of(eval.split));
   }
-  return fmt::format("{} on {}the {} split{}", what, part, data::name_of(eval.split),
-                     is_trained_on ? ", which it was trained on," : "");
+  if (is_trained_on) words += ", which it was trained on";
+  if (is_averaged) words += fmt::format(", averaged over {} shifts", eval.shift_count());
+  return is_trained_on || is_averaged ? words + "," : words;
 }
 
-std::string split_mark(const config::RunConfig& config) {
+std::string scored_marks(const config::RunConfig& config) {
   const data::Split split = config.eval_input.split;
-  return split == data::Split::test ? "" : fmt::format(" Split={}", data::name_of(split));
+  const std::string of_split =
+      split == data::Split::test ? "" : fmt::format(" Split={}", data::name_of(split));
+  return of_split + shifts_mark(config);
+}
+
+std::string validation_marks(const config::RunConfig& config) {
+  return " Split=validation" + shifts_mark(config);
 }
 
 }  // namespace fcmnist::run

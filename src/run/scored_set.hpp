@@ -8,11 +8,14 @@
 namespace fcmnist::run {
 
 /// What evaluations score, as the log calls it: "test accuracy" if `what` is "accuracy" and eval_input names
-/// the test split; else "accuracy on the train split", "accuracy on the first 2 batches of the test split", ...
+/// the test split; else "accuracy on the train split", "accuracy on the first 2 batches of the test split", ...; with
+/// average_shifts "test accuracy, averaged over 9 shifts,".
 /// scripts/fcmnist_analysis/files.py has the same words.
 std::string scored(std::string_view what, const config::RunConfig& config);
 
-/// What follows in a line that does not say "test": "" for the test split, else " Split=train".
-std::string split_mark(const config::RunConfig& config);
+/// What follows in a line that does not say so: "" for the test split as it is, else " Split=train", " Shifts=9" or both.
+std::string scored_marks(const config::RunConfig& config);
+/// The same in the line of a validation: " Split=validation", " Split=validation Shifts=9".
+std::string validation_marks(const config::RunConfig& config);
 
 }  // namespace fcmnist::run

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/load.hpp"
 #include "core/error.hpp"
 #include "core/hang_watch.hpp"
 #include "run/best_score.hpp"
@@ -353,7 +354,11 @@ void TrainingRun::start_finished_run() {
   const bool known =
       context_->world().broadcast(known_score && files_->has_predictions_of(learner_->steps_done()), 0);
   if (!learner_->evaluates() || learner_->steps_done() == 0) return;
-  if (known_score) log_->info("its {} is {:.4f}", scored("accuracy", *config_), known_score->accuracy);
+  if (known_score) {  // as it was scored then
+    config::Sources then;
+    then.yaml = settled_->start.checkpoint->header().config_yaml;
+    log_->info("its {} is {:.4f}", scored("accuracy", config::load(then).config), known_score->accuracy);
+  }
   if (known) return;
   evaluate_weights();
   setup::on_root(context_->world(), [&] { files_->finish_metrics(); });

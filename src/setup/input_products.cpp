@@ -22,6 +22,8 @@ constexpr const char* input_products_entry = "input_products";
 std::optional<std::string> obstacle(const config::RunConfig& config) {
   if (config.model.hidden_sizes.empty()) return "the model has no hidden layer";
   if (config.model.precision != model::Precision::float32) return "the precision is not float32";
+  if (config.model.input_dropout > 0.0)
+    return "model.input_dropout drops pixels, which then are no background";
   if (config.model.hidden_sizes.front() < model::least_sparse_units) {
     return fmt::format("the first layer has {} units, and {} at least are worth while",
                        config.model.hidden_sizes.front(), model::least_sparse_units);

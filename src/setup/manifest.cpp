@@ -21,10 +21,13 @@ void add_network(const config::RunConfig& config, store::Manifest& manifest) {
   manifest.add("pixel_mean", data::pixel_mean);
   manifest.add("pixel_deviation", data::pixel_deviation);
   manifest.add("activation", std::string("ReLU after each hidden layer, none after the last layer"));
-  manifest.add(
-      "dropout_placement",
-      std::string(config.model.dropout > 0.0 ? "after the activation of each hidden layer, in training only"
-                                             : "none"));
+  std::string dropped;
+  if (config.model.input_dropout > 0.0) dropped = "on the normalised pixels";
+  if (config.model.dropout.any()) {
+    dropped += dropped.empty() ? "" : " and ";
+    dropped += "after the activation of each hidden layer";
+  }
+  manifest.add("dropout_placement", dropped.empty() ? "none" : dropped + ", in training only");
 }
 
 }  // namespace

@@ -43,6 +43,7 @@ Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, co
                              .dataset = &dataset,
                              .gradient_parts = {},
                              .max_samples = microbatches_.largest(ids_.size()),
+                             .average_shifts = config.eval_input.average_shifts,
                              .give_way = give_way,
                              .observer = &observer_})) {}
 

@@ -22,10 +22,13 @@ struct EvaluationResult {
   double accuracy = 0.0;                ///< 0 to 1
   std::vector<std::int64_t> confusion;  ///< (classes x classes): row = true label, column = predicted
   std::vector<std::uint8_t> predicted;  ///< (samples) class given to each, in the order of their ids
-  std::vector<float> logits;            ///< (samples x classes) on rank 0 if they were asked for, else empty
+  /// (samples x classes) on rank 0 if they were asked for, else empty. With eval_input.average_shifts the logarithm of the
+  /// mean probabilities.
+  std::vector<float> logits;
 };
 
-/// Scores each of some samples of a data set exactly once, whatever the number of ranks is.
+/// Scores each of some samples of a data set exactly once, whatever the number of ranks is: as it is, or with
+/// eval_input.average_shifts by the mean of the probabilities that its shifted images get.
 class Evaluator {
  public:
   /// Collective. All arguments but the ids must outlive it.

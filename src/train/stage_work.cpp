@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
 #include "core/error.hpp"
 #include "data/augmenter.hpp"
 #include "data/batch_loader.hpp"
+#include "data/shifted_images.hpp"
 #include "train/microbatch_schedule.hpp"
 
 namespace fcmnist::train {
@@ -15,7 +17,6 @@ namespace fcmnist::train {
 namespace {
 
 using Purpose = comm::StageLink::Purpose;
-using Images = data::Augmenter::Samples;
 
 /// Microbatches that are between their forward and their backward at the same time, at most.
 std::size_t in_flight(Purpose purpose, int stages, int stage) {
@@ -43,7 +44,11 @@ class TypedStageWork final : public StageWork {
         parts_(std::move(parts.gradient_parts)),
         seed_(parts.seed),
         observer_(parts.observer),
-        predicted_(parts.max_samples) {
+        predicted_(parts.max_samples),
+        shifts_(data::shifts_up_to(parts.average_shifts)) {
+    passes_ = shifts_.size();
+    if (mlp_->begins_network() && passes_ > 1) shifted_.emplace(*dataset_, parts.max_samples);
+    if (mlp_->ends_network() && passes_ > 1) probabilities_.resize(mlp_->outputs() * parts.max_samples);
     if (mlp_->begins_network() && parts.augment.any()) {
       augmenter_.emplace(*dataset_, parts.augment, seed_, parts.max_samples);
     }
@@ -54,14 +59,18 @@ class TypedStageWork final : public StageWork {
   kernels::LossSums forward(const Microbatch& microbatch, float gradient_scale) override {
     const std::size_t samples = microbatch.ids.size();
     Memory& memory = memory_of(microbatch);
-    const Images images =
-        augmenter_ ? augmenter_->augment(microbatch.ids, microbatch.epoch) : Images{dataset_, microbatch.ids};
+    const data::Samples images = augmenter_ ? augmenter_->augment(microbatch.ids, microbatch.epoch)
+                                            : data::Samples{dataset_, microbatch.ids};
     load_samples(images, memory);
     if (mlp_->takes_sparse_input()) {
       data::fill_pixels_transposed(*images.dataset, images.ids, memory.images.inputs);
       observer_->has_done(Activity::data);
     }
     const model::DropoutContext dropout{seed_, microbatch.epoch, microbatch.ids};
+    if (mlp_->drops_inputs()) {
+      mlp_->drop_inputs(memory.workspace.input(samples), dropout);
+      observer_->has_done(Activity::data);
+    }
     compute_activations(samples, &dropout, memory);
     kernels::LossSums sums;
     if (mlp_->ends_network()) {
@@ -99,19 +108,22 @@ class TypedStageWork final : public StageWork {
   }
 
   Scored score(std::span<const std::uint32_t> ids) override {
+    const std::size_t samples = ids.size();
     Memory& memory = memory_.front();
-    load_samples({dataset_, ids}, memory);
-    compute_activations(ids.size(), nullptr, memory);
-    Scored scored;
-    if (mlp_->ends_network()) {
-      const auto predicted = std::span(predicted_).first(ids.size());
-      scored.labels = memory.labels_of(ids.size());
-      scored.predicted = predicted;
-      scored.logits = memory.workspace.logits(ids.size());
-      scored.sums = kernels::softmax_cross_entropy(scored.logits, scored.labels, predicted);
+    const MatrixView<float> logits = memory.workspace.logits(samples);
+    const MatrixView<double> sums(probabilities_.data(), logits.rows, logits.cols);
+    std::ranges::fill(probabilities_, 0.0);
+    for (const data::Shift shift : shifts_) {
+      load_samples(shifted_ ? shifted_->shift(ids, shift) : data::Samples{dataset_, ids}, memory);
+      compute_activations(samples, nullptr, memory);
+      if (!probabilities_.empty()) kernels::add_probabilities(logits, sums);
+      send_activations(samples, memory);
     }
-    send_activations(ids.size(), memory);
-    return scored;
+    if (!mlp_->ends_network()) return {};
+    if (!probabilities_.empty()) kernels::log_mean_probabilities(sums, shifts_.size(), logits);
+    const auto predicted = std::span(predicted_).first(samples);
+    const auto labels = memory.labels_of(samples);
+    return {kernels::softmax_cross_entropy(logits, labels, predicted), labels, predicted, logits};
   }
 
  private:
@@ -130,7 +142,7 @@ class TypedStageWork final : public StageWork {
     return memory_[microbatch.index % memory_.size()];
   }
 
-  void load_samples(const Images& images, Memory& memory) {
+  void load_samples(const data::Samples& images, Memory& memory) {
     const std::size_t samples = images.ids.size();
     if (mlp_->takes_sparse_input()) {
       data::fill_pixels(*images.dataset, images.ids, memory.images.samples);
@@ -167,6 +179,10 @@ class TypedStageWork final : public StageWork {
   std::vector<Memory> memory_;
   std::vector<std::uint8_t> predicted_;
   std::optional<data::Augmenter> augmenter_;
+  std::vector<data::Shift> shifts_;  ///< that are scored
+  // With several of them:
+  std::optional<data::ShiftedImages> shifted_;
+  std::vector<double> probabilities_;  ///< (classes x samples) added up, on the last stage
 };
 
 }  // namespace
@@ -178,11 +194,15 @@ std::unique_ptr<StageWork> make_stage_work(StageWorkParts parts) {
 }
 
 StageWorkBytes stage_work_bytes(Purpose purpose, int stages, int stage, const model::Mlp& mlp,
-                                std::size_t max_samples) {
+                                std::size_t max_samples, int average_shifts) {
   const std::size_t before = stage > 0 ? 1 : 0, after = stage + 1 < stages ? 1 : 0;
   std::size_t of_microbatch = model::workspace_bytes(mlp, max_samples) + max_samples;
   if (mlp.takes_sparse_input()) of_microbatch += data::pixel_lists_bytes(max_samples, mlp.inputs());
-  return {in_flight(purpose, stages, stage) * of_microbatch,
+  std::size_t of_shifts = 0;
+  if (average_shifts > 0 && mlp.begins_network())
+    of_shifts += data::ShiftedImages::bytes(mlp.inputs(), max_samples);
+  if (average_shifts > 0 && mlp.ends_network()) of_shifts += mlp.outputs() * max_samples * sizeof(double);
+  return {in_flight(purpose, stages, stage) * of_microbatch + of_shifts,
           comm::StageLink::bytes(purpose, before, after, mlp.inputs(), mlp.outputs(), max_samples,
                                  model::number_bytes(mlp.precision()))};
 }

@@ -43,7 +43,7 @@ class StageWork {
 
   /// So many microbatches follow, each forward and backward, in the order of microbatch_schedule(), or each
   /// scored.
-  void begin(std::size_t microbatches) { link_.begin(microbatches); }
+  void begin(std::size_t microbatches) { link_.begin(microbatches * passes_); }
   /// Waits until all messages have left.
   void finish() { link_.finish(); }
 
@@ -57,7 +57,8 @@ class StageWork {
   ///   on_part   called after each of the parts that the work was made with
   virtual void backward(const Microbatch& microbatch, model::Accumulate accumulate, ArenaView<float> gradient,
                         const std::function<void()>& on_part) = 0;
-  /// Forward pass without dropout.
+  /// Forward pass without dropout; with average_shifts one for each shift of the images. Then the logits are the logarithm
+  /// of the mean probabilities.
   virtual Scored score(std::span<const std::uint32_t> ids) = 0;
 
   /// From here on other libraries compute the products: those of `mlp`, whose layers are the same.
@@ -70,6 +71,7 @@ class StageWork {
 
   const model::Mlp* mlp_;
   comm::StageLink link_;
+  std::size_t passes_ = 1;  ///< forward passes of a microbatch
   model::OnProduct on_product_;
 };
 
@@ -84,6 +86,7 @@ struct StageWorkParts {
   std::size_t max_samples = 0;        ///< of the largest microbatch
   std::uint64_t seed = 0;             ///< of the dropout masks, and of the distortions
   data::AugmentOptions augment = {};  ///< of the images that are trained on, on the first stage
+  int average_shifts = 0;             ///< pixels: see data::InputOptions; of the images that are scored
   bool give_way = false;
   StepObserver* observer = nullptr;
 };
@@ -91,12 +94,12 @@ struct StageWorkParts {
 /// Collective over the replica.
 std::unique_ptr<StageWork> make_stage_work(StageWorkParts parts);
 
-/// Memory of its own that a rank of this stage needs for it.
+/// Memory of its own that a rank of this stage needs for it, without that of a data::Augmenter.
 struct StageWorkBytes {
   std::size_t activations = 0;  ///< activations and deltas of all microbatches in flight
   std::size_t messages = 0;     ///< messages between stages that are on their way
 };
 StageWorkBytes stage_work_bytes(comm::StageLink::Purpose purpose, int stages, int stage,
-                                const model::Mlp& mlp, std::size_t max_samples);
+                                const model::Mlp& mlp, std::size_t max_samples, int average_shifts = 0);
 
 }  // namespace fcmnist::train

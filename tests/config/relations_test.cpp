@@ -39,6 +39,36 @@ TEST(HiddenSizes, NeedBothNumbers) {
   EXPECT_TRUE(contains(message, "command line: model.depth without model.hidden_size")) << message;
 }
 
+TEST(Dropout, IsANumberOrOneForEachHiddenLayer) {
+  const auto dropout = [](const char* yaml) { return load_text(yaml).config.model.dropout; };
+  EXPECT_EQ(dropout("model: {hidden_sizes: [9, 8], dropout: 0.5}"), model::Dropout(0.5));
+  EXPECT_EQ(dropout("model: {hidden_sizes: [9, 8], dropout: [0.2, 0.5]}"), model::Dropout({0.2, 0.5}));
+  EXPECT_EQ(dropout("model: {depth: 3, hidden_size: 8, dropout: [0, 0.1, 0]}"),
+            model::Dropout({0.0, 0.1, 0.0}));
+  EXPECT_EQ(dropout("model: {hidden_sizes: [], dropout: 0.5}"), model::Dropout(0.5));
+}
+
+TEST(Dropout, OfAnotherNumberOfLayersIsRefused) {
+  const std::string message =
+      usage_error_of([] { load_text("model:\n  hidden_sizes: [500, 300]\n  dropout: [0.2, 0.5, 0.5]\n"); });
+  EXPECT_TRUE(contains(message, "f.yaml:3: model.dropout: found a list of 3, expected one of 2")) << message;
+  EXPECT_TRUE(contains(message, "model.hidden_sizes [500, 300]")) << message;
+  const std::string shorter = usage_error_of([] {
+    load_text("model: {hidden_sizes: [9, 8], dropout: [0.2, 0.5]}", {{"model.hidden_sizes", "[9]"}});
+  });
+  EXPECT_TRUE(contains(shorter, "found a list of 2, expected one of 1")) << shorter;
+}
+
+TEST(Dropout, OfInputsHasNoSparseProducts) {
+  const char* file = "model: {input_dropout: 0.2}\n";
+  EXPECT_EQ(load_text(file, {{"runconfig.input_products", "dense"}}).config.model.input_dropout, 0.2);
+  const std::string message = usage_error_of([&] {
+    load_text(file, {{"runconfig.input_products", "sparse"}});
+  });
+  EXPECT_TRUE(contains(message, "command line: runconfig.input_products sparse with model.input_dropout 0.2"))
+      << message;
+}
+
 TEST(BatchSize, OfTheCommandLineReplacesThatOfTheFile) {
   const auto train = [](const char* yaml, std::vector<Override> overrides) {
     return load_text(yaml, std::move(overrides)).config.train_input;

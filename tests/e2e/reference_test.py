@@ -90,6 +90,31 @@ class StepByStep(runs.TestCase):
                    train_input__shuffle=True, model__hidden_sizes="[150,20]", model__dropout=0.3,
                    optimizer__momentum=0.5, runconfig__seed=2**40 + 17)
 
+    def test_dropout_of_inputs_and_of_each_layer(self):
+        reference = Settings(48, constant, momentum=0.5, input_dropout=0.2, dropout=[0.0, 0.4], seed=5)
+        values = {"model__input_dropout": 0.2, "model__dropout": "[0.0,0.4]", "optimizer__momentum": 0.5, "runconfig__seed": 5}
+        self.check(reference, **values)
+        self.check(reference, ranks=[2], runconfig__execution="layer_pipelined", runconfig__pipeline_stages=2, **values)
+
+    def test_dropped_pixels_are_no_background(self):
+        """Images of which most is background have sparse products, but not when pixels are dropped."""
+        mostly_zero = runs.Images(np.where(np.arange(SIDE * SIDE).reshape(SIDE, SIDE) < 10, TRAIN.images, 0).astype(np.uint8),
+                                  TRAIN.labels)
+        data = runs.write_set(self.directory / "data", mostly_zero, TEST)
+        for dropped, products in ((0.0, "sparse"), (0.2, "dense")):
+            model_dir = self.directory / products
+            self.run_to_end("-m", "train", "-o", model_dir, *runs.data_settings(data), "--max_steps", 2, *settings(
+                model__hidden_sizes="[64]", model__num_classes=CLASSES, model__input_dropout=dropped))
+            with runs.h5py.File(model_dir / "metrics.h5") as file:
+                self.assertEqual(file.attrs["input_products"], products)
+                self.assertEqual(file.attrs["dropout_placement"],
+                                 "on the normalised pixels, in training only" if dropped else "none")
+        refused = runs.run("-o", self.directory / "refused", *runs.data_settings(data), *settings(
+            model__input_dropout=0.2, runconfig__input_products="sparse"))
+        self.assertEqual(refused.code, 2, str(refused))
+        self.assertIn("runconfig.input_products sparse with model.input_dropout 0.2", refused.errors)
+        self.assertIn("HINT: ", refused.errors)
+
     def test_schedules_one_after_the_other(self):
         def rate(step):
             if step < 4:

@@ -75,6 +75,40 @@ TEST(Dropout, DependsOnTheSampleAndNotOnItsPlace) {
   EXPECT_NE(one, kept_of(7, units, {1, 3, 1}));
 }
 
+template <class T>
+void expect_the_same_by_sample(std::size_t units, std::size_t samples) {
+  const auto numbers = random_numbers(units * samples, 9);
+  const std::size_t stride = units + 3;
+  std::vector<T> by_unit(units * samples), by_sample(samples * stride, T(7.0F));
+  for (std::size_t s = 0; s < samples; ++s) {
+    for (std::size_t u = 0; u < units; ++u)
+      by_unit[u * samples + s] = by_sample[s * stride + u] = T(numbers[s * units + u]);
+  }
+  std::vector<std::uint32_t> ids(samples);
+  for (std::size_t s = 0; s < samples; ++s) ids[s] = static_cast<std::uint32_t>(50 + 11 * s);
+  const DropoutKey key{1ULL << 40 | 3, 5, 255};
+  dropout(MatrixView<T>(by_unit.data(), units, samples), ids, 0.3, key);
+  dropout_by_sample(MatrixView<T>(by_sample.data(), samples, units, stride), ids, 0.3, key);
+  for (std::size_t s = 0; s < samples; ++s) {
+    for (std::size_t u = 0; u < units; ++u) {
+      ASSERT_EQ(static_cast<float>(by_sample[s * stride + u]), static_cast<float>(by_unit[u * samples + s]))
+          << u << " of " << units << ", " << s << " of " << samples;
+    }
+    for (std::size_t gap = units; gap < stride; ++gap)
+      EXPECT_EQ(static_cast<float>(by_sample[s * stride + gap]), 7.0F) << "not a unit";
+  }
+}
+
+TEST(DropoutBySample, DropsWhatDropoutDrops) {
+  for (const std::size_t units : {1U, 15U, 16U, 130U, 300U, 784U}) {
+    for (const std::size_t samples : {0U, 1U, 8U, 19U}) {
+      expect_the_same_by_sample<float>(units, samples);
+      expect_the_same_by_sample<BFloat16>(units, samples);
+      expect_the_same_by_sample<Float16>(units, samples);
+    }
+  }
+}
+
 TEST(ReluDropoutBackward, LetsThroughWhatWasActive) {
   std::vector<float> d = {1.0F, 2.0F, 3.0F, -4.0F};
   const std::vector<float> activation = {0.0F, 0.5F, 0.0F, 2.0F};

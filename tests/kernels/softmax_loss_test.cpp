@@ -113,5 +113,54 @@ TEST(SoftmaxCrossEntropy, EqualLogitsPredictTheLowestClass) {
   EXPECT_EQ(predicted[0], 0);
 }
 
+TEST(MeanProbabilities, AreThoseOfTheDefinition) {
+  const std::size_t samples = 7, classes = 5, versions = 3;
+  std::vector<double> sums(samples * classes), expected(samples * classes);
+  for (unsigned v = 0; v < versions; ++v) {
+    const auto logits = random_numbers(samples * classes, 30 + v);
+    add_probabilities({logits.data(), classes, samples}, {sums.data(), classes, samples});
+    for (std::size_t s = 0; s < samples; ++s) {
+      double sum = 0.0;
+      for (std::size_t c = 0; c < classes; ++c) sum += std::exp(static_cast<double>(logits[c * samples + s]));
+      for (std::size_t c = 0; c < classes; ++c)
+        expected[c * samples + s] += std::exp(static_cast<double>(logits[c * samples + s])) / sum / versions;
+    }
+  }
+  std::vector<float> mean(samples * classes);
+  log_mean_probabilities({sums.data(), classes, samples}, versions, {mean.data(), classes, samples});
+  const std::vector<std::uint8_t> labels = {0, 1, 2, 3, 4, 0, 1};
+  double loss = 0.0;
+  for (std::size_t i = 0; i < mean.size(); ++i) EXPECT_NEAR(mean[i], std::log(expected[i]), 1e-6);
+  for (std::size_t s = 0; s < samples; ++s) loss -= std::log(expected[labels[s] * samples + s]);
+  std::vector<std::uint8_t> predicted(samples);
+  EXPECT_NEAR(softmax_cross_entropy({mean.data(), classes, samples}, labels, predicted).loss, loss, 1e-5);
+}
+
+TEST(MeanProbabilities, OfAlmostNothingAreFinite) {
+  const std::vector<float> logits = {2000.0F, -2000.0F};
+  std::vector<double> sums(2);
+  add_probabilities({logits.data(), 2, 1}, {sums.data(), 2, 1});
+  std::vector<float> mean(2);
+  log_mean_probabilities({sums.data(), 2, 1}, 1, {mean.data(), 2, 1});
+  EXPECT_EQ(mean[0], 0.0F);
+  EXPECT_NEAR(mean[1], -708.4, 0.1);
+}
+
+TEST(MeanProbabilities, OneNonFiniteLogitMakesTheLossOfItsSampleNonFinite) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                          -std::numeric_limits<float>::infinity()}) {
+    std::vector<float> logits = {0.0F, 1.0F, bad, 2.0F};  // of the first of two samples
+    std::vector<double> sums(4);
+    for (int version = 0; version < 2; ++version) {
+      add_probabilities({logits.data(), 2, 2}, {sums.data(), 2, 2});
+      logits[2] = 0.0F;
+    }
+    std::vector<float> mean(4);
+    log_mean_probabilities({sums.data(), 2, 2}, 2, {mean.data(), 2, 2});
+    EXPECT_FALSE(std::isfinite(mean[0]) || std::isfinite(mean[2]));
+    EXPECT_TRUE(std::isfinite(mean[1]) && std::isfinite(mean[3]));
+  }
+}
+
 }  // namespace
 }  // namespace fcmnist::kernels

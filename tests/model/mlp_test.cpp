@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "kernels/gemm.hpp"
+#include "kernels/layer_ops.hpp"
 #include "kernels/softmax_loss.hpp"
 #include "support/random_half.hpp"
 #include "support/random_matrix.hpp"
@@ -314,17 +315,41 @@ TEST(SparseInputs, GiveTheLogitsAndGradientsOfDenseOnes) {
   }
 }
 
-MlpOptions make(std::vector<int> hidden, bool use_bias, double dropout) {
+/// The mask of the inputs is one that no hidden layer has, and the same in any order of the samples.
+TEST(InputDropout, IsThatOfALayerOfItsOwn) {
+  MlpOptions options;
+  options.hidden_sizes = {20};
+  EXPECT_FALSE(Mlp(widths_of(options, 20), options, GemmBackend::openblas).drops_inputs());
+  options.input_dropout = 0.4;
+  const auto widths = widths_of(options, 20);
+  const Mlp mlp(widths, options, GemmBackend::openblas);
+  ASSERT_TRUE(mlp.drops_inputs());
+  EXPECT_FALSE(Mlp(widths, options, GemmBackend::openblas, {1, 2}).drops_inputs()) << "a later stage";
+  const std::vector<std::uint32_t> ids = {7, 3, 8};
+  std::vector<float> images(3 * 20, 1.0F);
+  mlp.drop_inputs<float>({images.data(), 3, 20}, {9, 2, ids});
+  for (const std::uint32_t layer : {255U, 0U, 1U}) {
+    std::vector<float> mask(20 * 3, 1.0F), by_sample;
+    kernels::dropout({mask.data(), 20, 3}, ids, 0.4, {9, 2, layer});
+    for (std::size_t s = 0; s < 3; ++s) {
+      for (std::size_t u = 0; u < 20; ++u) by_sample.push_back(mask[u * 3 + s]);
+    }
+    EXPECT_EQ(images == by_sample, layer == 255) << layer;
+  }
+}
+
+MlpOptions make(std::vector<int> hidden, bool use_bias, Dropout dropout) {
   MlpOptions options;
   options.hidden_sizes = std::move(hidden);
   options.use_bias = use_bias;
-  options.dropout = dropout;
+  options.dropout = std::move(dropout);
   options.num_classes = 4;
   return options;
 }
 INSTANTIATE_TEST_SUITE_P(Shapes, Gradients,
                          testing::Values(make({9, 7}, true, 0.0), make({9, 7}, false, 0.0),
                                          make({8, 8, 8}, true, 0.4), make({}, true, 0.0),
+                                         make({8, 8, 8}, true, Dropout({0.5, 0.0, 0.2})),
                                          make({5}, false, 0.5)));
 
 TEST(GradientParts, ComputeWhatOnePartForEachLayerComputes) {

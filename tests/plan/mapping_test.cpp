@@ -126,6 +126,22 @@ TEST(Mapping, SharedMemoryGrowsWithTheRanksOfANodeNotWithNodes) {
   EXPECT_EQ(scored.shared_on_a_node - one.shared_on_a_node, 10'000U * 785);
 }
 
+TEST(Mapping, AveragingOverShiftsNeedsTheImagesOfAMicrobatchOnceMore) {
+  const train::Shapes shapes = {mnist, data::DatasetShape{10'000, 28, 28}};
+  config::RunConfig plain = with(128);
+  plain.eval_input.batch_size = 1000;
+  config::RunConfig averaged = plain;
+  averaged.eval_input.average_shifts = 1;
+  const std::size_t of_shifts = 500 * (784 + 1 + 4) + 500 * 10 * 8;  // pixels, label, number; probabilities
+  const std::size_t of_run = map(averaged, 2, 1, 1, shapes).private_memory.activations -
+                             map(plain, 2, 1, 1, shapes).private_memory.activations;
+  EXPECT_EQ(of_run, of_shifts);
+  const auto placement = comm::planned_placement(2, 1);
+  EXPECT_EQ(map_evaluation(averaged, *shapes.eval, placement).private_memory -
+                map_evaluation(plain, *shapes.eval, placement).private_memory,
+            of_shifts);
+}
+
 TEST(Mapping, PrivateMemoryIsWeightsActivationsAndOrder) {
   const Mapping one = map(with(128), 1, 1);
   EXPECT_EQ(one.private_memory.weights, one.stages[0].numbers * 4);

@@ -202,8 +202,12 @@ TEST_F(RunSummary, SaysWhatWasScored) {
   result.samples = 3;
   result.loss = 1.0;
   result.accuracy = 0.5;
-  EXPECT_EQ(eval_line(7, result, split_mark(config_)),
+  EXPECT_EQ(eval_line(7, result, scored_marks(config_)),
             "| Eval Device=cpu Step=7 Loss=1.00000 Accuracy=0.5000 Samples=3 Split=train");
+  config_.eval_input.split = data::Split::test;
+  config_.eval_input.average_shifts = 1;
+  EXPECT_THAT(lines(), testing::Contains(
+                           "test accuracy, averaged over 9 shifts, 0.5000 (error 50.00 %), loss 1.00000"));
 }
 
 TEST_F(RunSummary, SaysHowBusyTheStagesWere) {

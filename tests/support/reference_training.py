@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 from sample_order import epoch_order, philox  # noqa: E402
 
 DROPOUT = 3  # the purpose of the random numbers of dropout masks, part of their key
+INPUTS = 255  # the inputs, where the key has a layer
 
 
 def dropout_mask(seed, epoch, layer, ids, units, probability):
@@ -52,7 +53,8 @@ class Settings:
     weight_decay_rate: float = 0.0
     max_gradient_norm: float = 0.0
     max_gradient_value: float = 0.0
-    dropout: float = 0.0
+    input_dropout: float = 0.0
+    dropout: object = 0.0  # or a list with a number for each hidden layer
     shuffle: bool = False
     drop_last_batch: bool = False
     seed: int = 1
@@ -87,13 +89,16 @@ class Training:
 
     def gradients(self, epoch, ids):
         """Of the mean loss over the samples. Sets loss and accuracy."""
-        below, masks = [self.inputs[ids]], []
+        options, below, masks = self.options, [self.inputs[ids]], []
+        if options.input_dropout > 0:
+            below[0] = below[0] * dropout_mask(options.seed, epoch, INPUTS, ids, below[0].shape[1], options.input_dropout)
         for index, layer in enumerate(self.layers):
             out = below[-1] @ self.weights[layer + ".weight"].T + self.weights.get(layer + ".bias", 0.0)
             if layer != "last_layer":
                 mask = np.ones_like(out)
-                if self.options.dropout > 0:
-                    mask = dropout_mask(self.options.seed, epoch, index, ids, out.shape[1], self.options.dropout)
+                dropout = options.dropout[index] if isinstance(options.dropout, list) else options.dropout
+                if dropout > 0:
+                    mask = dropout_mask(options.seed, epoch, index, ids, out.shape[1], dropout)
                 masks.append(mask * (out > 0))
                 out = out * masks[-1]
             below.append(out)

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "optim/update.hpp"
 #include "support/mpi_test.hpp"
@@ -105,11 +106,15 @@ TEST_P(Foretold, PrivateMemoryOfTheModelState) {
 }
 
 TEST_P(Foretold, PrivateMemoryOfTheWork) {
+  constexpr std::size_t samples = 1000;
   const test::SmallProblem problem(150);
   const data::Dataset dataset = problem.view();
   const ModelState state(grid, mlp, {});
   StepObserver observer;
-  for (const auto purpose : {comm::StageLink::Purpose::training, comm::StageLink::Purpose::evaluation}) {
+  using Purpose = comm::StageLink::Purpose;
+  for (const auto& [purpose, average_shifts] :
+       {std::pair(Purpose::training, 0), std::pair(Purpose::evaluation, 0),
+        std::pair(Purpose::evaluation, 2)}) {
     const double bytes = bytes_to([&] {
       return make_stage_work({.grid = &grid,
                               .purpose = purpose,
@@ -117,10 +122,11 @@ TEST_P(Foretold, PrivateMemoryOfTheWork) {
                               .weights = state.working_weights(),
                               .dataset = &dataset,
                               .gradient_parts = {},
-                              .max_samples = 100,
+                              .max_samples = samples,
+                              .average_shifts = average_shifts,
                               .observer = &observer});
     });
-    const StageWorkBytes foretold = stage_work_bytes(purpose, 1, 0, mlp, 100);
+    const StageWorkBytes foretold = stage_work_bytes(purpose, 1, 0, mlp, samples, average_shifts);
     EXPECT_NEAR(bytes, static_cast<double>(foretold.activations + foretold.messages), some_kilobytes);
   }
 }

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <span>
+#include <vector>
 
+#include "data/shifted_images.hpp"
 #include "optim/update.hpp"
 #include "support/mpi_test.hpp"
 #include "support/small_problem.hpp"
@@ -19,9 +22,7 @@ using test::SmallProblem;
 using test::world;
 
 EvaluationResult evaluate(const comm::Communicator& group, const config::RunConfig& config,
-                          std::size_t samples, int stages = 1) {
-  const SmallProblem problem(samples);
-  const data::Dataset dataset = problem.view();
+                          const data::Dataset& dataset, int stages = 1) {
   const comm::Topology topology(group);
   const comm::Grid grid(topology, stages);
   const model::Mlp mlp = test::stage_of(config, grid);
@@ -36,6 +37,12 @@ EvaluationResult evaluate(const comm::Communicator& group, const config::RunConf
   EXPECT_EQ(second.predicted, first.predicted);
   EXPECT_TRUE(first.logits.empty());
   return second;
+}
+
+EvaluationResult evaluate(const comm::Communicator& group, const config::RunConfig& config,
+                          std::size_t samples, int stages = 1) {
+  const SmallProblem problem(samples);
+  return evaluate(group, config, problem.view(), stages);
 }
 
 TEST(Evaluator, ScoresEverySampleOnceOnAnyWorld) {
@@ -103,18 +110,67 @@ TEST(Evaluator, KnowsTheAnswerToEachSampleOnAnyWorld) {
   }
 }
 
+/// The mean over the evaluations of all shifted sets, each by itself.
+TEST(Evaluator, AveragesProbabilitiesOverShiftsOnAnyWorld) {
+  constexpr std::size_t samples = 101, classes = 10;
+  const comm::Communicator alone = world().split(world().rank());
+  config::RunConfig config = small_config();
+  config.eval_input.batch_size = 64;
+  const SmallProblem problem(samples);
+  std::vector<std::uint32_t> ids(samples);
+  std::iota(ids.begin(), ids.end(), 0U);
+  for (const int pixels : {1, 2}) {
+    std::vector<double> mean(samples * classes);
+    const auto shifts = data::shifts_up_to(pixels);
+    for (const data::Shift shift : shifts) {
+      data::ShiftedImages shifted(problem.view(), samples);
+      const EvaluationResult one = evaluate(alone, config, *shifted.shift(ids, shift).dataset);
+      for (std::size_t s = 0; s < samples; ++s) {
+        const auto logits = std::span(one.logits).subspan(s * classes, classes);
+        double sum = 0.0;
+        for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
+        for (std::size_t c = 0; c < classes; ++c)
+          mean[s * classes + c] +=
+              std::exp(static_cast<double>(logits[c])) / sum / static_cast<double>(shifts.size());
+      }
+    }
+    double loss = 0.0;
+    for (std::size_t s = 0; s < samples; ++s)
+      loss -= std::log(mean[s * classes + problem.view().labels[s]]) / static_cast<double>(samples);
+
+    config.eval_input.average_shifts = pixels;
+    for (const int stages : test::stage_counts(world().size(), config)) {
+      const EvaluationResult result = evaluate(world(), config, samples, stages);
+      EXPECT_NEAR(result.loss, loss, 1e-5) << stages << " stages";
+      std::size_t correct = 0;
+      for (std::size_t s = 0; s < samples; ++s) {
+        const auto probabilities = std::span(mean).subspan(s * classes, classes);
+        EXPECT_EQ(result.predicted[s], std::ranges::max_element(probabilities) - probabilities.begin());
+        correct += result.predicted[s] == problem.view().labels[s] ? 1 : 0;
+      }
+      EXPECT_EQ(result.accuracy, static_cast<double>(correct) / static_cast<double>(samples));
+      for (std::size_t i = 0; i < result.logits.size(); ++i)
+        ASSERT_NEAR(result.logits[i], std::log(mean[i]), 1e-5) << i;
+    }
+    config.eval_input.average_shifts = 0;
+  }
+}
+
 TEST(Evaluator, StagesScoreWhatOneStageScores) {
   config::RunConfig config = small_config();
   config.eval_input.batch_size = 8;
   config.run.reproducible = true;
   config.run.microbatch = 4;
   const comm::Communicator alone = world().split(world().rank());
-  for (const std::size_t samples : {1U, 3U, 101U}) {
-    const EvaluationResult serial = evaluate(alone, config, samples);
-    for (const int stages : test::stage_counts(world().size(), config)) {
-      const EvaluationResult result = evaluate(world(), config, samples, stages);
-      EXPECT_EQ(result.confusion, serial.confusion) << stages << " stages";
-      EXPECT_EQ(result.loss, serial.loss) << stages << " stages";
+  for (const int average_shifts : {0, 1}) {
+    config.eval_input.average_shifts = average_shifts;
+    for (const std::size_t samples : {1U, 3U, 101U}) {
+      const EvaluationResult serial = evaluate(alone, config, samples);
+      for (const int stages : test::stage_counts(world().size(), config)) {
+        const EvaluationResult result = evaluate(world(), config, samples, stages);
+        EXPECT_EQ(result.confusion, serial.confusion) << stages << " stages";
+        EXPECT_EQ(result.loss, serial.loss) << stages << " stages";
+      }
     }
   }
 }

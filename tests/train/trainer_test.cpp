@@ -322,6 +322,14 @@ std::vector<Variant> reproducible_variants() {
   };
   vary("plain", [](auto&) {});
   vary("dropout", [](auto& c) { c.model.dropout = 0.3; });
+  vary("dropout_of_inputs_and_each_layer", [](auto& c) {
+    c.model.input_dropout = 0.2;
+    c.model.dropout = model::Dropout({0.3, 0.5});
+  });
+  vary("dropout_of_inputs_bfloat16", [](auto& c) {
+    c.model.input_dropout = 0.2;
+    c.model.precision = model::Precision::bfloat16;
+  });
   vary("accumulated", [](auto& c) { c.optimizer.grad_accum_steps = 3; });
   vary("clipped_by_norm", [](auto& c) { c.optimizer.max_gradient_norm = 0.3; });
   vary("clipped_by_value", [](auto& c) { c.optimizer.max_gradient_value = 0.01; });
