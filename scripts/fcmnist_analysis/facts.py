@@ -61,9 +61,10 @@ def what_ran(run):
     dropout = said("model.dropout", "0")
     if float(said("model.input_dropout", "0")):
         dropout += f" (of pixels {said('model.input_dropout')})"
+    held_out = f", {manifest['validation_samples']:,} of them held out for validation" if "validation_samples" in manifest else ""
     hosts = [str(host) for host in manifest.get("hosts", [])]
     described = [
-        ("Trained on", f"{manifest.get('training_set', '?')}, {manifest.get('training_set_samples', 0):,} samples"),
+        ("Trained on", f"{manifest.get('training_set', '?')}, {manifest.get('training_set_samples', 0):,} samples{held_out}"),
         ("Scored on", f"{manifest.get('test_set', 'nothing')}, {manifest.get('test_set_samples', 0):,} samples"),
         ("Network", f"{widths}, dropout {dropout}, {manifest.get('precision', '?')}"),
         ("Optimizer", f"{said('optimizer.optimizer_type')}, momentum {said('optimizer.momentum', '0')}, "

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from . import files, troubles
+from . import files, troubles, validations
 from .errors import AnalysisError
 from .table import expanded
 
@@ -38,8 +38,9 @@ def total_steps(config, manifest):
     """How many steps training has: the earlier one of max_steps and num_epochs; 0 if neither is known."""
     limits = [int(config.get("runconfig.max_steps") or 0)]
     batch = files.global_batch(config, manifest)
-    samples, epochs = int(manifest.get("training_set_samples", 0)), int(config.get("runconfig.num_epochs") or 0)
-    if batch and samples and epochs:
+    samples = int(manifest.get("training_set_samples", 0)) - int(manifest.get("validation_samples", 0))
+    epochs = int(config.get("runconfig.num_epochs") or 0)
+    if batch and samples > 0 and epochs:
         whole = config.get("train_input.drop_last_batch") == "True"
         of_epoch = samples // batch if whole else -(-samples // batch)
         limits.append(epochs * min(int(config.get("runconfig.steps_per_epoch") or of_epoch) or of_epoch, of_epoch))
@@ -108,6 +109,8 @@ def progress_of(path, log=None):
     config = files.settings_of(manifest.get("config_yaml", ""))
     train, total = tables["train"], total_steps(config, manifest)
     step = int(train["step"][-1]) if len(train["step"]) else 0
+    if validations.stopped_early(tables, config):
+        total = step
     recent = slice(-200, None)
     steps, elapsed = train["step"][recent], train["elapsed_s"][recent]
     left_s = float("nan")

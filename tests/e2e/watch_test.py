@@ -81,10 +81,13 @@ class Watch(runs.TestCase):
         self.assertIn("stopped: ", self.once(stopped.directory / "run"))
 
     def test_it_knows_how_long_training_is(self):
-        """Made-up data: 60,000 samples."""
+        """Made-up data: 12,000 samples."""
         for more in (["train_input.batch_size=6000"], ["train_input.batch_size=7000", "train_input.drop_last_batch=True"],
                      ["train_input.batch_size_per_replica=3000"], ["train_input.batch_size=3000", "optimizer.grad_accum_steps=3"],
                      ["train_input.batch_size=6000", "runconfig.steps_per_epoch=4"],
+                     ["train_input.batch_size=6000", "train_input.validation_size=5000"],
+                     ["train_input.batch_size=600", "train_input.validation_size=3000", "runconfig.early_stopping=1",
+                      "runconfig.eval_frequency=3", "optimizer.learning_rate=0"],
                      ["train_input.batch_size=6000", "runconfig.steps_per_epoch=4000", "--max_steps", "15"]):
             with self.subTest(more):
                 model_dir = self.directory / "_".join(more).replace(".", "_")
