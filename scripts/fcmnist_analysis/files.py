@@ -356,7 +356,12 @@ def _merge(table, row_kind, entries):
     for column, filler in WIDE_COLUMNS[row_kind]:
         table, rows = _of_one_width(table, rows, column, filler)
     for column in dict.fromkeys([*table, *(column for row in rows for column in row)]):
-        values = table.get(column, np.full(len(table["step"]), np.nan))  # a stage that the other does not have
+        if column in table:
+            values = table[column]
+        elif len(table["step"]):  # a stage that the other does not have
+            values = np.full(len(table["step"]), np.nan)
+        else:  # the file has no such table yet
+            values = np.zeros((0, *np.shape(rows[0][column])), np.asarray(rows[0][column]).dtype)
         new = np.array([row.get(column, np.nan) for row in rows], values.dtype).reshape(len(rows), *values.shape[1:])
         merged[column] = np.concatenate([values[:kept], new])
     return merged

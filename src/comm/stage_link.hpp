@@ -18,8 +18,8 @@ namespace fcmnist::comm {
 /// compute. It moves the others when a stage makes a call of MPI.
 class StageLink {
  public:
-  /// What the messages are for. Two links that exist at the same time must differ in their purpose. An
-  /// evaluation has no gradients.
+  /// What the messages are for. Two links that are in use at the same time must differ in their purpose.
+  /// An evaluation has no gradients.
   enum class Purpose { training, evaluation };
 
   /// `grid` must outlive the link.

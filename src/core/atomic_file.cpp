@@ -46,7 +46,8 @@ bool is_leftover(const fs::directory_entry& entry, const std::string& this_host,
   const std::string name = entry.path().filename().string();
   const auto temporary = parse_temporary(name);
   std::error_code error;
-  if (!temporary || !fs::is_regular_file(entry.symlink_status(error))) return false;
+  const auto status = entry.symlink_status(error);
+  if (!temporary || !(fs::is_regular_file(status) || fs::is_symlink(status))) return false;
   if (only_we_write(temporary->final_name)) return true;
   if (temporary->host == this_host) return ::kill(temporary->pid, 0) != 0 && errno == ESRCH;
   const auto written = entry.last_write_time(error);

@@ -41,7 +41,7 @@ struct InputOptions {
   AugmentOptions augment;   ///< training only
   int validation_size = 0;  ///< training only: so many samples are held out; see split_off_validation()
   /// Evaluation only: the mean of the predicted probabilities over all shifts of an image by up to so many pixels to each
-  /// side, in both directions; 0: the image as it is. Validations are averaged too.
+  /// side, in both directions; 0: the image as it is.
   int average_shifts = 0;
   /// How many these are.
   [[nodiscard]] int shift_count() const { return (2 * average_shifts + 1) * (2 * average_shifts + 1); }

@@ -181,18 +181,19 @@ PrivateMemory TrainingMapper::private_memory_of(const model::Mlp& mlp, int stage
     memory.activations += bytes.activations;
     memory.messages += bytes.messages;
   };
-  const auto add_scored = [&](std::size_t samples) {
+  const auto add_scored = [&](std::size_t samples, int average_shifts) {
     add_work(Purpose::evaluation,
              train::Evaluator::microbatch(*config_, mapping_.replicas, stage_count_, samples),
-             config_->eval_input.average_shifts);
+             average_shifts);
   };
   memory.weights = train::ModelState::private_bytes(mlp.layout(), mlp.precision());
   add_work(Purpose::training, mapping_.microbatch_samples);
   if (shapes_->eval) {
-    add_scored(train::Evaluator::samples_to_score(*config_, mapping_.replicas, shapes_->eval->samples));
+    add_scored(train::Evaluator::samples_to_score(*config_, mapping_.replicas, shapes_->eval->samples),
+               config_->eval_input.average_shifts);
   }
   if (config_->train_input.validation_size > 0) {
-    add_scored(static_cast<std::size_t>(config_->train_input.validation_size));
+    add_scored(static_cast<std::size_t>(config_->train_input.validation_size), 0);
   }
   if (mlp.begins_network() && config_->train_input.augment.any()) {
     memory.activations += data::Augmenter::bytes(shapes_->train, mapping_.microbatch_samples);

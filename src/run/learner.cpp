@@ -46,7 +46,7 @@ Learner::Learner(const setup::Context& context, const setup::Settled& settled)
   }
   evaluator_.emplace(
       settled.config, context.grid(), eval_view_,
-      train::Evaluator::ids_to_score(settled.config, context.grid().replicas(), eval_view_.samples()),
+      train::Evaluator::of_eval_input(settled.config, context.grid().replicas(), eval_view_.samples()),
       settled.mlp, state_, context.give_way());
 }
 
@@ -56,8 +56,8 @@ void Learner::make_validator() {
   if (size == 0) return;
   auto split =
       data::split_off_validation(train_view_.samples(), static_cast<std::size_t>(size), config.run.seed);
-  validator_.emplace(config, context_->grid(), train_view_, std::move(split.validation), settled_->mlp,
-                     state_, context_->give_way());
+  validator_.emplace(config, context_->grid(), train_view_, train::ToScore{std::move(split.validation)},
+                     settled_->mlp, state_, context_->give_way());
   if (context_->is_root()) manifest_.add("validation_samples", std::int64_t{size});
 }
 

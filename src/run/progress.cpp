@@ -138,9 +138,10 @@ std::string validation_line(std::span<const store::EvalRow> validations, const s
   BestScore best;
   for (const Score& score : scores_of(validations)) best.add(score);
   const store::EvalRow& last = validations.back();
-  return fmt::format("validation accuracy {:.4f} (error {:.2f} %); the best was {:.4f} at step {}: {}",
+  const bool is_saved = model_dir.best_checkpoint() == best.best()->step;
+  return fmt::format("validation accuracy {:.4f} (error {:.2f} %); the best was {:.4f} at step {}{}",
                      last.accuracy, 100.0 * (1.0 - last.accuracy), best.best()->accuracy, best.best()->step,
-                     model_dir.best_checkpoint_file().string());
+                     is_saved ? ": " + model_dir.best_checkpoint_file().string() : "");
 }
 
 }  // namespace

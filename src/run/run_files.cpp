@@ -181,10 +181,19 @@ void RunFiles::write_checkpoint(Image& image, const std::vector<Score>& scores) 
   store::write_sealed(model_dir_.checkpoint_file(image.step), store::FileKind::checkpoint, image.bytes);
   try {
     const std::optional<std::int64_t> best = best_step(scores, model_dir_.checkpoint_steps());
-    if (best) model_dir_.name_best(*best);
+    name_best(best);
     model_dir_.prune(run_.checkpoint.keep_checkpoints, best, *log_);
   } catch (const StoreError& error) {
     log_->warn("old checkpoints are not deleted: {}", error.what());
+  }
+}
+
+/// Some file systems have no symbolic links.
+void RunFiles::name_best(std::optional<std::int64_t> step) const {
+  try {
+    if (step) model_dir_.name_best(*step);
+  } catch (const StoreError& error) {
+    log_->warn("checkpoint {} is the best one, but no name says so: {}", *step, error.what());
   }
 }
 
@@ -245,6 +254,8 @@ void RunFiles::write_held_checkpoint() {
 
 void RunFiles::finish_metrics() {
   wait_for_file();
+  // A file that was being written beside the last checkpoint did not know its validation.
+  name_best(best_step(scores_of(metrics_.validation()), model_dir_.checkpoint_steps()));
   metrics_.write();
   if (!predictions_) return;
   const auto path = model_dir_.predictions_file();
@@ -267,6 +278,7 @@ void RunFiles::write_trace(const store::Trace& trace) {
 
 void RunFiles::merge_journal() {
   std::error_code absent;
+  std::filesystem::remove(model_dir_.stopped_file(), absent);
   if (std::filesystem::exists(model_dir_.journal_file(), absent)) metrics_.write();
 }
 

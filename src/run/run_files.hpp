@@ -104,7 +104,8 @@ class RunFiles {
   /// After write_held_checkpoint(): waits for the file that is being written, and writes the metrics and the
   /// predictions. It takes longer the longer the run is, and the journal has the rows too. Throws StoreError.
   void finish_metrics();
-  /// For a run that was finished before: if its end could not be written, now it can. Throws StoreError.
+  /// For a run that was finished before, or is so by the settings of this start: no file says any more that it was
+  /// stopped. If its end could not be written, now it can. Throws StoreError.
   void merge_journal();
   /// For a run that has diverged: writes the checkpoint that is held if it was released, and the metrics.
   void abandon_run();
@@ -133,6 +134,7 @@ class RunFiles {
                   std::function<void(const StoreError&)> on_failure);
   void wait_for_file();
   void start_held_checkpoint();
+  void name_best(std::optional<std::int64_t> step) const;
   void write_checkpoint(Image& image, const std::vector<Score>& scores) const;
   void checkpoint_succeeded(const Image& image);
   void checkpoint_failed(std::int64_t step, const StoreError& error);

@@ -35,12 +35,16 @@ void RunLog::add_step(const train::StepResult& step) {
   progress_.add(step);
   append_row(is_logged(step.step));
   if (!is_logged(step.step)) return;
-  append_ranks(step.step);
   append_norms(step);
+  end_interval(step.step);
+}
+
+void RunLog::end_interval(std::int64_t step) {
+  append_ranks(step);
   if (files_ != nullptr) files_->keep_metrics();  // first, so that what is logged is kept
   bar_.clear();
   log_->info("{}", progress_.line());
-  bar_.show(step.step, total_steps_);
+  bar_.show(step, total_steps_);
   progress_.start_interval();
 }
 
@@ -79,7 +83,7 @@ void RunLog::add_evaluation(const train::EvaluationResult& result) {
 
 void RunLog::add_validation(const train::EvaluationResult& result) {
   bar_.clear();
-  log_->info("{}", eval_line(learner_->steps_done(), result, validation_marks(*config_)));
+  log_->info("{}", eval_line(learner_->steps_done(), result, " Split=validation"));
   check_finite_loss(result, "validation loss");
   if (files_ == nullptr) return;
   store::ValidationRow row{row_of(result)};
@@ -106,6 +110,12 @@ void RunLog::check_finite_loss(const train::EvaluationResult& result, const std:
 }
 
 void RunLog::end_here(const Score& best) {
+  const std::int64_t step = learner_->steps_done();
+  const bool has_made_steps = progress_.steps() > 0;  // not if the run was finished before
+  if (has_made_steps && !is_logged(step)) {
+    if (!config_->run.save_losses) append_row(true);
+    end_interval(step);
+  }
   bar_.clear();
   log_->info(
       "early stopping after step {} of {}: {} validation{} in a row without a better one than step {}'s",

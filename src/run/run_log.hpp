@@ -30,7 +30,7 @@ class RunLog {
   void add_evaluation(const train::EvaluationResult& result);
   /// The same on the validation samples.
   void add_validation(const train::EvaluationResult& result);
-  /// Validations have not got better for so long that the step that is done was the last one.
+  /// Validations have not got better for so long that the step that is done was the last one. Collective.
   void end_here(const Score& best);
   /// Nothing more is drawn on the terminal until the next step.
   void clear_bar() { bar_.clear(); }
@@ -45,6 +45,7 @@ class RunLog {
  private:
   [[nodiscard]] store::EvalRow row_of(const train::EvaluationResult& result) const;
   void check_finite_loss(const train::EvaluationResult& result, const std::string& what) const;
+  void end_interval(std::int64_t step);
   void append_row(bool is_logged);
   void append_ranks(std::int64_t step);
   void append_norms(const train::StepResult& step);

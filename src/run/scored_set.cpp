@@ -17,11 +17,6 @@ bool trains_on_test_split(const config::RunConfig& config) {
          (train.use_fake_data || train.data_dir == eval.data_dir);
 }
 
-std::string shifts_mark(const config::RunConfig& config) {
-  const data::InputOptions& eval = config.eval_input;
-  return eval.average_shifts > 0 ? fmt::format(" Shifts={}", eval.shift_count()) : "";
-}
-
 }  // namespace
 
 std::string scored(std::string_view what, const config::RunConfig& config) {
@@ -45,11 +40,8 @@ std::string scored_marks(const config::RunConfig& config) {
   const data::Split split = config.eval_input.split;
   const std::string of_split =
       split == data::Split::test ? "" : fmt::format(" Split={}", data::name_of(split));
-  return of_split + shifts_mark(config);
-}
-
-std::string validation_marks(const config::RunConfig& config) {
-  return " Split=validation" + shifts_mark(config);
+  const data::InputOptions& eval = config.eval_input;
+  return of_split + (eval.average_shifts > 0 ? fmt::format(" Shifts={}", eval.shift_count()) : "");
 }
 
 }  // namespace fcmnist::run

@@ -15,7 +15,5 @@ std::string scored(std::string_view what, const config::RunConfig& config);
 
 /// What follows in a line that does not say so: "" for the test split as it is, else " Split=train", " Shifts=9" or both.
 std::string scored_marks(const config::RunConfig& config);
-/// The same in the line of a validation: " Split=validation", " Split=validation Shifts=9".
-std::string validation_marks(const config::RunConfig& config);
 
 }  // namespace fcmnist::run

@@ -24,7 +24,7 @@ Scorer::Scorer(const setup::Context& context, const config::RunConfig& config, c
     : mlp_(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm),
       state_(with_room(context, mlp_), mlp_, {}),
       evaluator_(config, context.grid(), dataset,
-                 train::Evaluator::ids_to_score(config, context.grid().replicas(), dataset.samples()), mlp_,
+                 train::Evaluator::of_eval_input(config, context.grid().replicas(), dataset.samples()), mlp_,
                  state_, context.give_way()) {}
 
 train::EvaluationResult Scorer::score(const store::Checkpoint* checkpoint, bool with_logits) {

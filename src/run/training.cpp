@@ -51,8 +51,8 @@ class TrainingRun {
   train::StepResult make_step();
   [[nodiscard]] train::Requests make_requests();
   double lap(train::Activity activity);
-  void score_weights();
-  void validate_weights();
+  void score_weights(const train::StepResult& step);
+  void validate_weights(bool may_end);
   void end_training_here();
   void evaluate_weights();
   void save_if_due(const train::StepResult& step);
@@ -175,7 +175,7 @@ ExitCode TrainingRun::train_loop() {
     run_log_.add_step(step);
     files_s_ += lap(train::Activity::files);
     if (scores_at(step.step)) {
-      score_weights();
+      score_weights(step);
       lap(train::Activity::evaluation);
     }
     if (step.requests.give_up)
@@ -228,14 +228,15 @@ train::Requests TrainingRun::make_requests() {
 }
 
 /// The validation comes first: it may say that this step is the last one, whose evaluation tells more.
-void TrainingRun::score_weights() {
+void TrainingRun::score_weights(const train::StepResult& step) {
   turn_s_ += turn_.lap_s();
-  if (learner_->validates()) validate_weights();
+  if (learner_->validates()) validate_weights(shows_good_weights(step));
   if (learner_->evaluates()) evaluate_weights();
   stop_decision_.add_evaluation(turn_.lap_s());
 }
 
-void TrainingRun::validate_weights() {
+/// `may_end`: these weights may be saved as the last ones.
+void TrainingRun::validate_weights(bool may_end) {
   const train::EvaluationResult result = [&] {
     const HangWatch watch(hang_error_,
                           stop_decision_.patience_with_evaluation(config_->comm.stall_timeout_s));
@@ -243,7 +244,7 @@ void TrainingRun::validate_weights() {
   }();
   run_log_.add_validation(result);
   best_.add({learner_->steps_done(), result.accuracy, result.loss});
-  if (best_.has_lasted(config_->run.early_stopping)) end_training_here();
+  if (may_end && best_.has_lasted(config_->run.early_stopping)) end_training_here();
 }
 
 /// Early stopping: the step that is done was the last one.

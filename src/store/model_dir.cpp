@@ -143,11 +143,17 @@ void ModelDir::set_damaged_aside(std::int64_t after_step, Logger& log) const {
   }
 }
 
+std::optional<std::int64_t> ModelDir::best_checkpoint() const {
+  std::error_code absent;
+  return step_of(fs::read_symlink(best_checkpoint_file(), absent).string());
+}
+
 void ModelDir::name_best(std::int64_t step) const {
   const fs::path target = checkpoint_file(step).filename(), link = best_checkpoint_file();
   std::error_code error;
-  if (fs::read_symlink(link, error) == target) return;
+  if (best_checkpoint() == step) return;
   const fs::path temporary = temporary_name(link);
+  fs::remove(temporary, error);  // the leftover of a dead process that had our number
   fs::create_symlink(target, temporary, error);
   if (!error) fs::rename(temporary, link, error);
   if (error) throw_write_error("make the symbolic link", link, error.value());

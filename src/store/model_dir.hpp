@@ -65,6 +65,8 @@ class ModelDir {
   /// Makes best_checkpoint_file() another name of the checkpoint of this step: a symbolic link, which is
   /// replaced at once. Throws StoreError.
   void name_best(std::int64_t step) const;
+  /// Its step; nothing if there is no such link.
+  [[nodiscard]] std::optional<std::int64_t> best_checkpoint() const;
 
   /// Deletes the checkpoints that checkpoints_to_delete() names, oldest first, and returns their steps. A
   /// file that cannot be deleted is a warning: training is not affected.

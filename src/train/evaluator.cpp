@@ -29,11 +29,10 @@ struct Evaluator::Scores {
 };
 
 Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, const data::Dataset& dataset,
-                     std::vector<std::uint32_t> ids, const model::Mlp& mlp, const ModelState& state,
-                     bool give_way)
+                     ToScore what, const model::Mlp& mlp, const ModelState& state, bool give_way)
     : grid_(&grid),
       classes_(static_cast<std::size_t>(dataset.num_classes)),
-      ids_(std::move(ids)),
+      ids_(std::move(what.ids)),
       microbatches_(evaluation_microbatches(config, grid.replicas(), grid.stages(), ids_.size())),
       observer_(grid.stages(), grid.stage()),
       work_(make_stage_work({.grid = &grid,
@@ -43,7 +42,7 @@ Evaluator::Evaluator(const config::RunConfig& config, const comm::Grid& grid, co
                              .dataset = &dataset,
                              .gradient_parts = {},
                              .max_samples = microbatches_.largest(ids_.size()),
-                             .average_shifts = config.eval_input.average_shifts,
+                             .average_shifts = what.average_shifts,
                              .give_way = give_way,
                              .observer = &observer_})) {}
 
@@ -54,9 +53,8 @@ std::size_t Evaluator::samples_to_score(const config::RunConfig& config, int rep
                                  data::global_batch(config.eval_input, replicas));
 }
 
-std::vector<std::uint32_t> Evaluator::ids_to_score(const config::RunConfig& config, int replicas,
-                                                   std::size_t available) {
-  return data::all_ids(samples_to_score(config, replicas, available));
+ToScore Evaluator::of_eval_input(const config::RunConfig& config, int replicas, std::size_t available) {
+  return {data::all_ids(samples_to_score(config, replicas, available)), config.eval_input.average_shifts};
 }
 
 std::size_t Evaluator::microbatch(const config::RunConfig& config, int replicas, int stages,

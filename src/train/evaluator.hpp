@@ -27,22 +27,26 @@ struct EvaluationResult {
   std::vector<float> logits;
 };
 
+/// Samples that are scored, and how.
+struct ToScore {
+  std::vector<std::uint32_t> ids;  ///< of samples of the data set, at least one
+  int average_shifts = 0;          ///< see data::InputOptions
+};
+
 /// Scores each of some samples of a data set exactly once, whatever the number of ranks is: as it is, or with
-/// eval_input.average_shifts by the mean of the probabilities that its shifted images get.
+/// average_shifts by the mean of the probabilities that its shifted images get.
 class Evaluator {
  public:
-  /// Collective. All arguments but the ids must outlive it.
-  ///   ids    which samples of the data set are scored, at least one
+  /// Collective. All arguments but `what` must outlive it.
   ///   mlp    the layers of this rank's stage
   ///   state  its weights
   Evaluator(const config::RunConfig& config, const comm::Grid& grid, const data::Dataset& dataset,
-            std::vector<std::uint32_t> ids, const model::Mlp& mlp, const ModelState& state, bool give_way);
+            ToScore what, const model::Mlp& mlp, const ModelState& state, bool give_way);
 
   /// Samples that are scored of an eval_input that has so many: all, or the first eval_steps batches.
   static std::size_t samples_to_score(const config::RunConfig& config, int replicas, std::size_t available);
-  /// Their ids.
-  static std::vector<std::uint32_t> ids_to_score(const config::RunConfig& config, int replicas,
-                                                 std::size_t available);
+  /// These samples, scored as eval_input says.
+  static ToScore of_eval_input(const config::RunConfig& config, int replicas, std::size_t available);
   /// Of so many samples, those that a replica scores at once, at most.
   static std::size_t microbatch(const config::RunConfig& config, int replicas, int stages,
                                 std::size_t samples);

@@ -113,7 +113,9 @@ class Runs(EveryKind):
         train(cls.all / "diverged", cls.data, *settings(optimizer__learning_rate=1e30), code=6)
         foreign = runs.write_set(cls.place / "foreign", runs.patterns(200, 11, 4, 1), runs.patterns(60, 11, 4, 2))
         train(cls.all / "foreign", foreign, *settings(model__num_classes=4))
-        kill(cls.all / "killed", "info: saved ", *settings(runconfig__checkpoint_interval_s=0.1))
+        # Its validations are in the journal only.
+        kill(cls.all / "killed", "info: saved ", *settings(runconfig__checkpoint_interval_s=0.1, runconfig__eval_frequency=20,
+                                                           train_input__validation_size=100))
         kill(cls.all / "killed_early", "| Train ")
         age(cls.all / "one_rank", cls.all / "version_1")
 
@@ -156,6 +158,9 @@ class Runs(EveryKind):
                 if kind in TRAINED:
                     self.assertIn("  train: 12 rows, last: step 12", shown)
         self.assertIn("rows of the journal", self.succeed("show", self.all / "killed_early"))
+        self.assertIn("  validation: ", self.succeed("show", self.all / "killed"))
+        with h5py.File(self.all / "killed/metrics.h5") as file:
+            self.assertNotIn("validation", file)
 
     def test_images_without_labels(self):
         model_dir = shutil.copytree(self.all / "one_rank", self.place / "unlabelled")

@@ -228,15 +228,27 @@ class Validation(Life):
             np.testing.assert_array_equal(found[column][[0, 2, 3]], expected[column])
         self.assertTrue(runs.same_arrays(runs.weights(whole), runs.weights(self.model_dir)))
 
+    def test_averaging_the_test_set_does_not_change_validations(self):
+        other = self.directory / "other"
+        self.train("--max_steps", 4, **self.HELD_OUT)
+        self.train("--max_steps", 4, model_dir=other, eval_input__average_shifts=1, **self.HELD_OUT)
+        self.assertEqual(self.validations()["loss"], self.validations(other)["loss"])
+        self.assertNotEqual(runs.metrics(self.model_dir, "eval")["loss"], runs.metrics(other, "eval")["loss"])
+
     def test_early_stopping_ends_the_run_for_good(self):
         arguments = {**self.HELD_OUT, "optimizer__learning_rate": 0.0, "runconfig__early_stopping": 2}
         first = self.train("--max_steps", 40, ranks=2, **arguments)
         self.assertEqual(len(first.lines("early stopping after step 12 of 40: 2 validations in a row without a better one "
                                          "than step 4's")), 1, str(first))
+        self.assertEqual(len(first.lines("; the best was ")), 1, str(first))
+        self.assertEqual(len(first.lines(f"at step 4: {self.model_dir}/checkpoint_best.h5")), 1, str(first))
+        self.assertEqual(len(first.lines("| Train Device=cpu Step=12 ")), 1, str(first))  # the last one has a log line
         np.testing.assert_array_equal(self.validations()["step"], [4, 8, 12])
         self.assertEqual(runs.checkpoint_steps(self.model_dir), [4, 12])
+        (self.model_dir / "STOPPED").touch()  # as if a signal had ended the run, and the patience is what is new
         self.assertTrue((self.model_dir / "predictions.h5").exists())  # as at the end of any run
         before = runs.snapshot(self.model_dir)
+        del before["STOPPED"]
         again = self.train("--max_steps", 40, ranks=3, **arguments)
         self.assertEqual(len(again.lines("is finished: 12 of 12 steps are done; a larger runconfig.early_stopping goes on")), 1,
                          str(again))

@@ -170,6 +170,28 @@ TEST_F(RunFilesTest, TheNewestCheckpointsAndTheOneWithTheBestValidationAreKept) 
   EXPECT_EQ(store::Checkpoint::read(dir_.best_checkpoint_file()).header().state.step, 2);
 }
 
+TEST_F(RunFilesTest, TheBestHasItsNameAtTheEndWhateverHappenedToTheLink) {
+  open();
+  files_->write_first_metrics();
+  files_->metrics().append(store::ValidationRow{store::eval_row(1, classes)});
+  save(1);
+  std::filesystem::remove(dir_.best_checkpoint_file());
+  std::filesystem::create_symlink("checkpoint_9.h5", dir_.best_checkpoint_file());
+  files_->finish_metrics();
+  EXPECT_EQ(dir_.best_checkpoint(), 1);
+}
+
+TEST_F(RunFilesTest, WhereTheBestCannotBeNamedOldCheckpointsStillGo) {
+  open();
+  std::filesystem::create_directories(dir_.best_checkpoint_file() / "in_the_way");
+  for (const std::int64_t step : {1, 2, 3, 4}) {
+    files_->metrics().append(store::ValidationRow{store::eval_row(step, classes)});
+    save(step);
+  }
+  EXPECT_EQ(dir_.checkpoint_steps().size(), 2U);
+  EXPECT_THAT(log_.text(), HasSubstr("is the best one, but no name says so"));
+}
+
 TEST_F(RunFilesTest, TheTestSetChoosesNothing) {
   open();
   for (const std::int64_t step : {1, 2, 3}) {

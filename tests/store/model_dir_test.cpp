@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include "core/atomic_file.hpp"
 #include "core/error.hpp"
 #include "store/support.hpp"
 
@@ -84,6 +85,19 @@ TEST_F(ModelDirTest, PrunesOnlyCheckpoints) {
   EXPECT_EQ(model_dir.prune(2, 1, *log), Steps{2});
   EXPECT_EQ(names_in(directory.path()),
             (Names{"checkpoint_1.h5", "checkpoint_3.h5", "checkpoint_4.h5", "metrics.h5", "notes.txt"}));
+}
+
+TEST_F(ModelDirTest, NamesTheBestCheckpoint) {
+  EXPECT_EQ(model_dir.best_checkpoint(), std::nullopt);
+  put_all({"checkpoint_1.h5", "checkpoint_2.h5"});
+  model_dir.name_best(1);
+  EXPECT_EQ(model_dir.best_checkpoint(), 1);
+  // Left by a process that died, on this host and with this number.
+  std::filesystem::create_symlink("checkpoint_1.h5", temporary_name(model_dir.best_checkpoint_file()));
+  model_dir.name_best(2);
+  EXPECT_EQ(model_dir.best_checkpoint(), 2);
+  EXPECT_EQ(content(model_dir.best_checkpoint_file()), "checkpoint_2.h5");
+  EXPECT_EQ(names_in(directory.path()), (Names{"checkpoint_1.h5", "checkpoint_2.h5", "checkpoint_best.h5"}));
 }
 
 TEST_F(ModelDirTest, MovesARunAsideAndNothingElse) {

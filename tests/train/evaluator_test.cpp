@@ -29,7 +29,7 @@ EvaluationResult evaluate(const comm::Communicator& group, const config::RunConf
   ModelState state(grid, mlp, optim::state_arrays(config.optimizer));
   state.initialize(3);
   Evaluator evaluator(config, grid, dataset,
-                      Evaluator::ids_to_score(config, grid.replicas(), dataset.samples()), mlp, state, true);
+                      Evaluator::of_eval_input(config, grid.replicas(), dataset.samples()), mlp, state, true);
   const EvaluationResult first = evaluator.evaluate();
   const EvaluationResult second = evaluator.evaluate(true);
   EXPECT_EQ(second.confusion, first.confusion);
@@ -74,7 +74,7 @@ TEST(Evaluator, ScoresTheSamplesThatItWasTold) {
   ModelState state(grid, mlp, {});
   state.initialize(3);
   const std::vector<std::uint32_t> ids = {3, 4, 50, 99, 100};
-  Evaluator evaluator(config, grid, dataset, ids, mlp, state, true);
+  Evaluator evaluator(config, grid, dataset, {ids}, mlp, state, true);
   const EvaluationResult some = evaluator.evaluate();
   EXPECT_EQ(some.samples, ids.size());
   std::vector<std::uint8_t> expected;
@@ -119,11 +119,12 @@ TEST(Evaluator, AveragesProbabilitiesOverShiftsOnAnyWorld) {
   const SmallProblem problem(samples);
   std::vector<std::uint32_t> ids(samples);
   std::iota(ids.begin(), ids.end(), 0U);
+  const data::Dataset images = problem.view();
   for (const int pixels : {1, 2}) {
     std::vector<double> mean(samples * classes);
     const auto shifts = data::shifts_up_to(pixels);
     for (const data::Shift shift : shifts) {
-      data::ShiftedImages shifted(problem.view(), samples);
+      data::ShiftedImages shifted(images, samples);
       const EvaluationResult one = evaluate(alone, config, *shifted.shift(ids, shift).dataset);
       for (std::size_t s = 0; s < samples; ++s) {
         const auto logits = std::span(one.logits).subspan(s * classes, classes);
