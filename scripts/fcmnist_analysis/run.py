@@ -15,6 +15,7 @@ class Run:
 
         train           DataFrame, a row for each training step: loss (nats), accuracy, learning_rate, grad_norm, ...
         eval            DataFrame, a row for each evaluation: loss (nats), accuracy, epoch, elapsed_s
+        validation      DataFrame, the same of the samples that are held out; without rows if none is
         ranks           DataFrame, seconds per step by (step of the log line, rank): compute_s, wait_s, ...
         norms           DataFrame by step, with columns (gradient | weight | update, name of the array); NaN at steps that
                         were not logged
