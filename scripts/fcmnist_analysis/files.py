@@ -361,7 +361,8 @@ def _merge(table, row_kind, entries):
         elif len(table["step"]):  # a stage that the other does not have
             values = np.full(len(table["step"]), np.nan)
         else:  # the file has no such table yet
-            values = np.zeros((0, *np.shape(rows[0][column])), np.asarray(rows[0][column]).dtype)
+            one = np.asarray(next(row[column] for row in rows if column in row))
+            values = np.zeros((0, *one.shape), one.dtype)
         new = np.array([row.get(column, np.nan) for row in rows], values.dtype).reshape(len(rows), *values.shape[1:])
         merged[column] = np.concatenate([values[:kept], new])
     return merged

@@ -20,7 +20,8 @@ from fcmnist_analysis import watch  # noqa: E402
 
 WATCH = [sys.executable, runs.SOURCE / "scripts/fcmnist", "watch"]
 LONG = settings(model__hidden_sizes="[20]", train_input__batch_size=64, runconfig__max_steps=10_000_000,
-                runconfig__log_steps=100, runconfig__checkpoint_interval_s=1)
+                runconfig__log_steps=100, runconfig__checkpoint_interval_s=1,
+                runconfig__eval_frequency=0)  # or else a line about accuracy joins the others in the middle
 
 
 class Watch(runs.TestCase):
@@ -55,7 +56,7 @@ class Watch(runs.TestCase):
         for part in ("running on ", "left ", "loss ", "samples/s", "rank "):
             self.assertIn(part, text)
         screens = text.replace("\x1b[K", "").replace("\x1b[J", "").split("\x1b[H")[1:-1]
-        self.assertEqual(len({len(screen.splitlines()) for screen in screens[-2:]}), 1)
+        self.assertEqual(len({len(screen.splitlines()) for screen in screens[-2:]}), 1, screens)
         self.assertTrue(all(len(line) <= 80 or str(run.directory) in line for line in screens[-1].splitlines()), screens[-1])
         # It leaves nothing behind; checkpoints are the run's own.
         after = {name for name in runs.snapshot(run.directory / "run") if not name.startswith(("checkpoint_", ".", "metrics"))}
