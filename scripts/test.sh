@@ -11,7 +11,7 @@ Usage: scripts/test.sh [--no-install] [--with-slurm] [--with-readers] [--preset 
   --no-install   installs no packages: for users without root, or where modules provide them
   --with-slurm   also runs the tests that start a real Slurm on this machine (needs root); installs its daemons
   --with-readers also reads files of a run with Octave, R, silx, Node.js and others; installs them (a gigabyte)
-  --preset NAME  dev (default), ci or asan, see CMakePresets.json; the build is in build/NAME
+  --preset NAME  dev (default) or asan, see CMakePresets.json; the build is in build/NAME
 FCMNIST_MNIST_DIR=DIR adds the tests on real MNIST, whose four files are in DIR.
 Examples:
   scripts/test.sh -R checkpoint          only tests whose name contains this
