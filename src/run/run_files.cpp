@@ -79,6 +79,7 @@ RunFiles::RunFiles(Run run, std::int64_t step, store::ModelDirLock& lock, Logger
       metrics_(open_metrics(run_, step, log)) {
   store::write_atomically(model_dir_.params_file(), run_.config_yaml);
   metrics_.truncate_after(step);
+  name_best(best_checkpoint());  // the process before may have died before it did
   if (!metrics_.train().empty()) elapsed_before_s_ = metrics_.train().back().elapsed_s;
   if (cover_all_steps(metrics_.train(), step)) elapsed_of_all_before_s_ = elapsed_before_s_;
 }
@@ -188,6 +189,10 @@ void RunFiles::write_checkpoint(Image& image, const std::vector<Score>& scores) 
   }
 }
 
+std::optional<std::int64_t> RunFiles::best_checkpoint() const {
+  return best_step(scores_of(metrics_.validation()), model_dir_.checkpoint_steps());
+}
+
 /// Some file systems have no symbolic links.
 void RunFiles::name_best(std::optional<std::int64_t> step) const {
   try {
@@ -254,8 +259,8 @@ void RunFiles::write_held_checkpoint() {
 
 void RunFiles::finish_metrics() {
   wait_for_file();
-  // A file that was being written beside the last checkpoint did not know its validation.
-  name_best(best_step(scores_of(metrics_.validation()), model_dir_.checkpoint_steps()));
+  name_best(
+      best_checkpoint());  // a file that was being written beside the last one did not know its validation
   metrics_.write();
   if (!predictions_) return;
   const auto path = model_dir_.predictions_file();

@@ -134,6 +134,7 @@ class RunFiles {
                   std::function<void(const StoreError&)> on_failure);
   void wait_for_file();
   void start_held_checkpoint();
+  [[nodiscard]] std::optional<std::int64_t> best_checkpoint() const;
   void name_best(std::optional<std::int64_t> step) const;
   void write_checkpoint(Image& image, const std::vector<Score>& scores) const;
   void checkpoint_succeeded(const Image& image);

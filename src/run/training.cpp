@@ -53,6 +53,8 @@ class TrainingRun {
   double lap(train::Activity activity);
   void score_weights(const train::StepResult& step);
   void validate_weights(bool may_end);
+  template <class Score>
+  train::EvaluationResult watched(Score score) const;
   void end_training_here();
   void evaluate_weights();
   void save_if_due(const train::StepResult& step);
@@ -235,13 +237,16 @@ void TrainingRun::score_weights(const train::StepResult& step) {
   stop_decision_.add_evaluation(turn_.lap_s());
 }
 
+/// What `score` returns. It must not keep a signal from being heard either.
+template <class Score>
+train::EvaluationResult TrainingRun::watched(Score score) const {
+  const HangWatch watch(hang_error_, stop_decision_.patience_with_evaluation(config_->comm.stall_timeout_s));
+  return score();
+}
+
 /// `may_end`: these weights may be saved as the last ones.
 void TrainingRun::validate_weights(bool may_end) {
-  const train::EvaluationResult result = [&] {
-    const HangWatch watch(hang_error_,
-                          stop_decision_.patience_with_evaluation(config_->comm.stall_timeout_s));
-    return learner_->validate();
-  }();
+  const train::EvaluationResult result = watched([&] { return learner_->validate(); });
   run_log_.add_validation(result);
   best_.add({learner_->steps_done(), result.accuracy, result.loss});
   if (may_end && best_.has_lasted(config_->run.early_stopping)) end_training_here();
@@ -255,11 +260,7 @@ void TrainingRun::end_training_here() {
 
 void TrainingRun::evaluate_weights() {
   const bool is_last = learner_->steps_done() >= last_step_;
-  const train::EvaluationResult result = [&] {
-    const HangWatch watch(hang_error_,
-                          stop_decision_.patience_with_evaluation(config_->comm.stall_timeout_s));
-    return learner_->evaluate(is_last);
-  }();
+  const train::EvaluationResult result = watched([&] { return learner_->evaluate(is_last); });
   run_log_.add_evaluation(result);
   if (files_ && is_last) files_->set_predictions(learner_->predictions(result));
 }

@@ -179,6 +179,9 @@ TEST_F(RunFilesTest, TheBestHasItsNameAtTheEndWhateverHappenedToTheLink) {
   std::filesystem::create_symlink("checkpoint_9.h5", dir_.best_checkpoint_file());
   files_->finish_metrics();
   EXPECT_EQ(dir_.best_checkpoint(), 1);
+  std::filesystem::remove(dir_.best_checkpoint_file());
+  open(1);  // as after a process that died before it named it
+  EXPECT_EQ(dir_.best_checkpoint(), 1);
 }
 
 TEST_F(RunFilesTest, WhereTheBestCannotBeNamedOldCheckpointsStillGo) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -429,19 +430,26 @@ TEST_P(Reproducible, TrainsTheSameBitsOnAnyGrid) {
   }
 }
 
+/// Where the search for the unit begins. The variants take these in turn, since none of them changes how it searches.
+int first_exponent(const Variant& variant) {
+  constexpr std::array exponents = {-120, 10, 60};
+  const auto all = reproducible_variants();
+  const auto place = std::ranges::find(all, variant.name, &Variant::name) - all.begin();
+  return exponents[static_cast<std::size_t>(place) % exponents.size()];
+}
+
 /// The first gradient is computed again, several times, until its unit is found.
 TEST_P(Reproducible, AGradientThatDoesNotFitIsComputedAgainInAnyWorld) {
-  for (const int exponent : {-120, 10, 60}) {
-    const Trained& serial = one_rank_trains(GetParam(), 2, exponent);
-    EXPECT_GT(serial.recomputed, 0) << exponent;
-    for (const int stages : test::stage_counts(world().size(), GetParam().config)) {
-      SCOPED_TRACE(std::to_string(stages) + " stages, exponent " + std::to_string(exponent));
-      for (const int ranks_per_node : ranks_per_nodes({2})) {
-        const Trained shared = train(world(), GetParam().config, ranks_per_node, 2, stages, 150, exponent);
-        EXPECT_EQ(shared.recomputed, serial.recomputed);
-        EXPECT_EQ(shared.norms, serial.norms);
-        EXPECT_TRUE(shared.weights == serial.weights) << ranks_per_node << " ranks per node";
-      }
+  const int exponent = first_exponent(GetParam());
+  const Trained& serial = one_rank_trains(GetParam(), 2, exponent);
+  EXPECT_GT(serial.recomputed, 0) << exponent;
+  for (const int stages : test::stage_counts(world().size(), GetParam().config)) {
+    SCOPED_TRACE(std::to_string(stages) + " stages, exponent " + std::to_string(exponent));
+    for (const int ranks_per_node : ranks_per_nodes({2})) {
+      const Trained shared = train(world(), GetParam().config, ranks_per_node, 2, stages, 150, exponent);
+      EXPECT_EQ(shared.recomputed, serial.recomputed);
+      EXPECT_EQ(shared.norms, serial.norms);
+      EXPECT_TRUE(shared.weights == serial.weights) << ranks_per_node << " ranks per node";
     }
   }
 }
