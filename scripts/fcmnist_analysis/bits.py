@@ -21,7 +21,8 @@ TIMES = re.compile(r"samples_per_s|\w+_s|bubble_fraction")  # columns that diffe
 BIT_ENTRIES = ("git_revision", "build_type", "build_architecture", "compiler", "blas", "blas_core", "blas_threads", "gemm",
                "world_size", "replicas", "nodes")  # of the manifest: what bits may depend on besides the configuration
 LOG_INTERVAL = re.compile(r"state@log_interval_\w+")  # sums since the last log line
-TABLES = {"train": "training steps", "validation": "validations", "eval": "evaluations", "arrays": "norms of arrays"}
+TABLES = {"train": "training steps", "validation": "validations", "eval": "evaluations",
+          "eval_trained": "evaluations of the weights as trained", "arrays": "norms of arrays"}
 
 
 def checkpoint_content(path):
@@ -165,7 +166,7 @@ class Comparison:
 
     def first(self):
         """The earliest difference: at one step the row comes before the weights, these before their evaluation."""
-        order = {"train": 0, "model": 1, "validation": 3, "eval": 4}
+        order = {"train": 0, "model": 1, "validation": 3, "eval_trained": 4, "eval": 5}
         return min(self.rows + self.arrays, default=None,
                    key=lambda found: (found.step, order.get(found.name.split("/")[0], 2)))
 

@@ -72,6 +72,7 @@ def curves(run):
         lines = [series("training", train[name], 0, factor=factor)] if len(train) else []
         lines += [series(set_name(run), evaluated[name], 1, True, factor)] if len(evaluated) else []
         lines += [series("validation", validated[name], 2, True, factor)] if len(validated) else []
+        lines += [series("weights as trained", run.eval_trained[name], 3, True, factor)] if len(run.eval_trained) else []
         charts.append(Chart(name, name.capitalize(), unit, lines, log, low=None if log else accuracy_floor(lines)))
     if len(train):
         charts.append(Chart("learning_rate", "Learning rate", "", [series("learning rate", train["learning_rate"], 2)], zero=True))

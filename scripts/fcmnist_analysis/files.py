@@ -17,13 +17,13 @@ FORMAT_VERSION = 2
 SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics|predictions|trace)\nformat_version (\d+)\nimage_bytes (\d+)\n"
                   rb"image_sha256 ([0-9a-f]{64})\n\n*")
 
-JOURNAL_VERSIONS = (1, 2, 3)
+JOURNAL_VERSIONS = (1, 2, 3, 4)
 JOURNAL_HEADER = re.compile(rb"fcmnist_mpi journal format_version (\d+) classes (\d+)\n")
 RECORD_HEAD = struct.Struct("<IIq")  # bytes of the payload, kind, number
 CHECK_BYTES = 8
-TRAIN, EVAL, FORGET_AFTER, RANKS, ARRAYS, VALIDATION = 1, 2, 3, 4, 5, 6
+TRAIN, EVAL, FORGET_AFTER, RANKS, ARRAYS, VALIDATION, EVAL_TRAINED = 1, 2, 3, 4, 5, 6, 7
 RANKS_SUMMARY = -RANKS  # a record of kind RANKS that says so
-TABLES = {"train": TRAIN, "eval": EVAL, "validation": VALIDATION, "ranks": RANKS, "ranks_summary": RANKS_SUMMARY, "arrays": ARRAYS}
+TABLES = {"train": TRAIN, "eval": EVAL, "eval_trained": EVAL_TRAINED, "validation": VALIDATION, "ranks": RANKS, "ranks_summary": RANKS_SUMMARY, "arrays": ARRAYS}
 # Columns of the payloads, in order: int64 (q) or float64 (d).
 TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learning_rate": "d", "grad_norm": "d",
                  "samples_per_s": "d", "elapsed_s": "d", "compute_s": "d", "exchange_s": "d", "data_s": "d",
@@ -34,7 +34,7 @@ FIRST_TRAIN_COLUMNS = 13  # of a row in a journal of releases without stages and
 RANK_COLUMNS = ("compute_s", "exchange_s", "wait_s", "sum_s", "update_s", "data_s", "files_s")  # float32
 COORDINATES = ("true_class", "predicted_class", "sample", "array", "rank", "statistic")
 # Columns that have several numbers in a row, and what stands where a row has fewer than another.
-WIDE_COLUMNS = {TRAIN: [("grad_norm_by_array", np.float32(np.nan))], EVAL: [("predicted", np.int16(-1))], VALIDATION: [],
+WIDE_COLUMNS = {TRAIN: [("grad_norm_by_array", np.float32(np.nan))], EVAL: [("predicted", np.int16(-1))], VALIDATION: [], EVAL_TRAINED: [],
                 RANKS: [(name, np.float32(np.nan)) for name in RANK_COLUMNS],
                 RANKS_SUMMARY: [(name, np.float32(np.nan)) for name in RANK_COLUMNS],
                 ARRAYS: [(name, np.float32(np.nan)) for name in ("weight_norm", "update_norm")]}
@@ -179,24 +179,35 @@ def evaluation(path):
         return {name: _plain(value) for name, value in file["evaluation"].attrs.items()} if "evaluation" in file else {}
 
 
-def state_dict(path):
-    """Weights of a checkpoint as numpy arrays, with PyTorch's names and shapes. For PyTorch:
+def state_dict(path, weights="trained"):
+    """Weights of a checkpoint as numpy arrays, with PyTorch's names and shapes; with weights="averaged" their average, which a
+    run with optimizer.average_decay keeps. For PyTorch:
     model.load_state_dict({k: torch.from_numpy(v) for k, v in state_dict(path).items()}, strict=True)"""
+    found = checkpoint_file(path)
+    with h5py.File(found, "r") as file:
+        group = {"trained": "model", "averaged": "optimizer/weight_average"}[weights]
+        if group not in file:
+            raise ValueError(f"{found}: it has no average of the weights; a run with optimizer.average_decay keeps one")
+        return {name: dataset[...] for name, dataset in file[group].items()}
+
+
+def has_average(path):
+    """Whether a checkpoint has the average of its weights."""
     with h5py.File(checkpoint_file(path), "r") as file:
-        return {name: dataset[...] for name, dataset in file["model"].items()}
+        return "optimizer/weight_average" in file
 
 
 def tables(path):
     """The tables of a metrics file and its journal as numpy arrays: {"train": {column: array}, "eval": ...}, and if there
-    are any "validation", "ranks" or "ranks_summary" with arrays (log lines x ranks, or x min, mean, max) and "arrays" (log
+    are any "eval_trained", "validation", "ranks" or "ranks_summary" with arrays (log lines x ranks, or x min, mean, max) and "arrays" (log
     lines x weights and biases). "eval" has the confusion matrices (evaluations x true class x predicted class) too, and the
-    class given to each sample; "validation" lacks the latter."""
+    class given to each sample; "eval_trained" and "validation" lack the latter."""
     return read_metrics(metrics_file(path))[0]
 
 
 def metrics(path):
     """The tables of a metrics file and its journal, as pandas frames with `step` as their index:
-    {"train": ..., "eval": ...}, and "validation" if there are validations."""
+    {"train": ..., "eval": ...}, and if there are any "eval_trained" and "validation"."""
     import pandas
 
     def frame(table):
@@ -204,7 +215,7 @@ def metrics(path):
         return pandas.DataFrame(columns, index=pandas.Index(table["step"], name="step"))
 
     found = tables(path)
-    return {name: frame(found[name]) for name in ("train", "eval", "validation") if name in found}
+    return {name: frame(found[name]) for name in ("train", "eval", "eval_trained", "validation") if name in found}
 
 
 def predicted(path):
@@ -221,13 +232,21 @@ def confusion(path):
     return evaluations["step"], evaluations["confusion"]
 
 
+OF_ENSEMBLES = ("vote", "member_step", "member_loss", "member_accuracy", "member_predicted")
+
+
 def predictions(path):
     """What the network says of each sample: {"step": int, "label": (samples), "predicted": (samples), "logits": (samples x
-    classes), with average_shifts the logarithm of the mean probabilities}; of samples without labels no "label", but "probability": (samples x classes)."""
+    classes), with average_shifts the logarithm of the mean probabilities}; of samples without labels no "label", but "probability": (samples x classes). Of an
+    ensemble also "vote": (samples), "member_file": [...], "member_step", "member_loss", "member_accuracy": (members),
+    "member_predicted": (members x samples)."""
     path = os.path.join(path, "predictions.h5") if os.path.isdir(path) else path
     with h5py.File(path, "r") as file:
-        return {"step": int(file.attrs["step"])} | {name: file[name][...] for name in ("label", "predicted", "logits", "probability")
-                                                   if name in file}
+        found = {"step": int(file.attrs["step"])}
+        found |= {name: file[name][...] for name in ("label", "predicted", "logits", "probability", *OF_ENSEMBLES) if name in file}
+        if "member" in file:
+            found["member_file"] = list(file["member"].attrs.get("files", [""] * len(file["member"])))
+        return found
 
 
 def trace(path):
@@ -291,7 +310,7 @@ def _read_record(data, at, classes):
         step = struct.unpack_from("<q", data, begin)[0]
         norms = np.frombuffer(data, "<f4", (length - 8) // 4, begin + 8).reshape(2, -1)
         return number, kind, {"step": step, "weight_norm": norms[0], "update_norm": norms[1]}
-    columns = {TRAIN: TRAIN_COLUMNS, EVAL: EVAL_COLUMNS, VALIDATION: EVAL_COLUMNS}.get(kind)
+    columns = {TRAIN: TRAIN_COLUMNS, EVAL: EVAL_COLUMNS, VALIDATION: EVAL_COLUMNS, EVAL_TRAINED: EVAL_COLUMNS}.get(kind)
     if columns is None or length < 8 * (len(columns) + 1):
         return None
     row, more = _columns(data, begin, columns), begin + 8 * len(columns)

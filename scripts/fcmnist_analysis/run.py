@@ -15,6 +15,7 @@ class Run:
 
         train           DataFrame, a row for each training step: loss (nats), accuracy, learning_rate, grad_norm, ...
         eval            DataFrame, a row for each evaluation: loss (nats), accuracy, epoch, elapsed_s
+        eval_trained    DataFrame, the same of the weights as they are trained, if "eval" is of their average; else without rows
         validation      DataFrame, the same of the samples that are held out; without rows if none is
         ranks           DataFrame, seconds per step by (step of the log line, rank): compute_s, wait_s, ...
         norms           DataFrame by step, with columns (gradient | weight | update, name of the array); NaN at steps that
@@ -23,7 +24,8 @@ class Run:
         predictions     DataFrame, a row for each sample of the test set: label, predicted, probability (of the predicted
                         class); None if there is no predictions.h5
         logits          array (samples x classes), None as above
-        weights         {"fc_layers.0.weight": array (500 x 784), ...} of the newest checkpoint; None if there is none
+        weights         {"fc_layers.0.weight": array (500 x 784), ...} of the newest checkpoint, those that are scored: with
+                        optimizer.average_decay their average; None if there is no checkpoint
         results         accuracy and loss of the last evaluation, the best one, time, throughput: see results.Results
         config          {"runconfig.seed": "1", ...}
         manifest        versions, hosts, world, data sets, ...
@@ -68,6 +70,10 @@ class Run:
     @functools.cached_property
     def eval(self):
         return self._frame("eval")
+
+    @functools.cached_property
+    def eval_trained(self):
+        return self._frame("eval_trained") if "eval_trained" in self.tables else self.eval.iloc[:0]
 
     @functools.cached_property
     def validation(self):
@@ -160,10 +166,10 @@ class Run:
         except FileNotFoundError:
             return None
         files.verify(checkpoint)
-        return files.state_dict(checkpoint)
+        return files.state_dict(checkpoint, self.manifest.get("scored_weights", "trained"))
 
     def state_dict(self):
-        """Weights of the newest checkpoint, {name: array}, with PyTorch's names and shapes."""
+        """The same, with PyTorch's names and shapes, or an error."""
         if self.weights is None:
             raise AnalysisError(f"{self.path}: no checkpoint_<step>.h5 in this directory", "the run has not saved one yet")
         return self.weights

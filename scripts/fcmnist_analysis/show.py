@@ -29,14 +29,19 @@ def summary(path):
     lines = [f"{path}: {kind}, intact (SHA-256 verified), {os.path.getsize(path):,} bytes"]
     if kind == "checkpoint":
         at, score, weights = files.state(path), files.evaluation(path), files.state_dict(path)
+        of_average = score and files.manifest(path).get("scored_weights") == "averaged"
         lines.append(f"  step {at['step']}, epoch {at['epoch']}, {at['samples_seen']:,} samples seen, seed {at['seed']}")
         lines.append(f"  {files.scored('accuracy', path)} {100 * score['accuracy']:.2f} %, loss {score['loss']:.5f}" if score
                      else "  not evaluated")
+        if files.has_average(path):
+            lines.append("  the average of the weights is kept too" + (", and scored" if of_average else ""))
         lines.append(f"  {sum(array.size for array in weights.values()):,} parameters:")
         lines += [f"    {name:24} {' x '.join(map(str, array.shape))}" for name, array in weights.items()]
     elif kind == "predictions":
         found = files.predictions(path)
-        if "label" in found:
+        if "vote" in found:
+            lines += ensemble(found)
+        elif "label" in found:
             wrong = (found["label"] != found["predicted"]).sum()
             lines.append(f"  step {found['step']}: {len(found['label']):,} samples of {files.manifest(path).get('test_set', 'a set')}, "
                          f"{wrong:,} of them classified wrongly")
@@ -49,7 +54,7 @@ def summary(path):
                      f"steps {found['spans']['step'].min()} to {found['spans']['step'].max()}")
     else:
         tables, said = files.read_metrics(path)
-        for name in ("train", "eval", "validation"):
+        for name in ("train", "eval", "eval_trained", "validation"):
             if name not in tables:
                 continue
             table = tables[name]
@@ -60,6 +65,18 @@ def summary(path):
             lines.append(f"  {name}{of}: {rows} rows{last}")
         lines += [f"  {said}"] if said else []
     return "\n".join(lines)
+
+
+def ensemble(found):
+    """Lines about each member of an ensemble, their vote and their mean."""
+    def score(classes):
+        wrong = int((classes != found["label"]).sum())
+        return f"{100 * (1 - wrong / len(classes)):.2f} % ({wrong:,} wrong)"
+
+    members = zip(found["member_file"], found["member_step"], found["member_predicted"])
+    lines = [f"  ensemble of {len(found['member_step'])}, {len(found['label']):,} samples: {score(found['predicted'])}",
+             f"    majority vote {score(found['vote'])}"]
+    return lines + [f"    {score(classes)}  step {step}  {name}" for name, step, classes in members]
 
 
 def counts_per_class(predicted, names):

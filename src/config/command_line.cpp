@@ -89,7 +89,9 @@ struct Parser {
       add(key_flags[i].names, key_flags[i].placeholder, key_values[i], key_flags[i].help);
     }
     add("--checkpoint_path", "FILE", result.checkpoint_path,
-        "Checkpoint to start from or to evaluate; default: the newest");
+        "Checkpoint to start from or to evaluate; default: the newest.\nMode eval: several files with "
+        "commas, or a "
+        "quoted pattern\nsuch as 'runs/*/checkpoint_best.h5', are an ensemble");
     app.add_flag("--is_pretrained_checkpoint", result.is_pretrained_checkpoint,
                  "Take only the weights of --checkpoint_path and start at step 0");
     app.add_flag("--restart", result.restart, "Start over; the earlier run is moved aside, not deleted");

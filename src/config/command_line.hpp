@@ -13,7 +13,9 @@ struct CommandLine {
   std::string text_to_print;  ///< of --help or --version: print it and end with exit code 0
   std::string params_file;    ///< empty: the built-in settings
   std::string config_name;
-  std::string checkpoint_path;  ///< empty: the newest checkpoint of the model_dir
+  /// Empty: the newest checkpoint of the model_dir. As it was given it may be a pattern, or several names or patterns
+  /// with commas in between.
+  std::string checkpoint_path;
   bool is_pretrained_checkpoint = false;
   bool multireplica = false;
   bool compile_only = false;

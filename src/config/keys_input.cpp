@@ -17,6 +17,11 @@ constexpr auto eval = in(&RunConfig::eval_input);
 constexpr int largest_batch = 1'000'000;
 constexpr int largest_average_shift = 3;  // pixels: 49 shifts
 
+constexpr Choice<data::ScoredWeights> scored_weights[] = {
+    {"averaged", data::ScoredWeights::averaged},
+    {"trained", data::ScoredWeights::trained},
+};
+
 constexpr Choice<data::Split> splits[] = {
     {"train", data::Split::train},
     {"test", data::Split::test},
@@ -111,6 +116,7 @@ const SettingRow eval_settings[] = {
     {"batch_size",             may_change, integer_if_given(eval(&Input::batch_size), largest_batch)},
     {"batch_size_per_replica", may_change, integer_if_given(eval(&Input::batch_size_per_replica), largest_batch)},
     {"average_shifts",         may_change, integer(eval(&Input::average_shifts), 0, largest_average_shift)},
+    {"weights",                keeps,      choice(eval(&Input::weights), scored_weights)},
 };
 
 constexpr OtherNameRow train_other_names[] = {

@@ -103,6 +103,8 @@ const SettingRow settings[] = {
     {"max_gradient_norm",   keeps,      optional(number(optimizer(&Options::max_gradient_norm), not_negative))},
     {"max_gradient_value",  keeps,      optional(number(optimizer(&Options::max_gradient_value), not_negative))},
     {"grad_accum_steps",    keeps,      optional(integer(optimizer(&Options::grad_accum_steps), 1, 1'000'000))},
+    {"average_decay",       keeps,      number(optimizer(&Options::average_decay), {0, 1, true, true, "a number from 0 to 1"})},
+    {"average_from_step",   keeps,      integer(optimizer(&Options::average_from_step), 0, most_steps)},
     {"loss_scaling_factor", may_change, optional(setting(optimizer(&Options::loss_scale, &Scale::factor), read_loss_scaling_factor, write_loss_scaling_factor))},
     {"initial_loss_scale",  may_change, optional(number(optimizer(&Options::loss_scale, &Scale::initial), loss_scales))},
     {"steps_per_increase",  may_change, optional(integer(optimizer(&Options::loss_scale, &Scale::steps_per_increase), 1, most_steps))},

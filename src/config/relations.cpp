@@ -116,6 +116,11 @@ void check_optimizer(const Given& given, const optim::OptimizerOptions& optimize
                                  given.where("optimizer.step_size_min"), *optimizer.step_size_min,
                                  *optimizer.step_size_max));
   }
+  if (optimizer.average_from_step > 0 && optimizer.average_decay == 0) {
+    throw UsageError(fmt::format("{}: optimizer.average_from_step {} without optimizer.average_decay",
+                                 given.where("optimizer.average_from_step"), optimizer.average_from_step),
+                     "set optimizer.average_decay 0.999, or 1 for the mean of all weights from that step on");
+  }
   const optim::LossScaleOptions& scale = optimizer.loss_scale;
   if (scale.factor == optim::LossScaleOptions::dynamic &&
       !(scale.min <= scale.initial && scale.initial <= scale.max)) {

@@ -21,6 +21,9 @@ struct AugmentOptions {
   bool operator==(const AugmentOptions&) const = default;
 };
 
+/// Which weights are scored: their average, wherever one is kept, or they themselves.
+enum class ScoredWeights { averaged, trained };
+
 /// The section train_input or eval_input: where samples come from, and how they are batched.
 struct InputOptions {
   std::string data_dir = "./data/mnist";
@@ -45,6 +48,7 @@ struct InputOptions {
   int average_shifts = 0;
   /// How many these are.
   [[nodiscard]] int shift_count() const { return (2 * average_shifts + 1) * (2 * average_shifts + 1); }
+  ScoredWeights weights = ScoredWeights::averaged;  ///< evaluation only
 
   bool operator==(const InputOptions&) const = default;
 };

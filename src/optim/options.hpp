@@ -111,6 +111,9 @@ struct OptimizerOptions {
   double max_gradient_norm = 0.0;   ///< > 0: scale the gradient so that its 2-norm is at most this
   double max_gradient_value = 0.0;  ///< > 0: clamp every component of the gradient to [-this, this]
   int grad_accum_steps = 1;         ///< batches whose mean gradient makes one step
+  /// > 0: an average of the weights is kept beside them; see average_share() in optim/update.hpp.
+  double average_decay = 0.0;
+  long average_from_step = 0;  ///< steps before the average begins
   LossScaleOptions loss_scale;
 
   bool operator==(const OptimizerOptions&) const = default;

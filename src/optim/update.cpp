@@ -41,6 +41,8 @@ double weight_decay_of(const OptimizerOptions& options, std::string_view array) 
   return is_left_out(options, array) ? 0.0 : options.weight_decay_rate;
 }
 
+bool keeps_average(const OptimizerOptions& options) { return options.average_decay > 0.0; }
+
 namespace {
 
 /// What every rule does to a gradient before it uses it.
@@ -95,6 +97,11 @@ std::array<float*, arrays> state_from(std::span<const std::span<float>> state, s
   return pointers;
 }
 
+void average_chunk(float share, std::size_t count, const float* weights, float* average) {
+#pragma omp simd
+  for (std::size_t i = 0; i < count; ++i) average[i] = (1.0F - share) * average[i] + share * weights[i];
+}
+
 template <class Rule>
 double update_by(const OptimizerOptions& options, const UpdateStep& step,
                  std::span<const float* const> sources, std::span<float> weights,
@@ -103,6 +110,8 @@ double update_by(const OptimizerOptions& options, const UpdateStep& step,
   constexpr auto indices = std::make_index_sequence<arrays>();
   const Rule rule(options, step);
   const Scaling scaling(options, step);
+  const std::span<float> average = keeps_average(options) ? state.back() : std::span<float>();
+  const auto share = static_cast<float>(average_share(options, step.number));
   double squares = 0.0;
   alignas(64) std::array<float, chunk> sum;
   for (std::size_t begin = 0; begin < weights.size(); begin += chunk) {
@@ -118,6 +127,7 @@ double update_by(const OptimizerOptions& options, const UpdateStep& step,
       squares += update_chunk(
           rule, scaling, count, [others, last](std::size_t i) { return others[i] + last[i]; }, w, s, indices);
     }
+    if (!average.empty()) average_chunk(share, count, w, average.data() + begin);
   }
   return squares;
 }
@@ -205,15 +215,24 @@ const RuleRow& two_phase_rule_of(const OptimizerOptions& options) {
   return rule;
 }
 
-bool fit(std::span<const std::span<float>> state, const RuleRow& rule, std::size_t numbers) {
+bool fit(std::span<const std::span<float>> state, const OptimizerOptions& options, std::size_t numbers) {
+  const std::size_t arrays = rule_of(options).state_arrays.size() + (keeps_average(options) ? 1 : 0);
   const auto fits = [&](std::span<float> array) { return array.size() == numbers; };
-  return state.size() == rule.state_arrays.size() && std::ranges::all_of(state, fits);
+  return state.size() == arrays && std::ranges::all_of(state, fits);
 }
 
 }  // namespace
 
-std::span<const std::string_view> state_arrays(const OptimizerOptions& options) {
-  return rule_of(options).state_arrays;
+std::vector<std::string_view> state_arrays(const OptimizerOptions& options) {
+  const auto of_rule = rule_of(options).state_arrays;
+  std::vector<std::string_view> names(of_rule.begin(), of_rule.end());
+  if (keeps_average(options)) names.push_back(weight_average);
+  return names;
+}
+
+double average_share(const OptimizerOptions& options, std::int64_t step_number) {
+  const std::int64_t n = step_number - options.average_from_step;
+  return n <= 1 ? 1.0 : std::max(1.0 / static_cast<double>(n), 1.0 - options.average_decay);
 }
 
 bool has_two_phases(const OptimizerOptions& options) { return rule_of(options).prepare != nullptr; }
@@ -222,7 +241,7 @@ BlockSquares prepare_update(const OptimizerOptions& options, const UpdateStep& s
                             std::span<const float> gradient, std::span<const float> weights,
                             std::span<const std::span<float>> state) {
   const RuleRow& rule = two_phase_rule_of(options);
-  FCMNIST_CHECK(gradient.size() == weights.size() && fit(state, rule, weights.size()),
+  FCMNIST_CHECK(gradient.size() == weights.size() && fit(state, options, weights.size()),
                 fmt::format("{} numbers of the gradient, {} weights, {} state arrays", gradient.size(),
                             weights.size(), state.size()));
   return rule.prepare(options, step, gradient, weights, state);
@@ -240,7 +259,7 @@ double update_weights(const OptimizerOptions& options, const UpdateStep& step,
                       std::span<const std::span<float>> state) {
   const RuleRow& rule = rule_of(options);
   FCMNIST_CHECK(
-      !sources.empty() && fit(state, rule, weights.size()),
+      !sources.empty() && fit(state, options, weights.size()),
       fmt::format("{} sources, {} weights, {} state arrays", sources.size(), weights.size(), state.size()));
   return rule.update(options, step, sources, weights, state);
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "optim/options.hpp"
 
@@ -24,9 +25,22 @@ double weight_decay_of(const OptimizerOptions& options, std::string_view array);
 /// torch.nn.utils.clip_grad_norm_. 1 when max_norm is 0 (no clipping).
 double clip_scale(double norm, double max_norm);
 
-/// Names of the state arrays of the optimizer's rule (optim/rules.hpp), as checkpoints name them. Each has
-/// the layout of the weights, and is 0 before the first step.
-std::span<const std::string_view> state_arrays(const OptimizerOptions& options);
+/// Whether an average of the weights is kept beside them.
+bool keeps_average(const OptimizerOptions& options);
+/// The name of this average in checkpoints. It is one of the state arrays.
+inline constexpr std::string_view weight_average = "weight_average";
+
+/// Names of the state arrays, as checkpoints name them: those of the optimizer's rule (optim/rules.hpp), and last the
+/// average of the weights, if it is kept. Each has the layout of the weights, and is 0 before the first step.
+std::vector<std::string_view> state_arrays(const OptimizerOptions& options);
+
+/// What a step contributes to the average of the weights:
+///   average = (1 - share) * average + share * weights, after the update
+///   share   = max(1 / n, 1 - average_decay), n the number of the step from average_from_step on, from 1; 1 before
+/// So it is the mean of all weights while they are fewer than 1 / (1 - average_decay), and then an exponential moving
+/// average, which needs no correction of its beginning. With average_decay 1 it stays their mean.
+/// Sources: Polyak and Juditsky 1992; Izmailov et al., arXiv 1803.05407 (SWA).
+double average_share(const OptimizerOptions& options, std::int64_t step_number);
 
 /// Whether the optimizer's rule has two phases: it needs 2-norms of a whole array before it may change one of its
 /// weights. Then prepare_update() of all blocks of the array goes before update_weights(). The norms are the roots
@@ -57,7 +71,7 @@ double trust_ratio(const OptimizerOptions& options, std::string_view array, doub
 /// Updates one block of weights by the optimizer's rule, of two phases in the second one:
 ///   gradient = sources[0] + sources[1] + ..., added in that order
 ///   g        = clamp(gradient * gradient_scale, max_gradient_value)
-///   rule(g, weight, state...) for each number
+///   rule(g, weight, state...) for each number, and then the average of the weights, if it is kept
 ///   sources  pointers to n numbers each, at least one: their sum is the mean over the global batch
 ///   weights  (n) read and written
 ///   state    (n) each, one for each of state_arrays(), read and written

@@ -186,7 +186,8 @@ PrivateMemory TrainingMapper::private_memory_of(const model::Mlp& mlp, int stage
              train::Evaluator::microbatch(*config_, mapping_.replicas, stage_count_, samples),
              average_shifts);
   };
-  memory.weights = train::ModelState::private_bytes(mlp.layout(), mlp.precision());
+  memory.weights = train::ModelState::private_bytes(mlp.layout(), mlp.precision(),
+                                                    optim::keeps_average(config_->optimizer));
   add_work(Purpose::training, mapping_.microbatch_samples);
   if (shapes_->eval) {
     add_scored(train::Evaluator::samples_to_score(*config_, mapping_.replicas, shapes_->eval->samples),
@@ -255,7 +256,8 @@ EvaluationMapping map_evaluation(const config::RunConfig& config, const data::Da
   const train::StageWorkBytes work =
       train::stage_work_bytes(Purpose::evaluation, 1, 0, mlp, microbatches.largest(mapping.samples),
                               config.eval_input.average_shifts);
-  mapping.private_memory = train::ModelState::private_bytes(mlp.layout(), mlp.precision()) + work.activations;
+  mapping.private_memory =
+      train::ModelState::private_bytes(mlp.layout(), mlp.precision(), false) + work.activations;
   for (const auto& [node, count] : ranks_by_node(placement, {0, placement.size()})) {
     const std::size_t shared = train::SharedDataset::bytes(shape) +
                                train::ModelState::shared_bytes({count}, mlp.layout(), mlp.precision(), 0);

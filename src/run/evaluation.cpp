@@ -9,6 +9,7 @@
 #include "core/error.hpp"
 #include "model/precision.hpp"
 #include "run/checkpoint_queue.hpp"
+#include "run/ensemble.hpp"
 #include "run/memory_check.hpp"
 #include "run/progress.hpp"
 #include "run/scored_set.hpp"
@@ -46,6 +47,9 @@ class Evaluation {
 
  private:
   void prepare_scorer(const store::Checkpoint* checkpoint);
+  [[nodiscard]] bool averages(const store::Checkpoint& checkpoint) const {
+    return is_average_scored(context_->config().eval_input.weights, checkpoint);
+  }
 
   const setup::Context* context_;
   const data::Dataset* dataset_;
@@ -68,6 +72,7 @@ void Evaluation::prepare_scorer(const store::Checkpoint* checkpoint) {
     setup::add_to_manifest(arithmetic, manifest_);
     setup::say_arithmetic(arithmetic, asked, context_->log());
     if (checkpoint != nullptr) {
+      if (averages(*checkpoint)) manifest_.add("scored_weights", std::string(averaged_weights));
       setup::warn_of_other_arithmetic(checkpoint->header().manifest, manifest_, context_->log());
       const store::Manifest& run = checkpoint->header().manifest;
       setup::warn_of_other_set(run, *identity_, context_->log());
@@ -76,7 +81,8 @@ void Evaluation::prepare_scorer(const store::Checkpoint* checkpoint) {
         manifest_.add("is_test_set_of_run", std::int64_t{*own});
     }
   }
-  scorer_.emplace(*context_, scoring_config(*context_, arithmetic.precision, checkpoint), *dataset_);
+  scorer_.emplace(*context_, scoring_config(world, context_->config(), arithmetic.precision, checkpoint),
+                  *dataset_);
 }
 
 void Evaluation::score(const store::Checkpoint* checkpoint) {
@@ -86,7 +92,9 @@ void Evaluation::score(const store::Checkpoint* checkpoint) {
   const train::EvaluationResult result = scorer_->score(checkpoint, with_logits);
   if (checkpoint == nullptr) return;
   const store::TrainState& at = checkpoint->header().state;
-  context_->log().info("{}", eval_line(at.step, result, scored_marks(context_->config())));
+  const std::string of_average =
+      averages(*checkpoint) ? weights_mark(data::ScoredWeights::averaged) : std::string();
+  context_->log().info("{}", eval_line(at.step, result, scored_marks(context_->config()) + of_average));
   const std::int64_t epoch =
       at.step_in_epoch == 0 && at.epoch > 0 ? at.epoch - 1 : at.epoch;  // of the last step done
   rows_.push_back(
@@ -135,20 +143,21 @@ store::Predictions predictions_of(std::int64_t step, const data::Dataset& datase
 void run_evaluation(const setup::Context& context) {
   const config::RunConfig& config = context.config();
   const comm::Topology& topology = context.topology();
-  const store::ModelDir model_dir(config.run.model_dir);
-  CheckpointQueue queue(context);
+  std::optional<CheckpointQueue> queue;
+  if (!context.is_ensemble()) queue.emplace(context);
   const data::DatasetShape shape = setup::find_dataset(topology, config.eval_input, context.log());
   comm::check_shared_memory(topology, topology.is_leader() ? train::SharedDataset::bytes(shape) : 0);
-  check_evaluation_memory(context, shape);
+  if (queue) check_evaluation_memory(context, config, shape);
   const setup::LoadedSet test_set = setup::read_dataset(
       topology, config.eval_input, shape, config.model.num_classes, setup::Role::test, context.log());
   const data::Dataset view = test_set.samples.view();
+  if (!queue) return run_ensemble(context, shape, view, test_set.identity);
   Evaluation evaluation(context, view, test_set.identity);
-  while (queue.next()) evaluation.score(queue.current());
+  while (queue->next()) evaluation.score(queue->current());
   setup::on_root(context.world(), [&] {
     if (!evaluation.rows().empty()) return;
-    throw StoreError(fmt::format("{}: none of its checkpoints is intact, nothing was evaluated",
-                                 model_dir.path().string()));
+    throw StoreError(
+        fmt::format("{}: none of its checkpoints is intact, nothing was evaluated", config.run.model_dir));
   });
   if (context.is_root()) write_results(context, evaluation);
 }

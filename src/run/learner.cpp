@@ -9,6 +9,7 @@
 #include "data/validation_split.hpp"
 #include "optim/update.hpp"
 #include "run/evaluation.hpp"
+#include "run/scored_set.hpp"
 #include "setup/resume_position.hpp"
 
 namespace fcmnist::run {
@@ -26,6 +27,8 @@ setup::LoadedSet read_set(const setup::Context& context, const data::InputOption
 Learner::Learner(const setup::Context& context, const setup::Settled& settled)
     : context_(&context),
       settled_(&settled),
+      scores_average_(optim::keeps_average(settled.config.optimizer) &&
+                      settled.config.eval_input.weights == data::ScoredWeights::averaged),
       train_set_(read_set(context, settled.config.train_input, settled.shapes.train, setup::Role::training)),
       train_view_(train_set_.samples.view()),
       manifest_(settled.manifest),
@@ -35,6 +38,7 @@ Learner::Learner(const setup::Context& context, const setup::Settled& settled)
   if (context.is_root()) {
     labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
     setup::add_to_manifest(train_set_.identity, setup::Role::training, manifest_);
+    if (scores_average_) manifest_.add("scored_weights", std::string(averaged_weights));
   }
   make_validator();
   if (!settled.shapes.eval) return;

@@ -38,13 +38,21 @@ class Learner {
   }
   /// As Trainer::trace_into.
   void trace_into(train::SpanRecorder* recorder) { trainer_.trace_into(recorder); }
-  /// Scores the weights as they are now. Collective; only if evaluates().
-  train::EvaluationResult evaluate(bool with_logits) { return evaluator_->evaluate(with_logits); }
+  /// Whether it is the average of the weights that is scored.
+  [[nodiscard]] bool scores_average() const { return scores_average_; }
+  /// Scores the weights as they are now, or their average if scores_average(). Collective; only if evaluates().
+  train::EvaluationResult evaluate(bool with_logits) {
+    return scored([&] { return evaluator_->evaluate(with_logits); });
+  }
+  /// The same of the weights themselves.
+  train::EvaluationResult evaluate_trained() { return evaluator_->evaluate(); }
   /// What the result of an evaluation with logits says about each sample. On rank 0.
   [[nodiscard]] store::Predictions predictions(const train::EvaluationResult& result) const;
   [[nodiscard]] bool evaluates() const { return evaluator_.has_value(); }
-  /// The same with the samples that are held out of the training set. Collective; only if validates().
-  train::EvaluationResult validate() { return validator_->evaluate(); }
+  /// As evaluate(), with the samples that are held out of the training set. Collective; only if validates().
+  train::EvaluationResult validate() {
+    return scored([&] { return validator_->evaluate(); });
+  }
   [[nodiscard]] bool validates() const { return validator_.has_value(); }
   /// Throws CommError on all ranks when the weights of their replicas are not the same bits. Collective,
   /// between steps.
@@ -68,9 +76,18 @@ class Learner {
 
  private:
   void make_validator();
+  template <class Score>
+  train::EvaluationResult scored(Score score) {
+    if (!scores_average_) return score();
+    state_.use_average();
+    train::EvaluationResult result = score();
+    state_.use_trained();
+    return result;
+  }
 
   const setup::Context* context_;
   const setup::Settled* settled_;
+  bool scores_average_;
   setup::LoadedSet train_set_;
   std::optional<setup::LoadedSet> eval_set_;
   data::Dataset train_view_, eval_view_;

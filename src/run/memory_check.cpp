@@ -25,8 +25,9 @@ void check_training_memory(const setup::Context& context, const setup::Settled& 
   check_host_memory(context, mapping.memory_on_a_node);
 }
 
-void check_evaluation_memory(const setup::Context& context, const data::DatasetShape& shape) {
-  const plan::EvaluationMapping mapping = plan::map_evaluation(context.config(), shape, context.placement());
+void check_evaluation_memory(const setup::Context& context, const config::RunConfig& config,
+                             const data::DatasetShape& shape) {
+  const plan::EvaluationMapping mapping = plan::map_evaluation(config, shape, context.placement());
   check_host_memory(context, mapping.memory_on_a_node);
 }
 

@@ -14,7 +14,9 @@ namespace fcmnist::run {
 ///   node_bytes  what the ranks of the node that has the most need
 void check_host_memory(const setup::Context& context, std::size_t node_bytes);
 void check_training_memory(const setup::Context& context, const setup::Settled& settled);
-///   shape  of the data to score
-void check_evaluation_memory(const setup::Context& context, const data::DatasetShape& shape);
+///   config  with the network that scores
+///   shape   of the data to score
+void check_evaluation_memory(const setup::Context& context, const config::RunConfig& config,
+                             const data::DatasetShape& shape);
 
 }  // namespace fcmnist::run

@@ -8,6 +8,7 @@
 #include "config/load.hpp"
 #include "run/checkpoint_queue.hpp"
 #include "run/memory_check.hpp"
+#include "run/scored_set.hpp"
 #include "run/scorer.hpp"
 #include "setup/arithmetic.hpp"
 #include "setup/datasets.hpp"
@@ -42,7 +43,7 @@ void run_prediction(const setup::Context& context) {
   setup::on_root(world, [&] { store::ModelDir(config.run.model_dir).ensure_writable(); });
   const data::DatasetShape shape = setup::find_dataset(topology, config.eval_input, context.log());
   comm::check_shared_memory(topology, topology.is_leader() ? train::SharedDataset::bytes(shape) : 0);
-  check_evaluation_memory(context, shape);
+  check_evaluation_memory(context, config, shape);
   const setup::LoadedSet images = setup::read_dataset(
       topology, config.eval_input, shape, config.model.num_classes, setup::Role::test, context.log());
 
@@ -52,7 +53,7 @@ void run_prediction(const setup::Context& context) {
       setup::settle_arithmetic(world, config.model, setup::arithmetic_of(world, checkpoint));
   setup::say_arithmetic(arithmetic, config.model, context.log());
   const data::Dataset view = images.samples.view();
-  Scorer scorer(context, scoring_config(context, arithmetic.precision, checkpoint), view);
+  Scorer scorer(context, scoring_config(world, config, arithmetic.precision, checkpoint), view);
   train::EvaluationResult result = scorer.score(checkpoint, true);
   setup::on_root(world, [&] {
     const std::int64_t step = checkpoint->header().state.step;
@@ -60,6 +61,8 @@ void run_prediction(const setup::Context& context) {
     store::Manifest manifest = context.manifest();
     setup::add_to_manifest(images.identity, setup::Role::test, manifest);
     setup::add_to_manifest(arithmetic, manifest);
+    if (is_average_scored(config.eval_input.weights, *checkpoint))
+      manifest.add("scored_weights", std::string(averaged_weights));
     write(context, {step, {}, std::move(result.predicted), std::move(result.logits)}, manifest);
   });
 }

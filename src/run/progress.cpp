@@ -167,6 +167,12 @@ std::vector<std::string> done_lines(const DoneRun& run, const Progress& progress
     lines.push_back(fmt::format("{} {:.4f} (error {:.2f} %), loss {:.5f}", scored("accuracy", run.config),
                                 last->accuracy, 100.0 * (1.0 - last->accuracy), last->loss));
   }
+  if (const store::EvalRow* last = run.last_of_trained) {
+    lines.push_back(
+        fmt::format("this is of the average of the weights; of the weights of the last step: {:.4f} (error "
+                    "{:.2f} %), loss {:.5f}",
+                    last->accuracy, 100.0 * (1.0 - last->accuracy), last->loss));
+  }
   if (!run.validations.empty()) lines.push_back(validation_line(run.validations, model_dir));
   const bool has_predictions = run.last_evaluation != nullptr;
   lines.push_back(fmt::format("files: {} {} {}{}", model_dir.checkpoint_file(run.total_steps).string(),

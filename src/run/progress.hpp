@@ -88,6 +88,7 @@ struct DoneRun {
   std::optional<double> elapsed_before_s;  ///< training time of the steps before this start, if it is known
   double peak_bytes = 0.0;                 ///< largest memory of a rank
   const store::EvalRow* last_evaluation = nullptr;  ///< nullptr without evaluations
+  const store::EvalRow* last_of_trained = nullptr;  ///< if that is of the average of the weights, of these
   std::span<const store::EvalRow> validations = {};
 };
 

@@ -76,14 +76,29 @@ void RunLog::append_norms(const train::StepResult& step) {
 
 void RunLog::add_evaluation(const train::EvaluationResult& result) {
   bar_.clear();
-  log_->info("{}", eval_line(learner_->steps_done(), result, scored_marks(*config_)));
+  log_->info("{}", eval_line(learner_->steps_done(), result, scored_marks(*config_) + average_mark()));
   check_finite_loss(result, scored("loss", *config_));
   if (files_ != nullptr) files_->metrics().append(row_of(result));
 }
 
+void RunLog::add_evaluation_of_trained(const train::EvaluationResult& result) {
+  bar_.clear();
+  log_->info("{}", eval_line(learner_->steps_done(), result,
+                             scored_marks(*config_) + weights_mark(data::ScoredWeights::trained)));
+  check_finite_loss(result, scored("loss", *config_));
+  if (files_ == nullptr) return;
+  store::TrainedRow row{row_of(result)};
+  row.scores.predicted.clear();
+  files_->metrics().append(row);
+}
+
+std::string RunLog::average_mark() const {
+  return learner_->scores_average() ? weights_mark(data::ScoredWeights::averaged) : "";
+}
+
 void RunLog::add_validation(const train::EvaluationResult& result) {
   bar_.clear();
-  log_->info("{}", eval_line(learner_->steps_done(), result, " Split=validation"));
+  log_->info("{}", eval_line(learner_->steps_done(), result, " Split=validation" + average_mark()));
   check_finite_loss(result, "validation loss");
   if (files_ == nullptr) return;
   store::ValidationRow row{row_of(result)};
@@ -135,6 +150,9 @@ void RunLog::say_summary(double files_s) {
                        .elapsed_before_s = files_->elapsed_of_all_before_s(),
                        .peak_bytes = peak_bytes,
                        .last_evaluation = learner_->evaluates() ? &files_->metrics().eval().back() : nullptr,
+                       .last_of_trained = learner_->evaluates() && learner_->scores_average()
+                                              ? &files_->metrics().eval_trained().back()
+                                              : nullptr,
                        .validations = files_->metrics().validation()};
   for (const std::string& line : done_lines(run, progress_)) log_->info("{}", line);
 }

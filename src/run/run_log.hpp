@@ -28,6 +28,8 @@ class RunLog {
   void add_step(const train::StepResult& step);
   /// These weights were scored. Throws DivergedError on all ranks if their loss is not finite.
   void add_evaluation(const train::EvaluationResult& result);
+  /// Of the weights themselves, where the others are of their average.
+  void add_evaluation_of_trained(const train::EvaluationResult& result);
   /// The same on the validation samples.
   void add_validation(const train::EvaluationResult& result);
   /// Validations have not got better for so long that the step that is done was the last one. Collective.
@@ -44,6 +46,7 @@ class RunLog {
 
  private:
   [[nodiscard]] store::EvalRow row_of(const train::EvaluationResult& result) const;
+  [[nodiscard]] std::string average_mark() const;  ///< of a line about the average of the weights
   void check_finite_loss(const train::EvaluationResult& result, const std::string& what) const;
   void end_interval(std::int64_t step);
   void append_row(bool is_logged);

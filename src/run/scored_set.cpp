@@ -44,4 +44,8 @@ std::string scored_marks(const config::RunConfig& config) {
   return of_split + (eval.average_shifts > 0 ? fmt::format(" Shifts={}", eval.shift_count()) : "");
 }
 
+std::string weights_mark(data::ScoredWeights weights) {
+  return fmt::format(" Weights={}", weights == data::ScoredWeights::averaged ? averaged_weights : "trained");
+}
+
 }  // namespace fcmnist::run

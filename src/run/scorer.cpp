@@ -1,8 +1,10 @@
 #include "run/scorer.hpp"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "comm/host_memory.hpp"
+#include "optim/update.hpp"
 #include "setup/input_products.hpp"
 
 namespace fcmnist::run {
@@ -21,24 +23,35 @@ const comm::Grid& with_room(const setup::Context& context, const model::Mlp& mlp
 }  // namespace
 
 Scorer::Scorer(const setup::Context& context, const config::RunConfig& config, const data::Dataset& dataset)
-    : mlp_(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm),
+    : context_(&context),
+      weights_(config.eval_input.weights),
+      mlp_(model::widths_of(config.model, dataset.features()), config.model, config.kernels.gemm),
       state_(with_room(context, mlp_), mlp_, {}),
       evaluator_(config, context.grid(), dataset,
                  train::Evaluator::of_eval_input(config, context.grid().replicas(), dataset.samples()), mlp_,
                  state_, context.give_way()) {}
 
 train::EvaluationResult Scorer::score(const store::Checkpoint* checkpoint, bool with_logits) {
-  state_.load_weights(checkpoint);
+  const bool of_average = checkpoint != nullptr && is_average_scored(weights_, *checkpoint);
+  if (context_->world().broadcast(of_average, 0)) {
+    state_.load_average(checkpoint);
+  } else {
+    state_.load_weights(checkpoint);
+  }
   return evaluator_.evaluate(with_logits);
 }
 
-config::RunConfig scoring_config(const setup::Context& context, model::Precision precision,
-                                 const store::Checkpoint* checkpoint) {
-  config::RunConfig config = context.config();
+bool is_average_scored(data::ScoredWeights weights, const store::Checkpoint& checkpoint) {
+  return weights == data::ScoredWeights::averaged &&
+         std::ranges::binary_search(checkpoint.optimizer_arrays(), optim::weight_average);
+}
+
+config::RunConfig scoring_config(const comm::Communicator& world, config::RunConfig config,
+                                 model::Precision precision, const store::Checkpoint* checkpoint) {
   config.model.precision = precision;
   const auto of_run = checkpoint == nullptr ? model::InputProducts::dense
                                             : setup::input_products_of(checkpoint->header().manifest);
-  config.model.input_products = context.world().broadcast(of_run, 0);
+  config.model.input_products = world.broadcast(of_run, 0);
   return config;
 }
 

@@ -18,19 +18,26 @@ class Scorer {
 
   [[nodiscard]] model::Precision precision() const { return mlp_.precision(); }
 
-  /// `checkpoint`: on rank 0. Collective.
+  /// The weights that eval_input.weights names. `checkpoint`: on rank 0. Collective.
   train::EvaluationResult score(const store::Checkpoint* checkpoint, bool with_logits);
 
  private:
+  const setup::Context* context_;
+  data::ScoredWeights weights_;
   model::Mlp mlp_;
   train::ModelState state_;
   train::Evaluator evaluator_;
 };
 
+/// Whether it is the average of a checkpoint's weights that is scored: if it has one, and eval_input.weights does not ask
+/// for the trained ones. On rank 0.
+bool is_average_scored(data::ScoredWeights weights, const store::Checkpoint& checkpoint);
+
 /// The configuration in which a checkpoint is scored: that precision, and if it is float32 the first layer's products of
 /// its run. Collective.
+///   config      otherwise
 ///   checkpoint  on rank 0
-config::RunConfig scoring_config(const setup::Context& context, model::Precision precision,
-                                 const store::Checkpoint* checkpoint);
+config::RunConfig scoring_config(const comm::Communicator& world, config::RunConfig config,
+                                 model::Precision precision, const store::Checkpoint* checkpoint);
 
 }  // namespace fcmnist::run

@@ -260,6 +260,8 @@ void TrainingRun::end_training_here() {
 
 void TrainingRun::evaluate_weights() {
   const bool is_last = learner_->steps_done() >= last_step_;
+  if (learner_->scores_average())
+    run_log_.add_evaluation_of_trained(watched([&] { return learner_->evaluate_trained(); }));
   const train::EvaluationResult result = watched([&] { return learner_->evaluate(is_last); });
   run_log_.add_evaluation(result);
   if (files_ && is_last) files_->set_predictions(learner_->predictions(result));

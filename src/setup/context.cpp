@@ -67,6 +67,7 @@ Context::Context(const comm::Communicator& world, const config::CommandLine& arg
   const SettingsFile file = find_settings(world, arguments_);
   const config::Loaded loaded = load_settings(world, arguments_, file);
   config_ = loaded.config;
+  find_checkpoints();
   if (!arguments_.logging_given && loaded.logging) log_ = make_logger(*loaded.logging, world.rank() != 0);
   comm::collectively(world, [&] { check_alone_if_planned(arguments, world.size()); });
   placement_ = is_planned() ? comm::planned_placement(arguments.plan_ranks, arguments.plan_nodes)
@@ -87,6 +88,23 @@ Context::Context(const comm::Communicator& world, const config::CommandLine& arg
   }
   log().info("settings: {}", file.name.empty() ? "built-in" : file.name);
   for (const std::string& line : loaded.notes) log().info("{}", line);
+}
+
+/// After the configuration, which it needs the mode of.
+void Context::find_checkpoints() {
+  if (arguments_.checkpoint_path.empty()) return;
+  on_root(world(), [&] {
+    std::vector<std::string> files = checkpoint_files(arguments_.checkpoint_path);
+    if (files.size() > 1 && config_.run.mode != config::Mode::eval) {
+      throw UsageError(fmt::format("--checkpoint_path {}: found {} files, expected one",
+                                   arguments_.checkpoint_path, files.size()),
+                       "the mode eval alone takes several, as an ensemble: -m eval");
+    }
+    arguments_.checkpoint_path = files.front();
+    if (files.size() > 1) ensemble_ = std::move(files);
+  });
+  arguments_.checkpoint_path = world().broadcast(arguments_.checkpoint_path, 0);
+  is_ensemble_ = world().broadcast(!ensemble_.empty(), 0);
 }
 
 void on_root(const comm::Communicator& world, const std::function<void()>& action, double work_s) {

@@ -35,8 +35,11 @@ class Context {
   [[nodiscard]] const comm::Grid& grid() const { return *grid_; }
   [[nodiscard]] bool is_root() const { return world().rank() == 0; }
 
-  /// With paths expanded.
+  /// With paths expanded. Its checkpoint_path is one file, or empty.
   [[nodiscard]] const config::CommandLine& arguments() const { return arguments_; }
+  /// The checkpoints of an ensemble to evaluate, several, or none. On rank 0.
+  [[nodiscard]] const std::vector<std::string>& ensemble() const { return ensemble_; }
+  [[nodiscard]] bool is_ensemble() const { return is_ensemble_; }
   [[nodiscard]] const config::RunConfig& config() const { return config_; }  ///< as it was given
   [[nodiscard]] double started_s() const { return started_s_; }
   [[nodiscard]] Logger& log() const { return *log_; }  ///< silent on every rank but 0
@@ -53,7 +56,11 @@ class Context {
   [[nodiscard]] bool give_way() const { return comm::oversubscribed(placement_); }
 
  private:
+  void find_checkpoints();
+
   config::CommandLine arguments_;
+  std::vector<std::string> ensemble_;
+  bool is_ensemble_ = false;
   double started_s_;
   std::shared_ptr<Logger> log_;
   comm::Topology topology_;

@@ -1,10 +1,12 @@
 #include "setup/settings_file.hpp"
 
 #include <fmt/format.h>
+#include <glob.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <memory>
 
 #include "core/error.hpp"
 #include "store/checkpoint.hpp"
@@ -40,6 +42,51 @@ config::CommandLine expanded(const comm::Communicator& world, config::CommandLin
   return arguments;
 }
 
+namespace {
+
+/// The files that fit a pattern of the shell, with {a,b} too, sorted.
+std::vector<std::string> files_like(const std::string& pattern) {
+  glob_t found = {};
+  const std::unique_ptr<glob_t, decltype(&globfree)> owner(&found, &globfree);
+  if (glob(pattern.c_str(), GLOB_BRACE, nullptr, &found) != 0) {
+    throw StoreError(fmt::format("--checkpoint_path: no file is called {}", pattern),
+                     "quote a pattern, so that the shell leaves it alone; ls shows what it fits");
+  }
+  return {found.gl_pathv, found.gl_pathv + found.gl_pathc};
+}
+
+/// At commas outside of braces.
+std::vector<std::string> split_names(const std::string& list) {
+  std::vector<std::string> names(1);
+  int depth = 0;
+  for (const char c : list) {
+    depth += c == '{' ? 1 : c == '}' ? -1 : 0;
+    if (c == ',' && depth == 0) {
+      names.emplace_back();
+    } else {
+      names.back() += c;
+    }
+  }
+  std::erase(names, "");
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::string> checkpoint_files(const std::string& checkpoint_path) {
+  std::error_code unknown;
+  const bool is_plain = checkpoint_path.find_first_of(",*?[{") == std::string::npos;
+  if (is_plain || std::filesystem::exists(checkpoint_path, unknown)) return {checkpoint_path};
+  std::vector<std::string> files;
+  for (const std::string& name : split_names(checkpoint_path)) {
+    for (std::string& file : files_like(name)) {
+      if (std::ranges::find(files, file) == files.end()) files.push_back(std::move(file));
+    }
+  }
+  if (files.empty()) throw StoreError(fmt::format("--checkpoint_path {}: no file is named", checkpoint_path));
+  return files;
+}
+
 SettingsFile find_settings(const comm::Communicator& world, const config::CommandLine& arguments) {
   SettingsFile found;
   comm::collectively(world, [&] {
@@ -48,8 +95,8 @@ SettingsFile find_settings(const comm::Communicator& world, const config::Comman
     if (!arguments.params_file.empty()) {
       found = {arguments.params_file, read_text_file(arguments.params_file, "-p/--params")};
     } else if (!arguments.checkpoint_path.empty() && !arguments.is_pretrained_checkpoint) {
-      found = {"configuration in " + arguments.checkpoint_path,
-               store::Checkpoint::read(arguments.checkpoint_path).header().config_yaml};
+      const std::string path = checkpoint_files(arguments.checkpoint_path).front();
+      found = {"configuration in " + path, store::Checkpoint::read(path).header().config_yaml};
     } else if (has_settings(model_dir)) {
       found = {model_dir.params_file().string(),
                read_text_file(model_dir.params_file(), "settings of model_dir")};

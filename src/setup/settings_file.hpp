@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "comm/communicator.hpp"
 #include "config/command_line.hpp"
@@ -18,6 +19,11 @@ struct SettingsFile {
 /// The command line with its paths as rank 0 understands them: with "~/" and variables expanded. Collective; all
 /// ranks throw the same errors.
 config::CommandLine expanded(const comm::Communicator& world, config::CommandLine arguments);
+
+/// The files that --checkpoint_path names: itself if there is such a file, or if it has no comma and nothing of a
+/// pattern (* ? [ {); else all files that fit, in the order of the names that were given, and each once. Throws
+/// StoreError if one of the names fits no file. Rank 0 looks.
+std::vector<std::string> checkpoint_files(const std::string& checkpoint_path);
 
 /// Finds the settings: those of -p; else those in the checkpoint that is to be evaluated or continued; else
 /// those of the run in the model_dir; else none. Rank 0 reads, and every rank gets the text. Collective; all

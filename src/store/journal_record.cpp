@@ -84,6 +84,7 @@ void put_payload(std::vector<std::byte>& out, const EvalRow& row) {
   out.insert(out.end(), predicted.begin(), predicted.end());
 }
 void put_payload(std::vector<std::byte>& out, const ValidationRow& row) { put_payload(out, row.scores); }
+void put_payload(std::vector<std::byte>& out, const TrainedRow& row) { put_payload(out, row.scores); }
 void put_payload(std::vector<std::byte>& out, const ForgetAfter& entry) { put(out, entry.step); }
 void put_payload(std::vector<std::byte>& out, const RankRow& row) {
   put(out, row.step);
@@ -166,6 +167,9 @@ std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std
   if (kind == 5) return take_array_row(in);
   if (kind == 6) {
     if (auto scores = take_eval_row(in, classes)) return ValidationRow{*std::move(scores)};
+  }
+  if (kind == 7) {
+    if (auto scores = take_eval_row(in, classes)) return TrainedRow{*std::move(scores)};
   }
   return std::nullopt;
 }

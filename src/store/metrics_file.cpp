@@ -66,8 +66,11 @@ std::int64_t MetricsFile::read_rows() {
                                    : 0;  // releases without a journal wrote none
     ranks_ = read_rank_tables(root);
     arrays_ = read_array_table(root);
-    validation_ = root.has("validation") ? read_eval_table(root.group("validation"), subject_.classes)
-                                         : std::vector<EvalRow>();
+    const auto read_scores = [&](const char* table) {
+      return root.has(table) ? read_eval_table(root.group(table), subject_.classes) : std::vector<EvalRow>();
+    };
+    validation_ = read_scores("validation");
+    eval_trained_ = read_scores("eval_trained");
     train_ = std::move(train);
     eval_ = std::move(eval);
     return known;
@@ -103,6 +106,11 @@ void MetricsFile::apply(const ValidationRow& row) {
   validation_.push_back(row.scores);
 }
 
+void MetricsFile::apply(const TrainedRow& row) {
+  forget_after(eval_trained_, row.scores.step - 1);
+  eval_trained_.push_back(row.scores);
+}
+
 /// The file is built in memory, and the loop waits for it.
 void MetricsFile::drop_old_predictions() {
   std::size_t bytes = 0;
@@ -125,6 +133,7 @@ void MetricsFile::apply(const ForgetAfter& entry) {
   forget_after(train_, entry.step);
   forget_after(eval_, entry.step);
   forget_after(validation_, entry.step);
+  forget_after(eval_trained_, entry.step);
 }
 
 void MetricsFile::append(const TrainRow& row) {
@@ -161,6 +170,12 @@ void MetricsFile::append(const ValidationRow& row) {
   journal_.add(row);
 }
 
+void MetricsFile::append(const TrainedRow& row) {
+  check_follows(eval_trained_, row.scores);
+  apply(row);
+  journal_.add(row);
+}
+
 void MetricsFile::check_follows(const std::vector<EvalRow>& rows, const EvalRow& row) const {
   FCMNIST_CHECK(rows.empty() || rows.back().step <= row.step,
                 fmt::format("step {} after step {}", row.step, rows.back().step));
@@ -170,8 +185,8 @@ void MetricsFile::check_follows(const std::vector<EvalRow>& rows, const EvalRow&
 
 void MetricsFile::truncate_after(std::int64_t step) {
   const auto has_later = [&](const auto& rows) { return !rows.empty() && rows.back().step > step; };
-  if (!has_later(train_) && !has_later(eval_) && !has_later(validation_) && !has_later(ranks_) &&
-      !has_later(arrays_))
+  if (!has_later(train_) && !has_later(eval_) && !has_later(validation_) && !has_later(eval_trained_) &&
+      !has_later(ranks_) && !has_later(arrays_))
     return;
   apply(ForgetAfter{step});
   journal_.add(ForgetAfter{step});
@@ -187,6 +202,7 @@ MetricsImage MetricsFile::image() const {
   write_table(root.create_group("train"), train_, subject_.arrays);
   write_table(root.create_group("eval"), eval_, subject_.classes);
   if (!validation_.empty()) write_table(root.create_group("validation"), validation_, subject_.classes);
+  if (!eval_trained_.empty()) write_table(root.create_group("eval_trained"), eval_trained_, subject_.classes);
   write_rank_tables(root, ranks_, subject_);
   write_array_table(root, arrays_, subject_.arrays);
   return {file.image(), journal_.newest()};

@@ -52,6 +52,7 @@ class MetricsFile {
   void append(const EvalRow& row);
   /// In increasing order of their steps, as the others; an equal one is replaced.
   void append(const ValidationRow& row);
+  void append(const TrainedRow& row);
   /// As the first. Beyond most_rank_times numbers, every second row is left out.
   void append(const RankRow& row);
   void append(const ArrayRow& row);
@@ -62,6 +63,7 @@ class MetricsFile {
   [[nodiscard]] const std::vector<TrainRow>& train() const { return train_; }
   [[nodiscard]] const std::vector<EvalRow>& eval() const { return eval_; }
   [[nodiscard]] const std::vector<EvalRow>& validation() const { return validation_; }
+  [[nodiscard]] const std::vector<EvalRow>& eval_trained() const { return eval_trained_; }
   [[nodiscard]] const std::vector<RankRow>& ranks() const { return ranks_; }
   [[nodiscard]] const std::vector<ArrayRow>& arrays() const { return arrays_; }
 
@@ -94,6 +96,7 @@ class MetricsFile {
   void apply(const RankRow& row);
   void apply(const ArrayRow& row);
   void apply(const ValidationRow& row);
+  void apply(const TrainedRow& row);
   void check_follows(const std::vector<EvalRow>& rows, const EvalRow& row) const;
   void drop_old_predictions();
   void thin_out_ranks();
@@ -106,6 +109,7 @@ class MetricsFile {
   std::vector<TrainRow> train_;
   std::vector<EvalRow> eval_;
   std::vector<EvalRow> validation_;
+  std::vector<EvalRow> eval_trained_;
   std::vector<RankRow> ranks_;
   std::vector<ArrayRow> arrays_;
   MetricsJournal journal_;

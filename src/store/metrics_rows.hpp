@@ -53,6 +53,13 @@ struct ValidationRow {
   bool operator==(const ValidationRow&) const = default;
 };
 
+/// A score of the test set with the weights as they are trained, beside that of their average, which is an EvalRow.
+/// Without the class of each sample.
+struct TrainedRow {
+  EvalRow scores;
+  bool operator==(const TrainedRow&) const = default;
+};
+
 /// At a log line, for each array of the network: the 2-norm of its weights, and of what the last update changed.
 struct ArrayRow {
   std::int64_t step = 0;

@@ -104,6 +104,10 @@ fs::path ModelDir::predicted_file(int n) const {
   return path_ / (n == 0 ? "predicted.h5" : fmt::format("{}{}{}", predicted_prefix, n, suffix));
 }
 
+fs::path ModelDir::ensemble_file(int n) const {
+  return path_ / (n == 0 ? "ensemble.h5" : fmt::format("ensemble_{}{}", n, suffix));
+}
+
 fs::path ModelDir::predictions_file_of(const fs::path& evaluation_file) {
   return evaluation_file.parent_path() /
          fmt::format("{}{}", evaluation_file.stem().string(), predictions_ending);

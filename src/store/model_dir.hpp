@@ -20,6 +20,7 @@ namespace fcmnist::store {
 ///   predictions.h5          what the last weights of the run say about each sample; see Predictions
 ///   evaluation_predictions.h5, evaluation_1_predictions.h5 ...    the same of an evaluation
 ///   predicted.h5, predicted_1.h5 ...    what a network says about images without labels; see Predictions
+///   ensemble.h5, ensemble_1.h5 ...    what several networks say together; see Predictions
 ///   trace.h5                what each rank did in some steps; see Trace
 ///   STOPPED                 why a run stopped early
 ///   LOCK                    see ModelDirLock
@@ -42,6 +43,8 @@ class ModelDir {
   [[nodiscard]] std::filesystem::path predictions_file() const { return path_ / "predictions.h5"; }
   /// predicted.h5 for n = 0, else predicted_<n>.h5.
   [[nodiscard]] std::filesystem::path predicted_file(int n) const;
+  /// ensemble.h5 for n = 0, else ensemble_<n>.h5.
+  [[nodiscard]] std::filesystem::path ensemble_file(int n) const;
   [[nodiscard]] std::filesystem::path trace_file() const { return path_ / "trace.h5"; }
   /// "evaluation_<n>_predictions.h5" beside "evaluation_<n>.h5".
   static std::filesystem::path predictions_file_of(const std::filesystem::path& evaluation_file);

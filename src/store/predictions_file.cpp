@@ -30,6 +30,45 @@ std::vector<float> probabilities_of(std::span<const float> logits, std::size_t c
   return probabilities;
 }
 
+template <class T, class Take>
+void write_of_members(const hdf5::Group& root, const char* name, const std::vector<Member>& members,
+                      const char* units, const char* long_name, Take take) {
+  std::vector<T> numbers;
+  for (const Member& member : members) numbers.push_back(take(member));
+  root.write(name, {numbers.size()}, numbers.data());
+  label(root, name, units, long_name);
+  root.attach_scale(name, "member", 0);
+}
+
+void write_members(const hdf5::Group& root, const Predictions& ensemble) {
+  const std::vector<Member>& members = ensemble.members;
+  write_coordinate(root, "member", members.size(),
+                   "network of the ensemble; its attribute files has the files");
+  std::vector<std::string> files;
+  std::vector<std::uint8_t> predicted;
+  for (const Member& member : members) {
+    files.push_back(member.file);
+    predicted.insert(predicted.end(), member.predicted.begin(), member.predicted.end());
+  }
+  if (files.size() <= longest_list) root.set_on("member", "files", files);
+  write_of_members<std::int64_t>(root, "member_step", members, "1", "optimizer steps done",
+                                 [](const Member& member) { return member.step; });
+  write_of_members<double>(root, "member_loss", members, "1",
+                           "cross-entropy in nats, mean over the samples, of each member",
+                           [](const Member& member) { return member.loss; });
+  write_of_members<double>(root, "member_accuracy", members, "1",
+                           "fraction of the samples that each member classifies correctly",
+                           [](const Member& member) { return member.accuracy; });
+  root.write("member_predicted", {members.size(), ensemble.vote.size()}, predicted.data());
+  label(root, "member_predicted", "1", "class that each member gives the sample");
+  root.attach_scale("member_predicted", "member", 0);
+  root.attach_scale("member_predicted", "sample", 1);
+  root.write("vote", {ensemble.vote.size()}, ensemble.vote.data());
+  label(root, "vote", "1",
+        "class that most members give; of equally many that of the larger mean probability");
+  root.attach_scale("vote", "sample", 0);
+}
+
 }  // namespace
 
 std::vector<std::byte> predictions_image(const std::filesystem::path& path, const Predictions& predictions,
@@ -67,6 +106,7 @@ std::vector<std::byte> predictions_image(const std::filesystem::path& path, cons
     root.attach_scale("probability", "sample", 0);
     root.attach_scale("probability", "class", 1);
   }
+  if (!predictions.members.empty()) write_members(root, predictions);
   return file.image();
 }
 

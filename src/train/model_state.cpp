@@ -1,7 +1,11 @@
 #include "train/model_state.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
+
+#include "core/error.hpp"
+#include "optim/update.hpp"
 
 namespace fcmnist::train {
 
@@ -29,6 +33,10 @@ ModelState::ModelState(const comm::Grid& grid, const model::Mlp& mlp,
     const auto& window = optimizer_windows_.emplace_back(grid.of_stage().node(), mlp.layout().size());
     optimizer_arrays_.push_back({name, {mlp.layout(), window.data()}});
   }
+  const auto average = std::ranges::find(optimizer_arrays_, optim::weight_average, &OptimizerArray::name);
+  if (average == optimizer_arrays_.end()) return;
+  average_ = &*average;
+  if (!has_separate_masters()) trained_ = AlignedArray<float>(mlp.layout().size());
 }
 
 model::WorkingWeights ModelState::working_weights() const {
@@ -46,6 +54,18 @@ void ModelState::publish(const Block& block) const {
 }
 
 void ModelState::take(const Block& block) const { working_.take(range_of(block)); }
+
+void ModelState::use_average() {
+  FCMNIST_CHECK(keeps_average(), "no average of the weights");
+  if (has_separate_masters()) return working_weights().round({0, mlp_->layout().size()}, average_->values);
+  std::ranges::copy(weights().all(), trained_.data());
+  std::ranges::copy(average_->values.all(), weights().all().begin());
+}
+
+void ModelState::use_trained() {
+  if (has_separate_masters()) return working_weights().round({0, mlp_->layout().size()}, weights());
+  std::ranges::copy(std::span(trained_.data(), trained_.size()), weights().all().begin());
+}
 
 void ModelState::initialize(std::uint64_t seed) {
   if (grid_->replica() == 0) mlp_->initialize(seed, weights());
@@ -67,8 +87,9 @@ void ModelState::spread_to_nodes(ArenaView<float> of_node) const {
   grid_->world().world().barrier();
 }
 
-std::size_t ModelState::private_bytes(const Layout& layout, model::Precision precision) {
-  return layout.size() * model::number_bytes(precision);
+std::size_t ModelState::private_bytes(const Layout& layout, model::Precision precision, bool keeps_average) {
+  const bool restores_trained = keeps_average && separate_masters(layout, precision) == 0;
+  return layout.size() * (model::number_bytes(precision) + (restores_trained ? sizeof(float) : 0));
 }
 
 std::size_t ModelState::gathered_bytes(int stages, const Layout& network, std::size_t optimizer_arrays) {
@@ -104,13 +125,25 @@ void ModelState::scatter(const AlignedArray<float>& all, ArenaView<float> mine) 
   if (carries_files(*grid_)) grid_->of_replica().scatter({all.data(), all.size()}, mine.all(), 0);
 }
 
-void ModelState::load_weights(const store::Checkpoint* checkpoint) {
+/// `load` fills the whole network, on rank 0.
+template <class Load>
+void ModelState::load_weights_by(Load load) {
   const AlignedArray<float> all = room_for_network();
-  comm::collectively(grid_->world().world(), [&] {
-    if (checkpoint != nullptr) checkpoint->load_weights(whole(all, weights()));
-  });
+  comm::collectively(grid_->world().world(), [&] { load(whole(all, weights())); });
   scatter(all, weights());
   spread_weights();
+}
+
+void ModelState::load_weights(const store::Checkpoint* checkpoint) {
+  load_weights_by([&](ArenaView<float> network) {
+    if (checkpoint != nullptr) checkpoint->load_weights(network);
+  });
+}
+
+void ModelState::load_average(const store::Checkpoint* checkpoint) {
+  load_weights_by([&](ArenaView<float> network) {
+    if (checkpoint != nullptr) checkpoint->load_optimizer(optim::weight_average, network);
+  });
 }
 
 void ModelState::load_weights_and_optimizer(const store::Checkpoint* checkpoint) {

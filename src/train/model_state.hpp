@@ -41,6 +41,13 @@ class ModelState {
   /// Working weights of this rank.
   [[nodiscard]] model::WorkingWeights working_weights() const;
   [[nodiscard]] std::span<const OptimizerArray> optimizer_arrays() const { return optimizer_arrays_; }
+  /// Whether one of them is the average of the weights (optim::weight_average).
+  [[nodiscard]] bool keeps_average() const { return average_ != nullptr; }
+
+  /// Until the other is called, the working weights of this rank are the average of the weights. Only between steps,
+  /// and if it is kept; no rank may begin a step before all are back.
+  void use_average();
+  void use_trained();
 
   /// The owner of a block has updated its master weights: they become working weights, and are offered to the
   /// other ranks of the node.
@@ -53,6 +60,8 @@ class ModelState {
   /// From a checkpoint that rank 0 has read (nullptr elsewhere). Collective; all ranks throw the same
   /// StoreError.
   void load_weights(const store::Checkpoint* checkpoint);
+  /// The average of the weights in their place.
+  void load_average(const store::Checkpoint* checkpoint);
   void load_weights_and_optimizer(const store::Checkpoint* checkpoint);
 
   /// Of all layers.
@@ -66,7 +75,7 @@ class ModelState {
   [[nodiscard]] std::optional<Network> gather() const;
 
   /// Memory of its own that a rank needs for it.
-  static std::size_t private_bytes(const Layout& layout, model::Precision precision);
+  static std::size_t private_bytes(const Layout& layout, model::Precision precision, bool keeps_average);
   /// What gather() needs more on rank 0.
   ///   network  the layout of all layers
   static std::size_t gathered_bytes(int stages, const Layout& network, std::size_t optimizer_arrays);
@@ -79,6 +88,8 @@ class ModelState {
   [[nodiscard]] ArenaView<float> whole(const AlignedArray<float>& numbers, ArenaView<float> mine) const;
   [[nodiscard]] AlignedArray<float> gather(ArenaView<const float> mine) const;
   void scatter(const AlignedArray<float>& all, ArenaView<float> mine) const;
+  template <class Load>
+  void load_weights_by(Load load);
   void spread_weights();
   void spread_to_nodes(ArenaView<float> of_node) const;
 
@@ -88,6 +99,8 @@ class ModelState {
   comm::SharedArray<float> masters_;  ///< empty when the working weights are the masters
   std::vector<comm::SharedArray<float>> optimizer_windows_;
   std::vector<OptimizerArray> optimizer_arrays_;  ///< views of these windows
+  const OptimizerArray* average_ = nullptr;       ///< one of these
+  AlignedArray<float> trained_;  ///< what use_trained() restores, if the working weights are the masters
 };
 
 }  // namespace fcmnist::train

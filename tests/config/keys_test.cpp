@@ -38,6 +38,7 @@ const std::map<std::string, std::string>& other_values() {
       {"eval_input.batch_size", "100"},
       {"eval_input.batch_size_per_replica", "50"},
       {"eval_input.average_shifts", "2"},
+      {"eval_input.weights", "trained"},
       {"model.name", "\"fc_mnist\""},
       {"model.hidden_sizes", "[20, 30, 40]"},
       {"model.num_classes", "47"},
@@ -78,6 +79,8 @@ const std::map<std::string, std::string>& other_values() {
       {"optimizer.max_gradient_norm", "1.5"},
       {"optimizer.max_gradient_value", "0.1"},
       {"optimizer.grad_accum_steps", "4"},
+      {"optimizer.average_decay", "0.5"},
+      {"optimizer.average_from_step", "20"},
       {"optimizer.loss_scaling_factor", "dynamic"},
       {"optimizer.initial_loss_scale", "256.0"},
       {"optimizer.steps_per_increase", "100"},
@@ -144,6 +147,7 @@ TEST(Keys, AreNamedOnceAndComplete) {
 RunConfig config_with(const std::string& key, const std::string& value) {
   std::vector<Override> overrides = {{key, value}};
   if (key == "runconfig.early_stopping") overrides.push_back({"train_input.validation_size", "100"});
+  if (key == "optimizer.average_from_step") overrides.push_back({"optimizer.average_decay", "1"});
   return load_overrides(std::move(overrides)).config;
 }
 

@@ -114,8 +114,68 @@ TEST(ClipScale, BringsTheNormDownAndNeverUp) {
 }
 
 TEST(StateArrays, AreNamedAsPyTorchNamesThem) {
-  EXPECT_EQ(std::vector(state_arrays({}).begin(), state_arrays({}).end()),
-            std::vector<std::string_view>{"momentum_buffer"});
+  EXPECT_EQ(state_arrays({}), std::vector<std::string_view>{"momentum_buffer"});
+}
+
+TEST(WeightAverage, IsTheMeanOfTheFirstStepsAndThenAnExponentialOne) {
+  OptimizerOptions options;
+  options.average_decay = 0.75;
+  EXPECT_EQ(state_arrays(options), (std::vector<std::string_view>{"momentum_buffer", "weight_average"}));
+  options.average_from_step = 2;
+  const double shares[] = {1.0, 1.0, 1.0, 0.5, 1.0 / 3.0, 0.25, 0.25, 0.25};
+  Numbers n;
+  std::vector<float> average(n.weights.size());
+  std::vector<double> expected(n.weights.size());
+  const std::span<float> state[] = {n.momentum, average};
+  for (std::size_t step = 0; step < std::size(shares); ++step) {
+    const auto number = static_cast<std::int64_t>(step + 1);
+    EXPECT_DOUBLE_EQ(average_share(options, number), shares[step]);
+    const std::vector<float> gradient = random_numbers(n.weights.size(), static_cast<unsigned>(10 + step));
+    const float* sources[] = {gradient.data()};
+    update_weights(options, {.learning_rate = 0.5, .number = number}, sources, n.weights, state);
+    for (std::size_t i = 0; i < average.size(); ++i) {
+      expected[i] += shares[step] * (n.weights[i] - expected[i]);
+      if (shares[step] == 1.0) {
+        EXPECT_EQ(average[i], n.weights[i]) << "to the bit";
+      }
+      EXPECT_NEAR(average[i], expected[i], 1e-6);
+    }
+  }
+}
+
+TEST(WeightAverage, OfEqualSharesIsTheMeanOfAllSteps) {
+  OptimizerOptions options;
+  options.average_decay = 1.0;
+  for (const std::int64_t number : {1, 2, 10, 1'000'000}) {
+    EXPECT_DOUBLE_EQ(average_share(options, number), 1.0 / static_cast<double>(number));
+  }
+}
+
+TEST(WeightAverage, LeavesTheUpdateOfEveryRuleAlone) {
+  using enum OptimizerType;
+  for (const OptimizerType type : {sgd, adam, rmsprop, asgd, lars, lamb}) {
+    OptimizerOptions plain;
+    plain.type = type;
+    OptimizerOptions averaging = plain;
+    averaging.average_decay = 0.9;
+    const std::size_t arrays = state_arrays(plain).size();
+    ASSERT_EQ(state_arrays(averaging).size(), arrays + 1);
+    std::vector<std::vector<float>> results;
+    for (const OptimizerOptions& options : {plain, averaging}) {
+      Numbers n;
+      std::vector<std::vector<float>> numbers(state_arrays(options).size(), std::vector<float>(100));
+      std::vector<std::span<float>> state(numbers.begin(), numbers.end());
+      const UpdateStep step{.learning_rate = 0.1};
+      if (has_two_phases(options)) prepare_update(options, step, n.gradient, n.weights, state);
+      const float* sources[] = {n.gradient.data()};
+      update_weights(options, step, sources, n.weights, state);
+      results.push_back(n.weights);
+      if (numbers.size() > arrays) {
+        EXPECT_EQ(numbers.back(), n.weights) << "the first step is the average";
+      }
+    }
+    EXPECT_EQ(results[0], results[1]) << static_cast<int>(type);
+  }
 }
 
 }  // namespace

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <string>
+#include <vector>
 
 #include "core/error.hpp"
 #include "support/mpi_test.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace fcmnist::setup {
 namespace {
@@ -59,6 +62,25 @@ TEST_F(Environment, ThatLacksAVariableIsAnErrorOfAllRanks) {
       EXPECT_NE(std::string(error.what()).find("FCMNIST_TEST_SCRATCH is not set"), std::string::npos)
           << error.what();
     }
+  }
+}
+
+TEST(CheckpointFiles, AreAPlainNameAListOrAPattern) {
+  const TemporaryDirectory directory;
+  const auto path = [&](const char* name) { return (directory / name).string(); };
+  for (const char* name : {"a1.h5", "a2.h5", "b.h5", "c,d.h5", "e[1].h5"}) std::ofstream(path(name)) << "x";
+  using Files = std::vector<std::string>;
+  EXPECT_EQ(checkpoint_files(path("absent.h5")), Files{path("absent.h5")}) << "who reads it says so";
+  EXPECT_EQ(checkpoint_files(path("a*.h5")), (Files{path("a1.h5"), path("a2.h5")}));
+  EXPECT_EQ(checkpoint_files(path("{b,a1}.h5")), (Files{path("b.h5"), path("a1.h5")}));
+  EXPECT_EQ(checkpoint_files(path("b.h5") + "," + path("a?.h5")),
+            (Files{path("b.h5"), path("a1.h5"), path("a2.h5")}));
+  EXPECT_EQ(checkpoint_files(path("a1.h5") + "," + path("a*.h5")), (Files{path("a1.h5"), path("a2.h5")}))
+      << "each once";
+  EXPECT_EQ(checkpoint_files(path("c,d.h5")), Files{path("c,d.h5")}) << "a file of this name";
+  EXPECT_EQ(checkpoint_files(path("e[1].h5")), Files{path("e[1].h5")});
+  for (const std::string& wrong : {path("z*.h5"), path("b.h5") + "," + path("z.h5"), std::string(",")}) {
+    EXPECT_THROW(checkpoint_files(wrong), StoreError) << wrong;
   }
 }
 

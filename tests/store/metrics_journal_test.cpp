@@ -111,7 +111,7 @@ TEST_F(MetricsJournalTest, IsThereOnlyWhileItHasRows) {
   EXPECT_FALSE(fs::exists(journal));
   append(file, 1, 2);
   file.journal();
-  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 3 classes 3\n"));
+  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 4 classes 3\n"));
   file.sync_journal();
   file.write();
   EXPECT_FALSE(fs::exists(journal));
@@ -159,37 +159,44 @@ TEST_F(MetricsJournalTest, JournalsOfVersion1AreRead) {
   file.append(evaluation);
   file.journal();
   std::string old = content(journal);
-  const std::string_view version = "format_version 3";
+  const std::string_view version = "format_version 4";
   put(journal, old.replace(old.find(version), version.size(), "format_version 1"));
   MetricsFile again = open();
   EXPECT_TRUE(again.train() == std::vector<TrainRow>{trained});
   EXPECT_TRUE(again.eval() == std::vector<EvalRow>{evaluation});
   append(again, 2, 3);
   again.journal();
-  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 3 "));
+  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 4 "));
   EXPECT_TRUE(open().train() == (std::vector<TrainRow>{trained, train_row(2), train_row(3)}));
   EXPECT_EQ(logged.text(), "");
 }
 
-TEST_F(MetricsJournalTest, HasValidationsToo) {
+TEST_F(MetricsJournalTest, HasValidationsAndScoresOfTrainedWeightsToo) {
   EvalRow row = eval_row(10, classes);
   row.predicted.clear();
   {
     MetricsFile file = open();
     file.append(ValidationRow{row});
+    file.append(TrainedRow{row});
     file.write();
     row.step = 20;
     file.append(ValidationRow{row});
+    row.step = 30;
+    file.append(TrainedRow{row});
     file.journal();
   }
   MetricsFile again = open();
   ASSERT_EQ(again.validation().size(), 2U);
+  ASSERT_EQ(again.eval_trained().size(), 2U);
   EXPECT_EQ(again.validation()[0].step, 10);
+  EXPECT_TRUE(again.eval_trained()[1] == row);
+  row.step = 20;
   EXPECT_TRUE(again.validation()[1] == row);
   EXPECT_TRUE(again.eval().empty());
-  again.truncate_after(10);
+  again.truncate_after(20);
   again.journal();
-  EXPECT_EQ(open().validation().size(), 1U);
+  EXPECT_EQ(open().validation().size(), 2U);
+  EXPECT_EQ(open().eval_trained().size(), 1U);
 }
 
 TEST_F(MetricsJournalTest, KeepsWhatCameWhileTheImageWasWritten) {

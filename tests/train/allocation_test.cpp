@@ -53,6 +53,7 @@ TEST_P(Allocations, AStepMakesNone) {
   config::RunConfig config = test::small_config();
   config.optimizer.grad_accum_steps = 2;
   config.optimizer.max_gradient_norm = 0.3;
+  config.optimizer.average_decay = 0.9;
   config.model.precision = GetParam().precision;
   config.optimizer.type = GetParam().optimizer;
   const test::SmallProblem problem(150);
@@ -99,10 +100,13 @@ class Foretold : public testing::TestWithParam<model::Precision> {
 };
 
 TEST_P(Foretold, PrivateMemoryOfTheModelState) {
-  const double bytes = bytes_to(
-      [&] { return std::make_unique<ModelState>(grid, mlp, optim::state_arrays(config.optimizer)); });
-  EXPECT_NEAR(bytes, static_cast<double>(ModelState::private_bytes(mlp.layout(), GetParam())),
-              some_kilobytes);
+  for (const double decay : {0.0, 0.9}) {
+    config.optimizer.average_decay = decay;
+    const double bytes = bytes_to(
+        [&] { return std::make_unique<ModelState>(grid, mlp, optim::state_arrays(config.optimizer)); });
+    EXPECT_NEAR(bytes, static_cast<double>(ModelState::private_bytes(mlp.layout(), GetParam(), decay > 0.0)),
+                some_kilobytes);
+  }
 }
 
 TEST_P(Foretold, PrivateMemoryOfTheWork) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/error.hpp"
+#include "optim/update.hpp"
 #include "store/support.hpp"
 #include "support/mpi_test.hpp"
 #include "support/small_problem.hpp"
@@ -17,12 +18,17 @@ namespace {
 using test::world;
 
 constexpr std::string_view two_arrays[] = {"exp_avg", "exp_avg_sq"};
+constexpr std::string_view averaging_arrays[] = {"momentum_buffer", optim::weight_average};
 
 /// A stage of the small model on each rank, with an optimizer of two arrays.
 class AModel {
  public:
-  explicit AModel(int stages, model::Precision precision = model::Precision::float32, int ranks_per_node = 0)
-      : config_(in(precision)), topology_(world(), ranks_per_node), grid_(topology_, stages) {}
+  explicit AModel(int stages, model::Precision precision = model::Precision::float32, int ranks_per_node = 0,
+                  std::span<const std::string_view> optimizer_arrays = two_arrays)
+      : config_(in(precision)),
+        topology_(world(), ranks_per_node),
+        grid_(topology_, stages),
+        state_(grid_, mlp_, optimizer_arrays) {}
 
   [[nodiscard]] const comm::Grid& grid() const { return grid_; }
   [[nodiscard]] const model::Mlp& mlp() const { return mlp_; }
@@ -38,7 +44,7 @@ class AModel {
   comm::Topology topology_;
   comm::Grid grid_;
   model::Mlp mlp_ = test::stage_of(config_, grid_);
-  ModelState state_{grid_, mlp_, two_arrays};
+  ModelState state_;
 };
 
 /// A checkpoint of the whole network that rank 0 has read, whose numbers differ in each array.
@@ -132,6 +138,33 @@ TEST(ModelState, WorkingWeightsAreTheMastersRounded) {
   const auto working = state->working_weights().as<Float16>();
   for (std::size_t i = 0; i < working.all().size(); ++i) {
     ASSERT_EQ(working.data()[i].bits, Float16(state->weights().data()[i]).bits) << i;
+  }
+}
+
+TEST(ModelState, TheAverageTakesThePlaceOfTheWorkingWeightsAndGoesAgain) {
+  for (const auto precision : {model::Precision::float32, model::Precision::float16}) {
+    AModel state(1, precision, 2, averaging_arrays);
+    ASSERT_TRUE(state->keeps_average());
+    state->initialize(7);
+    const Range all{0, state.mlp().layout().size()};
+    const auto working = [&] {
+      const auto bytes = state->working_weights();
+      std::vector<float> numbers(all.size());
+      for (std::size_t i = 0; i < all.size(); ++i) {
+        numbers[i] = precision == model::Precision::float32 ? bytes.as<float>().data()[i]
+                                                            : float(bytes.as<Float16>().data()[i]);
+      }
+      return numbers;
+    };
+    const std::vector<float> trained = working();
+    const ArenaView<float> average = state->optimizer_arrays().back().values;
+    if (state.grid().of_stage().is_leader()) std::ranges::fill(average.all(), 0.5F);
+    world().barrier();
+    state->use_average();
+    EXPECT_EQ(working(), std::vector<float>(all.size(), 0.5F));
+    state->use_trained();
+    EXPECT_EQ(working(), trained);
+    world().barrier();
   }
 }
 
