@@ -14,7 +14,7 @@ import numpy as np  # noqa: E402
 
 SEAL_BYTES = 512
 FORMAT_VERSION = 2
-SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics|predictions|trace)\nformat_version (\d+)\nimage_bytes (\d+)\n"
+SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics|predictions|trace|sweep)\nformat_version (\d+)\nimage_bytes (\d+)\n"
                   rb"image_sha256 ([0-9a-f]{64})\n\n*")
 
 JOURNAL_VERSIONS = (1, 2, 3, 4)
@@ -247,6 +247,23 @@ def predictions(path):
         if "member" in file:
             found["member_file"] = list(file["member"].attrs.get("files", [""] * len(file["member"])))
         return found
+
+
+def sweep(path):
+    """The trials of a sweep: {"trial": [0, 1, ...], "path", "state" (words), "reason": lists of texts, "parameters": {key: values
+    of the trials}, and the other columns of FORMAT.md as arrays}."""
+    path = os.path.join(path, "sweep.h5") if os.path.isdir(path) else path
+    with h5py.File(path, "r") as file:
+        parameters = list(file.attrs["parameters"])
+        found = {name: dataset[...] for name, dataset in file.items() if name not in parameters}
+        count = len(found["trial"])
+        found |= {name: list(file["trial"].attrs.get(name, [""] * count)) for name in ("path", "reason")}
+        found["state"] = [str(file["state"].attrs["names"][state]) for state in found["state"]]
+        found["parameters"] = {}
+        for name in parameters:
+            names = file[name].attrs.get("values")
+            found["parameters"][name] = [value if names is None else str(names[value]) for value in file[name][...]]
+    return found
 
 
 def trace(path):

@@ -3,6 +3,7 @@ import dataclasses
 
 import numpy as np
 
+from . import validations
 from .datatable import Column, Interval, Table
 from .statistics import wilson
 
@@ -18,6 +19,7 @@ class Results:
     best_accuracy: float = None
     best_step: int = None
     best_epoch: int = None
+    validation_accuracy: float = None  # the best one
     elapsed_s: float = None
     samples_per_s: float = None
 
@@ -54,6 +56,8 @@ def results(tables, config, manifest):
     if len(train["step"]):
         found.elapsed_s = float(train["elapsed_s"][-1])
         found.samples_per_s = throughput(train, int(config.get("runconfig.log_steps") or 0))
+    if "validation" in tables and len(tables["validation"]["step"]):
+        found.validation_accuracy = float(tables["validation"]["accuracy"][validations.best(tables["validation"])[0]])
     if len(evaluated["step"]):
         best = int(np.nanargmax(evaluated["accuracy"]))
         found.samples = int(evaluated["confusion"][-1].sum())

@@ -2,6 +2,8 @@
 import os
 import sys
 
+import numpy as np
+
 from . import files
 from .errors import AnalysisError, explained
 
@@ -48,6 +50,8 @@ def summary(path):
         else:
             lines.append(f"  step {found['step']}: {len(found['predicted']):,} samples without labels")
             lines += counts_per_class(found["predicted"], files.manifest(path).get("test_set_class_names", []))
+    elif kind == "sweep":
+        lines += trials(files.sweep(path))
     elif kind == "trace":
         found = files.trace(path)
         lines.append(f"  {len(found['spans'])} spans of {len(found['hosts'])} rank(s), "
@@ -77,6 +81,22 @@ def ensemble(found):
     lines = [f"  ensemble of {len(found['member_step'])}, {len(found['label']):,} samples: {score(found['predicted'])}",
              f"    majority vote {score(found['vote'])}"]
     return lines + [f"    {score(classes)}  step {step}  {name}" for name, step, classes in members]
+
+
+def trials(found):
+    """Lines about a sweep: a line for each trial, with the reasons of those that did not train to their end."""
+    width = max(map(len, found["path"]))
+    lines = [f"  {len(found['trial'])} trials: " + ", ".join(f"{found['state'].count(state)} {state}"
+                                                             for state in dict.fromkeys(found["state"]))]
+    for row, name in enumerate(found["path"]):
+        settings = " ".join(f"{key}={values[row]:.6g}" if not isinstance(values[row], str) else f"{key}={values[row]}"
+                            for key, values in found["parameters"].items())
+        scores = [f"{what} {100 * found[column][row]:.2f} %" for what, column in (("validation", "best_validation_accuracy"),
+                                                                                 ("test", "test_accuracy"))
+                  if not np.isnan(found[column][row])]
+        line = f"    {name:{width}}  {', '.join([found['state'][row], *scores])}  {settings}"
+        lines.append(line + (f"\n      {found['reason'][row]}" if found["reason"][row] else ""))
+    return lines
 
 
 def counts_per_class(predicted, names):

@@ -11,13 +11,13 @@ import sys
 from . import datatable, files, results
 from .errors import AnalysisError, check_output
 
-RESULTS = ("accuracy", "error_percent", "loss", "best_accuracy", "best_step", "steps", "samples_per_s", "elapsed_s", "ranks")
+RESULTS = ("validation_accuracy", "accuracy", "error_percent", "loss", "best_accuracy", "best_step", "steps", "samples_per_s", "elapsed_s", "ranks")
 # What says where a run lies and how it is written down, not what it computes.
 UNINTERESTING = {"runconfig.model_dir", "runconfig.mode", "runconfig.logging", "train_input.data_dir", "eval_input.data_dir",
                  "train_input.mirrors", "eval_input.mirrors", "train_input.download", "eval_input.download"}
 SEED = "runconfig.seed"
-DEVIATIONS = {name: f"{name}_deviation" for name in ("accuracy", "loss", "samples_per_s")}  # of runs that differ in their seed
-FRACTIONS = ("accuracy", "best_accuracy", DEVIATIONS["accuracy"])  # percent where people read them
+DEVIATIONS = {name: f"{name}_deviation" for name in ("validation_accuracy", "accuracy", "loss", "samples_per_s")}  # of runs that differ in their seed
+FRACTIONS = ("validation_accuracy", "accuracy", "best_accuracy", DEVIATIONS["validation_accuracy"], DEVIATIONS["accuracy"])  # percent where people read them
 HEADINGS = {name: f"{name} (%)" for name in FRACTIONS}
 MOST_LETTERS = (40, 30, 20, 12)  # of a setting: the first with which lines fit into the terminal
 
@@ -141,19 +141,20 @@ def number_of(value):
     return None if math.isnan(number) else number
 
 
-def make(paths, by_seed=False, sort="accuracy"):
-    """Rows and columns of the table."""
+def make(paths, by_seed=False, sort=None):
+    """Rows and columns of the table. Without `sort` by validation accuracy if all runs have one, else by accuracy."""
     found = [row_of(path) for path in paths]
     keys = differing([configuration for _, configuration in found])
     rows = [row | {key: configuration.get(key) for key in keys} for row, configuration in found]
     extra = []
     if by_seed:
         rows, keys = over_seeds(rows, keys)
-        extra = ["runs", *DEVIATIONS.values()]
+        extra = ["runs", *(name for name in DEVIATIONS.values() if any(row[name] is not None for row in rows))]
+    sort = sort or ("validation_accuracy" if all("validation_accuracy" in row for row in rows) else "accuracy")
     columns = ["run", *extra, *(name for name in RESULTS if any(name in row for row in rows)), *keys]
     if sort not in columns and sort != "accuracy":
         raise AnalysisError(f"--sort {sort}: no such column", f"one of {', '.join(columns)}")
-    ascending = sort not in ("accuracy", "best_accuracy", "samples_per_s")
+    ascending = sort not in ("validation_accuracy", "accuracy", "best_accuracy", "samples_per_s")
 
     def order(row):
         value = row.get(sort)
@@ -167,7 +168,7 @@ def add_arguments(parser):
     parser.add_argument("runs", metavar="MODEL_DIR", nargs="+", help="a run, or a directory of runs")
     parser.add_argument("--seeds", action="store_true",
                         help="make one line of runs that differ in their seed only: means, and deviations of accuracy, loss and throughput")
-    parser.add_argument("--sort", metavar="COLUMN", default="accuracy", help="default: accuracy, the best first")
+    parser.add_argument("--sort", metavar="COLUMN", help="default: validation accuracy if all runs have one, else accuracy; the best first")
     parser.add_argument("--csv", metavar="FILE", help="write the table as CSV as well: all digits, accuracies as fractions, settings whole")
 
 

@@ -57,6 +57,7 @@ constexpr KeyFlag key_flags[] = {
      "train, eval (one checkpoint), train_and_eval (default),\n"
      "eval_all (every checkpoint of the model_dir),\n"
      "predict (images without labels: eval_input.images),\n"
+     "sweep (many trainings: section sweep of the file),\n"
      "prepare_data (fetch and verify the data; needs no mpirun)"},
     {"-o,--model_dir", "DIR", "runconfig.model_dir", "Where results go; default ./model_dir"},
     {"--max_steps", "N", "runconfig.max_steps",

@@ -18,6 +18,7 @@ namespace fcmnist::config {
 
 namespace {
 
+constexpr std::string_view sweep_section = "sweep";
 constexpr std::string_view list_of_keys = "configs/fcmnist_500_300.yaml names every key";
 
 bool is_section(const std::string& name) {
@@ -58,6 +59,10 @@ class Reader {
         read_trainer(section.value);
         continue;
       }
+      if (section.key == sweep_section) {
+        sweep_ = read_sweep(section.value);
+        continue;
+      }
       if (!is_section(section.key)) refuse_section(section);
       if (section.value.kind != Value::Kind::mapping) {
         throw UsageError(fmt::format("{}: section {}: expected keys with values, found {}", section.where,
@@ -80,6 +85,8 @@ class Reader {
     settle_relations(given_, draft_, notes_);
     append_sentences(notes_);
     append_max_time();
+    check_sweep();
+    loaded.sweep = std::move(sweep_);
     loaded.notes = std::move(notes_);
     loaded.config = std::move(draft_.config);
     loaded.logging = std::move(draft_.logging);
@@ -165,6 +172,29 @@ class Reader {
                     given_["runconfig.max_time"].found, format_duration(static_cast<double>(seconds))));
   }
 
+  void check_sweep() {
+    const bool is_sweep = draft_.config.run.mode == Mode::sweep;
+    if (is_sweep && !sweep_) {
+      throw UsageError("mode sweep: the configuration has no section sweep",
+                       "name the file that has one with -p/--params; configs/sweep_example.yaml is one");
+    }
+    if (sweep_ && !is_sweep)
+      notes_.emplace_back("section sweep: it counts in the mode sweep only (-m sweep)");
+    if (!is_sweep) return;
+    if (!sweep_->rungs.empty() && draft_.config.train_input.validation_size == 0) {
+      throw UsageError(
+          "sweep.method successive_halving without train_input.validation_size",
+          "hold samples out, for example train_input.validation_size 10000: the test set chooses nothing");
+    }
+    for (const SweepParameter& parameter : sweep_->parameters) {
+      const Given::Entry& given = given_[parameter.key];
+      if (given.by != GivenBy::command_line) continue;
+      throw UsageError(
+          fmt::format("{}: {} {}: the sweep gives this key its values", given.where, given.name, given.found),
+          "leave it out of the command line, or of sweep.parameters");
+    }
+  }
+
   /// One line for each sentence about inert keys. Keys with the same sentence share it.
   void append_sentences(std::vector<std::string>& lines) const {
     std::vector<std::pair<std::string, std::vector<std::string>>> groups;
@@ -183,6 +213,7 @@ class Reader {
 
   RunConfig unset_;
   Draft draft_;
+  std::optional<SweepOptions> sweep_;
   Given given_;
   std::vector<std::string> notes_;
 };

@@ -6,6 +6,7 @@
 
 #include "config/paths.hpp"
 #include "config/run_config.hpp"
+#include "config/sweep.hpp"
 
 namespace fcmnist::config {
 
@@ -34,6 +35,7 @@ Environment environment_for(const Sources& sources);
 struct Loaded {
   RunConfig config;
   std::optional<std::string> logging;  ///< the level of the log, if a key names one
+  std::optional<SweepOptions> sweep;   ///< section sweep, which counts in the mode sweep only
   std::vector<std::string> notes;      ///< one log line each: keys that change nothing here, and why
 };
 

@@ -43,6 +43,7 @@ struct Choice {
 inline constexpr Choice<Mode> modes[] = {
     {"train", Mode::train},       {"eval", Mode::eval},       {"train_and_eval", Mode::train_and_eval},
     {"eval_all", Mode::eval_all}, {"predict", Mode::predict}, {"prepare_data", Mode::prepare_data},
+    {"sweep", Mode::sweep},
 };
 inline constexpr Choice<comm::WireType> wire_types[] = {
     {"float32", comm::WireType::float32},

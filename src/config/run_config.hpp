@@ -13,7 +13,7 @@
 
 namespace fcmnist::config {
 
-enum class Mode { train, eval, train_and_eval, eval_all, predict, prepare_data };
+enum class Mode { train, eval, train_and_eval, eval_all, predict, prepare_data, sweep };
 
 /// When a run stops by itself, with a checkpoint, although it is not finished.
 struct MaxTime {

@@ -19,6 +19,7 @@ enum class Purpose : std::uint32_t {
   fake_data = 4,
   augmentation = 5,
   validation_split = 6,
+  sweep = 7,
 };
 
 /// Counter-based random numbers: the n-th number is a pure function of (seed, purpose, a, b, n), never of who

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <spdlog/logger.h>
+#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <algorithm>
@@ -45,9 +46,8 @@ spdlog::level::level_enum of_library(Logger::Level level) {
   return spdlog::level::off;
 }
 
-Logger::Sink to_standard_output() {
-  auto printer =
-      std::make_shared<spdlog::logger>("fcmnist_mpi", std::make_shared<spdlog::sinks::stdout_sink_mt>());
+Logger::Sink to(std::shared_ptr<spdlog::sinks::sink> sink) {
+  auto printer = std::make_shared<spdlog::logger>("fcmnist_mpi", std::move(sink));
   printer->set_pattern("%Y-%m-%d %H:%M:%S %l: %v");
   printer->set_level(spdlog::level::debug);
   printer->flush_on(spdlog::level::debug);
@@ -61,7 +61,17 @@ Logger::Sink to_standard_output() {
 std::shared_ptr<Logger> make_logger(std::string_view level, bool silent) {
   const Logger::Level least = level_named(level);
   if (silent) return std::make_shared<Logger>(Logger::Level::off, [](Logger::Level, std::string_view) {});
-  return std::make_shared<Logger>(least, to_standard_output());
+  return std::make_shared<Logger>(least, to(std::make_shared<spdlog::sinks::stdout_sink_mt>()));
+}
+
+std::shared_ptr<Logger> make_file_logger(std::string_view level, const std::filesystem::path& path) {
+  const Logger::Level least = level_named(level);
+  try {
+    return std::make_shared<Logger>(least,
+                                    to(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string())));
+  } catch (const spdlog::spdlog_ex& error) {
+    throw StoreError(error.what());
+  }
 }
 
 }  // namespace fcmnist

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <atomic>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -53,5 +54,8 @@ class Logger {
 /// behind. A silent one, as all ranks but rank 0 have, prints nothing. `level` is debug, info, warning or error; anything
 /// else is a UsageError.
 std::shared_ptr<Logger> make_logger(std::string_view level, bool silent);
+
+/// The same, appended to a file. Throws StoreError if it cannot be opened.
+std::shared_ptr<Logger> make_file_logger(std::string_view level, const std::filesystem::path& path);
 
 }  // namespace fcmnist

@@ -14,35 +14,26 @@
 
 namespace fcmnist::run {
 
-namespace {
-
-setup::LoadedSet read_set(const setup::Context& context, const data::InputOptions& input,
-                          const data::DatasetShape& shape, setup::Role role) {
-  return setup::read_dataset(context.topology(), input, shape, context.config().model.num_classes, role,
-                             context.log());
-}
-
-}  // namespace
-
 Learner::Learner(const setup::Context& context, const setup::Settled& settled)
     : context_(&context),
       settled_(&settled),
       scores_average_(optim::keeps_average(settled.config.optimizer) &&
                       settled.config.eval_input.weights == data::ScoredWeights::averaged),
-      train_set_(read_set(context, settled.config.train_input, settled.shapes.train, setup::Role::training)),
-      train_view_(train_set_.samples.view()),
+      train_set_(setup::dataset_for(context, settled.config.train_input, settled.shapes.train,
+                                    setup::Role::training)),
+      train_view_(train_set_->samples.view()),
       manifest_(settled.manifest),
       state_(context.grid(), settled.mlp, optim::state_arrays(settled.config.optimizer)),
       trainer_(settled.config, context.grid(), train_view_, settled.epoch_plan, settled.mlp, state_,
                settled.total_steps, context.give_way()) {
   if (context.is_root()) {
     labels_sha256_ = sha256_hex(std::as_bytes(train_view_.labels));
-    setup::add_to_manifest(train_set_.identity, setup::Role::training, manifest_);
+    setup::add_to_manifest(train_set_->identity, setup::Role::training, manifest_);
     if (scores_average_) manifest_.add("scored_weights", std::string(averaged_weights));
   }
   make_validator();
   if (!settled.shapes.eval) return;
-  eval_set_ = read_set(context, settled.config.eval_input, *settled.shapes.eval, setup::Role::test);
+  eval_set_ = setup::dataset_for(context, settled.config.eval_input, *settled.shapes.eval, setup::Role::test);
   eval_view_ = eval_set_->samples.view();
   if (context.is_root()) {
     setup::add_to_manifest(eval_set_->identity, setup::Role::test, manifest_);

@@ -1,11 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "setup/context.hpp"
-#include "setup/datasets.hpp"
+#include "setup/data_shelf.hpp"
 #include "setup/settle.hpp"
 #include "store/checkpoint.hpp"
 #include "store/manifest.hpp"
@@ -88,8 +89,7 @@ class Learner {
   const setup::Context* context_;
   const setup::Settled* settled_;
   bool scores_average_;
-  setup::LoadedSet train_set_;
-  std::optional<setup::LoadedSet> eval_set_;
+  std::shared_ptr<const setup::LoadedSet> train_set_, eval_set_;
   data::Dataset train_view_, eval_view_;
   store::Manifest manifest_;   ///< with the data on rank 0 only
   std::string labels_sha256_;  ///< rank 0 only

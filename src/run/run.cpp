@@ -17,6 +17,7 @@
 #include "run/compilation.hpp"
 #include "run/evaluation.hpp"
 #include "run/prediction.hpp"
+#include "run/sweep.hpp"
 #include "run/training.hpp"
 #include "run/validation.hpp"
 #include "setup/context.hpp"
@@ -113,6 +114,8 @@ ExitCode run_mode(const setup::Context& context, StopSignals& signals) {
       signals.let_through();
       run_prediction(context);
       break;
+    case config::Mode::sweep:
+      return run_sweep(context, signals);
     case config::Mode::prepare_data:  // chosen in a file, so that MPI has started
       signals.let_through();
       prepare_data_on_root(context);

@@ -20,7 +20,7 @@ RunLog::RunLog(const setup::Context& context, const setup::Settled& settled, con
       log_(&context.log()),
       total_steps_(learner.total_steps()),
       progress_(0, total_steps_),
-      bar_(context.is_root()) {}
+      bar_(context.has_terminal()) {}
 
 void RunLog::begin(RunFiles* files, const store::LogInterval& interval) {
   files_ = files;

@@ -60,10 +60,11 @@ class TrainingRun {
   void save_if_due(const train::StepResult& step);
   void save_checkpoint();
   void finish_trace();
-  ExitCode stop_early();
+  ExitCode stop_early(const train::StepResult& step);
   ExitCode finish_run();
   void start_finished_run();
   [[nodiscard]] bool scores_at(std::int64_t step) const;
+  [[nodiscard]] bool pauses_at(const train::StepResult& step) const;
 
   const setup::Context* context_;
   const setup::Settled* settled_;
@@ -185,7 +186,7 @@ ExitCode TrainingRun::train_loop() {
     save_if_due(step);
     files_s_ += lap(train::Activity::files);
     last = step.step == last_step_;
-    if (step.requests.stop && !last) return stop_early();
+    if ((step.requests.stop || pauses_at(step)) && !last) return stop_early(step);
     if (trace_.ends_with(step.step) && !last) finish_trace();
   }
   return finish_run();
@@ -273,7 +274,7 @@ void TrainingRun::save_if_due(const train::StepResult& step) {
   const train::Requests& asked = step.requests;
   const bool last = step.step == last_step_;
   if (shows_good_weights(step)) {
-    if (last || asked.stop || asked.save || best_.is_of(step.step) ||
+    if (last || asked.stop || asked.save || pauses_at(step) || best_.is_of(step.step) ||
         due(step.step, config_->checkpoint.checkpoint_steps))
       save_checkpoint();
   } else if (last) {  // every rank has the same loss
@@ -316,11 +317,12 @@ void TrainingRun::finish_trace() {
 
 /// Ends a run before its last step. The checkpoint of this step is held, and no rank leaves before all is
 /// durable. What takes long comes last, since mpirun gives a run a second to end.
-ExitCode TrainingRun::stop_early() {
+ExitCode TrainingRun::stop_early(const train::StepResult& step) {
   run_log_.clear_bar();
+  const std::string reason = step.requests.stop ? stop_decision_.reason() : "so far it was to train";
   setup::on_root(context_->world(), [&] {
-    const std::string what = fmt::format("stopped after step {} of {}: {}", learner_->steps_done(),
-                                         last_step_, stop_decision_.reason());
+    const std::string what =
+        fmt::format("stopped after step {} of {}: {}", learner_->steps_done(), last_step_, reason);
     files_->write_held_checkpoint();
     files_->write_stopped(what);
     log_->set_level(log_level_);
@@ -370,7 +372,14 @@ void TrainingRun::start_finished_run() {
 
 bool TrainingRun::scores_at(std::int64_t step) const {
   if (!learner_->evaluates() && !learner_->validates()) return false;
-  return step == last_step_ || due(step, config_->run.eval_frequency);
+  const std::int64_t pause = context_->common().pause_after_step;
+  return step == last_step_ || due(step, config_->run.eval_frequency) || (pause > 0 && step >= pause);
+}
+
+/// Not with weights that cannot be saved, since it is to go on from them.
+bool TrainingRun::pauses_at(const train::StepResult& step) const {
+  const std::int64_t pause = context_->common().pause_after_step;
+  return pause > 0 && step.step >= pause && shows_good_weights(step);
 }
 
 }  // namespace

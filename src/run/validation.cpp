@@ -20,6 +20,7 @@
 #include "run/checkpoint_queue.hpp"
 #include "run/memory_check.hpp"
 #include "run/progress.hpp"
+#include "run/sweep.hpp"
 #include "setup/arithmetic.hpp"
 #include "setup/datasets.hpp"
 #include "setup/settle.hpp"
@@ -265,6 +266,9 @@ void run_validation(const setup::Context& context) {
     case config::Mode::eval_all:
     case config::Mode::predict:
       validate_evaluation(context);
+      break;
+    case config::Mode::sweep:
+      describe_sweep(context);
       break;
     case config::Mode::prepare_data:
       throw nothing_to_validate().as_agreed();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "config/load.hpp"
 #include "config/relations.hpp"
@@ -59,16 +60,21 @@ void describe_start(const Context& context) {
 
 }  // namespace
 
-Context::Context(const comm::Communicator& world, const config::CommandLine& arguments, double started_s)
+Context::Context(const comm::Communicator& world, const config::CommandLine& arguments, double started_s,
+                 Common common)
     : arguments_(expanded(world, arguments)),
       started_s_(started_s),
-      log_(make_logger(arguments.logging, world.rank() != 0)),
-      topology_(world) {
-  const SettingsFile file = find_settings(world, arguments_);
-  const config::Loaded loaded = load_settings(world, arguments_, file);
+      common_(std::move(common)),
+      log_(common_.log && world.rank() == 0 ? common_.log
+                                            : make_logger(arguments.logging, world.rank() != 0)),
+      topology_(world),
+      settings_file_(find_settings(world, arguments_)) {
+  const config::Loaded loaded = load_settings(world, arguments_, settings_file_);
   config_ = loaded.config;
+  sweep_ = loaded.sweep;
   find_checkpoints();
-  if (!arguments_.logging_given && loaded.logging) log_ = make_logger(*loaded.logging, world.rank() != 0);
+  if (!arguments_.logging_given && loaded.logging && !common_.log)
+    log_ = make_logger(*loaded.logging, world.rank() != 0);
   comm::collectively(world, [&] { check_alone_if_planned(arguments, world.size()); });
   placement_ = is_planned() ? comm::planned_placement(arguments.plan_ranks, arguments.plan_nodes)
                             : comm::gather_placement(topology_);
@@ -86,7 +92,7 @@ Context::Context(const comm::Communicator& world, const config::CommandLine& arg
   if (blas_core != core) {
     log().warn("ranks use different GEMM kernels ({}): bits depend on which rank runs where", blas_core);
   }
-  log().info("settings: {}", file.name.empty() ? "built-in" : file.name);
+  log().info("settings: {}", settings_file_.name.empty() ? "built-in" : settings_file_.name);
   for (const std::string& line : loaded.notes) log().info("{}", line);
 }
 

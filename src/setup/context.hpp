@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,9 +13,20 @@
 #include "config/command_line.hpp"
 #include "config/run_config.hpp"
 #include "core/log.hpp"
+#include "setup/settings_file.hpp"
 #include "store/manifest.hpp"
 
 namespace fcmnist::setup {
+
+class DataShelf;
+
+/// What a run has in common with others of the same program.
+struct Common {
+  std::shared_ptr<Logger> log;       ///< where rank 0 logs; nullptr: to standard output
+  const DataShelf* shelf = nullptr;  ///< data sets that are read already; nullptr: none
+  /// > 0: training is validated and saved after this step, and then ends as if it had been stopped.
+  std::int64_t pause_after_step = 0;
+};
 
 /// A group of ranks and what it was asked to do. Every mode that uses MPI starts from one, and nobody changes
 /// it; what a training run makes of it is a Settled.
@@ -26,7 +38,8 @@ class Context {
   ///   arguments  the same on all of them
   ///   started_s  when the program started, by comm::now_s()
   /// `world` must outlive it.
-  Context(const comm::Communicator& world, const config::CommandLine& arguments, double started_s);
+  Context(const comm::Communicator& world, const config::CommandLine& arguments, double started_s,
+          Common common = {});
 
   [[nodiscard]] const comm::Communicator& world() const { return topology_.world(); }
   [[nodiscard]] const comm::Topology& topology() const { return topology_; }
@@ -41,6 +54,12 @@ class Context {
   [[nodiscard]] const std::vector<std::string>& ensemble() const { return ensemble_; }
   [[nodiscard]] bool is_ensemble() const { return is_ensemble_; }
   [[nodiscard]] const config::RunConfig& config() const { return config_; }  ///< as it was given
+  [[nodiscard]] const std::optional<config::SweepOptions>& sweep() const { return sweep_; }
+  /// The configuration's own text, and what it is called; empty if it is the built-in one.
+  [[nodiscard]] const SettingsFile& settings_file() const { return settings_file_; }
+  [[nodiscard]] const Common& common() const { return common_; }
+  /// Whether rank 0 of this run has the terminal for itself.
+  [[nodiscard]] bool has_terminal() const { return is_root() && common_.log == nullptr; }
   [[nodiscard]] double started_s() const { return started_s_; }
   [[nodiscard]] Logger& log() const { return *log_; }  ///< silent on every rank but 0
   /// Program, machine, world and seed.
@@ -62,9 +81,12 @@ class Context {
   std::vector<std::string> ensemble_;
   bool is_ensemble_ = false;
   double started_s_;
+  Common common_;
   std::shared_ptr<Logger> log_;
   comm::Topology topology_;
+  SettingsFile settings_file_;
   config::RunConfig config_;
+  std::optional<config::SweepOptions> sweep_;
   std::vector<comm::RankPlacement> placement_;
   int stages_ = 1;
   std::optional<comm::Grid> grid_;  ///< made when the configuration is known

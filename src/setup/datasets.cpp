@@ -92,13 +92,17 @@ LoadedSet read_dataset(const comm::Topology& topology, const data::InputOptions&
   if (topology.world().rank() == 0) {
     loaded.identity = data::identify(input.split, files, digests, shape, loaded.samples.view());
   }
-  const char* scored = loaded.identity.split == data::Split::test ? "test" : "evaluation";
-  if (!loaded.identity.has_labels()) scored = "given";
-  log.info("{} set: {}", role == Role::training ? "training" : scored, data::to_string(loaded.identity));
-  if (data::name_of_set(files.images).starts_with("emnist")) {
+  say_set(loaded.identity, role, log);
+  return loaded;
+}
+
+void say_set(const data::SetIdentity& identity, Role role, Logger& log) {
+  const char* scored = identity.split == data::Split::test ? "test" : "evaluation";
+  if (!identity.has_labels()) scored = "given";
+  log.info("{} set: {}", role == Role::training ? "training" : scored, data::to_string(identity));
+  if (data::name_of_set(identity.files.images).starts_with("emnist")) {
     log.info("EMNIST's images are stored with rows and columns exchanged; they are used as they are");
   }
-  return loaded;
 }
 
 void add_to_manifest(const data::SetIdentity& identity, Role role, store::Manifest& manifest) {

@@ -32,6 +32,9 @@ enum class Role { training, test };
 LoadedSet read_dataset(const comm::Topology& topology, const data::InputOptions& input,
                        const data::DatasetShape& shape, int num_classes, Role role, Logger& log);
 
+/// "training set: MNIST, ..." in the log.
+void say_set(const data::SetIdentity& identity, Role role, Logger& log);
+
 /// Adds the entries training_set... or test_set..., which FORMAT.md describes.
 void add_to_manifest(const data::SetIdentity& identity, Role role, store::Manifest& manifest);
 

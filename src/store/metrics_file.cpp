@@ -55,6 +55,14 @@ MetricsFile MetricsFile::open_or_create(const fs::path& path, MetricsSubject sub
   return file;
 }
 
+std::optional<MetricsFile> MetricsFile::read(const fs::path& path, std::size_t classes) {
+  std::error_code unknown;
+  if (!fs::exists(path, unknown)) return std::nullopt;
+  MetricsFile file(path, classes, "", {});
+  file.read_rows();
+  return file;
+}
+
 std::int64_t MetricsFile::read_rows() {
   const std::vector<std::byte> bytes = read_sealed(path_, FileKind::metrics);
   try {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,6 +40,9 @@ class MetricsFile {
   /// the configuration of this start replace those of the file.
   static MetricsFile open_or_create(const std::filesystem::path& path, MetricsSubject subject,
                                     std::string config_yaml, Manifest manifest, Logger& log);
+  /// The rows of an existing file, without those of its journal, to look at: nothing is renamed or written. Nothing if
+  /// there is no file. Throws StoreError if it is damaged, foreign or of another number of classes.
+  static std::optional<MetricsFile> read(const std::filesystem::path& path, std::size_t classes);
   /// Starts without rows, whatever is there. For image().
   static MetricsFile without_rows(const std::filesystem::path& path, MetricsSubject subject,
                                   std::string config_yaml, Manifest manifest) {

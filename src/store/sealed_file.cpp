@@ -34,6 +34,8 @@ std::string_view name_of(FileKind kind) {
       return "predictions";
     case FileKind::trace:
       return "trace";
+    case FileKind::sweep:
+      return "sweep";
   }
   return "?";
 }

@@ -19,7 +19,7 @@ struct UnusableFileError : StoreError {
 };
 
 /// The kinds of files that this program writes.
-enum class FileKind { checkpoint, metrics, predictions, trace };
+enum class FileKind { checkpoint, metrics, predictions, trace, sweep };
 std::string_view name_of(FileKind kind);
 
 /// The version of both formats that this program writes, and the newest that it reads. See FORMAT.md.

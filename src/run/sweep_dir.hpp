@@ -1,0 +1,50 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/load.hpp"
+#include "config/sweep.hpp"
+#include "store/sweep_file.hpp"
+
+namespace fcmnist::run {
+
+/// How a trial has ended, as its file OUTCOME says. A trial without one has not ended.
+struct Outcome {
+  store::TrialState state = store::TrialState::done;
+  std::string reason;    ///< why it did not train to its end, one line; else empty
+  int ranks = 0;         ///< of its last start
+  std::string settings;  ///< SHA-256 of its configuration: the outcome counts for this one only
+};
+
+/// The folder of a sweep:
+///   sweep.yaml     the sweep and the configuration that its trials share
+///   sweep.h5       see store::Sweep
+///   trial_0007/    the model_dir of a trial, with its log in trial.log and its OUTCOME
+/// Several jobs may work in it at once: a trial belongs to who locks its model_dir.
+class SweepDir {
+ public:
+  explicit SweepDir(std::filesystem::path path) : path_(std::move(path)) {}
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::filesystem::path results_file() const { return path_ / "sweep.h5"; }
+  /// "trial_0007"
+  static std::string trial_name(long trial);
+  [[nodiscard]] std::filesystem::path trial_dir(long trial) const { return path_ / trial_name(trial); }
+
+  /// Makes the folder and writes sweep.yaml, or compares with the one that is there. Throws UsageError if it is another
+  /// sweep, or if its configuration differs in what a resume may not change; StoreError.
+  void begin(const config::SweepOptions& sweep, const config::RunConfig& common) const;
+
+  /// Makes the folder of a trial; false if it is there. Of several that call it, one gets true.
+  [[nodiscard]] bool make_trial_dir(long trial) const;
+  [[nodiscard]] std::optional<Outcome> outcome(long trial) const;
+  void write_outcome(long trial, const Outcome& outcome) const;
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace fcmnist::run

@@ -1,0 +1,156 @@
+#include "run/sweep_group.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <utility>
+#include <vector>
+
+#include "config/load.hpp"
+#include "core/digest.hpp"
+#include "run/sweep_results.hpp"
+#include "run/training.hpp"
+
+namespace fcmnist::run {
+
+using config::Override;
+
+namespace {
+
+/// The place of the sweep may change between two starts.
+std::string settings_of(const setup::Context& trial) {
+  config::RunConfig config = trial.config();
+  config.run.model_dir.clear();
+  const std::string text = config::to_yaml(config);
+  return sha256_hex(std::as_bytes(std::span(text)));
+}
+
+}  // namespace
+
+std::string describe(const std::vector<Override>& settings) {
+  std::vector<std::string> texts;
+  for (const Override& setting : settings) texts.push_back(fmt::format("{}={}", setting.key, setting.value));
+  return fmt::format("{}", fmt::join(texts, " "));
+}
+
+SweepGroup::SweepGroup(const setup::Context& sweep, StopSignals& signals, const comm::Communicator& group,
+                       const setup::DataShelf& shelf, long number, long groups)
+    : context_(&sweep),
+      sweep_(&*sweep.sweep()),
+      signals_(&signals),
+      group_(&group),
+      shelf_(&shelf),
+      number_(number),
+      groups_(groups),
+      directory_(sweep.config().run.model_dir),
+      log_(make_logger(sweep.arguments().logging, group.rank() != 0)) {}
+
+void SweepGroup::train(std::span<const long> trials, std::int64_t up_to_step) {
+  for (std::size_t i = static_cast<std::size_t>(number_); i < trials.size();
+       i += static_cast<std::size_t>(groups_)) {
+    train_if_open(trials[i], up_to_step, Which::all);
+  }
+  for (std::size_t i = trials.size(); i-- > 0;) train_if_open(trials[i], up_to_step, Which::new_ones);
+}
+
+void SweepGroup::train_what_is_left(std::span<const long> trials, std::int64_t up_to_step) {
+  for (const long trial : trials) train_if_open(trial, up_to_step, Which::all);
+}
+
+void SweepGroup::train_if_open(long trial, std::int64_t up_to_step, Which which) {
+  if (is_stopped_) return;
+  is_stopped_ = group_->max(signals_->arrived() != 0 ? 1.0 : 0.0) > 0.0;
+  if (!is_stopped_ && is_open(trial, up_to_step, which)) run_trial(trial, up_to_step);
+}
+
+/// The folder of a trial belongs to who made it, until a later start. Collective; the same answer on all ranks.
+bool SweepGroup::is_open(long trial, std::int64_t up_to_step, Which which) {
+  bool open = false;
+  setup::on_root(*group_, [&] {
+    const bool is_new = directory_.make_trial_dir(trial);
+    open = is_new || which == Which::all;
+    if (open && !is_new && up_to_step > 0)
+      open = !has_reached(directory_, trial, up_to_step, context_->config().model.num_classes);
+  });
+  return group_->broadcast(open, 0);
+}
+
+config::CommandLine SweepGroup::arguments_of(long trial) const {
+  config::CommandLine arguments = context_->arguments();
+  std::erase_if(arguments.overrides, [](const Override& setting) {
+    return setting.key == "runconfig.mode" || setting.key == "runconfig.model_dir";
+  });
+  const std::string origin = SweepDir::trial_name(trial);
+  const bool evaluates = sweep_->mode == config::Mode::train_and_eval;
+  arguments.overrides.push_back({"runconfig.mode", evaluates ? "train_and_eval" : "train", origin});
+  arguments.overrides.push_back(
+      {"runconfig.model_dir", fmt::format("\"{}\"", directory_.trial_dir(trial).string()), origin});
+  for (Override& setting : config::trial_settings(*sweep_, trial)) {
+    setting.origin = origin;
+    arguments.overrides.push_back(std::move(setting));
+  }
+  return arguments;
+}
+
+/// An error that all ranks of the group know ends the trial alone. One that says that the ranks themselves are at fault
+/// ends the job, as does one that a single rank knows.
+void SweepGroup::run_trial(long trial, std::int64_t up_to_step) {
+  setup::Common common{.log = nullptr, .shelf = shelf_, .pause_after_step = up_to_step};
+  setup::on_root(*group_, [&] {
+    common.log = make_file_logger(context_->arguments().logging, directory_.trial_dir(trial) / "trial.log");
+  });
+  std::string settings;
+  try {
+    const setup::Context context(*group_, arguments_of(trial), context_->started_s(), common);
+    settings = settings_of(context);
+    if (!has_ended(trial, settings)) train_trial(trial, up_to_step, context, settings);
+  } catch (const Error& error) {
+    if (!error.agreed() || error.code() == ExitCode::communication) throw;
+    if (common.log) common.log->error("{}", error.what());
+    if (error.code() == ExitCode::in_use) return;  // another job has it
+    const bool diverged = error.code() == ExitCode::diverged, refused = error.code() == ExitCode::usage;
+    if (!diverged && !refused) failure_ = error.code();
+    conclude(trial,
+             diverged  ? store::TrialState::diverged
+             : refused ? store::TrialState::refused
+                       : store::TrialState::failed,
+             error.what(), settings);
+  }
+}
+
+bool SweepGroup::has_ended(long trial, const std::string& settings) const {
+  bool ended = false;
+  if (group_->rank() == 0) {
+    const auto outcome = directory_.outcome(trial);
+    ended = outcome && outcome->state != store::TrialState::failed && outcome->settings == settings;
+  }
+  return group_->broadcast(ended, 0);
+}
+
+void SweepGroup::train_trial(long trial, std::int64_t up_to_step, const setup::Context& context,
+                             const std::string& settings) {
+  log_->info("{}: {}", SweepDir::trial_name(trial), describe(config::trial_settings(*sweep_, trial)));
+  if (run_training(context, *signals_) == ExitCode::done) {
+    return conclude(trial, store::TrialState::done, "", settings);
+  }
+  bool is_paused = false;
+  if (group_->rank() == 0)
+    is_paused =
+        up_to_step > 0 && has_reached(directory_, trial, up_to_step, context_->config().model.num_classes);
+  if (!group_->broadcast(is_paused, 0)) is_stopped_ = true;
+}
+
+void SweepGroup::conclude(long trial, store::TrialState state, const std::string& reason,
+                          const std::string& settings) {
+  setup::on_root(*group_, [&] {
+    directory_.write_outcome(trial, {state, reason, group_->size(), settings});
+    const char* what = store::trial_states[static_cast<std::size_t>(state)];
+    if (reason.empty()) {
+      log_->info("{}: {}", SweepDir::trial_name(trial), what);
+    } else {
+      log_->warn("{}: {}: {}", SweepDir::trial_name(trial), what, reason);
+    }
+  });
+}
+
+}  // namespace fcmnist::run

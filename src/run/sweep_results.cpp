@@ -1,0 +1,132 @@
+#include "run/sweep_results.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "config/load.hpp"
+#include "core/error.hpp"
+#include "data/file_lock.hpp"
+#include "run/best_score.hpp"
+#include "store/metrics_file.hpp"
+#include "store/model_dir.hpp"
+#include "store/sealed_file.hpp"
+
+namespace fcmnist::run {
+
+namespace {
+
+/// Its metrics, if it has some that can be read. One that is being written is whole all the same.
+void read_metrics(const store::ModelDir& model_dir, int classes, store::Trial& trial) {
+  const auto metrics = store::MetricsFile::read(model_dir.metrics_file(), static_cast<std::size_t>(classes));
+  if (!metrics) return;
+  if (!metrics->train().empty()) {
+    trial.steps = metrics->train().back().step;
+    trial.training_s = metrics->train().back().elapsed_s;
+  }
+  trial.evaluations = metrics->eval();
+  trial.validations = metrics->validation();
+  BestScore best;
+  for (const Score& score : scores_of(trial.validations)) best.add(score);
+  if (best.best()) trial.best_step = best.best()->step;
+}
+
+}  // namespace
+
+store::Sweep gather_trials(const SweepDir& directory, const config::SweepOptions& sweep, int classes,
+                           Logger& log) {
+  store::Sweep found;
+  for (const config::SweepParameter& parameter : sweep.parameters) found.parameters.push_back(parameter.key);
+  for (long number = 0; number < sweep.trial_count(); ++number) {
+    store::Trial& trial = found.trials.emplace_back();
+    trial.path = SweepDir::trial_name(number);
+    for (const config::Override& setting : config::trial_settings(sweep, number)) {
+      trial.settings.push_back(setting.value);
+    }
+    std::error_code unknown;
+    if (!std::filesystem::exists(directory.trial_dir(number), unknown)) continue;
+    trial.state = store::TrialState::unfinished;
+    if (const auto outcome = directory.outcome(number)) {
+      trial.state = outcome->state;
+      trial.reason = outcome->reason;
+      trial.ranks = outcome->ranks;
+    }
+    try {
+      read_metrics(store::ModelDir(directory.trial_dir(number)), classes, trial);
+    } catch (const StoreError& error) {
+      log.warn("{}; sweep.h5 lacks its figures", error.what());
+    }
+  }
+  return found;
+}
+
+bool has_reached(const SweepDir& directory, long trial, std::int64_t step, int classes) {
+  const auto outcome = directory.outcome(trial);
+  if (outcome) return outcome->state != store::TrialState::failed;
+  store::Trial found;
+  read_metrics(store::ModelDir(directory.trial_dir(trial)), classes, found);
+  return !found.validations.empty() && found.validations.back().step >= step;
+}
+
+namespace {
+
+/// At the first validation from this step on; of a run that was over before at its last. Infinity without one.
+double loss_at(const store::Trial& trial, std::int64_t step) {
+  for (const store::EvalRow& row : trial.validations) {
+    if (row.step >= step) return row.loss;
+  }
+  return trial.validations.empty() ? std::numeric_limits<double>::infinity() : trial.validations.back().loss;
+}
+
+}  // namespace
+
+std::vector<long> promote(const SweepDir& directory, const config::SweepOptions& sweep,
+                          std::span<const long> trials, std::int64_t rung, int classes, Logger& log) {
+  std::vector<std::pair<double, long>> ranking;
+  for (const long trial : trials) {
+    const auto outcome = directory.outcome(trial);
+    const bool counts =
+        !outcome || outcome->state == store::TrialState::done || outcome->state == store::TrialState::dropped;
+    store::Trial found;
+    if (counts) read_metrics(store::ModelDir(directory.trial_dir(trial)), classes, found);
+    ranking.emplace_back(loss_at(found, rung), trial);
+  }
+  std::ranges::sort(ranking);
+  const auto factor = static_cast<std::size_t>(sweep.reduction_factor);
+  const std::size_t kept = (ranking.size() + factor - 1) / factor;
+  std::vector<long> best;
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < ranking.size(); ++i) {
+    const auto& [loss, trial] = ranking[i];
+    if (i < kept && std::isfinite(loss)) {
+      best.push_back(trial);
+      texts.push_back(fmt::format("{} {:.5f}", SweepDir::trial_name(trial), loss));
+    } else if (!directory.outcome(trial)) {
+      directory.write_outcome(
+          trial, {store::TrialState::dropped,
+                  fmt::format("rung at step {}: validation loss {:.5f} is number {} of {}", rung, loss, i + 1,
+                              ranking.size()),
+                  0, ""});
+    }
+  }
+  log.info("rung at step {}: {} of {} trials go on, with validation losses: {}", rung, best.size(),
+           ranking.size(), fmt::join(texts, ", "));
+  return best;
+}
+
+store::Sweep write_results(const SweepDir& directory, const config::SweepOptions& sweep,
+                           const config::RunConfig& common, const store::Manifest& manifest, Logger& log) {
+  const data::FileLock lock(directory.path() / "LOCK", log);
+  store::Sweep found = gather_trials(directory, sweep, common.model.num_classes, log);
+  const auto image = store::sweep_image(directory.results_file(), found,
+                                        config::to_yaml(common) + config::to_yaml(sweep), manifest);
+  store::write_sealed(directory.results_file(), store::FileKind::sweep, image);
+  return found;
+}
+
+}  // namespace fcmnist::run

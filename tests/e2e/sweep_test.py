@@ -1,0 +1,219 @@
+"""-m sweep: many trainings in one job or in several, each as a run of its own, and one file of what came of them."""
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support import analysis, runs  # noqa: E402 (exits with 77 when a module is missing)
+from support.runs import np, settings  # noqa: E402
+
+CLASSES, SIDE = 6, 10
+TRAIN = runs.patterns(300, SIDE, CLASSES, seed=1)
+TEST = runs.patterns(90, SIDE, CLASSES, seed=2)
+GRID = "parameters: {optimizer.learning_rate: [0.01, 0.05], runconfig.seed: 1..3}"
+
+
+class Sweep(analysis.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.data = runs.write_set(self.directory / "data", TRAIN, TEST)
+        self.sweep = self.directory / "s"
+
+    def common(self, **values):
+        return [*runs.data_settings(self.data), *settings(**{
+            "runconfig__max_steps": 20, "runconfig__eval_frequency": 10, "model__hidden_sizes": "[16,12]",
+            "model__num_classes": CLASSES, "train_input__batch_size": 37, "train_input__validation_size": 50, **values})]
+
+    def params(self, section=GRID, more=""):
+        path = self.directory / "sweep.yaml"
+        path.write_text(f"sweep: {{{section}}}\n{more}")
+        return path
+
+    def arguments(self, *more, **values):
+        return ["-m", "sweep", "-p", self.directory / "sweep.yaml", "-o", self.sweep, *more, *self.common(**values)]
+
+    def file(self):
+        import h5py
+        with h5py.File(self.sweep / "sweep.h5") as file:
+            states = [str(file["state"].attrs["names"][state]) for state in file["state"]]
+            return states, {name: dataset[...] for name, dataset in file.items()}, list(file["trial"].attrs["reason"])
+
+    def trial(self, number):
+        return self.sweep / f"trial_{number:04d}"
+
+    def check_equal_to_single_run(self, number, ranks=1, **values):
+        """A trial has the bits of a run by itself."""
+        single = self.directory / f"single_{number}"
+        if not single.exists():
+            empty = self.directory / "empty.yaml"
+            empty.write_text("runconfig: {seed: 1}\n")
+            self.run_to_end("-p", empty, "-o", single, *self.common(**values), ranks=ranks)
+        for group in ("model", "optimizer/momentum_buffer"):
+            self.assertTrue(runs.same_arrays(runs.weights(single, group=group), runs.weights(self.trial(number), group=group)),
+                            f"trial {number}, {group}")
+
+    def test_each_trial_is_a_run_of_its_own(self):
+        self.params()
+        finished = self.run_to_end(*self.arguments(), ranks=2)
+        states, found, _ = self.file()
+        self.assertEqual(states, ["done"] * 6, str(finished))
+        np.testing.assert_array_equal(found["optimizer.learning_rate"], [0.01] * 3 + [0.05] * 3)
+        np.testing.assert_array_equal(found["runconfig.seed"], [1, 2, 3] * 2)
+        np.testing.assert_array_equal(found["steps"], [20] * 6)
+        np.testing.assert_array_equal(found["ranks"], [1] * 6)
+        for number, (rate, seed) in enumerate([(rate, seed) for rate in (0.01, 0.05) for seed in (1, 2, 3)]):
+            self.check_equal_to_single_run(number, optimizer__learning_rate=rate, runconfig__seed=seed)
+            for table, kind in (("eval", "evaluation"), ("validation", "validation")):
+                rows = runs.metrics(self.trial(number), table)
+                for column in ("step", "loss", "accuracy"):
+                    np.testing.assert_array_equal(found[f"{kind}_{column}"][number], rows[column])
+            self.assertEqual(found["test_accuracy"][number], runs.metrics(self.trial(number), "eval")["accuracy"][-1])
+            self.assertEqual(found["best_validation_accuracy"][number], runs.metrics(self.trial(number), "validation")["accuracy"].max())
+        self.assertEqual(len(finished.lines("training set:")), 1, "the data are read once")
+        self.assertEqual(len(finished.lines("6 trials: 6 done")), 1, str(finished))
+        self.assertEqual(len(finished.lines("best by validation accuracy: trial_")), 1, str(finished))
+        shown = str(analysis.fcmnist("show", self.sweep / "sweep.h5"))
+        self.assertIn("6 trials: 6 done", shown)
+        self.assertIn("optimizer.learning_rate=0.05 runconfig.seed=3", shown)
+        table = str(analysis.fcmnist("table", "--seeds", self.sweep))
+        self.assertEqual(table.count("and 2 more"), 2, table)
+        before = runs.snapshot(self.trial(0))
+        again = self.run_to_end(*self.arguments(), ranks=1)
+        self.assertEqual(len(again.lines("6 trials: 6 done")), 1, str(again))
+        self.assertEqual({name: digest for name, digest in before.items() if not name.endswith(".log")},
+                         {name: digest for name, digest in runs.snapshot(self.trial(0)).items() if not name.endswith(".log")})
+
+    def test_groups_of_ranks_and_random_draws(self):
+        self.params("method: random, trials: 5, ranks_per_trial: 2, mode: train, "
+                    "parameters: {optimizer.learning_rate: {min: 0.005, max: 0.05, log: True}, model.hidden_sizes: [[16], [20, 8]]}")
+        finished = self.run_to_end(*[one for one in self.arguments() if "hidden_sizes" not in str(one)], ranks=4)
+        states, found, _ = self.file()
+        self.assertEqual(states, ["done"] * 5, str(finished))
+        np.testing.assert_array_equal(found["ranks"], [2] * 5)
+        self.assertTrue(np.isnan(found["test_accuracy"]).all())
+        self.assertFalse(np.isnan(found["last_validation_accuracy"]).any())
+        self.assertTrue(((found["optimizer.learning_rate"] >= 0.005) & (found["optimizer.learning_rate"] <= 0.05)).all())
+        widths = {found["model.hidden_sizes"][number]: len(runs.weights(self.trial(number))) for number in range(5)}
+        self.assertEqual(set(widths.values()), {4, 6})
+
+    def test_trials_that_cannot_be_trained_do_not_stop_the_others(self):
+        self.params("parameters: {optimizer.learning_rate: [0.01, 1.0e+9], optimizer.max_gradient_norm: [0, 1]}",
+                    "optimizer: {max_gradient_value: 1.0e+9}\n")
+        finished = self.run_to_end(*self.arguments(), ranks=2)
+        states, _, reasons = self.file()
+        self.assertEqual(states, ["done", "refused", "diverged", "refused"], str(finished))
+        self.assertIn("are both given", reasons[1])
+        self.assertIn("step", reasons[2])
+        self.assertEqual(reasons[0], "")
+        self.assertIn("are both given", str(analysis.fcmnist("show", self.sweep / "sweep.h5")))
+
+    def start(self, ranks, *more, env=None, **values):
+        return subprocess.Popen([*map(str, runs.mpi_command(ranks, *self.arguments(*more, **values)))], stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, env=env)
+
+    def wait_for(self, path, process):
+        while not path.exists():
+            self.assertIsNone(process.poll(), "it ended too early")
+            time.sleep(0.01)
+
+    def test_what_is_killed_goes_on_in_another_world(self):
+        self.params()
+        values = {"runconfig__checkpoint_steps": 100, "runconfig__max_steps": 3000, "runconfig__eval_frequency": 1000}
+        process = self.start(2, **values)
+        self.wait_for(self.trial(2) / "checkpoint_100.h5", process)
+        for pid in subprocess.run(["pgrep", "-P", str(process.pid)], stdout=subprocess.PIPE, text=True).stdout.split():
+            subprocess.run(["kill", "-9", pid], check=False)
+        process.communicate()
+        ended = {number: runs.snapshot(self.trial(number)) for number in range(6) if (self.trial(number) / "OUTCOME").exists()}
+        self.assertLess(len(ended), 6)
+        self.run_to_end(*self.arguments(**values), ranks=3)
+        self.assertEqual(self.file()[0], ["done"] * 6)
+        for number, before in ended.items():
+            self.assertEqual(before["checkpoint_3000.h5"], runs.snapshot(self.trial(number))["checkpoint_3000.h5"], number)
+        self.check_equal_to_single_run(2, optimizer__learning_rate=0.01, runconfig__seed=3, **values)
+
+    def test_a_signal_saves_all_and_the_same_command_goes_on(self):
+        self.params()
+        values = {"runconfig__max_steps": 4000, "runconfig__eval_frequency": 4000, "runconfig__save_initial_checkpoint": True}
+        process = self.start(2, **values)
+        self.wait_for(self.trial(1) / "checkpoint_0.h5", process)
+        self.wait_for(self.trial(0) / "checkpoint_0.h5", process)
+        process.send_signal(signal.SIGUSR1)  # mpirun forwards it
+        output, _ = process.communicate()
+        if process.returncode != 0:  # unless all had ended before
+            self.assertEqual(process.returncode, 75, output)
+            self.assertIn("the same command goes on", output)
+        self.run_to_end(*self.arguments(**values), ranks=2)
+        self.assertEqual(self.file()[0], ["done"] * 6)
+        self.check_equal_to_single_run(0, optimizer__learning_rate=0.01, runconfig__seed=1, **values)
+
+    def test_successive_halving_goes_on_with_the_best(self):
+        self.params("method: successive_halving, rungs: [6, 14], reduction_factor: 3, "
+                    "parameters: {optimizer.learning_rate: [0.002, 0.01, 0.05], runconfig.seed: 1..3}")
+        finished = self.run_to_end(*self.arguments(), ranks=2)
+        states, found, reasons = self.file()
+
+        def loss_at(number, step):
+            return found["validation_loss"][number][list(found["validation_step"][number]).index(step)]
+
+        on_first = sorted(range(9), key=lambda number: loss_at(number, 6))[:3]
+        on_second = sorted(on_first, key=lambda number: loss_at(number, 14))[:1]
+        for number in range(9):
+            steps = 20 if number in on_second else 14 if number in on_first else 6
+            self.assertEqual(found["steps"][number], steps, str(finished))
+            self.assertEqual(states[number], "done" if number in on_second else "dropped", reasons[number])
+        self.assertEqual(len(finished.lines("rung at step 6: 3 of 9 trials go on")), 1, str(finished))
+        best, rates = on_second[0], (0.002, 0.01, 0.05)
+        self.check_equal_to_single_run(best, optimizer__learning_rate=rates[best // 3], runconfig__seed=best % 3 + 1)
+        again = self.run_to_end(*self.arguments(), ranks=3)
+        self.assertEqual(len(again.lines("9 trials: ")), 1, str(again))
+        np.testing.assert_array_equal(self.file()[1]["steps"], found["steps"])
+
+    def test_jobs_of_an_array_share_the_trials(self):
+        import os
+        self.params()
+        jobs = [self.start(1, env=os.environ | {"SLURM_ARRAY_TASK_ID": str(4 + task), "SLURM_ARRAY_TASK_MIN": "4",
+                                               "SLURM_ARRAY_TASK_COUNT": "2"}, runconfig__max_steps=200) for task in range(2)]
+        for job in jobs:
+            output, _ = job.communicate()
+            self.assertEqual(job.returncode, 0, output)
+        self.assertEqual(self.file()[0], ["done"] * 6)
+        for number in range(6):
+            log = (self.trial(number) / "trial.log").read_text()
+            self.assertEqual(log.count("done: 200 steps"), 1, log)
+
+    def test_what_is_wrong_is_said_before_anything_runs(self):
+        self.params()
+        self.run_to_end(*self.arguments(), ranks=1)
+        before = runs.snapshot(self.sweep)
+        self.params("parameters: {runconfig.seed: 1..4}")
+        other = runs.run(*self.arguments())
+        self.assertEqual(other.code, 2, str(other))
+        self.assertIn("another sweep is there", str(other))
+        self.params()
+        changed = runs.run(*self.arguments(optimizer__momentum=0.5))
+        self.assertEqual(changed.code, 2, str(changed))
+        self.assertIn("optimizer.momentum", str(changed))
+        self.assertEqual(before, runs.snapshot(self.sweep))
+        self.params("ranks_per_trial: 3, " + GRID)
+        uneven = runs.run(*self.arguments(), ranks=2)
+        self.assertEqual(uneven.code, 2, str(uneven))
+        self.assertIn("sweep.ranks_per_trial 3 does not divide the 2 ranks", str(uneven))
+        self.params("parameters: {optimizer.lerning_rate: [0.1]}")
+        unknown = runs.run(*self.arguments(), ranks=2)
+        self.assertEqual(unknown.code, 2, str(unknown))
+        self.assertIn("did you mean optimizer.learning_rate?", str(unknown))
+        self.assertEqual(before, runs.snapshot(self.sweep))
+
+    def test_validate_only_lists_the_trials(self):
+        self.params()
+        said = self.run_to_end(*self.arguments("--validate_only"), ranks=2)
+        self.assertEqual(len(said.lines("trial_0005: optimizer.learning_rate=0.05 runconfig.seed=3")), 1, str(said))
+        self.assertEqual(len(said.lines("sweep: 6 trials, 2 at once with 1 rank each")), 1, str(said))
+        self.assertFalse(self.sweep.exists())
+
+
+if __name__ == "__main__":
+    runs.main()
