@@ -57,6 +57,11 @@ run_until_signalled() {
   return "$code"
 }
 
+# What sweep.sh has another form of: how far the training is, what that number is called, and where it is remembered.
+progress="newest checkpoint"
+restarts_file() {
+  echo "$model_dir/slurm_restarts"
+}
 newest_step() {
   local file step newest=none
   for file in "$model_dir"/checkpoint_*.h5; do
@@ -70,20 +75,21 @@ newest_step() {
 # Slurm after the failure of a node. A job that dies before its next checkpoint each time must not be started for ever;
 # once may be bad luck.
 before_training() {
-  local memory=$model_dir/slurm_restarts of_job step
+  local memory of_job step
+  memory=$(restarts_file)
   mkdir -p "$model_dir" || exit 4
   start_step=$(newest_step) wasted=0 # starts of this job in a row that brought no checkpoint
   if ((${SLURM_RESTART_COUNT:-0} > 0)) && read -r of_job step wasted 2>/dev/null <"$memory"; then
     if [[ $of_job == "$job" && $step == "$start_step" ]]; then ((++wasted)); else wasted=0; fi
   fi
   echo "$job $start_step $wasted" >"$memory"
-  if ((${SLURM_RESTART_COUNT:-0} > 0)); then say "restart $SLURM_RESTART_COUNT, newest checkpoint: $start_step"; fi
+  if ((${SLURM_RESTART_COUNT:-0} > 0)); then say "restart $SLURM_RESTART_COUNT, $progress: $start_step"; fi
   ((wasted < 2)) || give_up 75
 }
 
 # give_up CODE
 give_up() {
-  say "error: two starts in a row brought no checkpoint after step $start_step: not queued again"
+  say "error: two starts in a row brought no checkpoint ($progress: $start_step): not queued again"
   echo "HINT: the output above says why they ended; more time (--time) or a shorter runconfig.checkpoint_interval_s"
   exit "$1"
 }
@@ -107,14 +113,14 @@ after_training() {
   # time to do so (GraceTime), is RUNNING and would fail with our exit code: it must queue itself again.
   state=$(squeue --noheader --jobs="$job" --format=%T 2>/dev/null) || state=unknown
   if [[ $terminated == yes || $state == COMPLETING ]]; then
-    say "ended by Slurm or by you, newest checkpoint: $newest; where Slurm does not start it again, sbatch does"
+    say "ended by Slurm or by you, $progress: $newest; where Slurm does not start it again, sbatch does"
     exit 75
   fi
   if ((wasted > 0)) && [[ $newest == "$start_step" ]]; then give_up "$code"; fi
   if scontrol requeue "$job"; then
-    say "exit code $code, newest checkpoint: $newest; queued again"
+    say "exit code $code, $progress: $newest; queued again"
     exit "$code"
   fi
-  say "cannot be queued again here, newest checkpoint: $newest; sbatch with the same arguments goes on"
+  say "cannot be queued again here, $progress: $newest; sbatch with the same arguments goes on"
   exit 75
 }

@@ -546,6 +546,26 @@ class OtherScripts(unittest.TestCase):
                 self.assertIn("task 3, but 2 configurations", job.output)
         self.assertCountEqual(os.listdir(os.path.join(DIRECTORY, "configurations")), ["smoke", "other"])
 
+    def test_sweep_of_an_array(self):
+        config, sweep = os.path.join(DIRECTORY, "sweep.yaml"), os.path.join(DIRECTORY, "sweep")
+        with open(SMOKE) as file, open(config, "w") as copy:
+            copy.write(file.read() + "sweep: {parameters: {optimizer.learning_rate: [0.05, 0.1], runconfig.seed: 1..3}}\n")
+        options = ("--array=0-1", f"--output={DIRECTORY}/sweep_%a.out", "--ntasks-per-node=2")
+        first = sbatch("sweep", "slurm/sweep.sh", options, (config, "-o", sweep, *LONG))
+        jobs = [Job(f"{first.id}_{task}", f"sweep_{task}", None) for task in range(2)]
+        jobs[1].wait_until("training", lambda: "info: trial_" in jobs[1].output, poll_s=0.02)
+        signal_the_batch_shell(jobs[1])  # it comes back, unless its trials have ended meanwhile
+        for job in jobs:
+            self.assertEqual(job.wait().exit_code, 0, job.output)
+            self.assertIn(job.field("Restarts"), ("0", "1") if job is jobs[1] else "0", job.output)
+        for trial in range(6):
+            path = os.path.join(sweep, f"trial_{trial:04d}")
+            self.assertEqual(len(losses(path)), 8000)
+            with open(os.path.join(path, "trial.log")) as file:
+                self.assertEqual(file.read().count("info: done: "), 1, path)
+        shown = run("scripts/fcmnist", "show", os.path.join(sweep, "sweep.h5"))
+        self.assertIn("6 trials: 6 done", shown.stdout)
+
     def test_evaluation(self):
         trained = train("scored", ("--ntasks-per-node=2",)).wait()
         job = sbatch("scores", "slurm/eval.sh", (), (trained.model_dir, "--mode", "eval_all")).wait()
