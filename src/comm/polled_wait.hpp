@@ -3,6 +3,9 @@
 #include <immintrin.h>
 #include <sched.h>
 
+#include <chrono>
+#include <thread>
+
 #include "comm/stall_watch.hpp"
 
 namespace fcmnist::comm {
@@ -33,7 +36,11 @@ class PolledWait {
     }
     StallWatch::Wait wait(*watch_, work_s_);
     while (!done()) {
-      sched_yield();
+      if (work_s_ > 0.0) {  // the others work for long, and may need this core
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      } else {
+        sched_yield();
+      }
       wait.take_turn();
     }
   }

@@ -25,9 +25,10 @@ constexpr Choice<Mode> trial_modes[] = {{"train_and_eval", Mode::train_and_eval}
 
 /// Keys of the process or of the place of a run, which the trials of one job share or which name one of them.
 constexpr std::string_view not_swept[] = {
-    "runconfig.mode",         "runconfig.model_dir", "runconfig.stall_timeout",
-    "runconfig.blas_threads", "runconfig.logging",   "runconfig.max_time",
-    "runconfig.plan",         "eval_input.images",   "runconfig.num_replicas"};
+    "runconfig.mode",         "runconfig.model_dir",        "runconfig.stall_timeout",
+    "runconfig.blas_threads", "runconfig.logging",          "runconfig.max_time",
+    "runconfig.plan",         "eval_input.images",          "runconfig.num_replicas",
+    "model.num_classes",      "train_input.validation_size"};
 
 /// As a command line would give the value.
 std::string text_of(const Value& value) {
@@ -120,6 +121,11 @@ SweepParameter read_range(const Value& range, const std::string& key) {
                                  parameter.is_logarithmic ? ", both above 0 with log" : "",
                                  write(parameter.min), write(parameter.max)));
   }
+  if (parameter.is_integer &&
+      (parameter.min != std::floor(parameter.min) || parameter.max != std::floor(parameter.max))) {
+    throw UsageError(fmt::format("{}: {}: integer: True with min {} and max {}, expected whole numbers",
+                                 range.where, name, write(parameter.min), write(parameter.max)));
+  }
   return parameter;
 }
 
@@ -147,7 +153,8 @@ SweepParameter read_parameter(const Value::Entry& entry) {
   const Value& value = entry.value;
   if (value.kind == Value::Kind::mapping) {
     parameter = read_range(value, key.full_name());
-    for (const double place : {0.0, 1.0 - 1e-9}) check_value(key, number_at(parameter, place), value.where);
+    for (const double place : {0.0, 0.382, 1.0 - 1e-9})
+      check_value(key, number_at(parameter, place), value.where);
     return parameter;
   }
   if (value.kind == Value::Kind::list) {
@@ -193,7 +200,14 @@ void check_method(const SweepOptions& sweep, const Place& where) {
   if (sweep.method == SweepMethod::random && sweep.trials == 0) {
     throw UsageError(fmt::format("{}: sweep.method random needs sweep.trials", where));
   }
-  if (sweep.draws()) return;
+  if (sweep.draws()) {
+    for (const SweepParameter& parameter : sweep.parameters) {
+      if (parameter.count == 0) continue;
+      throw UsageError(fmt::format("{}: sweep parameter {}: count is for grids, and these are draws", where,
+                                   parameter.key));
+    }
+    return;
+  }
   if (sweep.trials > 0) {
     throw UsageError(fmt::format("{}: sweep.trials {} with sweep.method grid, which has every combination",
                                  where, sweep.trials),
@@ -257,6 +271,14 @@ SweepOptions read_sweep(const Value& section) {
   if (sweep.parameters.empty())
     throw UsageError(fmt::format("{}: sweep.parameters is missing", section.where));
   check_method(sweep, section.where);
+  if (section.find("seed") != nullptr && !sweep.draws()) {
+    throw UsageError(fmt::format("{}: sweep.seed is of draws, and a grid has none", section.where),
+                     "runconfig.seed as a parameter gives each trial several seeds");
+  }
+  if (section.find("reduction_factor") != nullptr && sweep.rungs.empty()) {
+    throw UsageError(
+        fmt::format("{}: sweep.reduction_factor without sweep.method successive_halving", section.where));
+  }
   return sweep;
 }
 

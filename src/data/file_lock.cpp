@@ -21,7 +21,7 @@ constexpr int polls_per_log_line = 600;
 
 }  // namespace
 
-FileLock::FileLock(const std::filesystem::path& path, Logger& logger)
+FileLock::FileLock(const std::filesystem::path& path, Logger& logger, std::string_view busy_with)
     : path_(path), file_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   if (!file_) {
     throw DataError(
@@ -30,7 +30,7 @@ FileLock::FileLock(const std::filesystem::path& path, Logger& logger)
   }
   for (int polls = 0; !try_lock(path, logger); ++polls) {
     if (polls % polls_per_log_line == 0) {
-      logger.info("waiting for another process that is fetching data (it holds {})", path.string());
+      logger.info("waiting for another process that is {} (it holds {})", busy_with, path.string());
     }
     std::this_thread::sleep_for(poll_interval);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
 #include "core/file_descriptor.hpp"
 #include "core/log.hpp"
@@ -16,7 +17,8 @@ class FileLock {
   /// Waits until the lock is free, and logs that it waits. Throws DataError if the file cannot be made. On a
   /// file system without locks (for example Lustre mounted without flock) it warns and goes on without the
   /// lock; then is_held() is false.
-  FileLock(const std::filesystem::path& path, Logger& logger);
+  ///   busy_with  what a process does that holds it, for the log
+  FileLock(const std::filesystem::path& path, Logger& logger, std::string_view busy_with = "fetching data");
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
 

@@ -31,7 +31,8 @@ bool keeps_average(const OptimizerOptions& options);
 inline constexpr std::string_view weight_average = "weight_average";
 
 /// Names of the state arrays, as checkpoints name them: those of the optimizer's rule (optim/rules.hpp), and last the
-/// average of the weights, if it is kept. Each has the layout of the weights, and is 0 before the first step.
+/// average of the weights, if it is kept. Each has the layout of the weights, and is 0 before the first step; the average is
+/// the weights.
 std::vector<std::string_view> state_arrays(const OptimizerOptions& options);
 
 /// What a step contributes to the average of the weights:

@@ -35,7 +35,7 @@ class Ensemble {
   void score_all();
   /// On rank 0, once all are scored.
   void say_scores() const;
-  void write() const;
+  void write();
 
  private:
   void score(const std::string& file);
@@ -50,6 +50,8 @@ class Ensemble {
   std::size_t samples_;
   EnsembleScores scores_;
   std::vector<store::Member> members_;
+  data::SetIdentity identity_;  ///< on rank 0
+  std::size_t averages_ = 0;    ///< members of which the average of the weights was scored
 };
 
 Ensemble::Ensemble(const setup::Context& context, const data::DatasetShape& shape,
@@ -61,7 +63,9 @@ Ensemble::Ensemble(const setup::Context& context, const data::DatasetShape& shap
       samples_(
           train::Evaluator::samples_to_score(context.config(), context.grid().replicas(), dataset.samples())),
       scores_(dataset.labels.first(samples_), static_cast<std::size_t>(dataset.num_classes)) {
-  if (context.is_root()) setup::add_to_manifest(identity, setup::Role::test, manifest_);
+  if (!context.is_root()) return;
+  identity_ = identity;
+  setup::add_to_manifest(identity, setup::Role::test, manifest_);
 }
 
 void Ensemble::score_all() {
@@ -106,6 +110,8 @@ void Ensemble::score(const std::string& file) {
       eval_line(step, result,
                 scored_marks(config) + (of_average ? weights_mark(data::ScoredWeights::averaged) : "")),
       file);
+  setup::warn_of_other_set(checkpoint->header().manifest, identity_, context_->log());
+  averages_ += of_average ? 1 : 0;
   scores_.add(result.logits, result.predicted);
   members_.push_back({file, step, result.loss, result.accuracy, result.predicted});
 }
@@ -140,7 +146,8 @@ store::Predictions Ensemble::predictions() const {
 
 /// The scores are printed already, so a place that cannot be written to is only worth a warning, as in an
 /// evaluation.
-void Ensemble::write() const {
+void Ensemble::write() {
+  if (averages_ == members_.size()) manifest_.add("scored_weights", std::string(averaged_weights));
   const store::ModelDir model_dir(context_->config().run.model_dir);
   std::error_code unknown;
   if (!std::filesystem::is_directory(model_dir.path(), unknown)) {

@@ -12,9 +12,11 @@ namespace fcmnist::run {
 void check_host_memory(const setup::Context& context, std::size_t node_bytes) {
   comm::collectively(context.world(), [&] {
     const comm::HostMemory memory = comm::host_memory();
-    if (node_bytes <= memory.bytes) return;
-    throw CommError(fmt::format("a node with the most ranks needs {}, this one has {}",
-                                bytes_text(node_bytes), to_string(memory)),
+    const auto runs = static_cast<std::size_t>(context.common().runs_on_node);
+    if (node_bytes <= memory.bytes / runs) return;
+    const std::string side_by_side = runs > 1 ? fmt::format(" for each of {} trials", runs) : "";
+    throw CommError(fmt::format("a node with the most ranks needs {}{}, this one has {}",
+                                bytes_text(node_bytes), side_by_side, to_string(memory)),
                     "fewer ranks per node, a smaller microbatch, or runconfig.execution layer_pipelined");
   });
 }

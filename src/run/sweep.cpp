@@ -23,7 +23,7 @@ namespace fcmnist::run {
 namespace {
 
 /// A wait for other groups, whose trials take as long as they take. Each group watches its own ranks meanwhile.
-constexpr double however_long_s = std::numeric_limits<float>::max();
+constexpr double however_long_s = 1e9;
 
 /// This job's place among those of a Slurm job array, which share the trials.
 struct ArrayPlace {
@@ -43,7 +43,7 @@ ArrayPlace place_in_array() {
 
 /// How many groups there are in this job. Throws UsageError.
 int groups_of(const setup::Context& context) {
-  const int ranks = context.world().size(), of_trial = context.sweep()->ranks_per_trial;
+  const int ranks = context.ranks(), of_trial = context.sweep()->ranks_per_trial;
   if (ranks % of_trial == 0) return ranks / of_trial;
   throw UsageError(fmt::format("sweep.ranks_per_trial {} does not divide the {} rank{} of this job", of_trial,
                                ranks, plural(static_cast<std::size_t>(ranks))),
@@ -80,6 +80,7 @@ void say_results(const store::Sweep& results, Logger& log) {
   const store::Trial* best = nullptr;
   double best_accuracy = -1.0;
   for (const store::Trial& trial : results.trials) {
+    if (trial.state != store::TrialState::done) continue;
     const auto& rows = validates ? trial.validations : trial.evaluations;
     for (const store::EvalRow& row : rows) {
       const bool counts_here = validates ? row.step == trial.best_step : &row == &rows.back();
@@ -105,13 +106,26 @@ void say_results(const store::Sweep& results, Logger& log) {
 bool all_have_reached(const setup::Context& context, const SweepDir& directory, std::span<const long> trials,
                       std::int64_t rung) {
   bool reached = true;
-  setup::on_root(context.world(), [&] {
-    for (const long trial : trials) {
-      reached = reached && (directory.outcome(trial) ||
-                            has_reached(directory, trial, rung, context.config().model.num_classes));
-    }
-  });
+  setup::on_root(
+      context.world(),
+      [&] {
+        for (const long trial : trials) {
+          reached = reached && (directory.outcome(trial) ||
+                                has_reached(directory, trial, rung, context.config().model.num_classes));
+        }
+      },
+      comm::long_work_s);
   return context.world().broadcast(reached, 0);
+}
+
+/// An error that only the ranks of one group know ends the world, so that the others do not wait for them.
+template <class Work>
+void within_group(Work work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    throw Error(error.code(), error.what());
+  }
 }
 
 /// Trains all groups' trials up to a rung, or with 0 to their ends. At a rung those are waited for that another job has.
@@ -121,11 +135,11 @@ bool train_up_to(const setup::Context& context, const SweepDir& directory, Sweep
   const auto nobody_stops = [&] {  // a group that is done waits here for the others
     return context.world().min(group.is_stopped() ? 0 : 1, however_long_s) == 1;
   };
-  group.train(trials, rung);
+  within_group([&] { group.train(trials, rung); });
   if (!nobody_stops()) return false;
   while (rung > 0 && !all_have_reached(context, directory, trials, rung)) {
-    setup::on_root(context.world(), [] { std::this_thread::sleep_for(std::chrono::seconds(1)); });
-    group.train_what_is_left(trials, rung);
+    setup::on_root(context.world(), [] { std::this_thread::sleep_for(std::chrono::seconds(5)); });
+    within_group([&] { group.train_what_is_left(trials, rung); });
     if (!nobody_stops()) return false;
   }
   return true;
@@ -139,9 +153,12 @@ bool train_all(const setup::Context& context, const SweepDir& directory, SweepGr
   for (const long rung : sweep.rungs) {
     if (!train_up_to(context, directory, group, trials, rung)) return false;
     std::vector<long> best;
-    setup::on_root(context.world(), [&] {
-      best = promote(directory, sweep, trials, rung, context.config().model.num_classes, context.log());
-    });
+    setup::on_root(
+        context.world(),
+        [&] {
+          best = promote(directory, sweep, trials, rung, context.config().model.num_classes, context.log());
+        },
+        comm::long_work_s);
     trials.resize(context.world().broadcast(best.size(), 0));
     std::ranges::copy(best, trials.begin());
     context.world().broadcast(std::as_writable_bytes(std::span(trials)), 0);
@@ -156,7 +173,12 @@ ExitCode run_sweep(const setup::Context& context, StopSignals& signals) {
   const config::SweepOptions& sweep = *context.sweep();
   const SweepDir directory(context.config().run.model_dir);
   int groups = 1;
-  comm::collectively(world, [&] { groups = groups_of(context); });
+  comm::collectively(world, [&] {
+    groups = groups_of(context);
+    if (!context.arguments().restart) return;
+    throw UsageError("--restart with the mode sweep: found trials that may have ended",
+                     "choose another -o, or remove the folder of the sweep, or that of one trial");
+  });
   setup::on_root(world, [&] { directory.begin(sweep, context.config()); });
   const ArrayPlace place = world.broadcast(place_in_array(), 0);
   context.log().info(
@@ -170,22 +192,23 @@ ExitCode run_sweep(const setup::Context& context, StopSignals& signals) {
   const int number = world.rank() / sweep.ranks_per_trial;
   const comm::Communicator group = world.split(number);
   SweepGroup trials(context, signals, group, shelf, place.task * groups + number, place.tasks * groups);
-  bool is_stopped = false;
-  try {
-    is_stopped = !train_all(context, directory, trials);
-  } catch (const Error& error) {
-    // Its group knows this error, the others do not.
-    if (error.agreed() && groups > 1) throw Error(error.code(), error.what());
-    throw;
-  }
+  const bool is_stopped = !train_all(context, directory, trials);
+  bool all_refused = false;
   const auto failure = static_cast<ExitCode>(-world.min(-static_cast<std::int64_t>(trials.failure())));
-  setup::on_root(world, [&] {
-    const store::Sweep results =
-        write_results(directory, sweep, context.config(), context.manifest(), context.log());
-    say_results(results, context.log());
-    context.log().info("files: {}", directory.results_file().string());
-  });
-  if (!is_stopped) return failure;
+  setup::on_root(
+      world,
+      [&] {
+        const store::Sweep results =
+            write_results(directory, sweep, context.config(), context.manifest(), context.log());
+        say_results(results, context.log());
+        all_refused = std::ranges::all_of(results.trials, [](const store::Trial& trial) {
+          return trial.state == store::TrialState::refused;
+        });
+        context.log().info("files: {}", directory.results_file().string());
+      },
+      comm::long_work_s);
+  all_refused = world.broadcast(all_refused, 0);
+  if (!is_stopped) return all_refused ? ExitCode::usage : failure;
   context.log().info("stopped before all trials have ended; the same command goes on");
   return ExitCode::stopped;
 }
@@ -193,6 +216,9 @@ ExitCode run_sweep(const setup::Context& context, StopSignals& signals) {
 void describe_sweep(const setup::Context& context) {
   const config::SweepOptions& sweep = *context.sweep();
   comm::collectively(context.world(), [&] { static_cast<void>(groups_of(context)); });
+  data::InputOptions train = context.config().train_input;
+  train.download = false;
+  static_cast<void>(setup::find_dataset(context.topology(), train, context.log()));
   for (long trial = 0; trial < sweep.trial_count(); ++trial) {
     context.log().info("{}: {}", SweepDir::trial_name(trial), describe(config::trial_settings(sweep, trial)));
   }

@@ -63,14 +63,32 @@ void SweepDir::begin(const config::SweepOptions& sweep, const config::RunConfig&
                     then.sweep ? config::to_yaml(*then.sweep) : "no section sweep\n", config::to_yaml(sweep)),
         "choose another -o, or give the sweep that began there");
   }
-  config::check_resume(then.config, without_place(common));
+  const config::ResumeDifference difference = config::resume_difference(then.config, without_place(common));
+  if (difference.forbidden.empty()) return;
+  std::string texts;
+  for (const config::Difference& one : difference.forbidden) {
+    texts += fmt::format("\n  {}: {} there, {} now", one.key, one.checkpointed, one.now);
+  }
+  throw UsageError(fmt::format("{}: the sweep there has other settings:{}", file.string(), texts),
+                   "choose another -o, or give the settings with which it began");
 }
 
-bool SweepDir::make_trial_dir(long trial) const {
+void SweepDir::make_trial_dir(long trial) const {
   std::error_code error;
-  const bool is_new = fs::create_directory(trial_dir(trial), error);
+  fs::create_directory(trial_dir(trial), error);
   if (error) store::throw_write_error("create directory", trial_dir(trial), error.value());
-  return is_new;
+}
+
+void SweepDir::drop(long trial, const std::string& reason) const {
+  std::error_code unknown;
+  fs::remove(store::ModelDir(trial_dir(trial)).stopped_file(), unknown);
+  write_outcome(trial, {store::TrialState::dropped, reason, 0, ""});
+}
+
+void SweepDir::forget_outcome(long trial) const {
+  std::error_code error;
+  fs::remove(trial_dir(trial) / "OUTCOME", error);
+  if (error) store::throw_write_error("remove", trial_dir(trial) / "OUTCOME", error.value());
 }
 
 std::optional<Outcome> SweepDir::outcome(long trial) const {

@@ -38,10 +38,12 @@ class SweepDir {
   /// sweep, or if its configuration differs in what a resume may not change; StoreError.
   void begin(const config::SweepOptions& sweep, const config::RunConfig& common) const;
 
-  /// Makes the folder of a trial; false if it is there. Of several that call it, one gets true.
-  [[nodiscard]] bool make_trial_dir(long trial) const;
+  void make_trial_dir(long trial) const;
   [[nodiscard]] std::optional<Outcome> outcome(long trial) const;
   void write_outcome(long trial, const Outcome& outcome) const;
+  void forget_outcome(long trial) const;
+  /// The trial does not go on: its outcome, and no word of going on.
+  void drop(long trial, const std::string& reason) const;
 
  private:
   std::filesystem::path path_;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -10,6 +12,8 @@
 #include "core/digest.hpp"
 #include "run/sweep_results.hpp"
 #include "run/training.hpp"
+#include "store/model_dir.hpp"
+#include "store/model_dir_lock.hpp"
 
 namespace fcmnist::run {
 
@@ -48,31 +52,41 @@ SweepGroup::SweepGroup(const setup::Context& sweep, StopSignals& signals, const 
 void SweepGroup::train(std::span<const long> trials, std::int64_t up_to_step) {
   for (std::size_t i = static_cast<std::size_t>(number_); i < trials.size();
        i += static_cast<std::size_t>(groups_)) {
-    train_if_open(trials[i], up_to_step, Which::all);
+    train_if_open(trials[i], up_to_step);
   }
-  for (std::size_t i = trials.size(); i-- > 0;) train_if_open(trials[i], up_to_step, Which::new_ones);
+  train_what_is_left(trials, up_to_step);
 }
 
+/// From the end, where the owners come last.
 void SweepGroup::train_what_is_left(std::span<const long> trials, std::int64_t up_to_step) {
-  for (const long trial : trials) train_if_open(trial, up_to_step, Which::all);
+  for (std::size_t i = trials.size(); i-- > 0;) train_if_open(trials[i], up_to_step);
 }
 
-void SweepGroup::train_if_open(long trial, std::int64_t up_to_step, Which which) {
-  if (is_stopped_) return;
+void SweepGroup::train_if_open(long trial, std::int64_t up_to_step) {
+  if (is_stopped_ || failures_.contains(trial)) return;
   is_stopped_ = group_->max(signals_->arrived() != 0 ? 1.0 : 0.0) > 0.0;
-  if (!is_stopped_ && is_open(trial, up_to_step, which)) run_trial(trial, up_to_step);
+  if (!is_stopped_ && is_open(trial, up_to_step)) run_trial(trial, up_to_step);
 }
 
-/// The folder of a trial belongs to who made it, until a later start. Collective; the same answer on all ranks.
-bool SweepGroup::is_open(long trial, std::int64_t up_to_step, Which which) {
+/// Whether it is worth to try a trial: who trains it has its lock. Collective; the same answer on all ranks.
+bool SweepGroup::is_open(long trial, std::int64_t up_to_step) {
   bool open = false;
   setup::on_root(*group_, [&] {
-    const bool is_new = directory_.make_trial_dir(trial);
-    open = is_new || which == Which::all;
-    if (open && !is_new && up_to_step > 0)
+    directory_.make_trial_dir(trial);
+    open = !tried_.contains({trial, up_to_step}) &&
+           !store::is_held(store::ModelDir(directory_.trial_dir(trial)));
+    if (open && up_to_step > 0) {
       open = !has_reached(directory_, trial, up_to_step, context_->config().model.num_classes);
+    }
   });
   return group_->broadcast(open, 0);
+}
+
+ExitCode SweepGroup::failure() const {
+  for (const auto& [trial, code] : failures_) {
+    if (code != ExitCode::usage) return code;  // refused ones are recorded
+  }
+  return ExitCode::done;
 }
 
 config::CommandLine SweepGroup::arguments_of(long trial) const {
@@ -92,37 +106,56 @@ config::CommandLine SweepGroup::arguments_of(long trial) const {
   return arguments;
 }
 
-/// An error that all ranks of the group know ends the trial alone. One that says that the ranks themselves are at fault
-/// ends the job, as does one that a single rank knows.
+/// An error that all ranks of the group know ends the trial alone. One that a single rank knows ends the job.
 void SweepGroup::run_trial(long trial, std::int64_t up_to_step) {
-  setup::Common common{.log = nullptr, .shelf = shelf_, .pause_after_step = up_to_step};
+  setup::Common common{.log = nullptr,
+                       .shelf = shelf_,
+                       .settings = context_->settings_file(),
+                       .runs_on_node = std::max(1, context_->topology().node().size() / group_->size()),
+                       .pause_after_step = up_to_step};
   setup::on_root(*group_, [&] {
     common.log = make_file_logger(context_->arguments().logging, directory_.trial_dir(trial) / "trial.log");
   });
+  // They are taken apart after the catch: while an exception is on its way, communicators are not freed.
+  std::optional<setup::Context> context;
+  std::optional<Error> error;
   std::string settings;
   try {
-    const setup::Context context(*group_, arguments_of(trial), context_->started_s(), common);
-    settings = settings_of(context);
-    if (!has_ended(trial, settings)) train_trial(trial, up_to_step, context, settings);
-  } catch (const Error& error) {
-    if (!error.agreed() || error.code() == ExitCode::communication) throw;
-    if (common.log) common.log->error("{}", error.what());
-    if (error.code() == ExitCode::in_use) return;  // another job has it
-    const bool diverged = error.code() == ExitCode::diverged, refused = error.code() == ExitCode::usage;
-    if (!diverged && !refused) failure_ = error.code();
-    conclude(trial,
-             diverged  ? store::TrialState::diverged
-             : refused ? store::TrialState::refused
-                       : store::TrialState::failed,
-             error.what(), settings);
+    context.emplace(*group_, arguments_of(trial), context_->started_s(), common);
+    settings = settings_of(*context);
+    if (!has_ended(trial, settings)) {
+      train_trial(trial, up_to_step, *context, settings);
+    } else if (up_to_step == 0) {
+      tried_.insert({trial, up_to_step});
+    }
+  } catch (const Error& found) {
+    if (!found.agreed()) throw;
+    error = found;
   }
+  context.reset();
+  if (error) conclude_with(trial, *error, settings, common.log.get());
+}
+
+/// One that says that the ranks themselves are at fault ends the job.
+void SweepGroup::conclude_with(long trial, const Error& error, const std::string& settings, Logger* log) {
+  if (error.code() == ExitCode::communication) throw Error(error);
+  if (log != nullptr) log->error("{}", error.what());
+  if (error.code() == ExitCode::in_use) return;  // another job was faster
+  const bool diverged = error.code() == ExitCode::diverged, refused = error.code() == ExitCode::usage;
+  const auto state = diverged  ? store::TrialState::diverged
+                     : refused ? store::TrialState::refused
+                               : store::TrialState::failed;
+  if (!diverged) failures_.emplace(trial, error.code());
+  conclude(trial, state, error.what(), settings);
 }
 
 bool SweepGroup::has_ended(long trial, const std::string& settings) const {
   bool ended = false;
   if (group_->rank() == 0) {
     const auto outcome = directory_.outcome(trial);
-    ended = outcome && outcome->state != store::TrialState::failed && outcome->settings == settings;
+    // Refused and failed ones are tried again at each start: it may have been the world.
+    ended = outcome && outcome->state != store::TrialState::failed &&
+            outcome->state != store::TrialState::refused && outcome->settings == settings;
   }
   return group_->broadcast(ended, 0);
 }
@@ -130,6 +163,7 @@ bool SweepGroup::has_ended(long trial, const std::string& settings) const {
 void SweepGroup::train_trial(long trial, std::int64_t up_to_step, const setup::Context& context,
                              const std::string& settings) {
   log_->info("{}: {}", SweepDir::trial_name(trial), describe(config::trial_settings(*sweep_, trial)));
+  setup::on_root(*group_, [&] { directory_.forget_outcome(trial); });
   if (run_training(context, *signals_) == ExitCode::done) {
     return conclude(trial, store::TrialState::done, "", settings);
   }

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "comm/communicator.hpp"
 #include "core/error.hpp"
@@ -25,25 +28,25 @@ class SweepGroup {
   SweepGroup(const setup::Context& sweep, StopSignals& signals, const comm::Communicator& group,
              const setup::DataShelf& shelf, long number, long groups);
 
-  /// Trains these trials up to a step, or with 0 to their ends: each n-th by itself, then those that no other group has
-  /// begun. Collective over the group.
+  /// Trains these trials up to a step, or with 0 to their ends: each n-th first, then all that are not there yet and
+  /// that nobody else trains. Collective over the group.
   void train(std::span<const long> trials, std::int64_t up_to_step);
-  /// Tries those that are not there yet, whoever began them: a job that has died may have.
+  /// The second half of this.
   void train_what_is_left(std::span<const long> trials, std::int64_t up_to_step);
 
   [[nodiscard]] bool is_stopped() const { return is_stopped_; }
   /// Of the last trial that failed, so that it is to be tried again.
-  [[nodiscard]] ExitCode failure() const { return failure_; }
+  [[nodiscard]] ExitCode failure() const;
 
  private:
-  enum class Which { all, new_ones };
-  void train_if_open(long trial, std::int64_t up_to_step, Which which);
-  [[nodiscard]] bool is_open(long trial, std::int64_t up_to_step, Which which);
+  void train_if_open(long trial, std::int64_t up_to_step);
+  [[nodiscard]] bool is_open(long trial, std::int64_t up_to_step);
   [[nodiscard]] bool has_ended(long trial, const std::string& settings) const;
   [[nodiscard]] config::CommandLine arguments_of(long trial) const;
   void run_trial(long trial, std::int64_t up_to_step);
   void train_trial(long trial, std::int64_t up_to_step, const setup::Context& context,
                    const std::string& settings);
+  void conclude_with(long trial, const Error& error, const std::string& settings, Logger* log);
   void conclude(long trial, store::TrialState state, const std::string& reason, const std::string& settings);
 
   const setup::Context* context_;
@@ -55,7 +58,9 @@ class SweepGroup {
   SweepDir directory_;
   std::shared_ptr<Logger> log_;  ///< of the sweep; silent but on the first rank of each group
   bool is_stopped_ = false;
-  ExitCode failure_ = ExitCode::done;
+  std::set<std::pair<long, std::int64_t>>
+      tried_;                          ///< on the first rank: trials that had ended, and up to which step
+  std::map<long, ExitCode> failures_;  ///< trials that this start could not train
 };
 
 /// "optimizer.learning_rate=0.1 runconfig.seed=2"

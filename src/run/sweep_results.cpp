@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -21,6 +22,15 @@ namespace fcmnist::run {
 
 namespace {
 
+/// Sweeps have many of them.
+std::vector<store::EvalRow> without_samples(std::vector<store::EvalRow> rows) {
+  for (store::EvalRow& row : rows) {
+    row.predicted = {};
+    row.confusion = {};
+  }
+  return rows;
+}
+
 /// Its metrics, if it has some that can be read. One that is being written is whole all the same.
 void read_metrics(const store::ModelDir& model_dir, int classes, store::Trial& trial) {
   const auto metrics = store::MetricsFile::read(model_dir.metrics_file(), static_cast<std::size_t>(classes));
@@ -29,8 +39,11 @@ void read_metrics(const store::ModelDir& model_dir, int classes, store::Trial& t
     trial.steps = metrics->train().back().step;
     trial.training_s = metrics->train().back().elapsed_s;
   }
-  trial.evaluations = metrics->eval();
-  trial.validations = metrics->validation();
+  trial.evaluations = without_samples(metrics->eval());
+  trial.validations = without_samples(metrics->validation());
+  for (const auto& rows : {trial.evaluations, trial.validations}) {
+    if (!rows.empty()) trial.steps = std::max(trial.steps, rows.back().step);
+  }
   BestScore best;
   for (const Score& score : scores_of(trial.validations)) best.add(score);
   if (best.best()) trial.best_step = best.best()->step;
@@ -54,7 +67,7 @@ store::Sweep gather_trials(const SweepDir& directory, const config::SweepOptions
     if (const auto outcome = directory.outcome(number)) {
       trial.state = outcome->state;
       trial.reason = outcome->reason;
-      trial.ranks = outcome->ranks;
+      if (outcome->ranks > 0) trial.ranks = outcome->ranks;
     }
     try {
       read_metrics(store::ModelDir(directory.trial_dir(number)), classes, trial);
@@ -65,36 +78,45 @@ store::Sweep gather_trials(const SweepDir& directory, const config::SweepOptions
   return found;
 }
 
-bool has_reached(const SweepDir& directory, long trial, std::int64_t step, int classes) {
-  const auto outcome = directory.outcome(trial);
-  if (outcome) return outcome->state != store::TrialState::failed;
-  store::Trial found;
-  read_metrics(store::ModelDir(directory.trial_dir(trial)), classes, found);
-  return !found.validations.empty() && found.validations.back().step >= step;
-}
-
 namespace {
 
-/// At the first validation from this step on; of a run that was over before at its last. Infinity without one.
-double loss_at(const store::Trial& trial, std::int64_t step) {
-  for (const store::EvalRow& row : trial.validations) {
+/// What validations of a trial say; nothing if it has none that can be read: a resume makes them again.
+std::vector<store::EvalRow> validations_of(const SweepDir& directory, long trial, int classes) {
+  store::Trial found;
+  try {
+    read_metrics(store::ModelDir(directory.trial_dir(trial)), classes, found);
+  } catch (const StoreError&) {
+    return {};
+  }
+  return found.validations;
+}
+
+/// At the first validation from this step on; of a run that was over before at its last. Infinity without one. What
+/// became of the trial later does not count, so that every start decides alike.
+double loss_at(const std::vector<store::EvalRow>& validations, std::int64_t step, bool is_done) {
+  for (const store::EvalRow& row : validations) {
     if (row.step >= step) return row.loss;
   }
-  return trial.validations.empty() ? std::numeric_limits<double>::infinity() : trial.validations.back().loss;
+  return is_done && !validations.empty() ? validations.back().loss : std::numeric_limits<double>::infinity();
 }
 
 }  // namespace
+
+bool has_reached(const SweepDir& directory, long trial, std::int64_t step, int classes) {
+  const auto outcome = directory.outcome(trial);
+  if (outcome && outcome->state != store::TrialState::failed && outcome->state != store::TrialState::refused)
+    return true;
+  const auto validations = validations_of(directory, trial, classes);
+  return !validations.empty() && validations.back().step >= step;
+}
 
 std::vector<long> promote(const SweepDir& directory, const config::SweepOptions& sweep,
                           std::span<const long> trials, std::int64_t rung, int classes, Logger& log) {
   std::vector<std::pair<double, long>> ranking;
   for (const long trial : trials) {
     const auto outcome = directory.outcome(trial);
-    const bool counts =
-        !outcome || outcome->state == store::TrialState::done || outcome->state == store::TrialState::dropped;
-    store::Trial found;
-    if (counts) read_metrics(store::ModelDir(directory.trial_dir(trial)), classes, found);
-    ranking.emplace_back(loss_at(found, rung), trial);
+    const bool is_done = outcome && outcome->state == store::TrialState::done;
+    ranking.emplace_back(loss_at(validations_of(directory, trial, classes), rung, is_done), trial);
   }
   std::ranges::sort(ranking);
   const auto factor = static_cast<std::size_t>(sweep.reduction_factor);
@@ -107,11 +129,8 @@ std::vector<long> promote(const SweepDir& directory, const config::SweepOptions&
       best.push_back(trial);
       texts.push_back(fmt::format("{} {:.5f}", SweepDir::trial_name(trial), loss));
     } else if (!directory.outcome(trial)) {
-      directory.write_outcome(
-          trial, {store::TrialState::dropped,
-                  fmt::format("rung at step {}: validation loss {:.5f} is number {} of {}", rung, loss, i + 1,
-                              ranking.size()),
-                  0, ""});
+      directory.drop(trial, fmt::format("rung at step {}: validation loss {:.5f} is number {} of {}", rung,
+                                        loss, i + 1, ranking.size()));
     }
   }
   log.info("rung at step {}: {} of {} trials go on, with validation losses: {}", rung, best.size(),
@@ -121,7 +140,12 @@ std::vector<long> promote(const SweepDir& directory, const config::SweepOptions&
 
 store::Sweep write_results(const SweepDir& directory, const config::SweepOptions& sweep,
                            const config::RunConfig& common, const store::Manifest& manifest, Logger& log) {
-  const data::FileLock lock(directory.path() / "LOCK", log);
+  std::optional<data::FileLock> lock;
+  try {
+    lock.emplace(directory.path() / "LOCK", log, "writing sweep.h5");
+  } catch (const DataError& error) {
+    throw StoreError(error.what());
+  }
   store::Sweep found = gather_trials(directory, sweep, common.model.num_classes, log);
   const auto image = store::sweep_image(directory.results_file(), found,
                                         config::to_yaml(common) + config::to_yaml(sweep), manifest);

@@ -384,11 +384,37 @@ bool TrainingRun::pauses_at(const train::StepResult& step) const {
 
 }  // namespace
 
+namespace {
+
+/// A trial of a sweep that does not fit into memory is refused, and the others go on.
+template <class Action>
+auto refused_if_too_large(const setup::Context& context, Action action) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    const bool is_trial = context.common().shelf != nullptr;
+    if (!is_trial || !error.agreed() || error.code() != ExitCode::communication) throw;
+    throw UsageError(error.what()).as_agreed();
+  }
+}
+
+}  // namespace
+
 ExitCode run_training(const setup::Context& context, StopSignals& signals) {
-  const setup::Settled settled = setup::settle(context, setup::Intent::train);
-  check_training_memory(context, settled);
-  Learner learner(context, settled);
-  return TrainingRun(context, settled, signals, learner).run();
+  const setup::Settled settled =
+      refused_if_too_large(context, [&] { return setup::settle(context, setup::Intent::train); });
+  refused_if_too_large(context, [&] { check_training_memory(context, settled); });
+  std::optional<Learner> learner(std::in_place, context, settled);
+  std::optional<Error> error;
+  try {
+    return TrainingRun(context, settled, signals, *learner).run();
+  } catch (const Error& found) {
+    if (!found.agreed()) throw;
+    error = found;
+  }
+  // While an exception is on its way, windows are not freed; and another run may follow in this process.
+  learner.reset();
+  throw Error(*error);
 }
 
 }  // namespace fcmnist::run

@@ -68,7 +68,7 @@ Context::Context(const comm::Communicator& world, const config::CommandLine& arg
       log_(common_.log && world.rank() == 0 ? common_.log
                                             : make_logger(arguments.logging, world.rank() != 0)),
       topology_(world),
-      settings_file_(find_settings(world, arguments_)) {
+      settings_file_(common_.settings ? *common_.settings : find_settings(world, arguments_)) {
   const config::Loaded loaded = load_settings(world, arguments_, settings_file_);
   config_ = loaded.config;
   sweep_ = loaded.sweep;

@@ -22,8 +22,10 @@ class DataShelf;
 
 /// What a run has in common with others of the same program.
 struct Common {
-  std::shared_ptr<Logger> log;       ///< where rank 0 logs; nullptr: to standard output
-  const DataShelf* shelf = nullptr;  ///< data sets that are read already; nullptr: none
+  std::shared_ptr<Logger> log;           ///< where rank 0 logs; nullptr: to standard output
+  const DataShelf* shelf = nullptr;      ///< data sets that are read already; nullptr: none
+  std::optional<SettingsFile> settings;  ///< those of the program, which a trial does not look for again
+  int runs_on_node = 1;                  ///< how many of them share the memory of a node
   /// > 0: training is validated and saved after this step, and then ends as if it had been stopped.
   std::int64_t pause_after_step = 0;
 };

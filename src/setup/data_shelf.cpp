@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "comm/host_memory.hpp"
+#include "train/shared_dataset.hpp"
+
 namespace fcmnist::setup {
 
 namespace {
@@ -28,6 +31,7 @@ void share_identity(const comm::Communicator& world, const data::InputOptions& i
 void DataShelf::put(const comm::Topology& topology, const data::InputOptions& input, int num_classes,
                     Role role, Logger& log) {
   const data::DatasetShape shape = find_dataset(topology, input, log);
+  comm::check_shared_memory(topology, topology.is_leader() ? train::SharedDataset::bytes(shape) : 0);
   LoadedSet loaded = read_dataset(topology, input, shape, num_classes, role, log);
   share_identity(topology.world(), input, loaded);
   entries_.push_back({input, num_classes, std::make_shared<const LoadedSet>(std::move(loaded))});

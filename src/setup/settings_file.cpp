@@ -78,9 +78,13 @@ std::vector<std::string> checkpoint_files(const std::string& checkpoint_path) {
   const bool is_plain = checkpoint_path.find_first_of(",*?[{") == std::string::npos;
   if (is_plain || std::filesystem::exists(checkpoint_path, unknown)) return {checkpoint_path};
   std::vector<std::string> files;
+  std::vector<std::filesystem::path> known;  // checkpoint_best.h5 is another name of a checkpoint
   for (const std::string& name : split_names(checkpoint_path)) {
     for (std::string& file : files_like(name)) {
-      if (std::ranges::find(files, file) == files.end()) files.push_back(std::move(file));
+      const auto whole = std::filesystem::weakly_canonical(file, unknown);
+      if (std::ranges::find(known, whole) != known.end()) continue;
+      known.push_back(whole);
+      files.push_back(std::move(file));
     }
   }
   if (files.empty()) throw StoreError(fmt::format("--checkpoint_path {}: no file is named", checkpoint_path));

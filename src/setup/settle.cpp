@@ -219,7 +219,8 @@ void check_memory(const Context& context, const config::RunConfig& config, const
     bytes = train::window_bytes_of_rank(config, grid.replicas(), grid.stages(),
                                         context.topology().node_count(), seat, mlp.layout());
   }
-  if (context.topology().is_leader()) bytes += train::shared_bytes_of_node(shapes);
+  if (context.topology().is_leader() && context.common().shelf == nullptr)
+    bytes += train::shared_bytes_of_node(shapes);
   comm::check_shared_memory(context.topology(), bytes);
 }
 

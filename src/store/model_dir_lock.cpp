@@ -73,6 +73,18 @@ LockPolicy lock_policy_of(const fs::path& directory) {
                                                                            : LockPolicy::kernel;
 }
 
+bool is_held(const ModelDir& model_dir) {
+  const FileDescriptor file(::open(model_dir.lock_file().c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  if (!file) return false;
+  struct flock whole_file {};
+  whole_file.l_type = F_WRLCK;
+  whole_file.l_whence = SEEK_SET;
+  if (::fcntl(file.get(), F_OFD_GETLK, &whole_file) == 0 && whole_file.l_type != F_UNLCK) return true;
+  if (lock_policy_of(model_dir.path()) == LockPolicy::kernel) return false;
+  const auto holder = parse_lock_text(read_text(model_dir.lock_file()));
+  return holder && holder->is_of_this_machine() && holder->is_running();
+}
+
 ModelDirLock::ModelDirLock(const ModelDir& model_dir, Logger& log, LockPolicy policy, LockTiming timing)
     : model_dir_(model_dir),
       log_(&log),

@@ -36,6 +36,10 @@ struct LockTiming {
   std::chrono::milliseconds settle{250};       ///< two runs that wrote at once read the same text after it
 };
 
+/// Whether a run surely trains in a model_dir, as far as this machine can tell at once: takes nothing and waits for
+/// nothing. One of another node may be missed where a network file system does not show its lock.
+bool is_held(const ModelDir& model_dir);
+
 /// The right to train in a model_dir, from construction to destruction: a lock on `<model_dir>/LOCK` (fcntl's
 /// open file description lock, which works over NFS) and a text in it that names the holder.
 ///

@@ -70,6 +70,14 @@ void ModelState::use_trained() {
 void ModelState::initialize(std::uint64_t seed) {
   if (grid_->replica() == 0) mlp_->initialize(seed, weights());
   spread_weights();
+  begin_average();
+}
+
+/// So steps that are skipped before the first update count with the weights that they left.
+void ModelState::begin_average() {
+  if (!keeps_average()) return;
+  if (grid_->of_stage().is_leader()) std::ranges::copy(weights().all(), average_->values.all().begin());
+  grid_->world().world().barrier();
 }
 
 /// From the stage's first rank to all copies.
@@ -138,6 +146,7 @@ void ModelState::load_weights(const store::Checkpoint* checkpoint) {
   load_weights_by([&](ArenaView<float> network) {
     if (checkpoint != nullptr) checkpoint->load_weights(network);
   });
+  begin_average();
 }
 
 void ModelState::load_average(const store::Checkpoint* checkpoint) {

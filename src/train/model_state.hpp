@@ -55,7 +55,7 @@ class ModelState {
   /// Another rank has published the block, and there has been a barrier since.
   void take(const Block& block) const;
 
-  /// Initial weights, optimizer state 0. Collective.
+  /// Initial weights; optimizer state 0, but the average of the weights is they. Collective.
   void initialize(std::uint64_t seed);
   /// From a checkpoint that rank 0 has read (nullptr elsewhere). Collective; all ranks throw the same
   /// StoreError.
@@ -91,6 +91,7 @@ class ModelState {
   template <class Load>
   void load_weights_by(Load load);
   void spread_weights();
+  void begin_average();
   void spread_to_nodes(ArenaView<float> of_node) const;
 
   const comm::Grid* grid_;

@@ -22,7 +22,8 @@ Loaded load_text(const std::string& yaml) {
 }
 
 SweepOptions sweep_of(const std::string& section) {
-  return *load_text("train_input: {validation_size: 9}\nsweep: {" + section + "}\nrunconfig: {mode: sweep}\n").sweep;
+  return *load_text("train_input: {validation_size: 9}\nsweep: {" + section + "}\nrunconfig: {mode: sweep}\n")
+              .sweep;
 }
 
 std::string error_of(const std::string& section) {
@@ -127,6 +128,15 @@ TEST(Sweep, WhatIsWrongIsNamedWithItsPlace) {
        "both above 0 with log"},
       {"parameters: {optimizer.momentum: {min: 0.1, max: 0.9}}", "a range in a grid needs count"},
       {"parameters: {optimizer.momentum: {min: 0.1, max: 1.9, count: 2}}", "optimizer.momentum: expected"},
+      {"parameters: {optimizer.grad_accum_steps: {min: 1, max: 9, count: 2}, train_input.batch_size: {min: "
+       "16.5, max: 64, "
+       "integer: True, count: 2}}",
+       "expected whole numbers"},
+      {"method: random, trials: 2, parameters: {train_input.batch_size: {min: 16, max: 256}}",
+       "batch_size: expected"},
+      {"method: random, trials: 2, parameters: {model.dropout: {min: 0, max: 0.5, count: 3}}",
+       "count is for grids"},
+      {"seed: 3, parameters: {runconfig.seed: 1..2}", "sweep.seed is of draws"},
       {"parameters: {runconfig.seed: 8..1}", "8..1 has 0 values"},
       {"parameters: {runconfig.seed: 1..x}", "expected integers as in 1..8"},
       {"parameters: {optimizer.weight_decay: [0.1], optimizer.weight_decay_rate: [0.2]}",
@@ -135,8 +145,10 @@ TEST(Sweep, WhatIsWrongIsNamedWithItsPlace) {
       {"trials: 3, parameters: {runconfig.seed: 1..2}", "sweep.trials 3 with sweep.method grid"},
       {"method: best, parameters: {runconfig.seed: 1..2}", "sweep.method: expected"},
       {"rung: 3, parameters: {runconfig.seed: 1..2}", "unknown key sweep.rung"},
-      {"rungs: [3], parameters: {runconfig.seed: 1..2}", "sweep.rungs without sweep.method successive_halving"},
-      {"method: successive_halving, parameters: {runconfig.seed: 1..2}", "successive_halving needs sweep.rungs"},
+      {"rungs: [3], parameters: {runconfig.seed: 1..2}",
+       "sweep.rungs without sweep.method successive_halving"},
+      {"method: successive_halving, parameters: {runconfig.seed: 1..2}",
+       "successive_halving needs sweep.rungs"},
       {"method: successive_halving, rungs: [5, 5], parameters: {runconfig.seed: 1..2}", "found 5 after 5"},
       {"parameters: {runconfig.seed: 1..1000, runconfig.log_steps: 1..1000}", "a grid of 1000000 trials"},
   };
@@ -150,9 +162,10 @@ TEST(Sweep, CountsInItsModeOnly) {
   ASSERT_EQ(loaded.notes.size(), 1U);
   EXPECT_EQ(loaded.notes[0], "section sweep: it counts in the mode sweep only (-m sweep)");
   EXPECT_THROW(load_text("runconfig: {mode: sweep}\n"), UsageError);
-  EXPECT_THROW(load_text("runconfig: {mode: sweep}\nsweep: {method: successive_halving, rungs: [5], parameters: "
-                         "{runconfig.seed: 1..2}}\n"),
-               UsageError)
+  EXPECT_THROW(
+      load_text("runconfig: {mode: sweep}\nsweep: {method: successive_halving, rungs: [5], parameters: "
+                "{runconfig.seed: 1..2}}\n"),
+      UsageError)
       << "without validation";
 }
 

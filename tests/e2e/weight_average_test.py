@@ -38,7 +38,9 @@ class WeightAverage(analysis.TestCase):
         return model_dir, finished
 
     def test_it_is_the_average_of_the_weights_of_all_steps(self):
-        model_dir, _ = self.train("run", runconfig__checkpoint_steps=1, runconfig__keep_checkpoints=STEPS)
+        model_dir, _ = self.train("run", runconfig__checkpoint_steps=1, runconfig__keep_checkpoints=STEPS + 1,
+                                  runconfig__save_initial_checkpoint=True)
+        self.assertTrue(runs.same_arrays(averaged(model_dir, 0), runs.weights(model_dir, 0)))
         expected = {}
         for step in range(1, STEPS + 1):
             share = max(1 / (step - FIRST), 1 - DECAY) if step > FIRST else 1

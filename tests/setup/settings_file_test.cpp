@@ -77,6 +77,8 @@ TEST(CheckpointFiles, AreAPlainNameAListOrAPattern) {
             (Files{path("b.h5"), path("a1.h5"), path("a2.h5")}));
   EXPECT_EQ(checkpoint_files(path("a1.h5") + "," + path("a*.h5")), (Files{path("a1.h5"), path("a2.h5")}))
       << "each once";
+  std::filesystem::create_symlink("b.h5", directory / "best.h5");
+  EXPECT_EQ(checkpoint_files(path("b*.h5")), Files{path("b.h5")}) << "whatever its name is";
   EXPECT_EQ(checkpoint_files(path("c,d.h5")), Files{path("c,d.h5")}) << "a file of this name";
   EXPECT_EQ(checkpoint_files(path("e[1].h5")), Files{path("e[1].h5")});
   for (const std::string& wrong : {path("z*.h5"), path("b.h5") + "," + path("z.h5"), std::string(",")}) {
