@@ -14,7 +14,7 @@
 namespace fcmnist::config {
 namespace {
 
-Loaded load_text(const std::string& yaml) {
+Loaded load_file(const std::string& yaml) {
   Sources sources;
   sources.yaml = yaml;
   sources.yaml_name = "f.yaml";
@@ -22,11 +22,11 @@ Loaded load_text(const std::string& yaml) {
 }
 
 SweepOptions sweep_of(const std::string& section) {
-  return *load_text("train_input: {validation_size: 9}\nsweep: {" + section + "}\nrunconfig: {mode: sweep}\n")
+  return *load_file("train_input: {validation_size: 9}\nsweep: {" + section + "}\nrunconfig: {mode: sweep}\n")
               .sweep;
 }
 
-std::string error_of(const std::string& section) {
+std::string sweep_error(const std::string& section) {
   try {
     sweep_of(section);
   } catch (const UsageError& error) {
@@ -35,7 +35,7 @@ std::string error_of(const std::string& section) {
   return "no error";
 }
 
-std::string text_of(const std::vector<Override>& settings) {
+std::string settings_text(const std::vector<Override>& settings) {
   std::string text;
   for (const Override& setting : settings)
     text += (text.empty() ? "" : " ") + setting.key + "=" + setting.value;
@@ -46,9 +46,11 @@ TEST(Sweep, AGridHasEveryCombinationAndTheLastParameterChangesFastest) {
   const SweepOptions sweep = sweep_of(
       "parameters: {optimizer.learning_rate: [0.05, 0.1], model.hidden_sizes: [[500, 300], [1000]]}");
   ASSERT_EQ(sweep.trial_count(), 4);
-  EXPECT_EQ(text_of(trial_settings(sweep, 0)), "optimizer.learning_rate=0.05 model.hidden_sizes=[500, 300]");
-  EXPECT_EQ(text_of(trial_settings(sweep, 1)), "optimizer.learning_rate=0.05 model.hidden_sizes=[1000]");
-  EXPECT_EQ(text_of(trial_settings(sweep, 3)), "optimizer.learning_rate=0.1 model.hidden_sizes=[1000]");
+  EXPECT_EQ(settings_text(trial_settings(sweep, 0)),
+            "optimizer.learning_rate=0.05 model.hidden_sizes=[500, 300]");
+  EXPECT_EQ(settings_text(trial_settings(sweep, 1)),
+            "optimizer.learning_rate=0.05 model.hidden_sizes=[1000]");
+  EXPECT_EQ(settings_text(trial_settings(sweep, 3)), "optimizer.learning_rate=0.1 model.hidden_sizes=[1000]");
 }
 
 TEST(Sweep, RangesOfAGridAreSpacedEvenlyOrByAFactor) {
@@ -76,8 +78,8 @@ TEST(Sweep, DrawsAreAFunctionOfSeedAndTrialAndFillTheirRanges) {
   int below_middle = 0, nesterov = 0, same = 0;
   for (long trial = 0; trial < 400; ++trial) {
     const auto settings = trial_settings(sweep, trial);
-    EXPECT_EQ(text_of(settings), text_of(trial_settings(again, trial)));
-    same += text_of(settings) == text_of(trial_settings(other, trial)) ? 1 : 0;
+    EXPECT_EQ(settings_text(settings), settings_text(trial_settings(again, trial)));
+    same += settings_text(settings) == settings_text(trial_settings(other, trial)) ? 1 : 0;
     const double rate = std::strtod(settings[0].value.c_str(), nullptr);
     EXPECT_GE(rate, 0.001);
     EXPECT_LE(rate, 1.0);
@@ -102,7 +104,7 @@ TEST(Sweep, IsWrittenAsItWasRead) {
         "max: 0.5}, runconfig.seed: {min: 1, max: 9, integer: True}}"}) {
     const SweepOptions sweep = sweep_of(section);
     const std::string common = "runconfig: {mode: sweep}\ntrain_input: {validation_size: 9}\n";
-    EXPECT_EQ(*load_text(common + to_yaml(sweep)).sweep, sweep) << to_yaml(sweep);
+    EXPECT_EQ(*load_file(common + to_yaml(sweep)).sweep, sweep) << to_yaml(sweep);
   }
 }
 
@@ -153,17 +155,18 @@ TEST(Sweep, WhatIsWrongIsNamedWithItsPlace) {
       {"parameters: {runconfig.seed: 1..1000, runconfig.log_steps: 1..1000}", "a grid of 1000000 trials"},
   };
   for (const auto& [section, message] : cases) {
-    EXPECT_NE(error_of(section).find(message), std::string::npos) << section << ": " << error_of(section);
+    EXPECT_NE(sweep_error(section).find(message), std::string::npos)
+        << section << ": " << sweep_error(section);
   }
 }
 
 TEST(Sweep, CountsInItsModeOnly) {
-  const Loaded loaded = load_text("sweep: {parameters: {runconfig.seed: 1..2}}\n");
+  const Loaded loaded = load_file("sweep: {parameters: {runconfig.seed: 1..2}}\n");
   ASSERT_EQ(loaded.notes.size(), 1U);
   EXPECT_EQ(loaded.notes[0], "section sweep: it counts in the mode sweep only (-m sweep)");
-  EXPECT_THROW(load_text("runconfig: {mode: sweep}\n"), UsageError);
+  EXPECT_THROW(load_file("runconfig: {mode: sweep}\n"), UsageError);
   EXPECT_THROW(
-      load_text("runconfig: {mode: sweep}\nsweep: {method: successive_halving, rungs: [5], parameters: "
+      load_file("runconfig: {mode: sweep}\nsweep: {method: successive_halving, rungs: [5], parameters: "
                 "{runconfig.seed: 1..2}}\n"),
       UsageError)
       << "without validation";
