@@ -89,7 +89,7 @@ before_training() {
 
 # give_up CODE
 give_up() {
-  say "error: two starts in a row brought no checkpoint ($progress: $start_step): not queued again"
+  say "error: two starts in a row brought no checkpoint after step $start_step: not queued again"
   echo "HINT: the output above says why they ended; more time (--time) or a shorter runconfig.checkpoint_interval_s"
   exit "$1"
 }

@@ -35,4 +35,10 @@ void BestScore::add(const Score& score) {
   }
 }
 
+BestScore best_of(std::span<const store::EvalRow> validations) {
+  BestScore best;
+  for (const Score& score : scores_of(validations)) best.add(score);
+  return best;
+}
+
 }  // namespace fcmnist::run

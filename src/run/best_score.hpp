@@ -42,4 +42,7 @@ class BestScore {
   std::int64_t worse_since_ = 0;
 };
 
+/// Of all validations of a run, in the order of their steps.
+BestScore best_of(std::span<const store::EvalRow> validations);
+
 }  // namespace fcmnist::run

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "core/error.hpp"
 #include "data/dataset.hpp"
 #include "setup/context.hpp"
 #include "setup/settle.hpp"
@@ -14,6 +15,19 @@ namespace fcmnist::run {
 ///   node_bytes  what the ranks of the node that has the most need
 void check_host_memory(const setup::Context& context, std::size_t node_bytes);
 void check_training_memory(const setup::Context& context, const setup::Settled& settled);
+
+/// What `action` returns. A trial of a sweep that does not fit into memory is refused, a UsageError, and the others go on.
+template <class Action>
+auto refused_if_too_large(const setup::Context& context, Action action) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    const bool is_trial = context.common().shelf != nullptr;
+    if (!is_trial || !error.agreed() || error.code() != ExitCode::communication) throw;
+    throw UsageError(error.what()).as_agreed();
+  }
+}
+
 ///   config  with the network that scores
 ///   shape   of the data to score
 void check_evaluation_memory(const setup::Context& context, const config::RunConfig& config,

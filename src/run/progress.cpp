@@ -135,8 +135,7 @@ std::string whole_run(const DoneRun& run, const Progress& progress) {
 }
 
 std::string validation_line(std::span<const store::EvalRow> validations, const store::ModelDir& model_dir) {
-  BestScore best;
-  for (const Score& score : scores_of(validations)) best.add(score);
+  const BestScore best = best_of(validations);
   const store::EvalRow& last = validations.back();
   const bool is_saved = model_dir.best_checkpoint() == best.best()->step;
   return fmt::format("validation accuracy {:.4f} (error {:.2f} %); the best was {:.4f} at step {}{}",

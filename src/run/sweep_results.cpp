@@ -44,8 +44,7 @@ void read_metrics(const store::ModelDir& model_dir, int classes, store::Trial& t
   for (const auto& rows : {trial.evaluations, trial.validations}) {
     if (!rows.empty()) trial.steps = std::max(trial.steps, rows.back().step);
   }
-  BestScore best;
-  for (const Score& score : scores_of(trial.validations)) best.add(score);
+  const BestScore best = best_of(trial.validations);
   if (best.best()) trial.best_step = best.best()->step;
 }
 

@@ -137,9 +137,7 @@ void TrainingRun::open_files(Learner::Origin origin) {
                    learner_->steps_done(), *settled_->lock, *log_);
     stop_decision_.set_time_limit({config_->run.max_time, context_->started_s(), *log_});
   });
-  if (files_) {
-    for (const Score& score : scores_of(files_->metrics().validation())) best_.add(score);
-  }
+  if (files_) best_ = best_of(files_->metrics().validation());
   best_ = context_->world().broadcast(best_, 0);
   run_log_.begin(files_ ? &*files_ : nullptr, saved.since_log_line);
 }
@@ -177,10 +175,7 @@ ExitCode TrainingRun::train_loop() {
     step.time.exchange_s += lap(train::Activity::check);
     run_log_.add_step(step);
     files_s_ += lap(train::Activity::files);
-    if (scores_at(step.step)) {
-      score_weights(step);
-      lap(train::Activity::evaluation);
-    }
+    if (scores_at(step.step)) score_weights(step);
     if (step.requests.give_up)
       setup::on_root(context_->world(), [&] { throw StoreError(*files_->failure()); });
     save_if_due(step);
@@ -236,6 +231,7 @@ void TrainingRun::score_weights(const train::StepResult& step) {
   if (learner_->validates()) validate_weights(shows_good_weights(step));
   if (learner_->evaluates()) evaluate_weights();
   stop_decision_.add_evaluation(turn_.lap_s());
+  lap(train::Activity::evaluation);
 }
 
 /// What `score` returns. It must not keep a signal from being heard either.
@@ -380,22 +376,6 @@ bool TrainingRun::scores_at(std::int64_t step) const {
 bool TrainingRun::pauses_at(const train::StepResult& step) const {
   const std::int64_t pause = context_->common().pause_after_step;
   return pause > 0 && step.step >= pause && shows_good_weights(step);
-}
-
-}  // namespace
-
-namespace {
-
-/// A trial of a sweep that does not fit into memory is refused, and the others go on.
-template <class Action>
-auto refused_if_too_large(const setup::Context& context, Action action) {
-  try {
-    return action();
-  } catch (const Error& error) {
-    const bool is_trial = context.common().shelf != nullptr;
-    if (!is_trial || !error.agreed() || error.code() != ExitCode::communication) throw;
-    throw UsageError(error.what()).as_agreed();
-  }
 }
 
 }  // namespace
