@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <limits>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -67,7 +66,7 @@ void fill_shelf(const setup::Context& context, setup::DataShelf& shelf) {
 }
 
 /// The number of trials in each state, and the best one.
-void say_results(const store::Sweep& results, Logger& log) {
+void say_results(const config::SweepOptions& sweep, const store::Sweep& results, Logger& log) {
   std::vector<std::size_t> counts(std::size(store::trial_states));
   for (const store::Trial& trial : results.trials) ++counts[static_cast<std::size_t>(trial.state)];
   std::vector<std::string> texts;
@@ -90,12 +89,8 @@ void say_results(const store::Sweep& results, Logger& log) {
     }
   }
   if (best == nullptr) return;
-  std::vector<std::string> settings;
-  for (std::size_t p = 0; p < results.parameters.size(); ++p) {
-    settings.push_back(fmt::format("{}={}", results.parameters[p], best->settings[p]));
-  }
   log.info("best by {} accuracy: {} with {:.4f}: {}", validates ? "validation" : "test", best->path,
-           best_accuracy, fmt::join(settings, " "));
+           best_accuracy, describe(config::trial_settings(sweep, best - results.trials.data())));
   if (!validates)
     log.info(
         "what is chosen by the test set looks better than it is; train_input.validation_size holds samples "
@@ -120,10 +115,11 @@ bool all_have_reached(const setup::Context& context, const SweepDir& directory, 
 
 /// An error that only the ranks of one group know ends the world, so that the others do not wait for them.
 template <class Work>
-void within_group(Work work) {
+void within_group(const setup::Context& context, Work work) {
   try {
     work();
   } catch (const Error& error) {
+    if (context.sweep()->ranks_per_trial == context.world().size()) throw;  // all ranks are of one group
     throw Error(error.code(), error.what());
   }
 }
@@ -135,11 +131,11 @@ bool train_up_to(const setup::Context& context, const SweepDir& directory, Sweep
   const auto nobody_stops = [&] {  // a group that is done waits here for the others
     return context.world().min(group.is_stopped() ? 0 : 1, however_long_s) == 1;
   };
-  within_group([&] { group.train(trials, rung); });
+  within_group(context, [&] { group.train(trials, rung); });
   if (!nobody_stops()) return false;
   while (rung > 0 && !all_have_reached(context, directory, trials, rung)) {
     setup::on_root(context.world(), [] { std::this_thread::sleep_for(std::chrono::seconds(5)); });
-    within_group([&] { group.train_what_is_left(trials, rung); });
+    within_group(context, [&] { group.train_what_is_left(trials, rung); });
     if (!nobody_stops()) return false;
   }
   return true;
@@ -200,7 +196,7 @@ ExitCode run_sweep(const setup::Context& context, StopSignals& signals) {
       [&] {
         const store::Sweep results =
             write_results(directory, sweep, context.config(), context.manifest(), context.log());
-        say_results(results, context.log());
+        say_results(sweep, results, context.log());
         all_refused = std::ranges::all_of(results.trials, [](const store::Trial& trial) {
           return trial.state == store::TrialState::refused;
         });

@@ -52,28 +52,28 @@ SweepGroup::SweepGroup(const setup::Context& sweep, StopSignals& signals, const 
 void SweepGroup::train(std::span<const long> trials, std::int64_t up_to_step) {
   for (std::size_t i = static_cast<std::size_t>(number_); i < trials.size();
        i += static_cast<std::size_t>(groups_)) {
-    train_if_open(trials[i], up_to_step);
+    train_if_open(trials[i], up_to_step, Turn::own);
   }
   train_what_is_left(trials, up_to_step);
 }
 
 /// From the end, where the owners come last.
 void SweepGroup::train_what_is_left(std::span<const long> trials, std::int64_t up_to_step) {
-  for (std::size_t i = trials.size(); i-- > 0;) train_if_open(trials[i], up_to_step);
+  for (std::size_t i = trials.size(); i-- > 0;) train_if_open(trials[i], up_to_step, Turn::left_over);
 }
 
-void SweepGroup::train_if_open(long trial, std::int64_t up_to_step) {
+void SweepGroup::train_if_open(long trial, std::int64_t up_to_step, Turn turn) {
   if (is_stopped_ || failures_.contains(trial)) return;
   is_stopped_ = group_->max(signals_->arrived() != 0 ? 1.0 : 0.0) > 0.0;
-  if (!is_stopped_ && is_open(trial, up_to_step)) run_trial(trial, up_to_step);
+  if (!is_stopped_ && is_open(trial, up_to_step, turn)) run_trial(trial, up_to_step);
 }
 
 /// Whether it is worth to try a trial: who trains it has its lock. Collective; the same answer on all ranks.
-bool SweepGroup::is_open(long trial, std::int64_t up_to_step) {
+bool SweepGroup::is_open(long trial, std::int64_t up_to_step, Turn turn) {
   bool open = false;
   setup::on_root(*group_, [&] {
     directory_.make_trial_dir(trial);
-    open = !tried_.contains({trial, up_to_step}) &&
+    open = (turn == Turn::own || !directory_.outcome(trial)) &&
            !store::is_held(store::ModelDir(directory_.trial_dir(trial)));
     if (open && up_to_step > 0) {
       open = !has_reached(directory_, trial, up_to_step, context_->config().model.num_classes);
@@ -123,11 +123,7 @@ void SweepGroup::run_trial(long trial, std::int64_t up_to_step) {
   try {
     context.emplace(*group_, arguments_of(trial), context_->started_s(), common);
     settings = settings_of(*context);
-    if (!has_ended(trial, settings)) {
-      train_trial(trial, up_to_step, *context, settings);
-    } else if (up_to_step == 0) {
-      tried_.insert({trial, up_to_step});
-    }
+    if (!has_ended(trial, settings)) train_trial(trial, up_to_step, *context, settings);
   } catch (const Error& found) {
     if (!found.agreed()) throw;
     error = found;

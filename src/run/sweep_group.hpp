@@ -3,10 +3,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
 #include <span>
 #include <string>
-#include <utility>
 
 #include "comm/communicator.hpp"
 #include "core/error.hpp"
@@ -28,8 +26,8 @@ class SweepGroup {
   SweepGroup(const setup::Context& sweep, StopSignals& signals, const comm::Communicator& group,
              const setup::DataShelf& shelf, long number, long groups);
 
-  /// Trains these trials up to a step, or with 0 to their ends: each n-th first, then all that are not there yet and
-  /// that nobody else trains. Collective over the group.
+  /// Trains these trials up to a step, or with 0 to their ends: each n-th first, whose outcome is compared with their
+  /// settings, then all that have no outcome and that nobody else trains. Collective over the group.
   void train(std::span<const long> trials, std::int64_t up_to_step);
   /// The second half of this.
   void train_what_is_left(std::span<const long> trials, std::int64_t up_to_step);
@@ -39,8 +37,9 @@ class SweepGroup {
   [[nodiscard]] ExitCode failure() const;
 
  private:
-  void train_if_open(long trial, std::int64_t up_to_step);
-  [[nodiscard]] bool is_open(long trial, std::int64_t up_to_step);
+  enum class Turn { own, left_over };
+  void train_if_open(long trial, std::int64_t up_to_step, Turn turn);
+  [[nodiscard]] bool is_open(long trial, std::int64_t up_to_step, Turn turn);
   [[nodiscard]] bool has_ended(long trial, const std::string& settings) const;
   [[nodiscard]] config::CommandLine arguments_of(long trial) const;
   void run_trial(long trial, std::int64_t up_to_step);
@@ -58,8 +57,6 @@ class SweepGroup {
   SweepDir directory_;
   std::shared_ptr<Logger> log_;  ///< of the sweep; silent but on the first rank of each group
   bool is_stopped_ = false;
-  std::set<std::pair<long, std::int64_t>>
-      tried_;                          ///< on the first rank: trials that had ended, and up to which step
   std::map<long, ExitCode> failures_;  ///< trials that this start could not train
 };
 

@@ -126,6 +126,16 @@ TEST_F(ModelDirLockTest, IsFreeAgainAfterAnOrderlyEndWithoutAnyWaiting) {
   EXPECT_EQ(logged.text(), "");
 }
 
+TEST_F(ModelDirLockTest, WhetherItIsHeldCanBeSeenWithoutTakingIt) {
+  EXPECT_FALSE(is_held(model_dir)) << "there is no file yet";
+  {
+    const ModelDirLock lock(model_dir, log, LockPolicy::kernel, timing);
+    EXPECT_TRUE(is_held(model_dir));
+    EXPECT_TRUE(is_held(model_dir)) << "to look at it does not end it";
+  }
+  EXPECT_FALSE(is_held(model_dir));
+}
+
 TEST_F(ModelDirLockTest, ALivingHolderIsNamedInTheRefusalAtOnce) {
   timing.watch = timing.lease = 1h;
   ::setenv("SLURM_JOB_ID", "4711", 1);
