@@ -40,16 +40,6 @@ ArrayPlace place_in_array() {
   return {(task - first) % tasks, tasks};
 }
 
-/// How many groups there are in this job. Throws UsageError.
-int groups_of(const setup::Context& context) {
-  const int ranks = context.ranks(), of_trial = context.sweep()->ranks_per_trial;
-  if (ranks % of_trial == 0) return ranks / of_trial;
-  throw UsageError(fmt::format("sweep.ranks_per_trial {} does not divide the {} rank{} of this job", of_trial,
-                               ranks, plural(static_cast<std::size_t>(ranks))),
-                   of_trial > ranks ? fmt::format("mpirun -n {}, or fewer ranks per trial", of_trial)
-                                    : fmt::format("mpirun -n {}", (ranks / of_trial + 1) * of_trial));
-}
-
 /// The sets that the trials share. One that a sweep changes is read by each group by itself.
 void fill_shelf(const setup::Context& context, setup::DataShelf& shelf) {
   const auto is_swept = [&](const char* key) {
@@ -207,20 +197,6 @@ ExitCode run_sweep(const setup::Context& context, StopSignals& signals) {
   if (!is_stopped) return all_refused ? ExitCode::usage : failure;
   context.log().info("stopped before all trials have ended; the same command goes on");
   return ExitCode::stopped;
-}
-
-void describe_sweep(const setup::Context& context) {
-  const config::SweepOptions& sweep = *context.sweep();
-  comm::collectively(context.world(), [&] { static_cast<void>(groups_of(context)); });
-  data::InputOptions train = context.config().train_input;
-  train.download = false;
-  static_cast<void>(setup::find_dataset(context.topology(), train, context.log()));
-  for (long trial = 0; trial < sweep.trial_count(); ++trial) {
-    context.log().info("{}: {}", SweepDir::trial_name(trial), describe(config::trial_settings(sweep, trial)));
-  }
-  context.log().info("sweep: {} trials, {} at once with {} rank{} each", sweep.trial_count(),
-                     groups_of(context), sweep.ranks_per_trial,
-                     plural(static_cast<std::size_t>(sweep.ranks_per_trial)));
 }
 
 }  // namespace fcmnist::run

@@ -11,7 +11,4 @@ namespace fcmnist::run {
 /// on. Returns done when all have ended, stopped when the same command is to go on. Collective.
 ExitCode run_sweep(const setup::Context& context, StopSignals& signals);
 
-/// Flag --validate_only: lists the trials.
-void describe_sweep(const setup::Context& context);
-
 }  // namespace fcmnist::run

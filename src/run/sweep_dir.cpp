@@ -49,10 +49,15 @@ std::string SweepDir::trial_name(long trial) { return fmt::format("trial_{:04d}"
 
 void SweepDir::begin(const config::SweepOptions& sweep, const config::RunConfig& common) const {
   store::ModelDir(path_).ensure_writable();
+  if (continues(sweep, common)) return;
+  store::write_atomically(path_ / "sweep.yaml",
+                          config::to_yaml(without_place(common)) + config::to_yaml(sweep));
+}
+
+bool SweepDir::continues(const config::SweepOptions& sweep, const config::RunConfig& common) const {
   const fs::path file = path_ / "sweep.yaml";
-  const std::string text = config::to_yaml(without_place(common)) + config::to_yaml(sweep);
   std::error_code unknown;
-  if (!fs::exists(file, unknown)) return store::write_atomically(file, text);
+  if (!fs::exists(file, unknown)) return false;
   config::Sources sources;
   sources.yaml = content_of(file);
   sources.yaml_name = file.string();
@@ -64,7 +69,7 @@ void SweepDir::begin(const config::SweepOptions& sweep, const config::RunConfig&
         "choose another -o, or give the sweep that began there");
   }
   const config::ResumeDifference difference = config::resume_difference(then.config, without_place(common));
-  if (difference.forbidden.empty()) return;
+  if (difference.forbidden.empty()) return true;
   std::string texts;
   for (const config::Difference& one : difference.forbidden) {
     texts += fmt::format("\n  {}: {} there, {} now", one.key, one.checkpointed, one.now);

@@ -34,8 +34,10 @@ class SweepDir {
   static std::string trial_name(long trial);
   [[nodiscard]] std::filesystem::path trial_dir(long trial) const { return path_ / trial_name(trial); }
 
-  /// Makes the folder and writes sweep.yaml, or compares with the one that is there. Throws UsageError if it is another
-  /// sweep, or if its configuration differs in what a resume may not change; StoreError.
+  /// Compares with the sweep.yaml that is there; returns false if there is none. Throws UsageError if it is another
+  /// sweep, or if its configuration differs in what a resume may not change.
+  bool continues(const config::SweepOptions& sweep, const config::RunConfig& common) const;
+  /// The same, but makes the folder and writes sweep.yaml if there is none. Throws StoreError too.
   void begin(const config::SweepOptions& sweep, const config::RunConfig& common) const;
 
   void make_trial_dir(long trial) const;

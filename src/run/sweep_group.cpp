@@ -10,6 +10,7 @@
 
 #include "config/load.hpp"
 #include "core/digest.hpp"
+#include "core/text.hpp"
 #include "run/sweep_results.hpp"
 #include "run/training.hpp"
 #include "store/model_dir.hpp"
@@ -35,6 +36,40 @@ std::string describe(const std::vector<Override>& settings) {
   std::vector<std::string> texts;
   for (const Override& setting : settings) texts.push_back(fmt::format("{}={}", setting.key, setting.value));
   return fmt::format("{}", fmt::join(texts, " "));
+}
+
+int groups_of(const setup::Context& sweep) {
+  const int ranks = sweep.ranks(), of_trial = sweep.sweep()->ranks_per_trial;
+  if (ranks % of_trial == 0) return ranks / of_trial;
+  throw UsageError(fmt::format("sweep.ranks_per_trial {} does not divide the {} rank{} of this job", of_trial,
+                               ranks, plural(static_cast<std::size_t>(ranks))),
+                   of_trial > ranks ? fmt::format("mpirun -n {}, or fewer ranks per trial", of_trial)
+                                    : fmt::format("mpirun -n {}", (ranks / of_trial + 1) * of_trial));
+}
+
+int trials_on_node(const setup::Context& sweep) {
+  const config::CommandLine& arguments = sweep.arguments();
+  const int ranks =
+      sweep.is_planned() ? arguments.plan_ranks / arguments.plan_nodes : sweep.topology().node().size();
+  return std::max(1, ranks / sweep.sweep()->ranks_per_trial);
+}
+
+config::CommandLine arguments_of(const setup::Context& sweep, long trial) {
+  config::CommandLine arguments = sweep.arguments();
+  std::erase_if(arguments.overrides, [](const Override& setting) {
+    return setting.key == "runconfig.mode" || setting.key == "runconfig.model_dir";
+  });
+  const SweepDir directory(sweep.config().run.model_dir);
+  const std::string origin = SweepDir::trial_name(trial);
+  const bool evaluates = sweep.sweep()->mode == config::Mode::train_and_eval;
+  arguments.overrides.push_back({"runconfig.mode", evaluates ? "train_and_eval" : "train", origin});
+  arguments.overrides.push_back(
+      {"runconfig.model_dir", fmt::format("\"{}\"", directory.trial_dir(trial).string()), origin});
+  for (Override& setting : config::trial_settings(*sweep.sweep(), trial)) {
+    setting.origin = origin;
+    arguments.overrides.push_back(std::move(setting));
+  }
+  return arguments;
 }
 
 SweepGroup::SweepGroup(const setup::Context& sweep, StopSignals& signals, const comm::Communicator& group,
@@ -89,29 +124,12 @@ ExitCode SweepGroup::failure() const {
   return ExitCode::done;
 }
 
-config::CommandLine SweepGroup::arguments_of(long trial) const {
-  config::CommandLine arguments = context_->arguments();
-  std::erase_if(arguments.overrides, [](const Override& setting) {
-    return setting.key == "runconfig.mode" || setting.key == "runconfig.model_dir";
-  });
-  const std::string origin = SweepDir::trial_name(trial);
-  const bool evaluates = sweep_->mode == config::Mode::train_and_eval;
-  arguments.overrides.push_back({"runconfig.mode", evaluates ? "train_and_eval" : "train", origin});
-  arguments.overrides.push_back(
-      {"runconfig.model_dir", fmt::format("\"{}\"", directory_.trial_dir(trial).string()), origin});
-  for (Override& setting : config::trial_settings(*sweep_, trial)) {
-    setting.origin = origin;
-    arguments.overrides.push_back(std::move(setting));
-  }
-  return arguments;
-}
-
 /// An error that all ranks of the group know ends the trial alone. One that a single rank knows ends the job.
 void SweepGroup::run_trial(long trial, std::int64_t up_to_step) {
   setup::Common common{.log = nullptr,
                        .shelf = shelf_,
                        .settings = context_->settings_file(),
-                       .runs_on_node = std::max(1, context_->topology().node().size() / group_->size()),
+                       .runs_on_node = trials_on_node(*context_),
                        .pause_after_step = up_to_step};
   setup::on_root(*group_, [&] {
     common.log = make_file_logger(context_->arguments().logging, directory_.trial_dir(trial) / "trial.log");
@@ -121,7 +139,7 @@ void SweepGroup::run_trial(long trial, std::int64_t up_to_step) {
   std::optional<Error> error;
   std::string settings;
   try {
-    context.emplace(*group_, arguments_of(trial), context_->started_s(), common);
+    context.emplace(*group_, arguments_of(*context_, trial), context_->started_s(), common);
     settings = settings_of(*context);
     if (!has_ended(trial, settings)) train_trial(trial, up_to_step, *context, settings);
   } catch (const Error& found) {

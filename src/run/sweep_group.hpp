@@ -15,6 +15,15 @@
 
 namespace fcmnist::run {
 
+/// How many groups of ranks_per_trial ranks there are in this job, or in the one that is planned. Throws UsageError.
+int groups_of(const setup::Context& sweep);
+
+/// How many of them share a node.
+int trials_on_node(const setup::Context& sweep);
+
+/// The command line of a trial that would be a run of its own.
+config::CommandLine arguments_of(const setup::Context& sweep, long trial);
+
 /// One of the groups of ranks of a sweep, which trains one trial after the other. The ranks of a group walk through it
 /// together; groups know of each other only by the files of the trials.
 class SweepGroup {
@@ -41,7 +50,6 @@ class SweepGroup {
   void train_if_open(long trial, std::int64_t up_to_step, Turn turn);
   [[nodiscard]] bool is_open(long trial, std::int64_t up_to_step, Turn turn);
   [[nodiscard]] bool has_ended(long trial, const std::string& settings) const;
-  [[nodiscard]] config::CommandLine arguments_of(long trial) const;
   void run_trial(long trial, std::int64_t up_to_step);
   void train_trial(long trial, std::int64_t up_to_step, const setup::Context& context,
                    const std::string& settings);

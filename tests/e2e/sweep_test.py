@@ -1,5 +1,7 @@
 """-m sweep: many trainings in one job or in several, each as a run of its own, and one file of what came of them."""
 import pathlib
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,9 +24,12 @@ class Sweep(analysis.TestCase):
         self.sweep = self.directory / "s"
 
     def common(self, **values):
-        return [*runs.data_settings(self.data), *settings(**{
+        """With None for a key that the sweep sets."""
+        values = {
             "runconfig__max_steps": 20, "runconfig__eval_frequency": 10, "model__hidden_sizes": "[16,12]",
-            "model__num_classes": CLASSES, "train_input__batch_size": 37, "train_input__validation_size": 50, **values})]
+            "model__num_classes": CLASSES, "train_input__batch_size": 37, "train_input__validation_size": 50, **values}
+        return [*runs.data_settings(self.data),
+                *settings(**{key: value for key, value in values.items() if value is not None})]
 
     def params(self, section=GRID, more=""):
         path = self.directory / "sweep.yaml"
@@ -208,12 +213,42 @@ class Sweep(analysis.TestCase):
         self.assertIn("did you mean optimizer.learning_rate?", str(unknown))
         self.assertEqual(before, runs.snapshot(self.sweep))
 
-    def test_validate_only_lists_the_trials(self):
-        self.params()
-        said = self.run_to_end(*self.arguments("--validate_only"), ranks=2)
-        self.assertEqual(len(said.lines("trial_0005: optimizer.learning_rate=0.05 runconfig.seed=3")), 1, str(said))
-        self.assertEqual(len(said.lines("sweep: 6 trials, 2 at once with 1 rank each")), 1, str(said))
+    def test_validate_only_says_what_each_trial_needs_and_how_long_the_whole_takes(self):
+        self.params("parameters: {model.hidden_sizes: [[16], [32, 16], [64]], runconfig.seed: 1..2}")
+        said = self.run_to_end(*self.arguments("--validate_only", model__hidden_sizes=None), ranks=2)
+        need = r"20 steps of \S+ \S+, \S+ \S+ on a rank, \S+ \S+ on a node$"
+        rows = re.findall(r"info: (trial_000\d): (.*): " + need, str(said), re.MULTILINE)
+        self.assertEqual(len(rows), 6, str(said))
+        self.assertEqual(rows[3], ("trial_0003", "model.hidden_sizes=[32, 16] runconfig.seed=2"), str(said))
+        self.assertRegex(str(said), "sweep: 6 trials, 2 at once with 1 rank each; 6 to train, predicted to take 0:00:0")
         self.assertFalse(self.sweep.exists())
+
+    def test_validate_only_counts_what_is_left(self):
+        self.params("parameters: {optimizer.learning_rate: [0.01, 1.0e+30, 0.05], runconfig.seed: 1..2}")
+        self.run_to_end(*self.arguments(), ranks=2)
+        shutil.rmtree(self.trial(1))
+        (self.trial(4) / "OUTCOME").unlink()
+        before = runs.snapshot(self.sweep)
+        said = str(self.run_to_end(*self.arguments("--validate_only"), ranks=2))
+        self.assertEqual(runs.snapshot(self.sweep), before)
+        for row in ("trial_0000: .*: done", "trial_0003: .*: diverged", r"trial_0001: .*: 20 steps of \S+ \S+, ",
+                    r"trial_0004: .*: 20 steps of \S+ \S+ from step 20, ", "; 2 to train, "):
+            self.assertRegex(said, row)
+
+    def test_validate_only_of_a_world_that_is_not_there(self):
+        self.params("ranks_per_trial: 4, parameters: {model.hidden_sizes: [[16], [32]]}")
+        said = self.run_to_end(*self.arguments("--validate_only", "--plan_ranks", 32, "--plan_nodes", 4, model__hidden_sizes=None))
+        self.assertRegex(str(said), "sweep: 2 trials, 8 at once with 4 ranks each; 2 to train, predicted to take 0:00:0")
+
+    def test_validate_only_names_trials_that_would_be_refused(self):
+        self.params("ranks_per_trial: 2, parameters: {train_input.batch_size: [37, 1]}")
+        said = self.run_to_end(*self.arguments("--validate_only", train_input__batch_size=None), ranks=2)
+        self.assertRegex(str(said), "warning: trial_0001 would be refused: .*batch")
+        self.assertRegex(str(said), "trial_0001: train_input.batch_size=1: would be refused")
+        self.params("ranks_per_trial: 2, parameters: {train_input.batch_size: [1]}")
+        refused = runs.run(*self.arguments("--validate_only", train_input__batch_size=None), ranks=2)
+        self.assertEqual(refused.code, 2, str(refused))
+        self.assertIn("all trials that are to be trained would be refused", str(refused))
 
 
 if __name__ == "__main__":
