@@ -2,6 +2,7 @@
 # Kills a small training on made-up data again and again, starts it again, and reports whether anything was ever lost.
 #   jobs/soak.sh                      30 kills, a few minutes
 #   jobs/soak.sh --kills 300          for the night, or for a new machine or file system: --workdir says where to write
+#   jobs/soak.sh --sweep              the same with a sweep of nine such trainings
 #   jobs/soak.sh --help
 # Exit code 0 only if every checkpoint and metrics file was intact after every kill, every finished run is equal to
 # one that nothing disturbed, bit for bit, no run hung, and no process or file was left. It ends only processes that it

@@ -4,7 +4,9 @@
 A run that nothing disturbs is the reference. The same run then begins in a second model_dir and is killed by
 SIGKILL at random moments: while it starts, steps, saves, ends, shuts down; one rank, all ranks, or mpirun and all
 ranks. It is started again until it has finished, and must then have written the reference's weights, momentum and
-metrics, bit for bit; then it begins anew, until there were enough kills. Exit code 0 only if nothing was lost, no
+metrics, bit for bit; then it begins anew, until there were enough kills. With --sweep the run is a sweep with
+successive halving, whose sweep.h5 must be that of the reference, but for times, and of whose trials none may be trained
+to its end twice. Exit code 0 only if nothing was lost, no
 run hung and nothing was left behind. jobs/soak.sh finds the program and calls this.
 
 It ends only processes that it started: it gives them a mark in their environment and knows them by it.
@@ -33,6 +35,7 @@ PHASES = ("start-up", "steps", "save", "end", "shutdown")
 MARK = "FCMNIST_SOAK"
 SILENCE_S = 60.0  # a run that neither ends nor prints for so long hangs
 STEPS = 400
+TRIALS = 9
 CONFIG = f"""\
 train_input: {{use_fake_data: True, batch_size: 64}}
 model: {{hidden_sizes: [128, 64], dropout: 0.1}}
@@ -44,6 +47,12 @@ runconfig:
   keep_checkpoints: 3
   log_steps: 10
   stall_timeout: 30
+"""
+SWEEP = CONFIG.replace("batch_size: 64", "batch_size: 64, validation_size: 200") + """\
+sweep:
+  method: successive_halving
+  rungs: [120]
+  parameters: {optimizer.learning_rate: [0.005, 0.02, 0.05], runconfig.seed: 1..3}
 """
 
 
@@ -218,6 +227,91 @@ class ModelDir:
         return [path.name for path in self.path.iterdir() if ".tmp." in path.name or path.name == "STOPPED"]
 
 
+class SweepFolder:
+    """The same of a sweep."""
+
+    newest = 0  # no step stands for all trials
+
+    def __init__(self, path):
+        self.path = path
+        self.stale = set()
+        self.seen = {}  # trials by path, which remember their newest checkpoints
+
+    def trials(self):
+        for path in sorted(self.path.glob("trial_*")):
+            yield self.seen.setdefault(path, ModelDir(path))
+
+    def temporaries(self):
+        return {f"{trial.path.name}/{name}" for trial in self.trials() for name in trial.temporaries()}
+
+    def is_saving(self):
+        return bool(self.temporaries() - self.stale)
+
+    def lost_checkpoints(self):
+        return [f"{trial.path.name}: {sentence}" for trial in self.trials() for sentence in trial.lost_checkpoints()]
+
+    def unreadable_metrics(self, _):
+        """Also those trials that were trained to their ends more than once; and the steps of all trials."""
+        wrong, steps = [], 0
+        for trial in self.trials():
+            sentences, last = trial.unreadable_metrics(trial.newest)
+            log = trial.path / "trial.log"
+            ends = log.read_text(errors="replace").count("info: done: ") if log.exists() else 0
+            if ends > 1:
+                sentences.append(f"trained to its end {ends} times")
+            wrong += [f"{trial.path.name}: {sentence}" for sentence in sentences]
+            steps += last
+        return wrong, steps
+
+    def content(self):
+        """Of sweep.h5 all but times, and of each trial that was trained to its end its arrays."""
+        found = {}
+        with h5py.File(self.path / "sweep.h5", "r") as file:
+            def add(name, item):
+                if isinstance(item, h5py.Dataset) and not bits.TIMES.fullmatch(name.rpartition("/")[2]):
+                    found[f"sweep.h5/{name}"] = item[...].tobytes() + repr(sorted(
+                        (key, np.asarray(value).tolist()) for key, value in item.attrs.items()
+                        if key not in ("DIMENSION_LIST", "REFERENCE_LIST"))).encode()
+            file.visititems(add)
+        for trial in self.trials():
+            found.update({f"{trial.path.name}/{name}": data for name, data in trial.content().items()})
+        return found
+
+    def left_files(self):
+        return [f"{trial.path.name}/{name}" for trial in self.trials() for name in trial.left_files()]
+
+
+class SingleRun:
+    """What is killed: one training."""
+
+    CONFIG, ARGUMENTS, FOLDER = CONFIG, (), ModelDir
+    WHAT = f"{STEPS} steps"
+
+    @staticmethod
+    def phase(attempt):
+        """Where it is, by its output. Of PHASES all but "save"."""
+        if "done:" in attempt.text:
+            return "shutdown"
+        if f"Step={STEPS} " in attempt.text:
+            return "end"
+        return "steps" if attempt.last_step() > 0 else "start-up"
+
+
+class Sweep:
+    """What is killed: many trainings in one job."""
+
+    CONFIG, ARGUMENTS, FOLDER = SWEEP, ("-m", "sweep"), SweepFolder
+    WHAT = f"{TRIALS} trials of at most {STEPS} steps"
+
+    @staticmethod
+    def phase(attempt):
+        if "info: files:" in attempt.text:
+            return "shutdown"
+        if f"info: {TRIALS} trials:" in attempt.text:
+            return "end"
+        return "steps" if "info: trial_" in attempt.text else "start-up"
+
+
 class Report:
     """Counts, and a sentence for everything that went wrong."""
 
@@ -254,22 +348,23 @@ class Soak:
         self.directory = directory
         self.report = Report()
         self.attempts = 0
-        (directory / "soak.yaml").write_text(CONFIG)
+        self.subject = Sweep if options.sweep else SingleRun
+        (directory / "soak.yaml").write_text(self.subject.CONFIG)
 
     def start(self, model_dir):
         self.attempts += 1
         model_dir.stale = model_dir.temporaries()
         command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", self.options.ranks,
-                   self.options.program, "-p", self.directory / "soak.yaml", "-o", model_dir.path]
+                   self.options.program, "-p", self.directory / "soak.yaml", "-o", model_dir.path, *self.subject.ARGUMENTS]
         return Attempt(list(map(str, command)), self.directory / "run.log", self.directory)
 
     def run_reference(self):
         """Also measures when the phases of an undisturbed run begin, in seconds."""
-        reference = ModelDir(self.directory / "reference")
+        reference = self.subject.FOLDER(self.directory / "reference")
         attempt = self.start(reference)
         begin_s = {"start-up": 0.0}
         while not attempt.ended() and attempt.listen():
-            begin_s.setdefault(self.phase(attempt), time.monotonic() - attempt.begin_s)
+            begin_s.setdefault(self.subject.phase(attempt), time.monotonic() - attempt.begin_s)
             time.sleep(0.001)
         ends_s = [*begin_s.values(), time.monotonic() - attempt.begin_s][1:]
         attempt.wait_until_gone()
@@ -278,18 +373,9 @@ class Soak:
             sys.exit(f"soak.py: error: the undisturbed run ended with {attempt.mpirun.returncode}:\n{attempt.text}")
         self.lasts_s = {phase: end_s - begin_s[phase] for phase, end_s in zip(begin_s, ends_s)}
         self.lasts_s["save"] = 0.005
-        print(f"undisturbed: {STEPS} steps on {self.options.ranks} ranks; seconds:",
+        print(f"undisturbed: {self.subject.WHAT} on {self.options.ranks} ranks; seconds:",
               ", ".join(f"{phase} {lasts_s:.2f}" for phase, lasts_s in self.lasts_s.items()), flush=True)
         return reference.content()
-
-    @staticmethod
-    def phase(attempt):
-        """Where a run is, by its output. Of PHASES all but "save"."""
-        if "done:" in attempt.text:
-            return "shutdown"
-        if f"Step={STEPS} " in attempt.text:
-            return "end"
-        return "steps" if attempt.last_step() > 0 else "start-up"
 
     def wait_for(self, aim, attempt, model_dir):
         """Waits until a random moment of this phase. False if the run ends, or hangs, before it."""
@@ -307,7 +393,7 @@ class Soak:
                 skip -= saving and not was_saving
                 reached = skip < 0
             else:
-                reached = self.phase(attempt) == aim
+                reached = self.subject.phase(attempt) == aim
             if reached and reached_s is None:
                 reached_s = now_s
             if reached_s is not None and now_s - reached_s >= delay_s:
@@ -329,7 +415,7 @@ class Soak:
         else:
             victims = ranks if kind == KINDS[1] else [self.random.choice(ranks)]
         attempt.listen()
-        phase = "save" if model_dir.is_saving() else self.phase(attempt)
+        phase = "save" if model_dir.is_saving() else self.subject.phase(attempt)
         if not victims or attempt.ended():
             return False
         attempt.kill(victims)
@@ -363,7 +449,8 @@ class Soak:
             self.report.add("differences", where, [f"not as in the undisturbed run: {', '.join(different)}"])
         self.report.add("files left", where, model_dir.left_files())
         self.report.numbers["finished runs"] += 1
-        shutil.rmtree(model_dir.path)
+        if not different:
+            shutil.rmtree(model_dir.path)
 
     def run_until_finished(self, model_dir, expected):
         last = failed = 0
@@ -390,7 +477,7 @@ class Soak:
         runs = 0
         while self.report.kills.total() < self.options.kills and not self.report.wrong["failed starts"]:
             runs += 1
-            self.run_until_finished(ModelDir(self.directory / f"run_{runs}"), expected)
+            self.run_until_finished(self.subject.FOLDER(self.directory / f"run_{runs}"), expected)
         self.report.print()
         print(f"seed {self.options.seed}, {self.attempts} starts in {time.monotonic() - begin_s:.0f} s")
         return 1 if any(self.report.wrong.values()) else 0
@@ -399,6 +486,7 @@ class Soak:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", required=True, help="fcmnist_mpi; jobs/soak.sh finds it")
+    parser.add_argument("--sweep", action="store_true", help="kill a sweep instead of a single training")
     parser.add_argument("--kills", type=int, default=30, help="how many (30); 300 take a quarter of an hour")
     parser.add_argument("--ranks", type=int, default=2, help="ranks of each run (2)")
     parser.add_argument("--seed", type=int, default=1, help="of the moments and the victims (1)")

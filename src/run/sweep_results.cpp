@@ -105,6 +105,9 @@ bool has_reached(const SweepDir& directory, long trial, std::int64_t step, int c
   const auto outcome = directory.outcome(trial);
   if (outcome && outcome->state != store::TrialState::failed && outcome->state != store::TrialState::refused)
     return true;
+  // Who was killed between the two makes the steps since the last checkpoint again.
+  const auto saved = store::ModelDir(directory.trial_dir(trial)).checkpoint_steps();
+  if (saved.empty() || std::ranges::max(saved) < step) return false;
   const auto validations = validations_of(directory, trial, classes);
   return !validations.empty() && validations.back().step >= step;
 }

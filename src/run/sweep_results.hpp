@@ -17,7 +17,8 @@ namespace fcmnist::run {
 store::Sweep gather_trials(const SweepDir& directory, const config::SweepOptions& sweep, int classes,
                            Logger& log);
 
-/// Whether a trial has been validated at this step or a later one, or has ended otherwise; one that has failed has not.
+/// Whether a trial has been validated and saved at this step or a later one, or has ended otherwise; one that has failed
+/// has not.
 bool has_reached(const SweepDir& directory, long trial, std::int64_t step, int classes);
 
 /// A rung of successive halving: those of the trials that go on, the best first. All others that have not ended are

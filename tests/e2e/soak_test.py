@@ -13,8 +13,8 @@ import soak  # noqa: E402
 
 
 class Kills(runs.TestCase):
-    def soak(self, program, kills):
-        return runs.execute([runs.SOURCE / "jobs/soak.sh", "--kills", kills, "--workdir", self.directory],
+    def soak(self, program, kills, *more):
+        return runs.execute([runs.SOURCE / "jobs/soak.sh", "--kills", kills, "--workdir", self.directory, *more],
                             env={"FCMNIST_MPI": str(program)}, timeout_s=150)
 
     def number(self, finished, name):
@@ -28,12 +28,21 @@ class Kills(runs.TestCase):
         self.assertGreaterEqual(self.number(finished, "restarts"), 1)
         self.assertEqual(os.listdir(self.directory), [])
 
+    def test_nothing_of_a_sweep_is_lost(self):
+        finished = self.soak(runs.PROGRAM, 3, "--sweep")
+        self.assertEqual(finished.code, 0, str(finished))
+        self.assertEqual(len(finished.lines("kill ")), 3, str(finished))
+
     def test_another_result_is_noticed(self):
-        program = self.directory / "program"  # with another seed after the first run, which is the reference
-        program.write_text(f'#!/bin/bash\n[[ $* == */reference ]] || more=runconfig.seed=2\n'
+        program = self.directory / "program"  # that trains otherwise after the first run, which is the reference
+        program.write_text(f'#!/bin/bash\n[[ $* == */reference ]] || more=optimizer.momentum=0.8\n'
                            f'exec {runs.PROGRAM} "$@" $more\n')
         program.chmod(0o755)
-        finished = self.soak(program, 1)
+        for more in ((), ("--sweep",)):
+            with self.subTest(more):
+                self.check_another_result(self.soak(program, 1, *more))
+
+    def check_another_result(self, finished):
         self.assertEqual(finished.code, 1, str(finished))
         self.assertGreaterEqual(self.number(finished, "differences"), 1, str(finished))
         self.assertEqual(self.number(finished, "lost checkpoints"), 0, str(finished))

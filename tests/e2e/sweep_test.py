@@ -176,6 +176,14 @@ class Sweep(analysis.TestCase):
         again = self.run_to_end(*self.arguments(), ranks=3)
         self.assertEqual(len(again.lines("9 trials: ")), 1, str(again))
         np.testing.assert_array_equal(self.file()[1]["steps"], found["steps"])
+        # As after a death between a validation at a rung and the checkpoint there: the trial makes up for it.
+        dropped = next(number for number in range(9) if number not in on_first)
+        before = runs.weights(self.trial(dropped))
+        (self.trial(dropped) / "OUTCOME").unlink()
+        (self.trial(dropped) / "checkpoint_6.h5").unlink()
+        self.run_to_end(*self.arguments(), ranks=2)
+        self.assertTrue(runs.same_arrays(before, runs.weights(self.trial(dropped))))
+        np.testing.assert_array_equal(self.file()[1]["steps"], found["steps"])
 
     def test_jobs_of_an_array_share_the_trials(self):
         import os

@@ -15,6 +15,7 @@ import functools
 import glob
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -37,6 +38,8 @@ except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
 
+FINISHED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED")
+SOAK_KILLS = int(os.environ.get("FCMNIST_SOAK_KILLS", "0"))
 DIRECTORY = tempfile.mkdtemp(prefix="fcmnist_slurm_test_")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "OMPI_", "PMIX_"))}
 
@@ -129,8 +132,7 @@ class Job:
 
     def wait(self):
         """Until it has ended for good."""
-        finished = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED")
-        return self.wait_until("finished", lambda: self.field("JobState") in finished)
+        return self.wait_until("finished", lambda: self.field("JobState") in FINISHED)
 
     def ranks(self):
         """Process ids, on all nodes: they are this machine."""
@@ -565,6 +567,44 @@ class OtherScripts(unittest.TestCase):
                 self.assertEqual(file.read().count("info: done: "), 1, path)
         shown = run("scripts/fcmnist", "show", os.path.join(sweep, "sweep.h5"))
         self.assertIn("6 trials: 6 done", shown.stdout)
+
+    @unittest.skipUnless(SOAK_KILLS, "a soak: FCMNIST_SOAK_KILLS=20 kills so often, in some minutes")
+    def test_sweep_of_an_array_whose_ranks_are_killed(self):
+        """Ends as the same sweep in one job that nothing disturbs; a task that a killed rank ends comes back."""
+        config = os.path.join(DIRECTORY, "soak.yaml")
+        pathlib.Path(config).write_text(soak.SWEEP)
+        draw, kills, sweeps = random.Random(SOAK_KILLS), 0, 0
+        whole = os.path.join(DIRECTORY, "whole")
+        job = sbatch("whole", "slurm/sweep.sh", ("--ntasks-per-node=2",), (config, "-o", whole), whole).wait()
+        self.assertEqual(job.exit_code, 0, job.output)
+        expected = soak.SweepFolder(pathlib.Path(whole)).content()
+        while kills < SOAK_KILLS:
+            sweeps += 1
+            path = os.path.join(DIRECTORY, f"killed_{sweeps}")
+            folder = soak.SweepFolder(pathlib.Path(path))
+            jobs = []
+            for start in range(20):  # a task that gives up after two starts without progress is submitted again
+                name = f"killed_{sweeps}_{start}"
+                first = sbatch(name, "slurm/sweep.sh", ("--array=0-1", f"--output={DIRECTORY}/{name}_%a.out",
+                                                        "--ntasks-per-node=2"), (config, "-o", path), path)
+                jobs = [Job(f"{first.id}_{task}", f"{name}_{task}", path) for task in range(2)]
+                while not all(job.field("JobState") in FINISHED for job in jobs):
+                    time.sleep(draw.random() * 2.0)
+                    ranks = jobs[0].ranks()
+                    if ranks and kills < SOAK_KILLS:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(draw.choice(ranks), signal.SIGKILL)
+                            kills += 1
+                    self.assertEqual(folder.lost_checkpoints(), [])
+                if all(job.exit_code == 0 for job in jobs):
+                    break
+            output = "\n".join(job.output for job in jobs)
+            self.assertEqual([job.exit_code for job in jobs], [0, 0], output)
+            wrong, _ = folder.unreadable_metrics(0)
+            self.assertEqual(wrong, [], output)
+            found = folder.content()
+            self.assertEqual([name for name in sorted(expected | found) if expected.get(name) != found.get(name)], [])
+        print(f"\n{kills} kills in {sweeps} sweeps: nothing lost, nothing trained twice")
 
     def test_evaluation(self):
         trained = train("scored", ("--ntasks-per-node=2",)).wait()
