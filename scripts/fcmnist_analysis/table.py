@@ -1,4 +1,5 @@
 """fcmnist table: runs side by side: what came of them, and what their configurations differ in."""
+import contextlib
 import csv
 import math
 import os
@@ -54,7 +55,17 @@ def row_of(path):
         found |= {"elapsed_s": round(of_run.elapsed_s, 2), "samples_per_s": round(of_run.samples_per_s)}
     if of_run.accuracy is not None:
         found["error_percent"] = round(100 * (1 - of_run.accuracy), 4)
+    if (state := state_of(path)) != "done":
+        found["state"] = state
     return {"run": path} | found, config
+
+
+def state_of(path):
+    """How a trial of a sweep has ended; a run of its own, and one that has not ended, counts as done."""
+    with contextlib.suppress(OSError), open(os.path.join(path, "OUTCOME"), encoding="utf-8") as file:
+        if found := re.match(r"state: (\w+)$", file.read(), re.MULTILINE):
+            return found[1]
+    return "done"
 
 
 def differing(configurations):
@@ -65,15 +76,18 @@ def differing(configurations):
 
 
 def over_seeds(rows, keys):
-    """Rows of runs that differ in their seed only become one: means, and standard deviations."""
+    """Rows of runs that differ in their seed only become one: means, and standard deviations. Trials of a sweep that were
+    dropped on their way are not mixed with those that were trained to their ends."""
     others = [key for key in keys if key != SEED]
     groups = {}
     for row in rows:
-        groups.setdefault((*(row.get(key) for key in others), row["ranks"]), []).append(row)
+        groups.setdefault((*(row.get(key) for key in others), row["ranks"], row.get("state")), []).append(row)
     merged = []
     for group in groups.values():
         row = {key: group[0].get(key) for key in others} | {"ranks": group[0]["ranks"], "runs": len(group)}
         row["run"] = group[0]["run"] if len(group) == 1 else f"{group[0]['run']} and {len(group) - 1} more"
+        if "state" in group[0]:
+            row["state"] = group[0]["state"]
         for name in RESULTS[:-1]:
             values = [one[name] for one in group if name in one]
             if values:
@@ -151,7 +165,7 @@ def make(paths, by_seed=False, sort=None):
         rows, keys = over_seeds(rows, keys)
         extra = ["runs", *(name for name in DEVIATIONS.values() if any(row[name] is not None for row in rows))]
     sort = sort or ("validation_accuracy" if all("validation_accuracy" in row for row in rows) else "accuracy")
-    columns = ["run", *extra, *(name for name in RESULTS if any(name in row for row in rows)), *keys]
+    columns = ["run", *extra, *(["state"] if any("state" in row for row in rows) else []), *(name for name in RESULTS if any(name in row for row in rows)), *keys]
     if sort not in columns and sort != "accuracy":
         raise AnalysisError(f"--sort {sort}: no such column", f"one of {', '.join(columns)}")
     ascending = sort not in ("validation_accuracy", "accuracy", "best_accuracy", "samples_per_s")

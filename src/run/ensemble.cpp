@@ -78,16 +78,11 @@ void Ensemble::score_all() {
 /// The network is that of the checkpoint's own configuration; what is scored, and how, is the same for all.
 config::RunConfig Ensemble::config_of(const store::Checkpoint* checkpoint, const std::string& file) const {
   const comm::Communicator& world = context_->world();
-  config::Sources sources;
-  sources.yaml = world.broadcast(checkpoint != nullptr ? checkpoint->header().config_yaml : std::string(), 0);
-  sources.yaml_name = "configuration in " + world.broadcast(file, 0);
+  const std::string yaml =
+      world.broadcast(checkpoint != nullptr ? checkpoint->header().config_yaml : std::string(), 0);
+  const std::string name = world.broadcast(file, 0);
   config::RunConfig config = context_->config();
-  comm::collectively(world, [&] {
-    config.model = config::load(sources).config.model;
-    if (config.model.num_classes == dataset_->num_classes) return;
-    throw StoreError(fmt::format("{}: model.num_classes {}, expected {} as in the first of the ensemble",
-                                 sources.yaml_name, config.model.num_classes, dataset_->num_classes));
-  });
+  comm::collectively(world, [&] { config.model = model_of_member(yaml, name, dataset_->num_classes); });
   const auto arithmetic =
       setup::settle_arithmetic(world, config.model, setup::arithmetic_of(world, checkpoint));
   return scoring_config(world, std::move(config), arithmetic.precision, checkpoint);
@@ -166,6 +161,16 @@ void Ensemble::write() {
 }
 
 }  // namespace
+
+model::MlpOptions model_of_member(const std::string& config_yaml, const std::string& file, int classes) {
+  config::Sources sources;
+  sources.yaml = config_yaml;
+  sources.yaml_name = "configuration in " + file;
+  const model::MlpOptions model = config::load(sources).config.model;
+  if (model.num_classes == classes) return model;
+  throw StoreError(fmt::format("{}: model.num_classes {}, expected {} as in the first of the ensemble",
+                               sources.yaml_name, model.num_classes, classes));
+}
 
 void run_ensemble(const setup::Context& context, const data::DatasetShape& shape,
                   const data::Dataset& dataset, const data::SetIdentity& identity) {

@@ -10,6 +10,7 @@
 #include "core/text.hpp"
 #include "plan/mapping.hpp"
 #include "run/checkpoint_queue.hpp"
+#include "run/ensemble.hpp"
 #include "run/memory_check.hpp"
 #include "run/sweep_outlook.hpp"
 #include "run/training_outlook.hpp"
@@ -21,6 +22,16 @@
 namespace fcmnist::run {
 
 namespace {
+
+/// Throws StoreError unless all members of an ensemble are intact and score the same data. On rank 0.
+void check_members(const setup::Context& context, std::size_t features) {
+  for (const std::string& file : context.ensemble()) {
+    const store::Checkpoint checkpoint = store::Checkpoint::read(file);
+    config::RunConfig config = context.config();
+    config.model = model_of_member(checkpoint.header().config_yaml, file, context.config().model.num_classes);
+    check_fits(config, checkpoint, features);
+  }
+}
 
 /// Says which checkpoints would be scored, once it is clear that they can, and returns the first of them on
 /// rank 0. Collective.
@@ -39,6 +50,9 @@ std::optional<store::Checkpoint> describe_checkpoints(const setup::Context& cont
     }
     if (!checkpoint) throw no_checkpoint(model_dir);
     check_fits(config, *checkpoint, features);
+    check_members(context, features);
+    if (context.is_ensemble())
+      return say_row(context, "checkpoints", "{}, an ensemble", context.ensemble().size());
     say_row(context, "checkpoints", "{}",
             one_is_given ? given
                          : fmt::format("{} of {} in {}", all ? "all" : "the newest intact one",

@@ -38,6 +38,9 @@ class Ensemble(analysis.TestCase):
         of_members = [probabilities(runs.weights(self.directory / f"seed_{seed}")) for seed in (1, 2, 3)]
         mean = np.mean(of_members, axis=0)
         votes = np.stack([member.argmax(axis=1) for member in of_members])
+        checked = self.evaluate(f"{self.directory}/seed_*/checkpoint_15.h5", "--validate_only", ranks=2)
+        self.assertRegex(str(checked), "checkpoints +3, an ensemble")
+        self.assertFalse((self.directory / "ensemble.h5").exists())
         for ranks, name in ((1, "ensemble.h5"), (3, "ensemble_1.h5")):
             scored = self.evaluate(f"{self.directory}/seed_*/checkpoint_15.h5", ranks=ranks)
             self.assertEqual(scored.code, 0, str(scored))
@@ -77,9 +80,10 @@ class Ensemble(analysis.TestCase):
         self.train("a")
         self.train("b", model__num_classes=7)
         both = f"{self.directory}/{{a,b}}/checkpoint_15.h5"
-        other_classes = self.evaluate(both, ranks=2)
-        self.assertEqual(other_classes.code, 4, str(other_classes))
-        self.assertIn("model.num_classes 7, expected 6 as in the first", str(other_classes))
+        for more in ((), ("--validate_only",)):
+            other_classes = self.evaluate(both, *more, ranks=2)
+            self.assertEqual(other_classes.code, 4, str(other_classes))
+            self.assertIn("model.num_classes 7, expected 6 as in the first", str(other_classes))
         nothing = self.evaluate(f"{self.directory}/c*/checkpoint_15.h5")
         self.assertEqual(nothing.code, 4, str(nothing))
         self.assertIn("no file is called", str(nothing))
