@@ -9,14 +9,16 @@ import numpy as np
 
 from .counter_rng import AUGMENTATION, philox
 from .errors import AnalysisError, check_output
+from .mixup import mixed, partner_of, share_of
 from .run import Run
+from sample_order import held_out
 
 GRID = 7  # control points of the elastic distortion, in each direction
 GAP = 2  # pixels between images
 
 
 def add_arguments(parser):
-    parser.add_argument("run", metavar="RUN", help="model_dir of a run with train_input.augment_*")
+    parser.add_argument("run", metavar="RUN", help="model_dir of a run with train_input.augment_* or mixup")
     parser.add_argument("-o", "--output", default="augmented.png", help="the picture (augmented.png)")
     parser.add_argument("--samples", type=int, default=10, help="so many of the first training images (10)")
     parser.add_argument("--epochs", type=int, default=12, help="so many of the first epochs (12)")
@@ -34,7 +36,9 @@ def run(arguments):
     if images is None:
         raise AnalysisError(f"{arguments.run}: the training images that the run has read are no longer there",
                             "put them where they were: fcmnist show names the files")
-    sheet = sheet_of(images[:arguments.samples], options, int(found.config["runconfig.seed"]), arguments.epochs)
+    seed = int(found.config["runconfig.seed"])
+    pool = np.delete(np.arange(len(images)), held_out(len(images), int(found.config.get("train_input.validation_size", 0)), seed))
+    sheet = sheet_of(images, arguments.samples, options, seed, arguments.epochs, pool)
     from PIL import Image
     Image.fromarray(np.kron(sheet, np.ones((arguments.zoom,) * 2, np.uint8))).save(arguments.output)
     print(f"{arguments.output}: {min(arguments.samples, len(images))} samples as they are, and in {arguments.epochs} epochs: {options}")
@@ -43,35 +47,46 @@ def run(arguments):
 
 @dataclasses.dataclass
 class Options:
-    """train_input.augment_*: see configs/README.md."""
+    """train_input.augment_* and mixup: see configs/README.md."""
     shift: float = 0.0
     rotation: float = 0.0
     scale: float = 0.0
     shear: float = 0.0
     elastic: float = 0.0
+    mixup: float = 0.0
 
     @classmethod
     def of(cls, config):
-        given = {field.name: float(config.get(f"train_input.augment_{field.name}", 0.0)) for field in dataclasses.fields(cls)}
+        keys = {field.name: field.name if field.name == "mixup" else f"augment_{field.name}" for field in dataclasses.fields(cls)}
+        given = {name: float(config.get(f"train_input.{key}", 0.0)) for name, key in keys.items()}
         if not any(given.values()):
-            raise AnalysisError("the run does not distort its training images", "train_input.augment_shift=1.8, for example")
+            raise AnalysisError("the run neither distorts nor mixes its training images", "train_input.augment_shift=1.8, for example")
         return cls(**given)
 
     def __str__(self):
         return ", ".join(f"{name} {value:g}" for name, value in dataclasses.asdict(self).items() if value)
 
 
-def sheet_of(images, options, seed, epochs):
-    """A row for each image, dark on white."""
+def sheet_of(images, samples, options, seed, epochs, pool):
+    """A row for each of the first samples, dark on white. `pool`: ids of those that are trained on."""
     rows = []
-    for sample, image in enumerate(images):
-        row = [image, *(augmented(image, options, seed, epoch, sample) for epoch in range(epochs))]
+    for sample, image in enumerate(images[:samples]):
+        row = [image, *(as_used(images, options, seed, epoch, sample, pool) for epoch in range(epochs))]
         rows.append(np.hstack([np.pad(255 - each, GAP, constant_values=255) for each in row]))
     return np.vstack(rows)
 
 
+def as_used(images, options, seed, epoch, sample, pool):
+    """The image of a sample as it is used in an epoch, from 0."""
+    own = augmented(images[sample], options, seed, epoch, sample)
+    if options.mixup == 0:
+        return own
+    partner = int(partner_of(seed, epoch, sample, pool))
+    return mixed(own, augmented(images[partner], options, seed, epoch, partner), share_of(options.mixup, seed, epoch, sample))
+
+
 def augmented(image, options, seed, epoch, sample):
-    """The image (height x width, bytes) as it is used in an epoch, from 0. Written from the description in
+    """The image (height x width, bytes) as it is distorted in an epoch, from 0. Written from the description in
     src/data/augmenter.hpp; rounding may differ by 1 from the program's."""
     height, width = image.shape
     x, y = source_of(height, width, options, philox(seed, AUGMENTATION, epoch, sample, np.arange(15)).reshape(-1))

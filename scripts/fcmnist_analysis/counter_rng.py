@@ -1,7 +1,7 @@
 """The random numbers of fcmnist_mpi, written from the description in src/core/counter_rng.hpp, not from the code."""
 import numpy as np
 
-EPOCH_ORDER, AUGMENTATION, VALIDATION_SPLIT = 2, 5, 6  # what numbers are drawn for: part of their key
+EPOCH_ORDER, AUGMENTATION, VALIDATION_SPLIT, MIXUP = 2, 5, 6, 8  # what numbers are drawn for: part of their key
 
 
 def philox(seed, purpose, a, b, blocks):

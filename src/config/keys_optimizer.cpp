@@ -78,6 +78,7 @@ const SettingRow settings[] = {
     {"momentum",            keeps,      number(optimizer(&Options::momentum), fraction)},
     {"use_nesterov",        keeps,      boolean(optimizer(&Options::use_nesterov))},
     {"weight_decay_rate",   keeps,      number(optimizer(&Options::weight_decay_rate), not_negative)},
+    {"max_weight_norm",     keeps,      number(optimizer(&Options::max_weight_norm), not_negative)},
     {"exclude_from_weight_decay", keeps, optional(setting(optimizer(&Options::exclude_from_weight_decay), read_words))},
     {"beta1",               keeps,      optional(number(optimizer(&Options::beta1), fraction))},
     {"beta2",               keeps,      optional(number(optimizer(&Options::beta2), fraction))},

@@ -20,6 +20,7 @@ enum class Purpose : std::uint32_t {
   augmentation = 5,
   validation_split = 6,
   sweep = 7,
+  mixup = 8,
 };
 
 /// Counter-based random numbers: the n-th number is a pure function of (seed, purpose, a, b, n), never of who

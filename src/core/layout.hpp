@@ -62,8 +62,10 @@ struct Block {
   std::size_t count = 0;
 };
 
+inline constexpr std::size_t block_numbers = 4096;
+
 /// Cuts every slot into blocks of about `target` numbers: whole rows, or pieces of one row where a row is
 /// longer. The blocks depend on the layout only, not on any world.
-std::vector<Block> blocks_of(const Layout& layout, std::size_t target = 4096);
+std::vector<Block> blocks_of(const Layout& layout, std::size_t target = block_numbers);
 
 }  // namespace fcmnist

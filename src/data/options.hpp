@@ -42,6 +42,7 @@ struct InputOptions {
   bool shuffle = true;             ///< training only: a new order every epoch, a function of (seed, epoch)
 
   AugmentOptions augment;   ///< training only
+  double mixup = 0.0;       ///< training only, above 0: alpha of Mixer
   int validation_size = 0;  ///< training only: so many samples are held out; see split_off_validation()
   /// Evaluation only: the mean of the predicted probabilities over all shifts of an image by up to so many pixels to each
   /// side, in both directions; 0: the image as it is.

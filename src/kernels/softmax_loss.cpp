@@ -35,10 +35,10 @@ std::size_t arg_max(Column<T> logits) {
   return best;
 }
 
-/// log(exp_sum) - (logit of the label - largest logit). The largest logit was subtracted before exp, so that
+/// log(exp_sum) - (logit of the target - largest logit). The largest logit was subtracted before exp, so that
 /// nothing overflows.
-double loss_of(float exp_sum, float label_logit, float largest, bool finite) {
-  return finite ? std::log(static_cast<double>(exp_sum)) - (label_logit - largest)
+double loss_of(float exp_sum, float target_logit, float largest, bool finite) {
+  return finite ? std::log(static_cast<double>(exp_sum)) - (target_logit - largest)
                 : std::numeric_limits<double>::quiet_NaN();
 }
 
@@ -52,17 +52,23 @@ void check(MatrixView<const float> logits, std::span<const std::uint8_t> labels)
 
 }  // namespace
 
-LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels,
-                                        float scale, double smoothing) {
-  check(logits, labels);
+LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, const Targets& targets, float scale) {
+  check(logits, targets.labels);
+  if (!targets.partners.empty()) check(logits, targets.partners);
+  FCMNIST_CHECK(targets.partners.size() == targets.shares.size(),
+                fmt::format("{} partners, {} shares", targets.partners.size(), targets.shares.size()));
   LossSums sums;
+  const double smoothing = targets.smoothing;
   const double of_each = smoothing / static_cast<double>(logits.rows);
   const auto from_all = static_cast<float>(scale * of_each),
              from_label = static_cast<float>(scale * (1.0 - smoothing));
   for (std::size_t s = 0; s < logits.cols; ++s) {
     const Column<float> x(logits, s);
-    const std::size_t label = labels[s], best = arg_max(x);
-    const float largest = x[best], label_logit = x[label];
+    const std::size_t label = targets.labels[s], best = arg_max(x);
+    const std::size_t partner = targets.partners.empty() ? label : targets.partners[s];
+    const float share = targets.shares.empty() ? 1.0F : targets.shares[s];
+    const float largest = x[best];
+    const float target_logit = share == 1.0F ? x[label] : share * x[label] + (1.0F - share) * x[partner];
     float exp_sum = 0.0F;
     double differences = 0.0;  // of all logits to the largest
     bool finite = true;
@@ -74,10 +80,11 @@ LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<cons
     }
     const float factor = scale / exp_sum;
     for (std::size_t c = 0; c < x.size(); ++c) x[c] = x[c] * factor - from_all;
-    x[label] -= from_label;
-    double loss = loss_of(exp_sum, label_logit, largest, finite);
-    if (smoothing > 0.0) loss += smoothing * (label_logit - largest) - of_each * differences;
-    sums += {loss, best == label ? 1 : 0};
+    x[label] -= share * from_label;
+    if (share < 1.0F) x[partner] -= (1.0F - share) * from_label;
+    double loss = loss_of(exp_sum, target_logit, largest, finite);
+    if (smoothing > 0.0) loss += smoothing * (target_logit - largest) - of_each * differences;
+    sums += {loss, best == (share < 0.5F ? partner : label) ? 1 : 0};
   }
   return sums;
 }

@@ -19,15 +19,23 @@ struct LossSums {
   }
 };
 
+/// What the samples of a microbatch are to be classified as.
+struct Targets {
+  std::span<const std::uint8_t> labels;  ///< (samples) 0 <= label < classes
+  /// With mixup: share * onehot(label) + (1 - share) * onehot(partner) takes the place of onehot(label).
+  std::span<const std::uint8_t> partners = {};  ///< (samples) 0 <= partner < classes, or empty
+  std::span<const float> shares = {};           ///< (samples) in [0, 1], or empty
+  /// A part of the target that all classes share, as label_smoothing of torch.nn.CrossEntropyLoss (Szegedy et al., CVPR
+  /// 2016): (1 - smoothing) target + smoothing / classes takes the place of the target.
+  double smoothing = 0.0;
+};
+
 /// Softmax cross-entropy of one microbatch, and its gradient in place of the logits.
-///   logits    (classes x samples) read, then written: (softmax(logits) - onehot(label)) * scale
-///   labels    (samples)           0 <= label < classes
-///   smoothing  a part of the target that all classes share, as label_smoothing of torch.nn.CrossEntropyLoss (Szegedy et al.,
-///              CVPR 2016): (1 - smoothing) onehot(label) + smoothing / classes takes the place of onehot(label)
-/// The loss is added in sample order in double. A sample with a non-finite logit makes the loss non-finite.
+///   logits  (classes x samples) read, then written: (softmax(logits) - target) * scale
+/// The loss is added in sample order in double. A sample with a non-finite logit makes the loss non-finite. Of two labels
+/// that with the larger share counts as correct.
 /// Source: Goodfellow, Bengio, Courville, Deep Learning (2016), section 4.1.
-LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, std::span<const std::uint8_t> labels,
-                                        float scale, double smoothing = 0.0);
+LossSums softmax_cross_entropy_gradient(MatrixView<float> logits, const Targets& targets, float scale);
 
 /// The same loss without the gradient. `predicted` (samples) receives the class with the largest logit of
 /// each sample; of equal logits, the lowest class.

@@ -97,6 +97,8 @@ struct OptimizerOptions {
   double momentum = 0.0;
   bool use_nesterov = false;
   double weight_decay_rate = 0.0;
+  /// Above 0: the 2-norm that the weights of a unit's inputs have at most; see limit_rows().
+  double max_weight_norm = 0.0;
   /// Arrays whose names have one of these words in them do not decay, and their trust ratio (Lars, Lamb) is 1. When
   /// not given: biases, of Adam and AdamW, as in the reference, and of Lars and Lamb; none of the other rules.
   std::optional<std::vector<std::string>> exclude_from_weight_decay;

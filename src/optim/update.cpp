@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -97,7 +98,7 @@ std::array<float*, arrays> state_from(std::span<const std::span<float>> state, s
   return pointers;
 }
 
-void average_chunk(float share, std::size_t count, const float* weights, float* average) {
+void update_average(float share, std::size_t count, const float* weights, float* average) {
 #pragma omp simd
   for (std::size_t i = 0; i < count; ++i) average[i] = (1.0F - share) * average[i] + share * weights[i];
 }
@@ -127,8 +128,9 @@ double update_by(const OptimizerOptions& options, const UpdateStep& step,
       squares += update_chunk(
           rule, scaling, count, [others, last](std::size_t i) { return others[i] + last[i]; }, w, s, indices);
     }
-    if (!average.empty()) average_chunk(share, count, w, average.data() + begin);
   }
+  if (step.row > 0) limit_rows(weights, step.row, options.max_weight_norm);
+  if (!average.empty()) update_average(share, weights.size(), weights.data(), average.data());
   return squares;
 }
 
@@ -233,6 +235,18 @@ std::vector<std::string_view> state_arrays(const OptimizerOptions& options) {
 double average_share(const OptimizerOptions& options, std::int64_t step_number) {
   const std::int64_t n = step_number - options.average_from_step;
   return n <= 1 ? 1.0 : std::max(1.0 / static_cast<double>(n), 1.0 - options.average_decay);
+}
+
+void limit_rows(std::span<float> weights, std::size_t row, double most) {
+  FCMNIST_CHECK(row > 0 && weights.size() % row == 0,
+                fmt::format("{} weights, rows of {}", weights.size(), row));
+  for (std::size_t begin = 0; begin < weights.size(); begin += row) {
+    const std::span<float> unit = weights.subspan(begin, row);
+    const double norm = std::sqrt(sum_of_squares(unit));
+    if (!(norm > most)) continue;
+    const auto factor = static_cast<float>(most / norm);
+    for (float& weight : unit) weight *= factor;
+  }
 }
 
 bool has_two_phases(const OptimizerOptions& options) { return rule_of(options).prepare != nullptr; }

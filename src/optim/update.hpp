@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -16,6 +17,9 @@ struct UpdateStep {
   std::int64_t number = 1;      ///< of the step, from 1; steps that were skipped count
   double weight_decay = 0.0;    ///< of the array; see weight_decay_of()
   double trust_ratio = 1.0;     ///< of the array; see trust_ratio()
+  /// Numbers of a row of the array, whose 2-norm max_weight_norm bounds; 0: of an array without such a bound. Blocks are
+  /// whole rows then.
+  std::size_t row = 0;
 };
 
 /// The weight decay of an array of this name: options.weight_decay_rate, or 0 if it is left out.
@@ -69,10 +73,15 @@ BlockSquares prepare_update(const OptimizerOptions& options, const UpdateStep& s
 double trust_ratio(const OptimizerOptions& options, std::string_view array, double weight_norm,
                    double direction_norm);
 
+/// Scales down each row, of `row` numbers, whose 2-norm is larger than `most`. After each update it keeps the weights of the
+/// inputs of each unit in a ball, as in Srivastava et al., JMLR 15 (2014), section 5.1; torch.renorm(w, 2, 0, most).
+void limit_rows(std::span<float> weights, std::size_t row, double most);
+
 /// Updates one block of weights by the optimizer's rule, of two phases in the second one:
 ///   gradient = sources[0] + sources[1] + ..., added in that order
 ///   g        = clamp(gradient * gradient_scale, max_gradient_value)
-///   rule(g, weight, state...) for each number, and then the average of the weights, if it is kept
+///   rule(g, weight, state...) for each number, then limit_rows() with max_weight_norm, and then the average of the
+///   weights, if it is kept
 ///   sources  pointers to n numbers each, at least one: their sum is the mean over the global batch
 ///   weights  (n) read and written
 ///   state    (n) each, one for each of state_arrays(), read and written

@@ -28,7 +28,7 @@ LoneWork::LoneWork(const config::RunConfig& config, const comm::Topology& topolo
                                   .gradient_parts = parts_,
                                   .max_samples = samples,
                                   .seed = config.run.seed,
-                                  .augment = config.train_input.augment,
+                                  .input = config.train_input,
                                   .observer = &observer_});
 }
 

@@ -8,6 +8,7 @@
 #include "comm/cross_node_sum.hpp"
 #include "data/augmenter.hpp"
 #include "data/epoch_order.hpp"
+#include "data/mixer.hpp"
 #include "data/validation_split.hpp"
 #include "optim/update.hpp"
 #include "store/checkpoint.hpp"
@@ -198,6 +199,10 @@ PrivateMemory TrainingMapper::private_memory_of(const model::Mlp& mlp, int stage
   }
   if (mlp.begins_network() && config_->train_input.augment.any()) {
     memory.activations += data::Augmenter::bytes(shapes_->train, mapping_.microbatch_samples);
+  }
+  if (config_->train_input.mixup > 0.0) {
+    memory.activations +=
+        data::Mixer::bytes(shapes_->train, config_->train_input, mapping_.microbatch_samples);
   }
   memory.other = data::EpochOrder::bytes(training_samples_) +
                  train::gradient_sum_private_bytes(config_->run.reproducible, most_microbatches_,

@@ -24,6 +24,8 @@ std::optional<std::string> obstacle(const config::RunConfig& config) {
   if (config.model.precision != model::Precision::float32) return "the precision is not float32";
   if (config.model.input_dropout > 0.0)
     return "model.input_dropout drops pixels, which then are no background";
+  if (config.optimizer.max_weight_norm > 0.0)
+    return "optimizer.max_weight_norm needs the weights of a unit side by side";
   if (config.model.hidden_sizes.front() < model::least_sparse_units) {
     return fmt::format("the first layer has {} units, and {} at least are worth while",
                        config.model.hidden_sizes.front(), model::least_sparse_units);
@@ -60,6 +62,7 @@ InputProducts settle_input_products(const Context& context, const config::RunCon
   double share = 0.0;
   on_root(context.world(), [&] { share = share_of_set_pixels(config.train_input, images); });
   share = context.world().broadcast(share, 0);
+  if (config.train_input.mixup > 0.0) share = 1.0 - (1.0 - share) * (1.0 - share);  // of two images
   return {asked == Asked::sparse || share < sparse_below ? sparse : dense, share};
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <span>
 #include <utility>
 
 #include "comm/host_memory.hpp"
@@ -83,6 +85,15 @@ class Draft {
   std::optional<data::EpochPlan> epoch_plan_;
 };
 
+/// Throws UsageError if the weights of a unit are more than one block, in which an update bounds their norm.
+void check_rows(const optim::OptimizerOptions& optimizer, std::span<const std::size_t> widths) {
+  const std::size_t inputs = std::ranges::max(widths.first(widths.size() - 1));
+  if (optimizer.max_weight_norm == 0.0 || inputs <= block_numbers) return;
+  throw UsageError(fmt::format("optimizer.max_weight_norm {}: a unit has {} inputs, expected at most {}",
+                               optimizer.max_weight_norm, inputs, block_numbers),
+                   "leave out optimizer.max_weight_norm, or make the layers narrower");
+}
+
 /// First of all, so that a plan that cannot be read leaves no model_dir behind.
 void Draft::read_plan() {
   if (follows_plan()) given_plan_ = read_given_plan(context_);
@@ -157,6 +168,7 @@ void Draft::follow_plan() {
 
 void Draft::make_model() {
   const auto widths = model::widths_of(config_.model, shapes_.train.features());
+  comm::collectively(context_.world(), [&] { check_rows(config_.optimizer, widths); });
   stages_ = train::place_stages(widths, context_.stages(), plan_.plan);
   const auto mine = static_cast<std::size_t>(context_.grid().stage());
   mlp_.emplace(widths, config_.model, train::gemms_of(config_, plan_.plan), stages_[mine]);

@@ -9,6 +9,7 @@
 #include "core/error.hpp"
 #include "data/augmenter.hpp"
 #include "data/batch_loader.hpp"
+#include "data/mixer.hpp"
 #include "data/shifted_images.hpp"
 #include "train/microbatch_schedule.hpp"
 
@@ -49,18 +50,19 @@ class TypedStageWork final : public StageWork {
     passes_ = shifts_.size();
     if (mlp_->begins_network() && passes_ > 1) shifted_.emplace(*dataset_, parts.max_samples);
     if (mlp_->ends_network() && passes_ > 1) probabilities_.resize(mlp_->outputs() * parts.max_samples);
-    if (mlp_->begins_network() && parts.augment.any()) {
-      augmenter_.emplace(*dataset_, parts.augment, seed_, parts.max_samples);
+    if (mlp_->begins_network() && parts.input.augment.any()) {
+      augmenter_.emplace(*dataset_, parts.input.augment, seed_, parts.max_samples);
     }
+    const bool mixes = parts.input.mixup > 0.0 && parts.purpose == comm::StageLink::Purpose::training;
+    if (mixes) mixer_.emplace(*dataset_, parts.input, seed_, parts.max_samples);
     const std::size_t count = in_flight(parts.purpose, parts.grid->stages(), parts.grid->stage());
-    for (std::size_t i = 0; i < count; ++i) memory_.emplace_back(*mlp_, parts.max_samples);
+    for (std::size_t i = 0; i < count; ++i) memory_.emplace_back(*mlp_, parts.max_samples, mixes);
   }
 
   kernels::LossSums forward(const Microbatch& microbatch, float gradient_scale) override {
     const std::size_t samples = microbatch.ids.size();
     Memory& memory = memory_of(microbatch);
-    const data::Samples images = augmenter_ ? augmenter_->augment(microbatch.ids, microbatch.epoch)
-                                            : data::Samples{dataset_, microbatch.ids};
+    const data::Samples images = images_of(microbatch, memory);
     load_samples(images, memory);
     if (mlp_->takes_sparse_input()) {
       data::fill_pixels_transposed(*images.dataset, images.ids, memory.images.inputs);
@@ -74,9 +76,8 @@ class TypedStageWork final : public StageWork {
     compute_activations(samples, &dropout, memory);
     kernels::LossSums sums;
     if (mlp_->ends_network()) {
-      sums =
-          kernels::softmax_cross_entropy_gradient(memory.workspace.logits(samples), memory.labels_of(samples),
-                                                  gradient_scale, mlp_->label_smoothing());
+      sums = kernels::softmax_cross_entropy_gradient(memory.workspace.logits(samples),
+                                                     targets_of(memory, samples), gradient_scale);
       observer_->has_done(Activity::loss);
     }
     send_activations(samples, memory);
@@ -129,17 +130,50 @@ class TypedStageWork final : public StageWork {
  private:
   /// What a microbatch needs between its forward and its backward.
   struct Memory {
-    Memory(const model::Mlp& mlp, std::size_t max_samples)
-        : workspace(mlp, max_samples), labels(max_samples) {}
+    Memory(const model::Mlp& mlp, std::size_t max_samples, bool mixes)
+        : workspace(mlp, max_samples),
+          labels(max_samples),
+          partner_labels(mixes ? max_samples : 0),
+          shares(mixes ? max_samples : 0) {}
     [[nodiscard]] std::span<std::uint8_t> labels_of(std::size_t samples) {
       return std::span(labels).first(samples);
     }
     model::BasicWorkspace<T> workspace;
     model::SparseInput images;  ///< of a model that takes sparse input
     std::vector<std::uint8_t> labels;
+    // With mixup:
+    std::vector<std::uint8_t> partner_labels;
+    std::vector<float> shares;
   };
   [[nodiscard]] Memory& memory_of(const Microbatch& microbatch) {
     return memory_[microbatch.index % memory_.size()];
+  }
+
+  [[nodiscard]] data::Samples distorted(std::span<const std::uint32_t> ids, std::uint32_t epoch) {
+    return augmenter_ ? augmenter_->augment(ids, epoch) : data::Samples{dataset_, ids};
+  }
+
+  /// What is trained on: with mixup on the first stage the images of two samples, on the last one the labels of two.
+  [[nodiscard]] data::Samples images_of(const Microbatch& microbatch, Memory& memory) {
+    if (!mixer_) return distorted(microbatch.ids, microbatch.epoch);
+    const std::size_t samples = microbatch.ids.size();
+    const data::Mixer::Partners partners = mixer_->draw_partners(microbatch.ids, microbatch.epoch);
+    if (mlp_->ends_network()) {
+      data::fill_labels(*dataset_, partners.ids, std::span(memory.partner_labels).first(samples));
+      std::ranges::copy(partners.shares, memory.shares.begin());
+    }
+    if (!mlp_->begins_network()) return {dataset_, microbatch.ids};
+    mixer_->begin(distorted(microbatch.ids, microbatch.epoch));
+    return mixer_->mix_with(distorted(partners.ids, microbatch.epoch), partners.shares);
+  }
+
+  [[nodiscard]] kernels::Targets targets_of(Memory& memory, std::size_t samples) const {
+    kernels::Targets targets{.labels = memory.labels_of(samples), .smoothing = mlp_->label_smoothing()};
+    if (mixer_) {
+      targets.partners = std::span(memory.partner_labels).first(samples);
+      targets.shares = std::span(memory.shares).first(samples);
+    }
+    return targets;
   }
 
   void load_samples(const data::Samples& images, Memory& memory) {
@@ -179,6 +213,7 @@ class TypedStageWork final : public StageWork {
   std::vector<Memory> memory_;
   std::vector<std::uint8_t> predicted_;
   std::optional<data::Augmenter> augmenter_;
+  std::optional<data::Mixer> mixer_;
   std::vector<data::Shift> shifts_;  ///< that are scored
   // With several of them:
   std::optional<data::ShiftedImages> shifted_;

@@ -83,10 +83,11 @@ struct StageWorkParts {
   model::WorkingWeights weights;
   const data::Dataset* dataset = nullptr;
   std::vector<model::GradientPart> gradient_parts;
-  std::size_t max_samples = 0;        ///< of the largest microbatch
-  std::uint64_t seed = 0;             ///< of the dropout masks, and of the distortions
-  data::AugmentOptions augment = {};  ///< of the images that are trained on, on the first stage
-  int average_shifts = 0;             ///< pixels: see data::InputOptions; of the images that are scored
+  std::size_t max_samples = 0;  ///< of the largest microbatch
+  std::uint64_t seed = 0;       ///< of the dropout masks, of the distortions and of mixup
+  data::InputOptions input =
+      {};                  ///< of the images that are trained on: `augment`, `mixup` and `validation_size`
+  int average_shifts = 0;  ///< pixels: see data::InputOptions; of the images that are scored
   bool give_way = false;
   StepObserver* observer = nullptr;
 };
@@ -94,7 +95,7 @@ struct StageWorkParts {
 /// Collective over the replica.
 std::unique_ptr<StageWork> make_stage_work(StageWorkParts parts);
 
-/// Memory of its own that a rank of this stage needs for it, without that of a data::Augmenter.
+/// Memory of its own that a rank of this stage needs for it, without that of a data::Augmenter and a data::Mixer.
 struct StageWorkBytes {
   std::size_t activations = 0;  ///< activations and deltas of all microbatches in flight
   std::size_t messages = 0;     ///< messages between stages that are on their way

@@ -42,7 +42,7 @@ std::unique_ptr<StageWork> make_work(const config::RunConfig& config, const comm
        .gradient_parts = parts_of(config, grid, mlp),
        .max_samples = training_microbatches(config, grid.replicas(), grid.stages()).largest(step_samples),
        .seed = config.run.seed,
-       .augment = config.train_input.augment,
+       .input = config.train_input,
        .give_way = give_way,
        .observer = &observer});
 }

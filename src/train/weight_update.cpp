@@ -28,6 +28,9 @@ WeightUpdate::WeightUpdate(const optim::OptimizerOptions& options, const comm::G
       state_of_block_(state.optimizer_arrays().size()) {
   for (const Slot& slot : mlp.layout().slots()) {
     weight_decays_.push_back(optim::weight_decay_of(options, slot.name));
+    const bool is_bounded = options.max_weight_norm > 0.0 && slot.name.ends_with(".weight");
+    FCMNIST_CHECK(!is_bounded || slot.order == Order::as_in_files, slot.name);
+    bounded_rows_.push_back(is_bounded ? slot.cols : 0);
   }
 }
 
@@ -117,6 +120,7 @@ void WeightUpdate::find_trust_ratios(const optim::UpdateStep& step) {
 optim::UpdateStep WeightUpdate::of_array(std::size_t slot, optim::UpdateStep step) const {
   step.weight_decay = weight_decays_[slot];
   step.trust_ratio = trust_ratios_[slot];
+  step.row = bounded_rows_[slot];
   return step;
 }
 

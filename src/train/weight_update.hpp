@@ -78,6 +78,7 @@ class WeightUpdate {
   std::vector<double> weight_norms_;              ///< of weights, then of updates
   std::vector<float> before_;                     ///< the weights of a block before its update
   std::vector<double> weight_decays_;             ///< of the arrays of this stage
+  std::vector<std::size_t> bounded_rows_;         ///< of the same: UpdateStep::row
   std::vector<double> trust_ratios_;              ///< of the same
   std::vector<double> direction_squares_;         ///< buffer of find_trust_ratios()
   std::vector<std::span<float>> state_of_block_;  ///< one block of each optimizer array

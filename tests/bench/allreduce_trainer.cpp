@@ -24,7 +24,7 @@ kernels::LossSums LocalStep::run(ArenaView<const float> weights, ArenaView<float
   // My part of the gradient of the mean loss over the samples of all ranks.
   mlp_->forward<float>(weights, images, nullptr, workspace_);
   const float scale = 1.0F / static_cast<float>(samples_per_step_);
-  const auto sums = kernels::softmax_cross_entropy_gradient(workspace_.logits(ids.size()), labels_, scale);
+  const auto sums = kernels::softmax_cross_entropy_gradient(workspace_.logits(ids.size()), {labels_}, scale);
   mlp_->backward_deltas<float>(weights, ids.size(), workspace_);
   mlp_->backward_weights<float>(images, workspace_, model::Accumulate::write, gradient, parts_);
   return sums;

@@ -23,7 +23,7 @@ class Pipelines(runs.TestCase):
     # Every sum, mask and share that a grid could change.
     HARD = settings(model__dropout=0.2, optimizer__grad_accum_steps=2, optimizer__max_gradient_norm=1.0,
                     optimizer__weight_decay_rate=0.001, runconfig__reproducible=True, runconfig__microbatch=16,
-                    runconfig__eval_frequency=20, runconfig__eval_steps=1)
+                    runconfig__eval_frequency=20, runconfig__eval_steps=1, train_input__mixup=0.2, optimizer__max_weight_norm=2)
     DEEP = settings(model__hidden_sizes="[" + ",".join(["50"] * 10) + "]")
 
     def train(self, name, steps, grid=None, *arguments, ranks=1):

@@ -96,6 +96,16 @@ class StepByStep(runs.TestCase):
         self.check(reference, **values)
         self.check(reference, ranks=[2], runconfig__execution="layer_pipelined", runconfig__pipeline_stages=2, **values)
 
+    def test_mixup(self):
+        reference = Settings(48, constant, momentum=0.5, dropout=0.3, mixup=0.4, shuffle=True, seed=7)
+        values = {"train_input__mixup": 0.4, "train_input__shuffle": True, "model__dropout": 0.3, "optimizer__momentum": 0.5,
+                  "runconfig__seed": 7}
+        self.check(reference, **values)
+        self.check(reference, ranks=[2], runconfig__execution="layer_pipelined", runconfig__pipeline_stages=2, **values)
+
+    def test_bounded_weights(self):
+        self.check(Settings(48, constant, momentum=0.9, max_weight_norm=0.8), optimizer__momentum=0.9, optimizer__max_weight_norm=0.8)
+
     def test_dropped_pixels_are_no_background(self):
         """Images of which most is background have sparse products, but not when pixels are dropped."""
         mostly_zero = runs.Images(np.where(np.arange(SIDE * SIDE).reshape(SIDE, SIDE) < 10, TRAIN.images, 0).astype(np.uint8),

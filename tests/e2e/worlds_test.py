@@ -137,9 +137,10 @@ class Reproducible(Worlds):
             "optimizer__learning_rate": "{scheduler: CosineDecay, initial_learning_rate: 0.05, end_learning_rate: 0.0, "
             "steps: 60}", "optimizer__momentum": 0.9, "optimizer__grad_accum_steps": 2, "optimizer__max_gradient_norm": 1.0,
             "runconfig__max_steps": 60, "runconfig__eval_frequency": 20, "runconfig__reproducible": True,
-            "train_input__batch_size": 31, "runconfig__microbatch": 5, "train_input__augment_shift": 0.5,
-            "train_input__augment_rotation": 5, "train_input__augment_scale": 0, "train_input__augment_shear": 0,
-            "train_input__augment_elastic": 0.3}  # 333 = 5 x 62 + 23: the tail has 5 microbatches
+            "train_input__batch_size": 31, "runconfig__microbatch": 5,  # 333 = 5 x 62 + 23: the tail has 5 microbatches
+            "train_input__augment_shift": 0.5, "train_input__augment_rotation": 5, "train_input__augment_scale": 0,
+            "train_input__augment_shear": 0, "train_input__augment_elastic": 0.3, "train_input__mixup": 0.1,
+            "optimizer__max_weight_norm": 1.5}
 
     def setUp(self):
         super().setUp()

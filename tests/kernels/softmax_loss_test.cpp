@@ -31,7 +31,7 @@ TEST(SoftmaxCrossEntropy, LossAndGradientAgreeWithTheDefinition) {
   const std::vector<std::uint8_t> labels = {0, 9, 3, 3, 7, 1};
   auto gradient = logits;
   const float scale = 0.25F;
-  const LossSums sums = softmax_cross_entropy_gradient({gradient.data(), classes, samples}, labels, scale);
+  const LossSums sums = softmax_cross_entropy_gradient({gradient.data(), classes, samples}, {labels}, scale);
   EXPECT_NEAR(sums.loss, naive_loss(logits, classes, labels), 1e-5);
   for (std::size_t i = 0; i < logits.size(); ++i) {  // central differences in double
     auto up = logits, down = logits;
@@ -41,6 +41,47 @@ TEST(SoftmaxCrossEntropy, LossAndGradientAgreeWithTheDefinition) {
         (naive_loss(up, classes, labels) - naive_loss(down, classes, labels)) / (up[i] - down[i]);
     EXPECT_NEAR(gradient[i], scale * slope, 1e-5) << i;
   }
+}
+
+TEST(SoftmaxCrossEntropy, TargetsOfTwoLabelsAreAMixture) {
+  const std::size_t samples = 4, classes = 4;
+  const auto logits = random_numbers(samples * classes, 6);
+  const std::vector<std::uint8_t> labels = {0, 3, 1, 2}, partners = {2, 3, 0, 1};
+  const std::vector<float> shares = {0.75F, 0.25F, 1.0F, 0.0F};
+  const double smoothing = 0.1;
+  const auto loss = [&](const std::vector<float>& x) {
+    double sum = 0.0;
+    for (std::size_t s = 0; s < samples; ++s) {
+      std::vector<float> one(classes);
+      for (std::size_t c = 0; c < classes; ++c) one[c] = x[c * samples + s];
+      const double target = shares[s] * naive_loss(one, classes, {labels[s]}) +
+                            (1.0 - shares[s]) * naive_loss(one, classes, {partners[s]});
+      sum += (1.0 - smoothing) * target;
+      for (std::uint8_t c = 0; c < classes; ++c) {
+        sum += smoothing / static_cast<double>(classes) * naive_loss(one, classes, {c});
+      }
+    }
+    return sum;
+  };
+  auto gradient = logits;
+  const LossSums sums = softmax_cross_entropy_gradient(
+      {gradient.data(), classes, samples},
+      {.labels = labels, .partners = partners, .shares = shares, .smoothing = smoothing}, 0.5F);
+  EXPECT_NEAR(sums.loss, loss(logits), 1e-5);
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    auto up = logits, down = logits;
+    up[i] += 0.01F;
+    down[i] -= 0.01F;
+    EXPECT_NEAR(gradient[i], 0.5 * (loss(up) - loss(down)) / (up[i] - down[i]), 1e-5) << i;
+  }
+}
+
+TEST(SoftmaxCrossEntropy, OfTwoLabelsTheOneWithTheLargerShareIsCorrect) {
+  std::vector<float> logits = {2.0F, 2.0F, 0.0F, 0.0F};  // class 0 is predicted of both samples
+  const std::vector<std::uint8_t> labels = {0, 0}, partners = {1, 1};
+  const std::vector<float> shares = {0.6F, 0.4F};
+  const Targets targets{.labels = labels, .partners = partners, .shares = shares};
+  EXPECT_EQ(softmax_cross_entropy_gradient({logits.data(), 2, 2}, targets, 1.0F).correct, 1);
 }
 
 TEST(SoftmaxCrossEntropy, SmoothedLabelsAreAMixtureOfAllClasses) {
@@ -57,8 +98,8 @@ TEST(SoftmaxCrossEntropy, SmoothedLabelsAreAMixtureOfAllClasses) {
     return sum;
   };
   auto gradient = logits;
-  const LossSums sums =
-      softmax_cross_entropy_gradient({gradient.data(), classes, samples}, labels, 0.5F, smoothing);
+  const LossSums sums = softmax_cross_entropy_gradient({gradient.data(), classes, samples},
+                                                       {.labels = labels, .smoothing = smoothing}, 0.5F);
   EXPECT_NEAR(sums.loss, loss(logits), 1e-5);
   for (std::size_t i = 0; i < logits.size(); ++i) {
     auto up = logits, down = logits;
@@ -77,7 +118,7 @@ TEST(SoftmaxCrossEntropy, EvaluationGivesTheSameSumsAndThePredictions) {
   long correct = 0;
   for (std::size_t s = 0; s < samples; ++s) correct += predicted[s] == labels[s];
   EXPECT_EQ(eval.correct, correct);
-  const LossSums train = softmax_cross_entropy_gradient({logits.data(), classes, samples}, labels, 1.0F);
+  const LossSums train = softmax_cross_entropy_gradient({logits.data(), classes, samples}, {labels}, 1.0F);
   EXPECT_EQ(train.loss, eval.loss);
   EXPECT_EQ(train.correct, eval.correct);
 }
@@ -85,7 +126,7 @@ TEST(SoftmaxCrossEntropy, EvaluationGivesTheSameSumsAndThePredictions) {
 TEST(SoftmaxCrossEntropy, LargeLogitsDoNotOverflow) {
   std::vector<float> logits = {1000.0F, -1000.0F, 0.0F, 1000.0F};
   const std::vector<std::uint8_t> labels = {0, 0};
-  const LossSums sums = softmax_cross_entropy_gradient({logits.data(), 2, 2}, labels, 1.0F);
+  const LossSums sums = softmax_cross_entropy_gradient({logits.data(), 2, 2}, {labels}, 1.0F);
   EXPECT_NEAR(sums.loss, 2000.0, 1e-3);
   EXPECT_EQ(sums.correct, 1);
   for (const float g : logits) EXPECT_TRUE(std::isfinite(g));
@@ -100,7 +141,7 @@ TEST(SoftmaxCrossEntropy, NonFiniteLogitsGiveANonFiniteLoss) {
       const std::vector<std::uint8_t> labels = {0};
       std::vector<std::uint8_t> predicted(1);
       EXPECT_FALSE(std::isfinite(softmax_cross_entropy({logits.data(), 2, 1}, labels, predicted).loss));
-      EXPECT_FALSE(std::isfinite(softmax_cross_entropy_gradient({logits.data(), 2, 1}, labels, 1.0F).loss));
+      EXPECT_FALSE(std::isfinite(softmax_cross_entropy_gradient({logits.data(), 2, 1}, {labels}, 1.0F).loss));
     }
   }
 }

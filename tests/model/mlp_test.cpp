@@ -132,7 +132,7 @@ TEST_P(Gradients, AreTheSameToRoundingWithOtherLibraries) {
     const DropoutContext context = net.context();
     mlp->forward<float>(net.weights.view(), net.batch(), &context, workspace);
     const auto logits = workspace.logits(net.rows);
-    static_cast<void>(kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F));
+    static_cast<void>(kernels::softmax_cross_entropy_gradient(logits, {net.labels}, 1.0F));
     Arena<float> gradients(mlp->layout());
     backward(*mlp, net.weights.view(), net.batch(), workspace, Accumulate::write, gradients.view());
     const auto all = gradients.view().all();
@@ -166,7 +166,7 @@ TEST_P(Gradients, AgreeWithFiniteDifferencesInDouble) {
   const DropoutContext context = net.context();
   net.mlp.forward<float>(net.weights.view(), net.batch(), &context, workspace);
   const auto logits = workspace.logits(net.rows);
-  const auto sums = kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F);
+  const auto sums = kernels::softmax_cross_entropy_gradient(logits, {net.labels}, 1.0F);
   std::vector<float> w(net.weights.view().all().begin(), net.weights.view().all().end());
   EXPECT_NEAR(sums.loss, naive_loss(net, w, kept), 1e-4);
 
@@ -194,7 +194,7 @@ void expect_half_gradients(const MlpOptions& options) {
   const DropoutContext context = net.context();
   const MatrixView<const Half> batch(input.data(), net.rows, 12);
   net.mlp.forward<Half>(weights.view(), batch, &context, workspace);
-  const auto sums = kernels::softmax_cross_entropy_gradient(workspace.logits(net.rows), net.labels, 1.0F);
+  const auto sums = kernels::softmax_cross_entropy_gradient(workspace.logits(net.rows), {net.labels}, 1.0F);
   const double unit = test::unit_roundoff<Half>;
   const double loss = naive_loss(net, net.weights.view().all(), kept);
   EXPECT_NEAR(sums.loss, loss, 4.0 * unit * loss);
@@ -231,7 +231,8 @@ TEST_P(Gradients, MicrobatchesAddUpToTheWholeBatch) {
     const DropoutContext context{9, 2, std::span(net.ids).subspan(begin, end - begin)};
     net.mlp.forward<float>(net.weights.view(), input, &context, workspace);
     const auto logits = workspace.logits(input.rows);
-    kernels::softmax_cross_entropy_gradient(logits, std::span(net.labels).subspan(begin, end - begin), 1.0F);
+    kernels::softmax_cross_entropy_gradient(logits, {std::span(net.labels).subspan(begin, end - begin)},
+                                            1.0F);
     net.mlp.backward_deltas<float>(net.weights.view(), input.rows, workspace);
     net.mlp.backward_weights<float>(input, workspace, accumulate, gradients, net.mlp.gradient_parts(40));
   };
@@ -293,7 +294,7 @@ TEST(SparseInputs, GiveTheLogitsAndGradientsOfDenseOnes) {
         const auto view = workspace.logits(rows);
         for (std::size_t c = 0; c < view.rows; ++c)
           logits.insert(logits.end(), view.row(c).begin(), view.row(c).end());
-        kernels::softmax_cross_entropy_gradient(view, labels, 1.0F);
+        kernels::softmax_cross_entropy_gradient(view, {labels}, 1.0F);
         mlp.backward_deltas<float>(weights.view(), rows, workspace);
         mlp.backward_weights<float>(input, workspace, accumulate, gradients.view(), mlp.gradient_parts(64));
       }
@@ -358,7 +359,7 @@ TEST(GradientParts, ComputeWhatOnePartForEachLayerComputes) {
   Workspace workspace(net.mlp, net.rows);
   net.mlp.forward<float>(net.weights.view(), net.batch(), &context, workspace);
   const auto logits = workspace.logits(net.rows);
-  kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F);
+  kernels::softmax_cross_entropy_gradient(logits, {net.labels}, 1.0F);
   Arena<float> whole(net.mlp.layout()), cut(net.mlp.layout());
   const auto parts = net.mlp.gradient_parts(4'000);
   EXPECT_GT(parts.size(), 8U);
@@ -453,8 +454,8 @@ TEST(Mlp, TwoRunsOfLayersComputeWhatOneComputes) {
     for (std::size_t s = 0; s < net.rows; ++s) ASSERT_EQ(same.row(c)[s], logits.row(c)[s]);
   }
 
-  kernels::softmax_cross_entropy_gradient(logits, net.labels, 1.0F);
-  kernels::softmax_cross_entropy_gradient(same, net.labels, 1.0F);
+  kernels::softmax_cross_entropy_gradient(logits, {net.labels}, 1.0F);
+  kernels::softmax_cross_entropy_gradient(same, {net.labels}, 1.0F);
   Arena<float> whole(net.mlp.layout()), front_gradient(front.layout()), back_gradient(back.layout());
   backward(net.mlp, net.weights.view(), net.batch(), workspace, Accumulate::write, whole.view());
   backward(back, back_weights.view(), middle, back_space, Accumulate::write, back_gradient.view(),

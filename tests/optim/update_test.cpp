@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "support/random_matrix.hpp"
@@ -141,6 +142,34 @@ TEST(WeightAverage, IsTheMeanOfTheFirstStepsAndThenAnExponentialOne) {
       EXPECT_NEAR(average[i], expected[i], 1e-6);
     }
   }
+}
+
+TEST(LimitRows, ScalesDownLongRowsAloneAndAfterEachUpdate) {
+  std::vector<float> weights = {3.0F, 4.0F, 0.3F, 0.4F, -6.0F, 8.0F, 0.0F, 0.0F};
+  limit_rows(weights, 2, 2.0);
+  const std::vector<float> expected = {1.2F, 1.6F, 0.3F, 0.4F, -1.2F, 1.6F, 0.0F, 0.0F};
+  for (std::size_t i = 0; i < weights.size(); ++i) EXPECT_FLOAT_EQ(weights[i], expected[i]) << i;
+
+  OptimizerOptions options;
+  options.max_weight_norm = 1.0;
+  options.average_decay = 1.0;
+  std::vector<float> updated(4, 0.0F), momentum(4), average(4);
+  const std::vector<float> gradient = {-30.0F, -40.0F, -0.03F, -0.04F};
+  const std::span<float> state[] = {momentum, average};
+  const float* const sources[] = {gradient.data()};
+  update_weights(options, {.learning_rate = 1.0, .row = 2}, sources, updated, state);
+  const std::vector<float> bounded = {0.6F, 0.8F, 0.03F, 0.04F};
+  for (std::size_t i = 0; i < updated.size(); ++i) EXPECT_FLOAT_EQ(updated[i], bounded[i]) << i;
+  EXPECT_EQ(average, updated) << "what is averaged is what is kept";
+  update_weights(options, {.learning_rate = 0.0, .row = 0}, sources, updated, state);
+  EXPECT_FLOAT_EQ(updated[0], 0.6F);
+}
+
+TEST(LimitRows, LeavesNumbersThatAreNotFiniteToBeFound) {
+  std::vector<float> weights = {std::numeric_limits<float>::quiet_NaN(), 1.0F};
+  limit_rows(weights, 2, 0.5);
+  EXPECT_TRUE(std::isnan(weights[0]));
+  EXPECT_EQ(weights[1], 1.0F);
 }
 
 TEST(WeightAverage, OfEqualSharesIsTheMeanOfAllSteps) {

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
+from fcmnist_analysis.mixup import mixed, partner_of, share_of  # noqa: E402
 from sample_order import epoch_order, philox  # noqa: E402
 
 DROPOUT = 3  # the purpose of the random numbers of dropout masks, part of their key
@@ -51,10 +52,12 @@ class Settings:
     momentum: float = 0.0
     use_nesterov: bool = False
     weight_decay_rate: float = 0.0
+    max_weight_norm: float = 0.0
     max_gradient_norm: float = 0.0
     max_gradient_value: float = 0.0
     input_dropout: float = 0.0
     dropout: object = 0.0  # or a list with a number for each hidden layer
+    mixup: float = 0.0
     shuffle: bool = False
     drop_last_batch: bool = False
     seed: int = 1
@@ -67,7 +70,7 @@ class Training:
         self.options = options
         self.weights = {name: array.astype(float) for name, array in weights.items()}
         self.momentum = {name: np.zeros_like(array) for name, array in self.weights.items()}
-        self.inputs, self.labels = features(data.images), data.labels.astype(int)
+        self.images, self.labels = data.images, data.labels.astype(int)
         hidden = sum(name.endswith(".weight") for name in weights) - 1
         self.layers = [f"fc_layers.{i}" for i in range(hidden)] + ["last_layer"]
         self.steps_done = 0
@@ -87,9 +90,22 @@ class Training:
         self.update(gradients)
         self.steps_done += 1
 
+    def samples(self, epoch, ids):
+        """Images, and targets (samples x classes)."""
+        one_hot = np.eye(len(self.weights["last_layer.weight"]))
+        if self.options.mixup == 0:
+            return self.images[ids], one_hot[self.labels[ids]]
+        seed, pool = self.options.seed, list(range(len(self.labels)))
+        partners = [partner_of(seed, epoch, int(sample), pool) for sample in ids]
+        shares = np.array([share_of(self.options.mixup, seed, epoch, int(sample)) for sample in ids])
+        images = [mixed(self.images[one], self.images[other], share) for one, other, share in zip(ids, partners, shares)]
+        shares = shares.astype(float)[:, None]
+        return np.stack(images), shares * one_hot[self.labels[ids]] + (1 - shares) * one_hot[self.labels[partners]]
+
     def gradients(self, epoch, ids):
         """Of the mean loss over the samples. Sets loss and accuracy."""
-        options, below, masks = self.options, [self.inputs[ids]], []
+        images, targets = self.samples(epoch, ids)
+        options, below, masks = self.options, [features(images)], []
         if options.input_dropout > 0:
             below[0] = below[0] * dropout_mask(options.seed, epoch, INPUTS, ids, below[0].shape[1], options.input_dropout)
         for index, layer in enumerate(self.layers):
@@ -102,12 +118,12 @@ class Training:
                 masks.append(mask * (out > 0))
                 out = out * masks[-1]
             below.append(out)
-        scores, labels = below.pop(), self.labels[ids]
+        scores = below.pop()
         shifted = scores - scores.max(axis=1, keepdims=True)
         log_probability = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        self.loss = -log_probability[np.arange(len(ids)), labels].mean()
-        self.accuracy = (scores.argmax(axis=1) == labels).mean()
-        delta = (np.exp(log_probability) - np.eye(scores.shape[1])[labels]) / len(ids)
+        self.loss = -(targets * log_probability).sum(axis=1).mean()
+        self.accuracy = (scores.argmax(axis=1) == targets.argmax(axis=1)).mean()
+        delta = (np.exp(log_probability) - targets) / len(ids)
         gradients = {}
         for index in reversed(range(len(self.layers))):
             layer = self.layers[index]
@@ -132,3 +148,6 @@ class Training:
             self.momentum[name] = options.momentum * self.momentum[name] + gradient
             direction = gradient + options.momentum * self.momentum[name] if options.use_nesterov else self.momentum[name]
             self.weights[name] -= rate * direction
+            if options.max_weight_norm > 0 and name.endswith(".weight"):
+                norms = np.sqrt((self.weights[name] ** 2).sum(axis=1, keepdims=True))
+                self.weights[name] *= np.minimum(1.0, options.max_weight_norm / norms)
