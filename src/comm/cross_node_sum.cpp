@@ -29,7 +29,7 @@ std::size_t longest(std::span<const Range> parts) {
 std::size_t bytes_sent_between_nodes(std::span<const Range> parts, int nodes, int node,
                                      std::size_t wire_bytes) {
   std::size_t bytes = 0;
-  for (const Range& part : parts) bytes += ring_bytes_sent(part.size(), nodes, node, wire_bytes);
+  for (const Range& part : parts) bytes += allreduce_bytes_sent(part.size(), nodes, node, wire_bytes);
   return bytes;
 }
 
@@ -50,8 +50,8 @@ CrossNodeSum<Number>::CrossNodeSum(const Topology& topology, const Layout& layou
       next_to_start_(static_cast<std::uint64_t>(topology.node().rank())),
       next_to_finish_(next_to_start_) {
   counters_.set(finished, next_to_finish_);
-  for (int ring = 0; drives_rings() && ring < rings_at_once; ++ring) {
-    rings_.emplace_back(topology.peers(), longest(parts), ring, options.wire_type);
+  for (int tag = 0; drives_sums() && tag < sums_at_once; ++tag) {
+    sums_.emplace_back(topology.peers(), longest(parts), tag, options.wire_type);
   }
   small_gather_->mine.resize(small_count);
   small_gather_->all.resize(small_count * static_cast<std::size_t>(topology.node_count()));
@@ -73,7 +73,7 @@ void CrossNodeSum<Number>::post_part() {
 template <class Number>
 bool CrossNodeSum<Number>::advance() {
   sum_over_node();
-  if (drives_rings()) drive_rings();
+  if (drives_sums()) drive_sums();
   if (topology_->is_leader()) gather_small();
   return finished_everywhere();
 }
@@ -89,25 +89,25 @@ void CrossNodeSum<Number>::sum_over_node() {
 }
 
 template <class Number>
-RingAllreduce<Number>& CrossNodeSum<Number>::ring_of(std::uint64_t part) {
-  return rings_[part / static_cast<std::uint64_t>(streams_) % rings_.size()];
+CirculantAllreduce<Number>& CrossNodeSum<Number>::sum_of(std::uint64_t part) {
+  return sums_[part / static_cast<std::uint64_t>(streams_) % sums_.size()];
 }
 
-/// The rings of node rank k mod streams sum part k. All nodes start the parts of a stream in the same order,
-/// and have at most rings_.size() of them under way: part k uses ring k / streams mod rings_.size().
+/// Node rank k mod streams sums part k over the nodes. All nodes start the parts of a stream in the same order,
+/// and have at most sums_.size() of them under way: part k uses number k / streams mod sums_.size() of them.
 template <class Number>
-void CrossNodeSum<Number>::drive_rings() {
+void CrossNodeSum<Number>::drive_sums() {
   const auto streams = static_cast<std::uint64_t>(streams_);
   const auto can_start = [&] {
-    return next_to_start_ < next_to_finish_ + streams * rings_.size() && next_to_start_ < written_ &&
+    return next_to_start_ < next_to_finish_ + streams * sums_.size() && next_to_start_ < written_ &&
            !counters_.first_behind(summed, next_to_start_ + 1);
   };
   for (; can_start(); next_to_start_ += streams) {
     const Range part = parts_[next_to_start_ % parts_.size()];
-    ring_of(next_to_start_).start({total_.data() + part.begin, part.size()});
+    sum_of(next_to_start_).start({total_.data() + part.begin, part.size()});
   }
   for (std::uint64_t part = next_to_finish_; part < next_to_start_; part += streams) {
-    const bool done = ring_of(part).progress();
+    const bool done = sum_of(part).progress();
     if (done && part == next_to_finish_) {
       next_to_finish_ += streams;
       counters_.set(finished, next_to_finish_);

@@ -6,10 +6,10 @@
 #include <span>
 #include <vector>
 
+#include "comm/circulant_allreduce.hpp"
 #include "comm/node_counters.hpp"
 #include "comm/node_gradients.hpp"
 #include "comm/options.hpp"
-#include "comm/ring_allreduce.hpp"
 #include "comm/shared_window.hpp"
 #include "comm/topology.hpp"
 #include "core/layout.hpp"
@@ -18,7 +18,7 @@
 namespace fcmnist::comm {
 
 /// One sender has this many parts under way, so that the network is busy while it adds one of them.
-constexpr int rings_at_once = 4;
+constexpr int sums_at_once = 4;
 
 /// Bytes of a gradient that a node sends in a step, without the small numbers.
 ///   parts       the parts of the flat gradient
@@ -31,15 +31,15 @@ std::size_t bytes_sent_between_nodes(std::span<const Range> parts, int nodes, in
 /// runs.
 ///
 /// A part is summed in three stages. First every rank of a node writes its gradient. Then every rank adds up
-/// the node's gradients of the blocks that it owns. Last a ring between the nodes adds up the sums of the
-/// nodes. No rank waits for a stage: a rank that calls advance() does what has become possible. The first
-/// rank of every node drives the ring, a few parts at a time. With several `streams` this many ranks of each
-/// node drive rings at the same time, and the parts are dealt to them.
+/// the node's gradients of the blocks that it owns. Last the nodes add up the sums of the nodes
+/// (CirculantAllreduce). No rank waits for a stage: a rank that calls advance() does what has become possible. The first
+/// rank of every node drives these sums, a few parts at a time. With several `streams` this many ranks of each
+/// node drive sums at the same time, and the parts are dealt to them.
 ///
-/// Cost on P nodes for N numbers: every node sends and receives 2 (P-1)/P N numbers, in 2 (P-1) steps for
-/// each part, and P times the small numbers in one all-gather. A ring makes its next step when the driving
+/// Cost on P nodes for N numbers: every node sends and receives 2 (P-1)/P N numbers, in 2 ceil(log2 P) rounds for
+/// each part, and P times the small numbers in one all-gather. A sum makes its next round when the driving
 /// rank calls advance(), which it does after each part of the backward pass. On many nodes the backward pass
-/// therefore hides only some steps of the first parts. The order of additions depends on the world and on
+/// therefore hides only some rounds of the first parts. The order of additions depends on the world and on
 /// `streams`. The order matters for float, but not for std::int64_t.
 template <class Number>
 class CrossNodeSum {
@@ -75,15 +75,15 @@ class CrossNodeSum {
     small_written,   ///< the steps whose small numbers this rank has written
     written,         ///< the parts that this rank has written
     summed,          ///< the parts whose owned blocks this rank has summed over the node
-    finished,        ///< the number of the next part that the rings of this rank must finish
+    finished,        ///< the number of the next part that this rank must finish
     small_finished,  ///< the steps whose small numbers the leader has summed over the nodes
   };
   struct SmallGather;
 
-  [[nodiscard]] bool drives_rings() const { return topology_->node().rank() < streams_; }
+  [[nodiscard]] bool drives_sums() const { return topology_->node().rank() < streams_; }
   void sum_over_node();
-  void drive_rings();
-  [[nodiscard]] RingAllreduce<Number>& ring_of(std::uint64_t part);
+  void drive_sums();
+  [[nodiscard]] CirculantAllreduce<Number>& sum_of(std::uint64_t part);
   void gather_small();
   [[nodiscard]] bool finished_everywhere() const;
 
@@ -95,7 +95,7 @@ class CrossNodeSum {
   SharedArray<Number> total_;  ///< It first holds the sum over this node, then the sum over all nodes.
   SharedArray<double> small_total_;
   NodeCounters counters_;
-  std::vector<RingAllreduce<Number>> rings_;  ///< The parts of this stream use them in turn.
+  std::vector<CirculantAllreduce<Number>> sums_;  ///< The parts of this stream use them in turn.
   std::unique_ptr<SmallGather> small_gather_;
 
   // Parts are numbered since the start of training: part p of step n has number n * parts + p.

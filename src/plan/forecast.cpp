@@ -57,7 +57,7 @@ double network_seconds(const Mapping& mapping, const StageMapping& stage, double
     written_s.push_back(mapping.sums_integers() ? 0.0 : -weights_s * still_to_come);
     bytes.push_back(static_cast<double>(part.size() * mapping.wire_bytes));
   }
-  return simulate_rings(written_s, bytes, stage.nodes, rates.between_nodes);
+  return simulate_exchange(written_s, bytes, stage.nodes, rates.between_nodes);
 }
 
 /// Seconds in which the ranks of a node add gradients, update the blocks that they own, and copy those that

@@ -136,7 +136,7 @@ void TrainingMapper::add_stage(model::LayerRange layers) {
   const StageMapping& stage = mapping_.stages.emplace_back(map_stage(mlp, layers, ranks, node_ranks));
   const PrivateMemory of_rank = private_memory_of(mlp, static_cast<int>(s));
 
-  int place = 0;                       // of the node in the rings of the stage
+  int place = 0;                       // of the node among those of the stage
   std::map<int, std::size_t> windows;  // by the ranks of the node, since nodes with as many ranks are alike
   for (const auto& [node, count] : node_ranks) {
     if (!windows.contains(count)) windows[count] = window_bytes(mlp.layout(), count, stage.nodes);

@@ -6,9 +6,9 @@
 #include "config/run_config.hpp"
 #include "data/dataset.hpp"
 #include "model/mlp.hpp"
+#include "plan/exchange_simulation.hpp"
 #include "plan/mapping.hpp"
 #include "plan/pipeline_simulation.hpp"
-#include "plan/ring_simulation.hpp"
 
 namespace fcmnist::plan {
 

@@ -40,7 +40,7 @@ namespace {
 
 using test::world;
 
-/// Ranks per node: one node; several, so that the ring runs as well.
+/// Ranks per node: one node; several, so that nodes exchange as well.
 struct Case {
   int ranks_per_node = 0;
   model::Precision precision = model::Precision::float32;

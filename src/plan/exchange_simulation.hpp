@@ -11,11 +11,11 @@ struct LinkRate {
   [[nodiscard]] double seconds(double bytes) const { return latency_s + bytes / bytes_per_s; }
 };
 
-/// Seconds from the end of the backward pass until all parts of a gradient have gone round the nodes. As many
+/// Seconds from the end of the backward pass until all parts of a gradient are summed over the nodes. As many
 /// parts as comm::CrossNodeSum has under way at once share the wire.
 ///   written_s  when each part is written: increasing, and at most 0, the end of the backward pass
 ///   bytes      of each part
-double simulate_rings(std::span<const double> written_s, std::span<const double> bytes, int nodes,
-                      const LinkRate& link);
+double simulate_exchange(std::span<const double> written_s, std::span<const double> bytes, int nodes,
+                         const LinkRate& link);
 
 }  // namespace fcmnist::plan
