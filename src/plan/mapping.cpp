@@ -200,7 +200,7 @@ PrivateMemory TrainingMapper::private_memory_of(const model::Mlp& mlp, int stage
   if (mlp.begins_network() && config_->train_input.augment.any()) {
     memory.activations += data::Augmenter::bytes(shapes_->train, mapping_.microbatch_samples);
   }
-  if (config_->train_input.mixup > 0.0) {
+  if (config_->train_input.mixup > 0.0 && (mlp.begins_network() || mlp.ends_network())) {
     memory.activations +=
         data::Mixer::bytes(shapes_->train, config_->train_input, mapping_.microbatch_samples);
   }

@@ -39,7 +39,7 @@ struct Standing {
 
 /// What a group finds out about a trial.
 struct Finding {
-  bool is_refused = false;
+  bool would_fail = false;
   TrainingOutlook outlook;
 };
 
@@ -85,9 +85,10 @@ class Scout {
     const auto groups = static_cast<std::size_t>(groups_);
     for (std::size_t first = 0; first < trials.size(); first += groups) {
       const std::size_t mine = first + static_cast<std::size_t>(number_);
-      const bool is_repeated =
-          mine >= trials.size();  // a group without a trial keeps its cores as busy as the others
+      // A group without a trial keeps its cores as busy as the others.
+      const bool is_repeated = mine >= trials.size();
       const Finding found = look_at(trials[mine % trials.size()], is_repeated);
+      static_cast<void>(context_->world().min(0, comm::long_work_s));  // some groups take longer
       for (std::size_t i = first; i < std::min(first + groups, trials.size()); ++i) {
         const int first_rank = static_cast<int>(i - first) * group_.size();
         findings[i] = context_->world().broadcast(found, first_rank);
@@ -115,11 +116,16 @@ class Scout {
     std::optional<setup::Context> context;
     try {
       context.emplace(group_, arguments_of_trial(trial), context_->started_s(), common);
-      return {.is_refused = false, .outlook = describe_training(*context)};
+      return {.would_fail = false, .outlook = describe_training(*context)};
     } catch (const Error& error) {
-      if (!error.agreed() || error.code() != ExitCode::usage) throw;
-      if (!is_repeated) log_->warn("{} would be refused: {}", SweepDir::trial_name(trial), error.what());
-      return {.is_refused = true, .outlook = {}};
+      if (!error.agreed()) throw;
+      // An error of the ranks themselves ends the program; the world, where other groups do not know it.
+      if (error.code() == ExitCode::communication) {
+        if (groups_ == 1) throw;
+        throw Error(error.code(), error.what());
+      }
+      if (!is_repeated) log_->warn("{} would not be trained: {}", SweepDir::trial_name(trial), error.what());
+      return {.would_fail = true, .outlook = {}};
     }
   }
 
@@ -132,7 +138,7 @@ class Scout {
 
 std::string text_of(const Standing& standing, const Finding& finding) {
   if (standing.ended) return store::trial_states[static_cast<std::size_t>(*standing.ended)];
-  if (finding.is_refused) return "would be refused";
+  if (finding.would_fail) return "would not be trained";
   const std::string begun = standing.steps > 0 ? fmt::format(" from step {}", standing.steps) : "";
   const TrainingOutlook& outlook = finding.outlook;
   return fmt::format("{} steps{}{}, {} on a rank, {} on a node", outlook.total_steps,
@@ -157,7 +163,7 @@ void say_whole(const setup::Context& context, std::span<const Standing> standing
   std::vector<plan::TrialWork> works;
   bool is_timed = true;
   for (std::size_t i = 0; i < standings.size(); ++i) {
-    if (standings[i].ended || findings[i].is_refused) continue;
+    if (standings[i].ended || findings[i].would_fail) continue;
     const TrainingOutlook& outlook = findings[i].outlook;
     is_timed = is_timed && outlook.step_s;
     works.push_back({outlook.step_s.value_or(0.0), standings[i].steps, outlook.total_steps});
@@ -199,8 +205,8 @@ void describe_sweep(const setup::Context& context) {
                        describe(config::trial_settings(sweep, trial)), text_of(standings[i], findings[i]));
   }
   say_whole(context, standings, findings);
-  const bool all_refused = !found.empty() && std::ranges::all_of(found, &Finding::is_refused);
-  if (all_refused) throw UsageError("all trials that are to be trained would be refused").as_agreed();
+  const bool none_is_left = !found.empty() && std::ranges::all_of(found, &Finding::would_fail);
+  if (none_is_left) throw UsageError("none of the trials that are left would be trained").as_agreed();
 }
 
 }  // namespace fcmnist::run

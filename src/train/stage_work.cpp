@@ -53,7 +53,8 @@ class TypedStageWork final : public StageWork {
     if (mlp_->begins_network() && parts.input.augment.any()) {
       augmenter_.emplace(*dataset_, parts.input.augment, seed_, parts.max_samples);
     }
-    const bool mixes = parts.input.mixup > 0.0 && parts.purpose == comm::StageLink::Purpose::training;
+    const bool mixes = parts.input.mixup > 0.0 && parts.purpose == comm::StageLink::Purpose::training &&
+                       (mlp_->begins_network() || mlp_->ends_network());
     if (mixes) mixer_.emplace(*dataset_, parts.input, seed_, parts.max_samples);
     const std::size_t count = in_flight(parts.purpose, parts.grid->stages(), parts.grid->stage());
     for (std::size_t i = 0; i < count; ++i) memory_.emplace_back(*mlp_, parts.max_samples, mixes);

@@ -35,7 +35,7 @@ class Kills(runs.TestCase):
 
     def test_another_result_is_noticed(self):
         program = self.directory / "program"  # that trains otherwise after the first run, which is the reference
-        program.write_text(f'#!/bin/bash\n[[ $* == */reference ]] || more=optimizer.momentum=0.8\n'
+        program.write_text(f'#!/bin/bash\n[[ $* == */reference* ]] || more=optimizer.momentum=0.8\n'
                            f'exec {runs.PROGRAM} "$@" $more\n')
         program.chmod(0o755)
         for more in ((), ("--sweep",)):

@@ -251,15 +251,15 @@ class Sweep(analysis.TestCase):
         said = self.run_to_end(*self.arguments("--validate_only", "--plan_ranks", 32, "--plan_nodes", 4, model__hidden_sizes=None))
         self.assertRegex(str(said), "sweep: 2 trials, 8 at once with 4 ranks each; 2 to train, predicted to take 0:00:0")
 
-    def test_validate_only_names_trials_that_would_be_refused(self):
+    def test_validate_only_names_trials_that_would_not_be_trained(self):
         self.params("ranks_per_trial: 2, parameters: {train_input.batch_size: [37, 1]}")
         said = self.run_to_end(*self.arguments("--validate_only", train_input__batch_size=None), ranks=2)
-        self.assertRegex(str(said), "warning: trial_0001 would be refused: .*batch")
-        self.assertRegex(str(said), "trial_0001: train_input.batch_size=1: would be refused")
+        self.assertRegex(str(said), "warning: trial_0001 would not be trained: .*batch")
+        self.assertRegex(str(said), "trial_0001: train_input.batch_size=1: would not be trained")
         self.params("ranks_per_trial: 2, parameters: {train_input.batch_size: [1]}")
         refused = runs.run(*self.arguments("--validate_only", train_input__batch_size=None), ranks=2)
         self.assertEqual(refused.code, 2, str(refused))
-        self.assertIn("all trials that are to be trained would be refused", str(refused))
+        self.assertIn("none of the trials that are left would be trained", str(refused))
 
 
 if __name__ == "__main__":
