@@ -182,6 +182,8 @@ class ModelDir:
             try:
                 run_files.verify(self.path / f"checkpoint_{step}.h5")
                 intact.append(step)
+            except FileNotFoundError:
+                pass  # a run that goes on has deleted it meanwhile
             except (run_files.DamagedFile, OSError) as error:
                 lost.append(str(error))
         if max(intact) < self.newest:
@@ -264,7 +266,7 @@ class SweepFolder:
         return wrong, steps
 
     def content(self):
-        """Of sweep.h5 all but times, and of each trial that was trained to its end its arrays."""
+        """Of sweep.h5 all but times, and of each trial its arrays."""
         found = {}
         with h5py.File(self.path / "sweep.h5", "r") as file:
             def add(name, item):

@@ -41,7 +41,7 @@ def run(arguments):
     sheet = sheet_of(images, arguments.samples, options, seed, arguments.epochs, pool)
     from PIL import Image
     Image.fromarray(np.kron(sheet, np.ones((arguments.zoom,) * 2, np.uint8))).save(arguments.output)
-    print(f"{arguments.output}: {min(arguments.samples, len(images))} samples as they are, and in {arguments.epochs} epochs: {options}")
+    print(f"{arguments.output}: {min(arguments.samples, len(pool))} samples as they are, and in {arguments.epochs} epochs: {options}")
     return 0
 
 
@@ -70,8 +70,8 @@ class Options:
 def sheet_of(images, samples, options, seed, epochs, pool):
     """A row for each of the first samples, dark on white. `pool`: ids of those that are trained on."""
     rows = []
-    for sample, image in enumerate(images[:samples]):
-        row = [image, *(as_used(images, options, seed, epoch, sample, pool) for epoch in range(epochs))]
+    for sample in map(int, pool[:samples]):
+        row = [images[sample], *(as_used(images, options, seed, epoch, sample, pool) for epoch in range(epochs))]
         rows.append(np.hstack([np.pad(255 - each, GAP, constant_values=255) for each in row]))
     return np.vstack(rows)
 

@@ -61,11 +61,11 @@ def row_of(path):
 
 
 def state_of(path):
-    """How a trial of a sweep has ended; a run of its own, and one that has not ended, counts as done."""
+    """How a trial of a sweep has ended, or that it has not; a run of its own counts as done."""
     with contextlib.suppress(OSError), open(os.path.join(path, "OUTCOME"), encoding="utf-8") as file:
         if found := re.match(r"state: (\w+)$", file.read(), re.MULTILINE):
             return found[1]
-    return "done"
+    return "unfinished" if (pathlib.Path(path).resolve().parent / "sweep.yaml").exists() else "done"
 
 
 def differing(configurations):

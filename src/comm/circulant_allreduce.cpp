@@ -89,6 +89,11 @@ std::size_t allreduce_bytes_sent(std::size_t count, int ranks, int rank, std::si
   return numbers * wire_bytes;
 }
 
+std::size_t allreduce_buffer_numbers(std::size_t max_count, int ranks) {
+  const std::size_t chunk = max_count / static_cast<std::size_t>(ranks) + 1;
+  return chunk * static_cast<std::size_t>(ranks / 2);
+}
+
 template <class Number>
 CirculantAllreduce<Number>::CirculantAllreduce(const Communicator& group, std::size_t max_count, int tag,
                                                WireType wire)
@@ -97,8 +102,7 @@ CirculantAllreduce<Number>::CirculantAllreduce(const Communicator& group, std::s
       max_count_(max_count),
       cared_for_(halvings(group.size())),
       messages_(std::make_unique<Messages>()) {
-  const std::size_t chunk = max_count / static_cast<std::size_t>(group.size()) + 1;
-  const std::size_t most = chunk * static_cast<std::size_t>(group.size() / 2);  // of one round
+  const std::size_t most = allreduce_buffer_numbers(max_count, group.size());
   if (wire == WireType::bfloat16) {
     FCMNIST_CHECK((std::is_same_v<Number, float>), "integers are sent as they are");
     half_out_ = AlignedArray<BFloat16>(most);

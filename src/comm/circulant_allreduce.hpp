@@ -26,6 +26,9 @@ constexpr std::size_t wire_number_bytes(WireType wire, std::size_t number_bytes)
 ///   wire_bytes  bytes of one number on the wire
 std::size_t allreduce_bytes_sent(std::size_t count, int ranks, int rank, std::size_t wire_bytes);
 
+/// Numbers that a sum of at most `max_count` numbers has room for besides them: what arrives in one round.
+std::size_t allreduce_buffer_numbers(std::size_t max_count, int ranks);
+
 /// The sum of arrays over the ranks of a group, in a number of rounds that grows with log P: a reduce-scatter, then an
 /// all-gather, on a circulant graph. It runs while the rank does other work: start() posts the first messages, and
 /// progress() does what can be done without waiting.

@@ -33,6 +33,19 @@ std::size_t bytes_sent_between_nodes(std::span<const Range> parts, int nodes, in
   return bytes;
 }
 
+namespace {
+
+/// Sums that one sender has under way.
+std::size_t sums_of(std::span<const Range> parts) {
+  return std::min(parts.size(), static_cast<std::size_t>(sums_at_once));
+}
+
+}  // namespace
+
+std::size_t exchange_buffer_bytes(std::span<const Range> parts, int nodes, std::size_t number_bytes) {
+  return nodes == 1 ? 0 : sums_of(parts) * allreduce_buffer_numbers(longest(parts), nodes) * number_bytes;
+}
+
 template <class Number>
 CrossNodeSum<Number>::CrossNodeSum(const Topology& topology, const Layout& layout,
                                    NodeGradients<Number>& gradients, std::span<const Range> parts,
@@ -50,7 +63,7 @@ CrossNodeSum<Number>::CrossNodeSum(const Topology& topology, const Layout& layou
       next_to_start_(static_cast<std::uint64_t>(topology.node().rank())),
       next_to_finish_(next_to_start_) {
   counters_.set(finished, next_to_finish_);
-  for (int tag = 0; drives_sums() && tag < sums_at_once; ++tag) {
+  for (int tag = 0; drives_sums() && tag < static_cast<int>(sums_of(parts)); ++tag) {
     sums_.emplace_back(topology.peers(), longest(parts), tag, options.wire_type);
   }
   small_gather_->mine.resize(small_count);

@@ -27,6 +27,10 @@ constexpr int sums_at_once = 4;
 std::size_t bytes_sent_between_nodes(std::span<const Range> parts, int nodes, int node,
                                      std::size_t wire_bytes);
 
+/// Memory of its own of a rank that drives sums over the nodes.
+///   number_bytes  bytes of one number in memory
+std::size_t exchange_buffer_bytes(std::span<const Range> parts, int nodes, std::size_t number_bytes);
+
 /// The sum of gradients over several nodes. It is formed part by part while the rest of the backward pass
 /// runs.
 ///

@@ -103,8 +103,8 @@ const SettingRow train_settings[] = {
     {"augment_rotation",       keeps,      number(train(&Input::augment, &Augment::rotation), {0, 90, true, true, "a number of degrees from 0 to 90"})},
     {"augment_scale",          keeps,      number(train(&Input::augment, &Augment::scale), fraction)},
     {"augment_shear",          keeps,      number(train(&Input::augment, &Augment::shear), {0, 10, true, true, "a number from 0 to 10"})},
-    {"mixup",                  keeps,      number(train(&Input::mixup), {0, 1, true, true, "a number from 0 to 1"})},
     {"augment_elastic",        keeps,      number(train(&Input::augment, &Augment::elastic), {0, 1000, true, true, "a number of pixels from 0 to 1000"})},
+    {"mixup",                  keeps,      number(train(&Input::mixup), {0, 1, true, true, "a number from 0 to 1"})},
 };
 
 const SettingRow eval_settings[] = {

@@ -29,6 +29,7 @@ void mix_pixels(std::span<std::uint8_t> image, std::span<const std::uint8_t> par
 
 float draw_mixup_share(double alpha, std::uint64_t seed, std::uint32_t epoch, std::uint32_t id) {
   const CounterRng numbers(seed, Purpose::mixup, epoch, id);
+  alpha = std::max(alpha, 1e-6);  // its logarithms are finite
   const auto log_of = [&](std::uint32_t n) { return std::log(numbers.u32(n) * 0x1p-32 + 0x1p-33) / alpha; };
   for (std::uint32_t n = 2;; n += 2) {
     const double x = log_of(n), y = log_of(n + 1), larger = std::max(x, y);

@@ -21,6 +21,8 @@ LoneWork::LoneWork(const config::RunConfig& config, const comm::Topology& topolo
   const model::WorkingWeights working(mlp.layout(), mlp.precision(), weights_.data());
   mlp.initialize(config.run.seed, gradient_.view());  // lent to the masters, since nobody reads the gradient
   working.round({0, mlp.layout().size()}, gradient_.view());
+  data::InputOptions input = config.train_input;
+  input.validation_size = 0;  // the made-up data are few
   work_ = train::make_stage_work({.grid = &grid_,
                                   .mlp = &mlp,
                                   .weights = working,
@@ -28,7 +30,7 @@ LoneWork::LoneWork(const config::RunConfig& config, const comm::Topology& topolo
                                   .gradient_parts = parts_,
                                   .max_samples = samples,
                                   .seed = config.run.seed,
-                                  .input = config.train_input,
+                                  .input = input,
                                   .observer = &observer_});
 }
 

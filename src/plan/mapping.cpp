@@ -134,7 +134,8 @@ void TrainingMapper::add_stage(model::LayerRange layers) {
   const std::map<int, int> node_ranks = ranks_by_node(mapping_.placement, ranks);
   const model::Mlp mlp(widths_, config_->model, config_->kernels.gemm, layers);
   const StageMapping& stage = mapping_.stages.emplace_back(map_stage(mlp, layers, ranks, node_ranks));
-  const PrivateMemory of_rank = private_memory_of(mlp, static_cast<int>(s));
+  PrivateMemory of_rank = private_memory_of(mlp, static_cast<int>(s));
+  of_rank.messages += comm::exchange_buffer_bytes(stage.parts, stage.nodes, mapping_.number_bytes);
 
   int place = 0;                       // of the node among those of the stage
   std::map<int, std::size_t> windows;  // by the ranks of the node, since nodes with as many ranks are alike

@@ -38,8 +38,8 @@ double seconds_side_by_side(std::span<const double> trial_s, std::size_t groups)
 
 }  // namespace
 
-double sweep_seconds(std::span<const TrialWork> trials, int groups, std::span<const long> rungs,
-                     int reduction_factor) {
+double sweep_seconds(std::span<const TrialWork> trials, std::size_t all, int groups,
+                     std::span<const long> rungs, int reduction_factor) {
   std::vector<TrialWork> going_on(trials.begin(), trials.end());
   std::vector<std::int64_t> ends(rungs.begin(), rungs.end());
   std::int64_t last = 0;
@@ -54,7 +54,8 @@ double sweep_seconds(std::span<const TrialWork> trials, int groups, std::span<co
     begin = ends[rung];
     if (rung >= rungs.size()) break;
     const auto factor = static_cast<std::size_t>(reduction_factor);
-    const std::size_t kept = (going_on.size() + factor - 1) / factor;
+    all = (all + factor - 1) / factor;  // that go on; fewer than these may have ended already
+    const std::size_t kept = std::min(going_on.size(), all);
     std::vector<TrialWork> best;
     for (std::size_t i = 0; i < kept; ++i)
       best.push_back(going_on[(2 * i + 1) * going_on.size() / (2 * kept)]);

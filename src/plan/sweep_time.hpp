@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -13,10 +14,12 @@ struct TrialWork {
 
 /// Seconds until the groups of ranks have trained all trials, without evaluations and files. Each group first trains
 /// every n-th trial, then from the end what nobody has begun, as run::SweepGroup does.
-///   groups            that train side by side
-///   rungs             steps, in increasing order, where one in `reduction_factor` trials goes on: which ones is not
-///                     known, so trials at equal distances stand for them; none: all trials go on to their ends
-double sweep_seconds(std::span<const TrialWork> trials, int groups, std::span<const long> rungs,
-                     int reduction_factor);
+///   trials  those that have not ended
+///   all     how many trials the sweep has
+///   groups  that train side by side
+///   rungs   steps, in increasing order, where one in `reduction_factor` trials goes on, the best of all. Which ones is
+///           not known, so trials at equal distances stand for them. None: all trials go on to their ends
+double sweep_seconds(std::span<const TrialWork> trials, std::size_t all, int groups,
+                     std::span<const long> rungs, int reduction_factor);
 
 }  // namespace fcmnist::plan

@@ -158,13 +158,8 @@ ExitCode run_sweep(const setup::Context& context, StopSignals& signals) {
   const comm::Communicator& world = context.world();
   const config::SweepOptions& sweep = *context.sweep();
   const SweepDir directory(context.config().run.model_dir);
-  int groups = 1;
-  comm::collectively(world, [&] {
-    groups = groups_of(context);
-    if (!context.arguments().restart) return;
-    throw UsageError("--restart with the mode sweep: found trials that may have ended",
-                     "choose another -o, or remove the folder of the sweep, or that of one trial");
-  });
+  comm::collectively(world, [&] { check_start(context); });
+  const int groups = groups_of(context);
   setup::on_root(world, [&] { directory.begin(sweep, context.config()); });
   const ArrayPlace place = world.broadcast(place_in_array(), 0);
   context.log().info(

@@ -47,6 +47,13 @@ int groups_of(const setup::Context& sweep) {
                                     : fmt::format("mpirun -n {}", (ranks / of_trial + 1) * of_trial));
 }
 
+void check_start(const setup::Context& sweep) {
+  static_cast<void>(groups_of(sweep));
+  if (!sweep.arguments().restart) return;
+  throw UsageError("--restart with the mode sweep: found trials that may have ended",
+                   "choose another -o, or remove the folder of the sweep, or that of one trial");
+}
+
 int trials_on_node(const setup::Context& sweep) {
   const config::CommandLine& arguments = sweep.arguments();
   const int ranks =

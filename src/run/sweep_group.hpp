@@ -18,6 +18,9 @@ namespace fcmnist::run {
 /// How many groups of ranks_per_trial ranks there are in this job, or in the one that is planned. Throws UsageError.
 int groups_of(const setup::Context& sweep);
 
+/// Throws UsageError if the command cannot start a sweep on this world.
+void check_start(const setup::Context& sweep);
+
 /// How many of them share a node.
 int trials_on_node(const setup::Context& sweep);
 

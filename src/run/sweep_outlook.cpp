@@ -28,7 +28,7 @@ namespace {
 
 /// Keys whose value changes what is learned, but not how long a step takes.
 constexpr const char* timeless_keys[] = {"runconfig.seed", "optimizer.learning_rate",
-                                         "optimizer.weight_decay", "optimizer.momentum",
+                                         "optimizer.weight_decay_rate", "optimizer.momentum",
                                          "model.label_smoothing"};
 
 /// A trial as its folder says.
@@ -54,17 +54,20 @@ std::string work_of(const config::SweepOptions& sweep, long trial) {
 
 std::vector<Standing> standings_of(const setup::Context& context, const SweepDir& directory) {
   std::vector<Standing> standings(static_cast<std::size_t>(context.sweep()->trial_count()));
-  setup::on_root(context.world(), [&] {
-    for (std::size_t i = 0; i < standings.size(); ++i) {
-      const auto trial = static_cast<long>(i);
-      const auto outcome = directory.outcome(trial);
-      const bool is_tried_again = outcome && (outcome->state == store::TrialState::refused ||
-                                              outcome->state == store::TrialState::failed);
-      if (outcome && !is_tried_again) standings[i].ended = outcome->state;
-      const auto steps = store::ModelDir(directory.trial_dir(trial)).checkpoint_steps();
-      if (!steps.empty()) standings[i].steps = std::ranges::max(steps);
-    }
-  });
+  setup::on_root(
+      context.world(),
+      [&] {
+        for (std::size_t i = 0; i < standings.size(); ++i) {
+          const auto trial = static_cast<long>(i);
+          const auto outcome = directory.outcome(trial);
+          const bool is_tried_again = outcome && (outcome->state == store::TrialState::refused ||
+                                                  outcome->state == store::TrialState::failed);
+          if (outcome && !is_tried_again) standings[i].ended = outcome->state;
+          const auto steps = store::ModelDir(directory.trial_dir(trial)).checkpoint_steps();
+          if (!steps.empty()) standings[i].steps = std::ranges::max(steps);
+        }
+      },
+      comm::long_work_s);
   context.world().broadcast(std::as_writable_bytes(std::span(standings)), 0);
   return standings;
 }
@@ -102,7 +105,8 @@ class Scout {
     config::CommandLine arguments = arguments_of(*context_, trial);
     if (!context_->is_planned()) return arguments;
     const int ranks = context_->sweep()->ranks_per_trial;
-    arguments.plan_nodes = std::max(1, arguments.plan_nodes * ranks / arguments.plan_ranks);
+    const std::int64_t shares = std::int64_t{arguments.plan_nodes} * ranks;
+    arguments.plan_nodes = static_cast<int>((shares + arguments.plan_ranks - 1) / arguments.plan_ranks);
     arguments.plan_ranks = ranks;
     return arguments;
   }
@@ -139,10 +143,14 @@ class Scout {
 std::string text_of(const Standing& standing, const Finding& finding) {
   if (standing.ended) return store::trial_states[static_cast<std::size_t>(*standing.ended)];
   if (finding.would_fail) return "would not be trained";
-  const std::string begun = standing.steps > 0 ? fmt::format(" from step {}", standing.steps) : "";
   const TrainingOutlook& outlook = finding.outlook;
-  return fmt::format("{} steps{}{}, {} on a rank, {} on a node", outlook.total_steps,
-                     outlook.step_s ? " of " + time_text(*outlook.step_s) : "", begun,
+  const std::string steps =
+      standing.steps > 0
+          ? fmt::format("{} of {}", std::max<std::int64_t>(outlook.total_steps - standing.steps, 0),
+                        outlook.total_steps)
+          : fmt::format("{}", outlook.total_steps);
+  return fmt::format("{} steps{}, {} on a rank, {} on a node", steps,
+                     outlook.step_s ? " of " + time_text(*outlook.step_s) : "",
                      bytes_text(outlook.rank_bytes), bytes_text(outlook.shared_bytes));
 }
 
@@ -157,6 +165,26 @@ std::map<std::string, std::vector<long>> open_trials(const config::SweepOptions&
   return works;
 }
 
+/// By trial. Of those that take as long the first is looked at, and all where that one would fail: it may be its own fault.
+std::vector<Finding> find_out(const setup::Context& context,
+                              const std::map<std::string, std::vector<long>>& works, std::size_t trials) {
+  const Scout scout(context);
+  std::vector<Finding> findings(trials);
+  std::vector<long> looked_at;
+  for (const auto& [work, alike] : works) looked_at.push_back(alike.front());
+  std::vector<Finding> found = scout.look_at(looked_at);
+  looked_at.clear();
+  std::size_t next = 0;
+  for (const auto& [work, alike] : works) {
+    const Finding& of_first = found[next++];
+    for (const long trial : alike) findings[static_cast<std::size_t>(trial)] = of_first;
+    if (of_first.would_fail) looked_at.insert(looked_at.end(), alike.begin() + 1, alike.end());
+  }
+  found = scout.look_at(looked_at);
+  for (std::size_t i = 0; i < found.size(); ++i) findings[static_cast<std::size_t>(looked_at[i])] = found[i];
+  return findings;
+}
+
 void say_whole(const setup::Context& context, std::span<const Standing> standings,
                std::span<const Finding> findings) {
   const config::SweepOptions& sweep = *context.sweep();
@@ -169,7 +197,8 @@ void say_whole(const setup::Context& context, std::span<const Standing> standing
     works.push_back({outlook.step_s.value_or(0.0), standings[i].steps, outlook.total_steps});
   }
   const int groups = groups_of(context);
-  const double seconds = plan::sweep_seconds(works, groups, sweep.rungs, sweep.reduction_factor);
+  const double seconds =
+      plan::sweep_seconds(works, standings.size(), groups, sweep.rungs, sweep.reduction_factor);
   context.log().info(
       "sweep: {} trials, {} at once with {} rank{} each; {} to train, {}", standings.size(), groups,
       sweep.ranks_per_trial, plural(static_cast<std::size_t>(sweep.ranks_per_trial)), works.size(),
@@ -181,7 +210,7 @@ void say_whole(const setup::Context& context, std::span<const Standing> standing
 
 void describe_sweep(const setup::Context& context) {
   const config::SweepOptions& sweep = *context.sweep();
-  comm::collectively(context.world(), [&] { static_cast<void>(groups_of(context)); });
+  comm::collectively(context.world(), [&] { check_start(context); });
   data::InputOptions train = context.config().train_input;
   train.download = false;
   static_cast<void>(setup::find_dataset(context.topology(), train, context.log()));
@@ -190,22 +219,17 @@ void describe_sweep(const setup::Context& context) {
 
   const std::vector<Standing> standings = standings_of(context, directory);
   const auto works = open_trials(sweep, standings);
-  std::vector<long> looked_at;
-  for (const auto& [work, trials] : works) looked_at.push_back(trials.front());
-  const std::vector<Finding> found = Scout(context).look_at(looked_at);
-  std::vector<Finding> findings(standings.size());
-  std::size_t next = 0;
-  for (const auto& [work, trials] : works) {
-    for (const long trial : trials) findings[static_cast<std::size_t>(trial)] = found[next];
-    ++next;
-  }
+  const std::vector<Finding> findings = find_out(context, works, standings.size());
   for (std::size_t i = 0; i < standings.size(); ++i) {
     const auto trial = static_cast<long>(i);
     context.log().info("{}: {}: {}", SweepDir::trial_name(trial),
                        describe(config::trial_settings(sweep, trial)), text_of(standings[i], findings[i]));
   }
   say_whole(context, standings, findings);
-  const bool none_is_left = !found.empty() && std::ranges::all_of(found, &Finding::would_fail);
+  const bool none_is_left = !works.empty() && std::ranges::all_of(works, [&](const auto& work) {
+    return std::ranges::all_of(
+        work.second, [&](long trial) { return findings[static_cast<std::size_t>(trial)].would_fail; });
+  });
   if (none_is_left) throw UsageError("none of the trials that are left would be trained").as_agreed();
 }
 

@@ -83,11 +83,10 @@ struct StageWorkParts {
   model::WorkingWeights weights;
   const data::Dataset* dataset = nullptr;
   std::vector<model::GradientPart> gradient_parts;
-  std::size_t max_samples = 0;  ///< of the largest microbatch
-  std::uint64_t seed = 0;       ///< of the dropout masks, of the distortions and of mixup
-  data::InputOptions input =
-      {};                  ///< of the images that are trained on: `augment`, `mixup` and `validation_size`
-  int average_shifts = 0;  ///< pixels: see data::InputOptions; of the images that are scored
+  std::size_t max_samples = 0;    ///< of the largest microbatch
+  std::uint64_t seed = 0;         ///< of the dropout masks, of the distortions and of mixup
+  data::InputOptions input = {};  ///< of training: `augment`, `mixup`, `validation_size`
+  int average_shifts = 0;         ///< pixels: see data::InputOptions; of the images that are scored
   bool give_way = false;
   StepObserver* observer = nullptr;
 };

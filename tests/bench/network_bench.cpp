@@ -16,7 +16,7 @@ namespace fcmnist::bench {
 
 namespace {
 
-/// What the network can do: the bytes that a ring sends for a sum over the nodes, by the leaders, each to the
+/// What the network can do: the least bytes that are sent for a sum over the nodes, by the leaders, each to the
 /// next while it receives from the one before, all of it posted at once. (One long MPI_Sendrecv takes nearly
 /// twice as long over TCP: the directions take turns.)
 class Wire {

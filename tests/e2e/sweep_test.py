@@ -243,7 +243,7 @@ class Sweep(analysis.TestCase):
         said = str(self.run_to_end(*self.arguments("--validate_only"), ranks=2))
         self.assertEqual(runs.snapshot(self.sweep), before)
         for row in ("trial_0000: .*: done", "trial_0003: .*: diverged", r"trial_0001: .*: 20 steps of \S+ \S+, ",
-                    r"trial_0004: .*: 20 steps of \S+ \S+ from step 20, ", "; 2 to train, "):
+                    r"trial_0004: .*: 0 of 20 steps of \S+ \S+, ", "; 2 to train, "):
             self.assertRegex(said, row)
 
     def test_validate_only_of_a_world_that_is_not_there(self):

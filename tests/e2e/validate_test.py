@@ -113,6 +113,13 @@ class PlannedWorld(Validation):
         for name in real.keys() - {"step time"}:
             self.assertEqual(planned[name], real[name], name)
 
+    def test_mixup_with_samples_held_out(self):
+        """The made-up data of a measurement are fewer than those that are held out."""
+        mixing = ("train_input.mixup=0.2", "train_input.validation_size=9000")
+        self.validate("--plan_ranks", 4, *FAKE, *mixing)
+        compiled = runs.run("--compile_only", "-o", self.directory / "run", *FAKE, *mixing)
+        self.assertEqual(compiled.code, 0, str(compiled))
+
     def test_more_ranks_than_cores_is_said(self):
         finished = runs.run("--validate_only", "--plan_ranks", 100000, *FAKE, "train_input.batch_size=100000",
                             cwd=self.directory)
