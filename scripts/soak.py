@@ -284,34 +284,19 @@ class SweepFolder:
 
 
 class SingleRun:
-    """What is killed: one training."""
+    """What is killed: one training. MARKS: what its output has from the beginning of a phase on, the last phase first."""
 
     CONFIG, ARGUMENTS, FOLDER = CONFIG, (), ModelDir
     WHAT = f"{STEPS} steps"
-
-    @staticmethod
-    def phase(attempt):
-        """Where it is, by its output. Of PHASES all but "save"."""
-        if "done:" in attempt.text:
-            return "shutdown"
-        if f"Step={STEPS} " in attempt.text:
-            return "end"
-        return "steps" if attempt.last_step() > 0 else "start-up"
+    MARKS = {"shutdown": "done:", "end": f"Step={STEPS} ", "steps": "| Train "}
 
 
 class Sweep:
-    """What is killed: many trainings in one job."""
+    """The same of many trainings in one job."""
 
     CONFIG, ARGUMENTS, FOLDER = SWEEP, ("-m", "sweep"), SweepFolder
     WHAT = f"{TRIALS} trials of at most {STEPS} steps"
-
-    @staticmethod
-    def phase(attempt):
-        if "info: files:" in attempt.text:
-            return "shutdown"
-        if f"info: {TRIALS} trials:" in attempt.text:
-            return "end"
-        return "steps" if "info: trial_" in attempt.text else "start-up"
+    MARKS = {"shutdown": "info: files:", "end": f"info: {TRIALS} trials:", "steps": "info: trial_"}
 
 
 class Report:
@@ -366,7 +351,7 @@ class Soak:
         attempt = self.start(reference)
         begin_s = {"start-up": 0.0}
         while not attempt.ended() and attempt.listen():
-            begin_s.setdefault(self.subject.phase(attempt), time.monotonic() - attempt.begin_s)
+            begin_s.setdefault(self.phase(attempt), time.monotonic() - attempt.begin_s)
             time.sleep(0.001)
         ends_s = [*begin_s.values(), time.monotonic() - attempt.begin_s][1:]
         attempt.wait_until_gone()
@@ -378,6 +363,10 @@ class Soak:
         print(f"undisturbed: {self.subject.WHAT} on {self.options.ranks} ranks; seconds:",
               ", ".join(f"{phase} {lasts_s:.2f}" for phase, lasts_s in self.lasts_s.items()), flush=True)
         return reference.content()
+
+    def phase(self, attempt):
+        """Where a run is, by its output. Of PHASES all but "save"."""
+        return next((phase for phase, mark in self.subject.MARKS.items() if mark in attempt.text), "start-up")
 
     def wait_for(self, aim, attempt, model_dir):
         """Waits until a random moment of this phase. False if the run ends, or hangs, before it."""
@@ -395,7 +384,7 @@ class Soak:
                 skip -= saving and not was_saving
                 reached = skip < 0
             else:
-                reached = self.subject.phase(attempt) == aim
+                reached = self.phase(attempt) == aim
             if reached and reached_s is None:
                 reached_s = now_s
             if reached_s is not None and now_s - reached_s >= delay_s:
@@ -417,7 +406,7 @@ class Soak:
         else:
             victims = ranks if kind == KINDS[1] else [self.random.choice(ranks)]
         attempt.listen()
-        phase = "save" if model_dir.is_saving() else self.subject.phase(attempt)
+        phase = "save" if model_dir.is_saving() else self.phase(attempt)
         if not victims or attempt.ended():
             return False
         attempt.kill(victims)

@@ -25,6 +25,18 @@ double naive_loss(const std::vector<float>& logits, std::size_t classes,
   return loss;
 }
 
+/// `gradient` is scale times the slopes of `loss` at these logits: central differences in double.
+template <class Loss>
+void expect_slopes(const std::vector<float>& gradient, const std::vector<float>& logits, double scale,
+                   const Loss& loss) {
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    auto up = logits, down = logits;
+    up[i] += 0.01F;
+    down[i] -= 0.01F;
+    EXPECT_NEAR(gradient[i], scale * (loss(up) - loss(down)) / (up[i] - down[i]), 1e-5) << i;
+  }
+}
+
 TEST(SoftmaxCrossEntropy, LossAndGradientAgreeWithTheDefinition) {
   const std::size_t samples = 6, classes = 10;
   const auto logits = random_numbers(samples * classes, 1);
@@ -33,14 +45,8 @@ TEST(SoftmaxCrossEntropy, LossAndGradientAgreeWithTheDefinition) {
   const float scale = 0.25F;
   const LossSums sums = softmax_cross_entropy_gradient({gradient.data(), classes, samples}, {labels}, scale);
   EXPECT_NEAR(sums.loss, naive_loss(logits, classes, labels), 1e-5);
-  for (std::size_t i = 0; i < logits.size(); ++i) {  // central differences in double
-    auto up = logits, down = logits;
-    up[i] += 0.01F;
-    down[i] -= 0.01F;
-    const double slope =
-        (naive_loss(up, classes, labels) - naive_loss(down, classes, labels)) / (up[i] - down[i]);
-    EXPECT_NEAR(gradient[i], scale * slope, 1e-5) << i;
-  }
+  expect_slopes(gradient, logits, scale,
+                [&](const std::vector<float>& x) { return naive_loss(x, classes, labels); });
 }
 
 TEST(SoftmaxCrossEntropy, TargetsOfTwoLabelsAreAMixture) {
@@ -68,12 +74,7 @@ TEST(SoftmaxCrossEntropy, TargetsOfTwoLabelsAreAMixture) {
       {gradient.data(), classes, samples},
       {.labels = labels, .partners = partners, .shares = shares, .smoothing = smoothing}, 0.5F);
   EXPECT_NEAR(sums.loss, loss(logits), 1e-5);
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    auto up = logits, down = logits;
-    up[i] += 0.01F;
-    down[i] -= 0.01F;
-    EXPECT_NEAR(gradient[i], 0.5 * (loss(up) - loss(down)) / (up[i] - down[i]), 1e-5) << i;
-  }
+  expect_slopes(gradient, logits, 0.5, loss);
 }
 
 TEST(SoftmaxCrossEntropy, OfTwoLabelsTheOneWithTheLargerShareIsCorrect) {
@@ -101,12 +102,7 @@ TEST(SoftmaxCrossEntropy, SmoothedLabelsAreAMixtureOfAllClasses) {
   const LossSums sums = softmax_cross_entropy_gradient({gradient.data(), classes, samples},
                                                        {.labels = labels, .smoothing = smoothing}, 0.5F);
   EXPECT_NEAR(sums.loss, loss(logits), 1e-5);
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    auto up = logits, down = logits;
-    up[i] += 0.01F;
-    down[i] -= 0.01F;
-    EXPECT_NEAR(gradient[i], 0.5 * (loss(up) - loss(down)) / (up[i] - down[i]), 1e-5) << i;
-  }
+  expect_slopes(gradient, logits, 0.5, loss);
 }
 
 TEST(SoftmaxCrossEntropy, EvaluationGivesTheSameSumsAndThePredictions) {
