@@ -11,6 +11,7 @@ declare -A packages=(
   [test]="libgtest-dev libgmock-dev libbenchmark-dev python3-xarray python3-netcdf4 python3-torch python3-yaml
           hdf5-tools python3-otf2 otf2-tools chromium chromium-driver python3-selenium
           python3-onnx python3-opencv"
+  [sim]="libsimgrid-dev libgtest-dev libgmock-dev"
   [bench]="libbenchmark-dev python3-torch"
   [format]="clang-format"
   [tidy]="clang-tidy"
@@ -19,7 +20,7 @@ declare -A packages=(
   [slurm]="slurmctld slurmd slurm-client munge"
   [readers]="octave r-cran-hdf5r r-bioc-rhdf5 python3-silx python3-h5netcdf netcdf-bin nodejs npm"
 )
-groups="build run plot test bench format tidy fuzz fashion_mnist slurm readers"
+groups="build run plot test sim bench format tidy fuzz fashion_mnist slurm readers"
 
 usage() {
   cat <<TEXT

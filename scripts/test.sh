@@ -32,7 +32,7 @@ while (($# > 0)); do
   shift
 done
 
-groups=(build run plot test) excluded=()
+groups=(build run plot test sim) excluded=()
 if [[ $slurm == yes ]]; then groups+=(slurm); else excluded+=(slurm); fi
 if [[ $readers == yes ]]; then groups+=(readers); else excluded+=(readers); fi
 # In one expression: of several, ctest leaves out only what all of them match.

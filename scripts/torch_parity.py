@@ -112,7 +112,8 @@ def settings(model, data_dir, options, seed):
     values = {
         "train_input.data_dir": data_dir, "train_input.download": False, "eval_input.data_dir": data_dir,
         "eval_input.download": False, "train_input.batch_size": options.batch, "train_input.shuffle": True,
-        "train_input.drop_last_batch": False, "model.dropout": 0.0, "optimizer.momentum": MOMENTUM,
+        "train_input.drop_last_batch": False, "model.input_dropout": 0.0, "model.dropout": 0.0,
+        "optimizer.momentum": MOMENTUM,
         "optimizer.learning_rate": options.learning_rate, "optimizer.weight_decay_rate": 0.0,
         "runconfig.seed": seed, "runconfig.save_initial_checkpoint": True, "runconfig.save_losses": True,
         "runconfig.checkpoint_steps": 0, "runconfig.eval_frequency": 0,

@@ -29,7 +29,7 @@ class RankTimes:
 def rank_times(run):
     if not len(run.ranks):
         return None
-    mean = 1e3 * run.ranks.groupby("rank").mean().dropna()
+    mean = 1e3 * run.ranks.drop(columns="exposed_s").groupby("rank").mean().dropna()
     mean["other_s"] = (mean["exchange_s"] - mean["wait_s"] - mean["sum_s"] - mean["update_s"]).clip(lower=0)
     mean = mean[list(TIMES)]
     columns = [Column("rank"), *(Column(name, "ms", ".4f") for name in TIMES.values()), Column("total", "ms", ".4f")]

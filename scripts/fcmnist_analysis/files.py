@@ -17,11 +17,11 @@ FORMAT_VERSION = 2
 SEAL = re.compile(rb"fcmnist_mpi (checkpoint|metrics|predictions|trace|sweep)\nformat_version (\d+)\nimage_bytes (\d+)\n"
                   rb"image_sha256 ([0-9a-f]{64})\n\n*")
 
-JOURNAL_VERSIONS = (1, 2, 3, 4)
+JOURNAL_VERSIONS = (1, 2, 3, 4, 5)
 JOURNAL_HEADER = re.compile(rb"fcmnist_mpi journal format_version (\d+) classes (\d+)\n")
 RECORD_HEAD = struct.Struct("<IIq")  # bytes of the payload, kind, number
 CHECK_BYTES = 8
-TRAIN, EVAL, FORGET_AFTER, RANKS, ARRAYS, VALIDATION, EVAL_TRAINED = 1, 2, 3, 4, 5, 6, 7
+TRAIN, EVAL, FORGET_AFTER, RANKS, ARRAYS, VALIDATION, EVAL_TRAINED, RANKS_EXPOSED = 1, 2, 3, 4, 5, 6, 7, 8
 RANKS_SUMMARY = -RANKS  # a record of kind RANKS that says so
 TABLES = {"train": TRAIN, "eval": EVAL, "eval_trained": EVAL_TRAINED, "validation": VALIDATION, "ranks": RANKS, "ranks_summary": RANKS_SUMMARY, "arrays": ARRAYS}
 # Columns of the payloads, in order: int64 (q) or float64 (d).
@@ -31,7 +31,8 @@ TRAIN_COLUMNS = {"step": "q", "epoch": "q", "loss": "d", "accuracy": "d", "learn
 # Those that files written before version 0.2.0 may lack, and how they read there.
 LATER_COLUMNS = {"skipped": np.int64, "bubble_fraction": float, "loss_scale": float}
 FIRST_TRAIN_COLUMNS = 13  # of a row in a journal of releases without stages and loss scaling
-RANK_COLUMNS = ("compute_s", "exchange_s", "wait_s", "sum_s", "update_s", "data_s", "files_s")  # float32
+RANK_COLUMNS = ("compute_s", "exchange_s", "wait_s", "sum_s", "update_s", "data_s", "files_s", "exposed_s")  # float32
+LATER_RANK_COLUMN = "exposed_s"  # the last; rows of kind RANKS lack it, and files of older releases
 COORDINATES = ("true_class", "predicted_class", "sample", "array", "rank", "statistic")
 # Columns that have several numbers in a row, and what stands where a row has fewer than another.
 WIDE_COLUMNS = {TRAIN: [("grad_norm_by_array", np.float32(np.nan))], EVAL: [("predicted", np.int16(-1))], VALIDATION: [], EVAL_TRAINED: [],
@@ -319,10 +320,14 @@ def _read_record(data, at, classes):
         first = dict(list(TRAIN_COLUMNS.items())[:FIRST_TRAIN_COLUMNS])
         later = {"bubble_fraction": 0.0, "grad_norm_by_array": np.zeros(0, np.float32)}
         return number, kind, _columns(data, begin, first) | later
-    if kind == RANKS and length > 16 and (length - 16) % (4 * len(RANK_COLUMNS)) == 0:
+    if kind in (RANKS, RANKS_EXPOSED):
+        columns = len(RANK_COLUMNS) - (kind == RANKS)
+        if length <= 16 or (length - 16) % (4 * columns):
+            return None
         step, is_summary = struct.unpack_from("<qq", data, begin)
-        numbers = np.frombuffer(data, "<f4", (length - 16) // 4, begin + 16).reshape(-1, len(RANK_COLUMNS))
-        return number, RANKS_SUMMARY if is_summary else RANKS, {"step": step} | dict(zip(RANK_COLUMNS, numbers.T))
+        numbers = np.frombuffer(data, "<f4", (length - 16) // 4, begin + 16).reshape(-1, columns)
+        missing = {LATER_RANK_COLUMN: np.full(len(numbers), np.nan, np.float32)}
+        return number, RANKS_SUMMARY if is_summary else RANKS, {"step": step} | missing | dict(zip(RANK_COLUMNS, numbers.T))
     if kind == ARRAYS and length > 8 and length % 8 == 0:
         step = struct.unpack_from("<q", data, begin)[0]
         norms = np.frombuffer(data, "<f4", (length - 8) // 4, begin + 8).reshape(2, -1)
@@ -362,6 +367,9 @@ def read_metrics(path):
                   for name in TABLES if name in file}
     for column, kind in LATER_COLUMNS.items():
         tables["train"].setdefault(column, np.zeros(len(tables["train"]["step"]), kind))
+    for name in ("ranks", "ranks_summary"):
+        if name in tables:
+            tables[name].setdefault(LATER_RANK_COLUMN, np.full_like(tables[name]["compute_s"], np.nan))
     new = [(kind, payload) for number, kind, payload in records if number > known]
     for name, row_kind in TABLES.items():
         if name in tables or any(kind == row_kind for kind, _ in new):

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -47,7 +48,8 @@ std::array<Range, 2> ranges_of(std::size_t count, int ranks, int begin, int end)
 
 std::size_t numbers_in(const std::array<Range, 2>& ranges) { return ranges[0].size() + ranges[1].size(); }
 
-void add_to(std::span<float> sum, const float* numbers) {
+template <std::floating_point Number>
+void add_to(std::span<Number> sum, const Number* numbers) {
   for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += numbers[i];
 }
 
@@ -104,7 +106,7 @@ CirculantAllreduce<Number>::CirculantAllreduce(const Communicator& group, std::s
       messages_(std::make_unique<Messages>()) {
   const std::size_t most = allreduce_buffer_numbers(max_count, group.size());
   if (wire == WireType::bfloat16) {
-    FCMNIST_CHECK((std::is_same_v<Number, float>), "integers are sent as they are");
+    FCMNIST_CHECK((std::is_same_v<Number, float>), "only float is sent rounded");
     half_out_ = AlignedArray<BFloat16>(most);
     half_in_ = AlignedArray<BFloat16>(most);
   } else {
@@ -238,6 +240,7 @@ void CirculantAllreduce<Number>::post_messages() {
 }
 
 template class CirculantAllreduce<float>;
+template class CirculantAllreduce<double>;
 template class CirculantAllreduce<std::int64_t>;
 
 }  // namespace fcmnist::comm

@@ -48,7 +48,7 @@ std::size_t allreduce_buffer_numbers(std::size_t max_count, int ranks);
 /// On a wire of bfloat16 half the bytes travel. Every rank first rounds its own numbers, and adds in fp32. A sum is rounded
 /// when it is sent, and once more when it is complete, so that all ranks have the same bits. The error is at most
 /// (ceil(log2 P) + 1) 2^-8 times the sum of the magnitudes, to first order.
-///   Number  float, or std::int64_t, which always travels as it is
+///   Number  float, or double or std::int64_t, which always travel as they are
 template <class Number>
 class CirculantAllreduce {
  public:

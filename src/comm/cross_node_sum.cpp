@@ -2,19 +2,10 @@
 
 #include <algorithm>
 
-#include "comm/mpi_handle.hpp"
 #include "core/fixed_point.hpp"
 #include "core/ordered_sum.hpp"
 
 namespace fcmnist::comm {
-
-/// The leaders gather the small numbers of all nodes.
-template <class Number>
-struct CrossNodeSum<Number>::SmallGather {
-  std::vector<double> mine, all;
-  MPI_Request request = MPI_REQUEST_NULL;
-  std::uint64_t steps_started = 0;
-};
 
 namespace {
 
@@ -22,6 +13,11 @@ std::size_t longest(std::span<const Range> parts) {
   std::size_t size = 0;
   for (const Range& part : parts) size = std::max(size, part.size());
   return size;
+}
+
+/// Sums that one sender has under way.
+std::size_t sums_of(std::span<const Range> parts) {
+  return std::min(parts.size(), static_cast<std::size_t>(sums_at_once));
 }
 
 }  // namespace
@@ -32,15 +28,6 @@ std::size_t bytes_sent_between_nodes(std::span<const Range> parts, int nodes, in
   for (const Range& part : parts) bytes += allreduce_bytes_sent(part.size(), nodes, node, wire_bytes);
   return bytes;
 }
-
-namespace {
-
-/// Sums that one sender has under way.
-std::size_t sums_of(std::span<const Range> parts) {
-  return std::min(parts.size(), static_cast<std::size_t>(sums_at_once));
-}
-
-}  // namespace
 
 std::size_t exchange_buffer_bytes(std::span<const Range> parts, int nodes, std::size_t number_bytes) {
   return nodes == 1 ? 0 : sums_of(parts) * allreduce_buffer_numbers(longest(parts), nodes) * number_bytes;
@@ -59,19 +46,15 @@ CrossNodeSum<Number>::CrossNodeSum(const Topology& topology, const Layout& layou
       total_(topology.node(), layout.size()),
       small_total_(topology.node(), small_count),
       counters_(topology),
-      small_gather_(std::make_unique<SmallGather>()),
+      small_numbers_(small_count),
       next_to_start_(static_cast<std::uint64_t>(topology.node().rank())),
       next_to_finish_(next_to_start_) {
   counters_.set(finished, next_to_finish_);
   for (int tag = 0; drives_sums() && tag < static_cast<int>(sums_of(parts)); ++tag) {
     sums_.emplace_back(topology.peers(), longest(parts), tag, options.wire_type);
   }
-  small_gather_->mine.resize(small_count);
-  small_gather_->all.resize(small_count * static_cast<std::size_t>(topology.node_count()));
+  if (topology.is_leader()) small_sum_.emplace(topology.peers(), small_count, sums_at_once);
 }
-
-template <class Number>
-CrossNodeSum<Number>::~CrossNodeSum() = default;
 
 template <class Number>
 void CrossNodeSum<Number>::post_small() {
@@ -87,7 +70,7 @@ template <class Number>
 bool CrossNodeSum<Number>::advance() {
   sum_over_node();
   if (drives_sums()) drive_sums();
-  if (topology_->is_leader()) gather_small();
+  if (topology_->is_leader()) sum_small();
   return finished_everywhere();
 }
 
@@ -128,25 +111,16 @@ void CrossNodeSum<Number>::drive_sums() {
   }
 }
 
-/// Every leader gets the numbers of all nodes and adds them in node order, so that all have the same bits.
 template <class Number>
-void CrossNodeSum<Number>::gather_small() {
-  SmallGather& gather = *small_gather_;
-  const auto count = static_cast<int>(gather.mine.size());
-  if (gather.steps_started < steps_begun_ && !counters_.first_behind(small_written, steps_begun_)) {
-    gradients_->sum_small(gather.mine);
-    FCMNIST_MPI(MPI_Iallgather(gather.mine.data(), count, MPI_DOUBLE, gather.all.data(), count, MPI_DOUBLE,
-                               topology_->peers().handle().comm, &gather.request));
-    ++gather.steps_started;
+void CrossNodeSum<Number>::sum_small() {
+  if (small_started_ < steps_begun_ && !counters_.first_behind(small_written, steps_begun_)) {
+    gradients_->sum_small(small_numbers_);
+    small_sum_->start(small_numbers_);
+    ++small_started_;
   }
-  if (gather.request == MPI_REQUEST_NULL) return;
-  int done = 0;
-  FCMNIST_MPI(MPI_Test(&gather.request, &done, MPI_STATUS_IGNORE));
-  if (done == 0) return;
-  std::ranges::fill(small_total_.all(), 0.0);
-  for (std::size_t i = 0; i < gather.all.size(); ++i)
-    small_total_.data()[i % gather.mine.size()] += gather.all[i];
-  counters_.set(small_finished, steps_begun_);
+  if (counters_.reached(0, small_finished, small_started_) || !small_sum_->progress()) return;
+  std::ranges::copy(small_numbers_, small_total_.data());
+  counters_.set(small_finished, small_started_);
 }
 
 template <class Number>

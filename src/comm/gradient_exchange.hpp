@@ -53,7 +53,7 @@ class GradientExchange : public BlockOwners {
   /// Waits until all ranks of the node have posted all parts. Collective.
   void wait_for_node();
   /// After wait_for_node(): waits until the parts of all nodes are summed. Returns the sums of the small
-  /// numbers, which are added in rank order within a node, then in node order. Collective.
+  /// numbers, which have the same bits on every rank. Collective.
   std::span<double> finish();
 
   /// The arrays whose sum, in this order, is the global gradient of this block. To be called after finish().

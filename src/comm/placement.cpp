@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <numeric>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -78,8 +79,12 @@ std::vector<RankPlacement> gather_placement(const Topology& topology) {
   return ranks;
 }
 
-std::vector<RankPlacement> planned_placement(int ranks, int nodes) {
-  const std::vector<int> cores = bound_cores();
+std::vector<RankPlacement> planned_placement(int ranks, int nodes, int node_cores) {
+  std::vector<int> cores = bound_cores();
+  if (node_cores > 0) {
+    cores.resize(static_cast<std::size_t>(node_cores));
+    std::iota(cores.begin(), cores.end(), 0);
+  }
   std::vector<RankPlacement> placement;
   for (int node = 0; node < nodes; ++node) {
     const Range share = share_of(static_cast<std::size_t>(ranks), static_cast<std::size_t>(nodes),

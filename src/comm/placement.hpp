@@ -20,7 +20,8 @@ std::vector<RankPlacement> gather_placement(const Topology& topology);
 
 /// The placement in a world that does not run: every node is like this host. The ranks are dealt to the nodes
 /// in runs; the lengths of two runs differ by at most one rank.
-std::vector<RankPlacement> planned_placement(int ranks, int nodes);
+///   node_cores  how many cores each node has; 0: as many as this host
+std::vector<RankPlacement> planned_placement(int ranks, int nodes, int node_cores = 0);
 
 /// What is wrong with a placement, one line for each fault: a node has more threads than cores, or several
 /// ranks are bound to one core.

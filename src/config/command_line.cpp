@@ -15,6 +15,7 @@ namespace fcmnist::config {
 namespace {
 
 constexpr int most_planned_ranks = 100'000;
+constexpr int most_planned_cores = 4096;
 
 constexpr const char* description =
     "Trains and evaluates the fully-connected MNIST classifier on the ranks that mpirun or srun starts.\n"
@@ -109,6 +110,11 @@ struct Parser {
         "With --validate_only on one process: checks a world of\nN ranks instead of this one");
     add("--plan_nodes", "M", result.plan_nodes,
         "With --plan_ranks: that world has M nodes like this one;\ndefault: 1");
+    add("--plan_cores", "C", result.plan_cores,
+        "With --plan_ranks: each of its nodes has C cores like\nthose of this one; default: as many as this "
+        "one");
+    add("--forecast_file", "FILE", result.forecast_file,
+        "With --plan_ranks: writes the forecast to FILE too, as JSON");
     add("--logging", "LEVEL", result.logging, "debug, info (default), warning, error");
     app.get_formatter()->column_width(34);
     // The usage line shows this label in brackets.
@@ -149,15 +155,21 @@ void refuse_single_dashes(const Parser& parser, int argc, const char* const* arg
 void check_planned_world(const Parser& parser) {
   const CommandLine& line = parser.result;
   const bool ranks_given = parser.app.count("--plan_ranks") > 0;
-  const bool nodes_given = parser.app.count("--plan_nodes") > 0;
-  if (!ranks_given && !nodes_given) return;
-  if (!line.validate_only) {
-    throw UsageError(fmt::format("{} without --validate_only", ranks_given ? "--plan_ranks" : "--plan_nodes"),
-                     "an imagined world can be validated, but not run");
+  for (const char* flag : {"--plan_ranks", "--plan_nodes", "--plan_cores", "--forecast_file"}) {
+    if (parser.app.count(flag) == 0) continue;
+    if (!line.validate_only) {
+      throw UsageError(fmt::format("{} without --validate_only", flag),
+                       "an imagined world can be validated, but not run");
+    }
+    if (!ranks_given) {
+      throw UsageError(fmt::format("{} without --plan_ranks", flag),
+                       "add --plan_ranks, the number of ranks of the imagined world");
+    }
   }
-  if (!ranks_given)
-    throw UsageError("--plan_nodes without --plan_ranks",
-                     "add --plan_ranks, the number of ranks on these nodes");
+  if (!ranks_given) return;
+  if (parser.app.count("--plan_cores") > 0 && (line.plan_cores < 1 || line.plan_cores > most_planned_cores)) {
+    throw UsageError(fmt::format("--plan_cores {}: expected 1 to {}", line.plan_cores, most_planned_cores));
+  }
   if (line.plan_ranks < 1 || line.plan_ranks > most_planned_ranks) {
     throw UsageError(fmt::format("--plan_ranks {}: expected 1 to {}", line.plan_ranks, most_planned_ranks));
   }

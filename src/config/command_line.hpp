@@ -23,6 +23,8 @@ struct CommandLine {
   bool validate_only = false;  ///< say how the run maps onto the world, and run nothing
   int plan_ranks = 0;          ///< validate_only: the ranks of an imagined world; 0: this world
   int plan_nodes = 1;          ///< the nodes of the imagined world
+  int plan_cores = 0;          ///< the cores of each of its nodes; 0: as many as this node has
+  std::string forecast_file;   ///< validate_only: the forecast is written to it, as JSON; empty: to no file
   std::string logging = "info";
   bool logging_given = false;       ///< otherwise runconfig.logging may say another level
   std::vector<Override> overrides;  ///< flags that stand for a key first, then "section.key value" in order

@@ -29,6 +29,8 @@ constexpr Choice<Execution> executions[] = {
     {"layer_pipelined", Execution::layer_pipelined},
 };
 
+constexpr NumberRange gbit_rates{1e-3, 1e6, true, true, "a number of Gbit/s from 0.001 to 1000000"};
+constexpr NumberRange latencies{0, 1e7, true, true, "a number of microseconds, at most 10000000"};
 constexpr NumberRange timeouts{0, 1e6, false, true, "a number of seconds above 0, at most 1000000"};
 
 constexpr int most_ranks = 1'000'000;
@@ -127,6 +129,8 @@ const SettingRow settings[] = {
     {"input_products",          may_change, choice(products(&Kernels::input_products), input_products)},
     {"exchange_streams",        may_change, integer(exchange(&Comm::exchange_streams), 1, 1024)},
     {"wire_type",               may_change, choice(exchange(&Comm::wire_type), wire_types)},
+    {"network_gbit_s",          may_change, number(run(&Run::network_gbit_s), gbit_rates)},
+    {"network_latency_us",      may_change, number(run(&Run::network_latency_us), latencies)},
     {"plan",                    may_change, plan_name()},
     // What these say is about one start too.
     {"logging",                 may_change, optional(log_level())},

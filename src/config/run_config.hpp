@@ -60,9 +60,11 @@ struct RunOptions {
   bool reproducible = false;  ///< the same bits on any number of ranks
   int microbatch = 0;         ///< samples that are computed at once; 0 = see microbatch_size()
   Execution execution = Execution::data_parallel;
-  int pipeline_stages = 0;    ///< layer_pipelined: 0 = see stages_of()
-  int num_replicas = 0;       ///< 0 = as many as mpirun gives; another number must equal that
-  std::string plan{no_plan};  ///< a file that --compile_only wrote, "none", or "auto"
+  int pipeline_stages = 0;           ///< layer_pipelined: 0 = see stages_of()
+  int num_replicas = 0;              ///< 0 = as many as mpirun gives; another number must equal that
+  double network_gbit_s = 10.0;      ///< between two nodes, as a forecast takes it; Gbit/s in each direction
+  double network_latency_us = 20.0;  ///< of a message between two nodes, as a forecast takes it
+  std::string plan{no_plan};         ///< a file that --compile_only wrote, "none", or "auto"
 
   bool operator==(const RunOptions&) const = default;
 };

@@ -45,21 +45,6 @@ std::vector<double> times_of_links(const config::RunConfig& config, const Mappin
   return link_s;
 }
 
-/// Seconds that the exchange between nodes takes after the backward pass. A part is written when its share of
-/// the last microbatch's weight gradients is computed; in integers all parts leave at the end.
-double network_seconds(const Mapping& mapping, const StageMapping& stage, double weights_s,
-                       const Rates& rates) {
-  std::vector<double> written_s, bytes;
-  double numbers = 0.0;
-  for (const Range& part : stage.parts) {
-    numbers += static_cast<double>(part.size());
-    const double still_to_come = 1.0 - numbers / static_cast<double>(stage.numbers);
-    written_s.push_back(mapping.sums_integers() ? 0.0 : -weights_s * still_to_come);
-    bytes.push_back(static_cast<double>(part.size() * mapping.wire_bytes));
-  }
-  return simulate_exchange(written_s, bytes, stage.nodes, rates.between_nodes);
-}
-
 /// Seconds in which the ranks of a node add gradients, update the blocks that they own, and copy those that
 /// others own.
 double update_seconds(const config::RunConfig& config, const Mapping& mapping, const StageMapping& stage,
@@ -82,6 +67,21 @@ double update_seconds(const config::RunConfig& config, const Mapping& mapping, c
 
 }  // namespace
 
+PartSchedule part_schedule(const Mapping& mapping, std::size_t number, const Rates& rates) {
+  FCMNIST_CHECK(number < mapping.stages.size(), fmt::format("stage {}", number));
+  const StageMapping& stage = mapping.stages[number];
+  const double weights_s = times_of_stages(mapping, rates)[number].weights_s;
+  PartSchedule schedule;
+  double numbers = 0.0;
+  for (const Range& part : stage.parts) {
+    numbers += static_cast<double>(part.size());
+    const double still_to_come = 1.0 - numbers / static_cast<double>(stage.numbers);
+    schedule.written_s.push_back(mapping.sums_integers() ? 0.0 : -weights_s * still_to_come);
+    schedule.bytes.push_back(static_cast<double>(part.size() * mapping.wire_bytes));
+  }
+  return schedule;
+}
+
 Forecast forecast(const config::RunConfig& config, const Mapping& mapping, const Rates& rates) {
   FCMNIST_CHECK(rates.stages.size() == mapping.stages.size(), fmt::format("{} stages", rates.stages.size()));
   const std::vector<StageTime> times = times_of_stages(mapping, rates);
@@ -93,13 +93,15 @@ Forecast forecast(const config::RunConfig& config, const Mapping& mapping, const
   for (std::size_t s = 0; s < times.size(); ++s) {
     const StageMapping& stage = mapping.stages[s];
     const double data_s = static_cast<double>(microbatches) * times[s].data_s;
+    const PartSchedule parts = part_schedule(mapping, s, rates);
     const double busy_s = static_cast<double>(microbatches) * times[s].total_s();
-    of_stages.push_back({.data_s = data_s,
-                         .compute_s = busy_s - data_s,
-                         .pipeline_s = pipeline.end_s[s] - busy_s,
-                         .network_s = network_seconds(mapping, stage, times[s].weights_s, rates),
-                         .update_s = rates.turns() * update_seconds(config, mapping, stage, rates),
-                         .bubble_fraction = pipeline.bubble_fraction});
+    of_stages.push_back(
+        {.data_s = data_s,
+         .compute_s = busy_s - data_s,
+         .pipeline_s = pipeline.end_s[s] - busy_s,
+         .network_s = simulate_exchange(parts.written_s, parts.bytes, stage.nodes, rates.between_nodes),
+         .update_s = rates.turns() * update_seconds(config, mapping, stage, rates),
+         .bubble_fraction = pipeline.bubble_fraction});
   }
   return *std::ranges::max_element(of_stages, {}, &Forecast::step_s);
 }

@@ -156,7 +156,7 @@ Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, con
   const auto number_bytes = static_cast<double>(model::number_bytes(config.model.precision));
   constexpr double copies = 3.0;  // a message within a node is copied so often on its way
   rates.within_node = {number_bytes / (copies * rates.copy_s), message_in_node_assumed_s};
-  rates.between_nodes = between_nodes_assumed;
+  rates.between_nodes = {config.run.network_gbit_s * 1e9 / 8, config.run.network_latency_us * 1e-6};
   rates.ranks_per_core = comm::threads_per_core(mapping.placement, config.kernels.blas_threads);
   return rates;
 }

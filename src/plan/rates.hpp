@@ -40,12 +40,9 @@ StageTime measure_stage(const config::RunConfig& config, const comm::Topology& t
 
 /// How fast this process alone does the work of a mapping, whose other ranks need not be there: the microbatch
 /// of each stage, then the passes over a gradient. Takes about half a second. One process cannot measure
-/// messages and waits: they are assumed, see between_nodes_assumed.
+/// messages and waits: they are assumed, and the network between nodes is that of the configuration.
 ///   topology  this process alone
 Rates measure_rates(const config::RunConfig& config, const Mapping& mapping, const data::DatasetShape& shape,
                     const comm::Topology& topology);
-
-/// 10 Gbit/s Ethernet.
-constexpr LinkRate between_nodes_assumed = {1.25e9, 20e-6};
 
 }  // namespace fcmnist::plan

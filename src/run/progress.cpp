@@ -99,8 +99,8 @@ std::string Progress::line() const {
 
 store::RankTime rank_time(const train::TimeSplit& time) {
   const auto number = [](double seconds) { return static_cast<float>(seconds); };
-  return {number(time.compute_s), number(time.exchange_s), number(time.wait_s), number(time.sum_s),
-          number(time.update_s),  number(time.data_s),     number(time.files_s)};
+  return {number(time.compute_s), number(time.exchange_s), number(time.wait_s),  number(time.sum_s),
+          number(time.update_s),  number(time.data_s),     number(time.files_s), number(time.exposed_s)};
 }
 
 std::string eval_line(std::int64_t step, const train::EvaluationResult& result, const std::string& marks) {

@@ -14,6 +14,7 @@
 #include "core/text.hpp"
 #include "model/layer_placement.hpp"
 #include "plan/forecast.hpp"
+#include "plan/forecast_text.hpp"
 #include "plan/mapping.hpp"
 #include "plan/rates.hpp"
 #include "plan/rehearsal.hpp"
@@ -21,6 +22,7 @@
 #include "run/progress.hpp"
 #include "setup/settle.hpp"
 #include "setup/start_point.hpp"
+#include "store/write_file.hpp"
 #include "train/shared_dataset.hpp"
 #include "train/stage_placement.hpp"
 
@@ -112,11 +114,19 @@ double rehearse_here(const setup::Context& context, const setup::Settled& settle
 
 std::optional<double> forecast_elsewhere(const setup::Context& context, const setup::Settled& settled,
                                          const plan::Mapping& mapping) {
+  const std::string& file = context.arguments().forecast_file;
+  if (!file.empty() && (mapping.stages.size() > 1 || mapping.sums_integers())) {
+    throw UsageError(
+        fmt::format("--forecast_file {} with {}", file,
+                    mapping.sums_integers() ? "sums of integers (runconfig.reproducible)" : "stages"),
+        "it describes runs that have neither");
+  }
   const auto most = std::ranges::max_element(mapping.stages, {}, &plan::StageMapping::numbers);
   const std::size_t bytes = mapping.private_memory.total() + most->numbers * sizeof(float);
   if (bytes > comm::host_memory().bytes / 2) {
     say_row(context, "step time", "not predicted: with {} a rank is too large to be timed here",
             bytes_text(bytes));
+    if (!file.empty()) throw UsageError(fmt::format("--forecast_file {}: there is no forecast", file));
     return std::nullopt;
   }
   const plan::Rates rates =
@@ -128,8 +138,11 @@ std::optional<double> forecast_elsewhere(const setup::Context& context, const se
           time_text(expected.network_s), time_text(expected.pipeline_s), 100.0 * expected.bubble_fraction);
   say_row(context, "", "by the speed of one rank alone here; ranks that share caches and memory are slower");
   if (mapping.nodes > 1) {
-    say_row(context, "", "assumed between nodes: {:.0f} Gbit/s, {:.0f} us",
+    say_row(context, "", "assumed between nodes: {:g} Gbit/s, {:g} us",
             rates.between_nodes.bytes_per_s * 8e-9, rates.between_nodes.latency_s * 1e6);
+  }
+  if (!file.empty()) {
+    store::write_atomically(file, plan::forecast_text(settled.config, mapping, rates, expected));
   }
   return expected.step_s();
 }

@@ -101,7 +101,13 @@ UsageError nothing_to_validate() {
 }
 
 void run_validation(const setup::Context& context) {
-  switch (context.config().run.mode) {
+  const std::string& forecast_file = context.arguments().forecast_file;
+  const config::Mode mode = context.config().run.mode;
+  if (!forecast_file.empty() && mode != config::Mode::train && mode != config::Mode::train_and_eval) {
+    throw UsageError(fmt::format("--forecast_file {} with a mode that is not one training", forecast_file),
+                     "leave it out, or give --mode train");
+  }
+  switch (mode) {
     case config::Mode::train:
     case config::Mode::train_and_eval:
       describe_training(context);
@@ -117,7 +123,8 @@ void run_validation(const setup::Context& context) {
     case config::Mode::prepare_data:
       throw nothing_to_validate().as_agreed();
   }
-  context.log().info("valid; nothing was run, and nothing was written");
+  context.log().info("valid; nothing was run, and nothing was written{}",
+                     forecast_file.empty() ? "" : " but " + forecast_file);
 }
 
 }  // namespace fcmnist::run

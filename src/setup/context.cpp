@@ -76,8 +76,9 @@ Context::Context(const comm::Communicator& world, const config::CommandLine& arg
   if (!arguments_.logging_given && loaded.logging && !common_.log)
     log_ = make_logger(*loaded.logging, world.rank() != 0);
   comm::collectively(world, [&] { check_alone_if_planned(arguments, world.size()); });
-  placement_ = is_planned() ? comm::planned_placement(arguments.plan_ranks, arguments.plan_nodes)
-                            : comm::gather_placement(topology_);
+  placement_ = is_planned()
+                   ? comm::planned_placement(arguments.plan_ranks, arguments.plan_nodes, arguments.plan_cores)
+                   : comm::gather_placement(topology_);
   comm::collectively(world, [&] {
     config::check_world(config_, ranks());
     check_gemm(config_.kernels.gemm);

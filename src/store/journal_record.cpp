@@ -6,7 +6,9 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -21,10 +23,13 @@ static_assert(std::endian::native == std::endian::little, "numbers are stored as
 constexpr std::size_t check_bytes = 8;
 constexpr std::size_t first_train_row_bytes = 13 * 8;  // length of a row in releases without stages
 
+constexpr std::uint32_t first_rank_row_kind = 4;  // rows of journals before version 5, without exposed_s
+constexpr std::uint32_t rank_row_kind = 8;
+
 /// The beginning of a record. Its payload and its check follow.
 struct RecordHead {
   std::uint32_t payload_bytes;
-  std::uint32_t kind;  ///< index in JournalEntry, from 1
+  std::uint32_t kind;  ///< see kind_of()
   std::int64_t number;
 };
 static_assert(sizeof(RecordHead) == 16);
@@ -134,16 +139,21 @@ std::optional<EvalRow> take_eval_row(std::span<const std::byte> in, std::size_t 
   return row;
 }
 
-std::optional<RankRow> take_rank_row(std::span<const std::byte> in) {
-  static_assert(sizeof(RankTime) == 7 * sizeof(float), "the columns, without gaps");
+std::optional<RankRow> take_rank_row(std::span<const std::byte> in, bool has_exposed) {
+  static_assert(sizeof(RankTime) == 8 * sizeof(float), "the columns, without gaps");
+  static_assert(offsetof(RankTime, exposed_s) == 7 * sizeof(float), "the last column");
+  const std::size_t rank_bytes = sizeof(RankTime) - (has_exposed ? 0 : sizeof(float));
   if (in.size() < 2 * sizeof(std::int64_t)) return std::nullopt;
   RankRow row;
   row.step = take<std::int64_t>(in);
   const auto is_summary = take<std::int64_t>(in);
-  if (is_summary < 0 || is_summary > 1 || in.empty() || in.size() % sizeof(RankTime) != 0)
-    return std::nullopt;
+  if (is_summary < 0 || is_summary > 1 || in.empty() || in.size() % rank_bytes != 0) return std::nullopt;
   row.is_summary = is_summary == 1;
-  while (!in.empty()) row.ranks.push_back(take<RankTime>(in));
+  for (; !in.empty(); in = in.subspan(rank_bytes)) {
+    RankTime& time = row.ranks.emplace_back();
+    time.exposed_s = std::numeric_limits<float>::quiet_NaN();
+    std::memcpy(&time, in.data(), rank_bytes);
+  }
   return row;
 }
 
@@ -163,7 +173,7 @@ std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std
   if (kind == 1) return take_train_row(in);
   if (kind == 2) return take_eval_row(in, classes);
   if (kind == 3 && in.size() == sizeof(std::int64_t)) return ForgetAfter{take<std::int64_t>(in)};
-  if (kind == 4) return take_rank_row(in);
+  if (kind == first_rank_row_kind || kind == rank_row_kind) return take_rank_row(in, kind == rank_row_kind);
   if (kind == 5) return take_array_row(in);
   if (kind == 6) {
     if (auto scores = take_eval_row(in, classes)) return ValidationRow{*std::move(scores)};
@@ -172,6 +182,12 @@ std::optional<JournalEntry> take_payload(std::uint32_t kind, std::span<const std
     if (auto scores = take_eval_row(in, classes)) return TrainedRow{*std::move(scores)};
   }
   return std::nullopt;
+}
+
+/// The number of a kind in FORMAT.md: the place in JournalEntry, from 1, but for the rows of ranks.
+std::uint32_t kind_of(const JournalEntry& entry) {
+  return std::holds_alternative<RankRow>(entry) ? rank_row_kind
+                                                : static_cast<std::uint32_t>(entry.index() + 1);
 }
 
 }  // namespace
@@ -184,8 +200,7 @@ void put_record(std::vector<std::byte>& out, std::int64_t number, const JournalE
   std::vector<std::byte> payload;
   std::visit([&](const auto& what) { put_payload(payload, what); }, entry);
   const std::size_t begin = out.size();
-  put(out, RecordHead{static_cast<std::uint32_t>(payload.size()),
-                      static_cast<std::uint32_t>(entry.index() + 1), number});
+  put(out, RecordHead{static_cast<std::uint32_t>(payload.size()), kind_of(entry), number});
   out.insert(out.end(), payload.begin(), payload.end());
   put(out, check_of(std::span(out).subspan(begin)));
 }

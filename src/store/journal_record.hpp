@@ -25,7 +25,7 @@ using JournalEntry =
     std::variant<TrainRow, EvalRow, ForgetAfter, RankRow, ArrayRow, ValidationRow, TrainedRow>;
 
 /// The version that is written, and the newest that is read.
-inline constexpr int journal_version = 4;
+inline constexpr int journal_version = 5;
 
 /// The line of text that begins a journal; records follow.
 std::string journal_header(std::size_t classes, int version = journal_version);

@@ -16,6 +16,8 @@ struct RankTime {
   float update_s = 0;  ///< of exchange_s, updating weights and taking those of others
   float data_s = 0;    ///< getting the batch
   float files_s = 0;   ///< writing files
+  float exposed_s =
+      0;  ///< of wait_s, waiting for other nodes and stages; NaN in rows of releases that did not measure it
   bool operator==(const RankTime&) const = default;
 };
 
@@ -27,7 +29,7 @@ struct RankRow {
   bool operator==(const RankRow&) const = default;
 };
 
-/// Of more ranks, rows are summaries: a row has 28 bytes for each.
+/// Of more ranks, rows are summaries: a row has 32 bytes for each.
 constexpr std::size_t most_ranks = 4096;
 
 RankRow rank_row(std::int64_t step, std::vector<RankTime> ranks);
@@ -44,6 +46,8 @@ void for_each_rank_column(Visit visit) {
         "of exchange_s, time of updating weights and taking those of other ranks");
   visit("data_s", &RankTime::data_s, "time to get the batch");
   visit("files_s", &RankTime::files_s, "time of writing files");
+  visit("exposed_s", &RankTime::exposed_s,
+        "of wait_s, time from when the gradients of the node are there until those of all nodes are summed");
 }
 
 }  // namespace fcmnist::store

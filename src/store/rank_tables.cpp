@@ -3,6 +3,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "core/error.hpp"
 #include "store/labels.hpp"
@@ -72,6 +73,12 @@ void read_group(const hdf5::Group& group, bool is_summary, std::vector<RankRow>&
   for (const std::int64_t step : steps) rows.push_back({step, is_summary, std::vector<RankTime>(ranks)});
   std::vector<float> column(count * ranks);
   for_each_rank_column([&](const char* name, auto member, const char*) {
+    if (std::string_view(name) == "exposed_s" && !group.has(name)) {  // a file of a release before it
+      for (RankRow& row : std::span(rows).subspan(first)) {
+        for (RankTime& rank : row.ranks) rank.*member = std::numeric_limits<float>::quiet_NaN();
+      }
+      return;
+    }
     group.read(name, {count, ranks}, column.data());
     for (std::size_t i = 0; i < count; ++i) {
       for (std::size_t r = 0; r < ranks; ++r) rows[first + i].ranks[r].*member = column[i * ranks + r];

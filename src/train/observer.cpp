@@ -19,6 +19,7 @@ TimeSplit StepObserver::time() const {
   TimeSplit time{.data_s = seconds(data),
                  .compute_s = total_of(forward, loss, delta, weight_gradient),
                  .wait_s = total_of(wait, combine),
+                 .exposed_s = seconds(combine),
                  .sum_s = seconds(sum),
                  .update_s = total_of(update, publish, copy)};
   time.exchange_s = total_of(receive, send, post) + time.wait_s + time.sum_s + time.update_s;

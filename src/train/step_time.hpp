@@ -15,8 +15,9 @@ struct TimeSplit {
   double exchange_s = 0.0;  ///< waiting for the others, summing gradients, updating weights
   double files_s = 0.0;     ///< metrics and checkpoints
   // Parts of exchange_s. The rest of it are messages between stages, and comparisons of replicas.
-  double wait_s = 0.0;  ///< until the gradients of all ranks are there, summed over nodes and stages
-  double sum_s = 0.0;   ///< summing what must be known before the update
+  double wait_s = 0.0;     ///< until the gradients of all ranks are there, summed over nodes and stages
+  double exposed_s = 0.0;  ///< of wait_s, from when those of the node are there until all are summed
+  double sum_s = 0.0;      ///< summing what must be known before the update
   double update_s =
       0.0;  ///< updating weights, waiting for those of others and taking them; the sum too if it comes with it
 
@@ -24,7 +25,8 @@ struct TimeSplit {
   [[nodiscard]] double step_s() const { return data_s + compute_s + exchange_s; }
   [[nodiscard]] double total_s() const { return data_s + compute_s + exchange_s + files_s; }
   [[nodiscard]] TimeSplit divided_by(double n) const {
-    return {data_s / n, compute_s / n, exchange_s / n, files_s / n, wait_s / n, sum_s / n, update_s / n};
+    return {data_s / n, compute_s / n, exchange_s / n, files_s / n,
+            wait_s / n, exposed_s / n, sum_s / n,      update_s / n};
   }
   TimeSplit& operator+=(const TimeSplit& other) {
     data_s += other.data_s;
@@ -32,6 +34,7 @@ struct TimeSplit {
     exchange_s += other.exchange_s;
     files_s += other.files_s;
     wait_s += other.wait_s;
+    exposed_s += other.exposed_s;
     sum_s += other.sum_s;
     update_s += other.update_s;
     return *this;

@@ -59,6 +59,20 @@ TEST(CirculantAllreduce, SumsArraysOfAnyLengthToTheSameBitsOnAllRanks) {
   });
 }
 
+TEST(CirculantAllreduce, SumsAFewDoubles) {
+  with_groups_of_every_size([](const Communicator& group) {
+    for (const std::size_t count : {1U, 5U, 8U}) {  // fewer than the ranks of large groups
+      std::vector<double> numbers(count);
+      for (std::size_t i = 0; i < count; ++i) numbers[i] = 0x1p-40 * static_cast<double>(i) + group.rank();
+      sum_over(group, numbers);
+      const int size = group.size();
+      for (std::size_t i = 0; i < count; ++i) {  // exact in double, not in float
+        ASSERT_EQ(numbers[i], size * (0x1p-40 * static_cast<double>(i)) + size * (size - 1) / 2);
+      }
+    }
+  });
+}
+
 TEST(CirculantAllreduce, AWireOfBFloat16GivesTheSameBitsWithinItsBound) {
   with_groups_of_every_size([](const Communicator& group) {
     for (const std::size_t count : {0U, 1U, 2U, 7U, 1000U, 50'000U}) {

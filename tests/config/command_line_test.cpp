@@ -199,6 +199,8 @@ TEST(CommandLine, RefusesFlagsThatNeedAnother) {
   EXPECT_TRUE(contains(error_of({"--plan_ranks", "4"}), "--plan_ranks without --validate_only"));
   EXPECT_TRUE(contains(error_of({"--plan_nodes", "1"}), "--plan_nodes without --validate_only"));
   EXPECT_TRUE(contains(error_of({"--validate_only", "--plan_nodes", "1"}), "without --plan_ranks"));
+  EXPECT_TRUE(contains(error_of({"--validate_only", "--plan_cores", "1"}), "without --plan_ranks"));
+  EXPECT_TRUE(contains(error_of({"--validate_only", "--forecast_file", "f"}), "without --plan_ranks"));
 }
 
 TEST(CommandLine, TakesAPlannedWorld) {
@@ -219,6 +221,10 @@ TEST(CommandLine, RefusesWorldsThatCannotBe) {
   EXPECT_TRUE(contains(error("4", "5"), "--plan_nodes 5: expected 1 to 4"));
   EXPECT_TRUE(contains(error("4", "0"), "--plan_nodes 0: expected 1 to 4"));
   EXPECT_TRUE(contains(error("many", "1"), "--plan_ranks"));
+  for (const char* cores : {"0", "4097"}) {
+    EXPECT_TRUE(contains(error_of({"--validate_only", "--plan_ranks", "2", "--plan_cores", cores}),
+                         "expected 1 to 4096"));
+  }
 }
 
 TEST(CommandLine, AWrongValueOfAFlagNamesTheFlag) {

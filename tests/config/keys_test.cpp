@@ -119,6 +119,8 @@ const std::map<std::string, std::string>& other_values() {
       {"runconfig.gemm", "onednn"},
       {"runconfig.input_products", "dense"},
       {"runconfig.wire_type", "bfloat16"},
+      {"runconfig.network_gbit_s", "100.0"},
+      {"runconfig.network_latency_us", "2.5"},
       {"runconfig.plan", "auto"},
       {"runconfig.stall_timeout", "0.5"},
   };

@@ -88,6 +88,8 @@ TEST(Resume, TheListNamesWhatMayChange) {
                           "runconfig.model_dir",
                           "runconfig.blas_threads",
                           "runconfig.exchange_streams",
+                          "runconfig.network_gbit_s",
+                          "runconfig.network_latency_us",
                           "runconfig.gemm",
                           "runconfig.input_products",
                           "runconfig.plan",

@@ -1,6 +1,8 @@
 """The files of a run, read by programs of others: h5py, h5dump, xarray; and scored by NumPy."""
+import hashlib
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 import unittest
@@ -9,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import runs  # noqa: E402 (exits with 77 when a module is missing)
 from support.reference_training import features, logits  # noqa: E402
 from support.runs import h5py, np, settings  # noqa: E402
+from fcmnist_analysis import files as run_files  # noqa: E402 (support.reference_training says where it is)
 
 try:
     import netCDF4  # noqa: F401
@@ -101,7 +104,28 @@ class Metrics(Files):
             self.assertEqual((len(where["host"]), len(where["cores"])), (3, 3))
         parts = ranks["wait_s"] + ranks["sum_s"] + ranks["update_s"]
         self.assertTrue((parts <= ranks["exchange_s"] * (1 + 1e-5)).all())
+        self.assertTrue((ranks["exposed_s"] <= ranks["wait_s"]).all())
         self.assertTrue((ranks["compute_s"] > 0).all())
+
+    def test_ranks_of_releases_without_the_exposed_time(self):
+        """In a file that lacks the column, behind it a journal with a row of before, and one of now."""
+        def record(number, kind, step, times):
+            payload = struct.pack("<qq", step, 0) + np.array(times, "<f4").tobytes()
+            head = struct.pack("<IIq", len(payload), kind, number)
+            return head + payload + hashlib.sha256(head + payload).digest()[:8]
+
+        path = self.model_dir / "metrics.h5"
+        with h5py.File(path, "r+") as file:
+            del file["ranks/exposed_s"]
+            known = int(file.attrs.get("journal_records", 0))
+        old, new = [np.arange(columns) + 10 * np.arange(3)[:, None] for columns in (7, 8)]
+        (self.model_dir / "metrics.journal").write_bytes(
+            f"fcmnist_mpi journal format_version 5 classes {CLASSES}\n".encode() +
+            record(known + 1, 4, STEPS + 1, old) + record(known + 2, 8, STEPS + 2, new))
+        ranks = run_files.tables(self.model_dir)["ranks"]
+        self.assertEqual(ranks["step"].tolist(), [STEPS, STEPS + 1, STEPS + 2])
+        np.testing.assert_array_equal(ranks["files_s"][1:], [[6, 16, 26]] * 2)
+        np.testing.assert_array_equal(ranks["exposed_s"], [[np.nan] * 3, [np.nan] * 3, [7, 17, 27]])
 
     def test_predictions(self):
         evaluated = runs.metrics(self.model_dir, "eval")

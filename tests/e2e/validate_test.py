@@ -1,8 +1,10 @@
 """--validate_only: says what the run then does, on this world or a planned one, and leaves nothing behind."""
+import json
 import os
 import pathlib
 import re
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -119,6 +121,37 @@ class PlannedWorld(Validation):
         self.validate("--plan_ranks", 4, *FAKE, *mixing)
         compiled = runs.run("--compile_only", "-o", self.directory / "run", *FAKE, *mixing)
         self.assertEqual(compiled.code, 0, str(compiled))
+
+    def test_nodes_with_more_cores_and_another_network(self):
+        """With a core for each rank nobody waits for its turn; a slow network takes its time."""
+        elsewhere = tempfile.TemporaryDirectory()
+        self.addCleanup(elsewhere.cleanup)
+        file = pathlib.Path(elsewhere.name) / "forecast.json"
+        ranks = (32, 2, "train_input.batch_size_per_replica=16", "--plan_cores", 16, "--forecast_file", file)
+        self.plan(*ranks)
+        fast = json.loads(file.read_text())
+        table = self.plan(*ranks, "runconfig.network_gbit_s=0.1", "runconfig.network_latency_us=5000")
+        slow = json.loads(file.read_text())
+        self.assertIn("assumed between nodes: 0.1 Gbit/s, 5000 us", table["step time"])
+        self.assertNotIn("ranks wait for each other's turns", str(table))
+        self.assertEqual((fast["ranks"], fast["nodes"], fast["step_samples"], fast["rank_samples"]), (32, 2, 512, 16))
+        self.assertEqual(fast["part_numbers"], slow["part_numbers"])
+        self.assertGreaterEqual(sum(fast["part_numbers"]), fast["parameters"])
+        self.assertEqual(fast["part_written_s"], sorted(fast["part_written_s"]))
+        least_s = 4 * sum(slow["part_numbers"]) * 8 / 0.1e9
+        self.assertGreater(slow["network_s"], least_s - slow["compute_s"])
+        total_s = sum(fast[name] for name in ("data_s", "compute_s", "update_s", "network_s"))
+        self.assertAlmostEqual(fast["step_s"], total_s, delta=1e-9)
+
+    def test_a_forecast_file_of_stages_is_refused(self):
+        finished = self.plan(4, 2, *PIPELINED, "--forecast_file", self.directory / "f.json", code=2)
+        self.assertIn("with stages", finished.errors)
+        finished = self.plan(4, 2, "runconfig.reproducible=True", "runconfig.microbatch=16", "--forecast_file", self.directory / "f.json", code=2)
+        self.assertIn("with sums of integers", finished.errors)
+        finished = self.plan(4, 2, "--forecast_file", self.directory / "f.json", "-m", "eval", code=2)
+        self.assertIn("with a mode that is not one training", finished.errors)
+        finished = self.plan(4, 2, "--forecast_file", self.directory / "absent" / "f.json", code=4)
+        self.assertIn("absent", finished.errors)
 
     def test_more_ranks_than_cores_is_said(self):
         finished = runs.run("--validate_only", "--plan_ranks", 100000, *FAKE, "train_input.batch_size=100000",

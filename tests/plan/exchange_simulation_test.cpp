@@ -26,15 +26,15 @@ TEST(SimulateExchange, BackwardHidesWhatIsWrittenEarly) {
   EXPECT_DOUBLE_EQ(simulate_exchange(std::vector<double>{-9e-3, -8e-3}, bytes, 2, link), 0.0);
 }
 
-TEST(SimulateExchange, FourPartsAreOnTheirWayAtOnce) {
+TEST(SimulateExchange, EightPartsAreOnTheirWayAtOnce) {
   const LinkRate link{1e12, 1e-3};  // two rounds between 2 nodes
   const auto parts = [&](std::size_t count) {
     return simulate_exchange(std::vector<double>(count, 0.0), std::vector<double>(count, 1.0), 2, link);
   };
   EXPECT_NEAR(parts(1), 2e-3, 1e-9);
-  EXPECT_NEAR(parts(4), 2e-3, 1e-9);
-  EXPECT_NEAR(parts(5), 4e-3, 1e-9);
-  EXPECT_NEAR(parts(9), 6e-3, 1e-9);
+  EXPECT_NEAR(parts(8), 2e-3, 1e-9);
+  EXPECT_NEAR(parts(9), 4e-3, 1e-9);
+  EXPECT_NEAR(parts(17), 6e-3, 1e-9);
 }
 
 }  // namespace

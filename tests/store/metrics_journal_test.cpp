@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <span>
 #include <sstream>
@@ -111,7 +112,7 @@ TEST_F(MetricsJournalTest, IsThereOnlyWhileItHasRows) {
   EXPECT_FALSE(fs::exists(journal));
   append(file, 1, 2);
   file.journal();
-  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 4 classes 3\n"));
+  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 5 classes 3\n"));
   file.sync_journal();
   file.write();
   EXPECT_FALSE(fs::exists(journal));
@@ -159,15 +160,54 @@ TEST_F(MetricsJournalTest, JournalsOfVersion1AreRead) {
   file.append(evaluation);
   file.journal();
   std::string old = content(journal);
-  const std::string_view version = "format_version 4";
+  const std::string_view version = "format_version 5";
   put(journal, old.replace(old.find(version), version.size(), "format_version 1"));
   MetricsFile again = open();
   EXPECT_TRUE(again.train() == std::vector<TrainRow>{trained});
   EXPECT_TRUE(again.eval() == std::vector<EvalRow>{evaluation});
   append(again, 2, 3);
   again.journal();
-  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 4 "));
+  EXPECT_TRUE(content(journal).starts_with("fcmnist_mpi journal format_version 5 "));
   EXPECT_TRUE(open().train() == (std::vector<TrainRow>{trained, train_row(2), train_row(3)}));
+  EXPECT_EQ(logged.text(), "");
+}
+
+/// A record of kind 4, as it was before version 5: seven times of each rank.
+std::string old_rank_record(std::int64_t number, std::int64_t step, const std::vector<float>& times) {
+  std::string record;
+  const auto put_number = [&record](auto value) {
+    record.append(reinterpret_cast<const char*>(&value), sizeof value);
+  };
+  put_number(static_cast<std::uint32_t>(16 + 4 * times.size()));
+  put_number(std::uint32_t{4});
+  put_number(number);
+  put_number(step);
+  put_number(std::int64_t{0});
+  for (const float time : times) put_number(time);
+  const std::string check = sha256_hex(std::as_bytes(std::span(record)));
+  for (std::size_t i = 0; i < 16; i += 2)
+    record += static_cast<char>(std::stoi(check.substr(i, 2), nullptr, 16));
+  return record;
+}
+
+TEST_F(MetricsJournalTest, TimesOfRanksFromBeforeVersion5LackTheExposedTime) {
+  put(journal, "fcmnist_mpi journal format_version 4 classes 3\n" +
+                   old_rank_record(1, 10, {1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 14, 15, 16, 17}));
+  MetricsFile file = open();
+  const auto expect_old = [](const RankRow& row) {
+    ASSERT_EQ(row.ranks.size(), 2U);
+    EXPECT_EQ(row.ranks[0].compute_s, 1.0F);
+    EXPECT_EQ(row.ranks[1].files_s, 17.0F);
+    EXPECT_TRUE(std::isnan(row.ranks[1].exposed_s));
+  };
+  ASSERT_EQ(file.ranks().size(), 1U);
+  expect_old(file.ranks()[0]);
+  file.append(rank_row_of(20, 2));
+  file.journal();  // behind the old row
+  const MetricsFile again = open();
+  ASSERT_EQ(again.ranks().size(), 2U);
+  expect_old(again.ranks()[0]);
+  EXPECT_EQ(again.ranks()[1], rank_row_of(20, 2));
   EXPECT_EQ(logged.text(), "");
 }
 

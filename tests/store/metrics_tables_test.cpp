@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -129,6 +131,23 @@ TEST(RankTables, BeyondALimitThereIsASummary) {
   write_rank_tables(file.root(), rows, 10);
   EXPECT_EQ(file.root().describe("ranks_summary/statistic"), "int64 3");
   EXPECT_EQ(read_rank_tables(file.root()), rows);
+}
+
+TEST(RankTables, FilesOfOlderReleasesLackTheColumnOfExposedTime) {
+  const hdf5::File file = hdf5::File::create("old");
+  const hdf5::Group group = file.root().create_group("ranks");
+  const std::int64_t step = 50;
+  group.write_extendible("step", {1}, &step, 1);
+  for_each_rank_column([&](const char* name, auto member, const char*) {
+    const RankRow row = world_of(step, 2);
+    const float column[] = {row.ranks[0].*member, row.ranks[1].*member};
+    if (std::string_view(name) != "exposed_s") group.write_extendible(name, {1, 2}, column, 1);
+  });
+  const std::vector<RankRow> rows = read_rank_tables(file.root());
+  ASSERT_EQ(rows.size(), 1U);
+  ASSERT_EQ(rows[0].ranks.size(), 2U);
+  EXPECT_EQ(rows[0].ranks[1].wait_s, 1.0F);
+  EXPECT_TRUE(std::isnan(rows[0].ranks[1].exposed_s));
 }
 
 TEST(RankTables, FilesOfOlderReleasesHaveNone) {
