@@ -15,12 +15,14 @@ std::size_t longest(std::span<const Range> parts) {
   return size;
 }
 
-/// Sums that one sender has under way.
-std::size_t sums_of(std::span<const Range> parts) {
-  return std::min(parts.size(), static_cast<std::size_t>(sums_at_once));
+/// Sums that one sender has under way at most.
+std::size_t sums_of(std::span<const Range> parts, int nodes) {
+  return std::min(parts.size(), static_cast<std::size_t>(sums_at_once(nodes)));
 }
 
 }  // namespace
+
+int sums_at_once(int nodes) { return std::clamp(allreduce_rounds(nodes), 4, 8); }
 
 std::size_t bytes_sent_between_nodes(std::span<const Range> parts, int nodes, int node,
                                      std::size_t wire_bytes) {
@@ -30,7 +32,8 @@ std::size_t bytes_sent_between_nodes(std::span<const Range> parts, int nodes, in
 }
 
 std::size_t exchange_buffer_bytes(std::span<const Range> parts, int nodes, std::size_t number_bytes) {
-  return nodes == 1 ? 0 : sums_of(parts) * allreduce_buffer_numbers(longest(parts), nodes) * number_bytes;
+  return nodes == 1 ? 0
+                    : sums_of(parts, nodes) * allreduce_buffer_numbers(longest(parts), nodes) * number_bytes;
 }
 
 template <class Number>
@@ -50,10 +53,11 @@ CrossNodeSum<Number>::CrossNodeSum(const Topology& topology, const Layout& layou
       next_to_start_(static_cast<std::uint64_t>(topology.node().rank())),
       next_to_finish_(next_to_start_) {
   counters_.set(finished, next_to_finish_);
-  for (int tag = 0; drives_sums() && tag < static_cast<int>(sums_of(parts)); ++tag) {
+  for (int tag = 0; drives_sums() && tag < static_cast<int>(sums_of(parts, topology.node_count())); ++tag) {
     sums_.emplace_back(topology.peers(), longest(parts), tag, options.wire_type);
   }
-  if (topology.is_leader()) small_sum_.emplace(topology.peers(), small_count, sums_at_once);
+  if (topology.is_leader())
+    small_sum_.emplace(topology.peers(), small_count, sums_at_once(topology.node_count()));
 }
 
 template <class Number>

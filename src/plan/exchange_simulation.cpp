@@ -10,7 +10,7 @@ namespace fcmnist::plan {
 
 double simulate_exchange(std::span<const double> written_s, std::span<const double> bytes, int nodes,
                          const LinkRate& link) {
-  constexpr auto sums_at_once = static_cast<std::size_t>(comm::sums_at_once);
+  const auto sums_at_once = static_cast<std::size_t>(comm::sums_at_once(nodes));
   if (nodes == 1 || written_s.empty()) return 0.0;
   const double latency_s = comm::allreduce_rounds(nodes) * link.latency_s;
   double wire_free_s = written_s.front();

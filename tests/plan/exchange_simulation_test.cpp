@@ -26,15 +26,19 @@ TEST(SimulateExchange, BackwardHidesWhatIsWrittenEarly) {
   EXPECT_DOUBLE_EQ(simulate_exchange(std::vector<double>{-9e-3, -8e-3}, bytes, 2, link), 0.0);
 }
 
-TEST(SimulateExchange, EightPartsAreOnTheirWayAtOnce) {
-  const LinkRate link{1e12, 1e-3};  // two rounds between 2 nodes
-  const auto parts = [&](std::size_t count) {
-    return simulate_exchange(std::vector<double>(count, 0.0), std::vector<double>(count, 1.0), 2, link);
+TEST(SimulateExchange, AsManyPartsAreOnTheirWayAsASumHasRounds) {
+  const LinkRate link{1e12, 1e-3};
+  const auto parts = [&](std::size_t count, int nodes) {
+    return simulate_exchange(std::vector<double>(count, 0.0), std::vector<double>(count, 1.0), nodes, link);
   };
-  EXPECT_NEAR(parts(1), 2e-3, 1e-9);
-  EXPECT_NEAR(parts(8), 2e-3, 1e-9);
-  EXPECT_NEAR(parts(9), 4e-3, 1e-9);
-  EXPECT_NEAR(parts(17), 6e-3, 1e-9);
+  EXPECT_NEAR(parts(1, 2), 2e-3, 1e-9);  // two rounds
+  EXPECT_NEAR(parts(4, 2), 2e-3, 1e-9);  // at least four parts at once
+  EXPECT_NEAR(parts(5, 2), 4e-3, 1e-9);
+  EXPECT_NEAR(parts(9, 2), 6e-3, 1e-9);
+  EXPECT_NEAR(parts(6, 8), 6e-3, 1e-9);  // six rounds
+  EXPECT_NEAR(parts(7, 8), 12e-3, 1e-9);
+  EXPECT_NEAR(parts(8, 64), 12e-3, 1e-9);  // at most eight
+  EXPECT_NEAR(parts(9, 64), 24e-3, 1e-9);
 }
 
 }  // namespace
