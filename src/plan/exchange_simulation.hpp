@@ -12,7 +12,8 @@ struct LinkRate {
 };
 
 /// Seconds from the end of the backward pass until all parts of a gradient are summed over the nodes. As many
-/// parts as comm::CrossNodeSum has under way at once share the wire.
+/// parts as comm::CrossNodeSum has under way at once share the wire. A sum goes round by round, and during the backward pass
+/// a rank begins the next round only when it has written a part.
 ///   written_s  when each part is written: increasing, and at most 0, the end of the backward pass
 ///   bytes      of each part
 double simulate_exchange(std::span<const double> written_s, std::span<const double> bytes, int nodes,

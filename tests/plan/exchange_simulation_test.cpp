@@ -18,12 +18,15 @@ TEST(SimulateExchange, OnePartTakesItsBytesAndTheRounds) {
   EXPECT_DOUBLE_EQ(simulate_exchange(written, bytes, 5, {1e9, 1e-3}), 12.8e-3 + 6e-3);
 }
 
-TEST(SimulateExchange, BackwardHidesWhatIsWrittenEarly) {
-  const std::vector<double> bytes = {1e6, 1e6};
-  const LinkRate link{1e9, 0.0};  // a part takes 1 ms between 2 nodes
-  EXPECT_DOUBLE_EQ(simulate_exchange(std::vector<double>{-5e-3, 0.0}, bytes, 2, link), 1e-3);
-  EXPECT_DOUBLE_EQ(simulate_exchange(std::vector<double>{-0.5e-3, 0.0}, bytes, 2, link), 1.5e-3);
-  EXPECT_DOUBLE_EQ(simulate_exchange(std::vector<double>{-9e-3, -8e-3}, bytes, 2, link), 0.0);
+TEST(SimulateExchange, BackwardHidesARoundForEachPartThatIsWritten) {
+  const LinkRate link{1e9, 0.0};  // a part of 1 MB takes two rounds of 0.5 ms between 2 nodes
+  const auto exposed_s = [&](const std::vector<double>& written) {
+    return simulate_exchange(written, std::vector<double>(written.size(), 1e6), 2, link);
+  };
+  EXPECT_DOUBLE_EQ(exposed_s({0.0}), 1e-3);
+  EXPECT_DOUBLE_EQ(exposed_s({-5e-3, 0.0}), 1.5e-3);  // the second round of the first part begins at the end
+  EXPECT_DOUBLE_EQ(exposed_s({-5e-3, -3e-3, 0.0}), 1.5e-3);  // ... of the second part
+  EXPECT_DOUBLE_EQ(exposed_s({-0.2e-3, 0.0}), 1.8e-3);       // the wire is never free
 }
 
 TEST(SimulateExchange, AsManyPartsAreOnTheirWayAsASumHasRounds) {
