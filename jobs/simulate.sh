@@ -15,7 +15,7 @@ if [[ -z ${FCMNIST_MPI:-} || -z ${FCMNIST_SIMULATE:-} ]]; then
   [[ -f $root/CMakePresets.json ]] ||
     fail "fcmnist_simulate is not installed with the program" "run jobs/simulate.sh of the sources"
   [[ -f /usr/include/smpi/smpi.h ]] || fail "no SimGrid" "scripts/install_packages.sh build sim plot"
-  (cd "$root" && cmake --preset sim >/dev/null && cmake --build --preset sim) >&2
+  (cd "$root" && cmake --preset sim >/dev/null && cmake --build --preset sim --parallel "$(nproc)") >&2
   export FCMNIST_MPI=$root/build/sim/fcmnist_mpi FCMNIST_SIMULATE=$root/build/sim/fcmnist_simulate
 fi
 exec "$root/scripts/simulate.py" "$@"
