@@ -124,7 +124,7 @@ void run_validation(const setup::Context& context) {
       throw nothing_to_validate().as_agreed();
   }
   context.log().info("valid; nothing was run, and nothing was written{}",
-                     forecast_file.empty() ? "" : " but " + forecast_file);
+                     forecast_file.empty() ? "" : fmt::format(" but {}", forecast_file));
 }
 
 }  // namespace fcmnist::run
