@@ -18,7 +18,7 @@ find_program() {
     echo "${!variable}"
     return
   fi
-  for candidate in "$root"/build/{release/,sim/,}"$name" "$root/../../bin/$name" "$(command -v "$name")"; do
+  for candidate in "$root"/build/{release/,}"$name" "$root/../../bin/$name" "$(command -v "$name")"; do
     [[ -f $candidate && -x $candidate ]] && realpath "$candidate" && return
   done
   fail "$name is not built: not in $root/build, not on PATH" \

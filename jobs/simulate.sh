@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Weak and strong scaling of training on clusters that are not there: SimGrid's hosts, with the program's own exchange.
-#   jobs/simulate.sh                                   1 to 256 nodes of 16 ranks, 10, 25 and 100 Gbit/s; about 15 minutes
-#   jobs/simulate.sh --nodes 1,2,4,8,16                up to 256 ranks; 2 minutes
+#   jobs/simulate.sh                                   1 to 256 nodes of 16 ranks, 10, 25 and 100 Gbit/s; half an hour, mostly for 256
+#   jobs/simulate.sh --nodes 1,2,4,8,16                up to 256 ranks; 2 minutes once it is built
 #   jobs/simulate.sh --networks 1:200 --nodes 1,2,4    a network of 1 Gbit/s and 200 us
 #   jobs/simulate.sh --help                            the rest; settings of fcmnist_mpi may follow
 # Builds the two programs (cmake --preset sim) unless FCMNIST_MPI and FCMNIST_SIMULATE name them. Results go to

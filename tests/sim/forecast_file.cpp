@@ -17,6 +17,7 @@ ForecastFile read_forecast(const std::filesystem::path& path) {
     forecast.computing_s = file["data_s"].as<double>() + file["compute_s"].as<double>();
     forecast.update_s = file["update_s"].as<double>();
     if (file["wire_type"].as<std::string>() == "bfloat16") forecast.wire_type = comm::WireType::bfloat16;
+    if (forecast.part_numbers.empty()) throw std::runtime_error(fmt::format("{}: no parts", path.string()));
     if (forecast.part_written_s.size() != forecast.part_numbers.size()) {
       throw std::runtime_error(fmt::format("{} parts, {} of them written", forecast.part_numbers.size(),
                                            forecast.part_written_s.size()));

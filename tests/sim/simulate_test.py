@@ -90,6 +90,10 @@ class Cluster(unittest.TestCase):
 
     def test_what_is_no_forecast_is_refused(self):
         self.assertIn("error", self.run_it("--nodes", 4, __file__, code=1).stderr)
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(forecast(part_numbers=[], part_written_s=[]), file)
+            file.flush()
+            self.assertIn("no parts", self.run_it("--nodes", 4, file.name, code=1).stderr)
 
 
 class Job(unittest.TestCase):

@@ -163,8 +163,7 @@ class Step {
   comm::GradientExchange<float> exchange_;
 };
 
-/// The peer: a reduce-scatter and an all-gather, each with the neighbours on a ring, in 2 (P-1) rounds. The sums of all
-/// nodes begin with another one, so they agree only to rounding.
+/// The peer: a reduce-scatter and an all-gather, each with the neighbours on a ring, in 2 (P-1) rounds.
 void sum_on_a_ring(const comm::Communicator& group, std::span<float> numbers, std::vector<float>& incoming) {
   const int size = group.size(), rank = group.rank();
   const int right = (rank + 1) % size, left = (rank + size - 1) % size;
